@@ -1,0 +1,1 @@
+//! What a certificate says, and whether that is a problem.

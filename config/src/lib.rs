@@ -1,0 +1,1 @@
+//! The settings, from file, environment and command line to plain values.

@@ -1,0 +1,1 @@
+//! Every parser of untrusted bytes, as a function of bytes.

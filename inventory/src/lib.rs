@@ -1,0 +1,6 @@
+//! From observations to assets, and from assets to findings.
+//!
+//! Each step is a function of its arguments and of a time handed in. `store` is the
+//! only module that contains SQL.
+
+pub mod asset;

@@ -1,0 +1,181 @@
+use std::{fmt, net::IpAddr};
+
+use serde::{Deserialize, Serialize};
+
+use crate::MacAddr;
+
+/// Something the network said that tells assets apart.
+///
+/// None of them is an asset: assets are concluded from them (`inventory::identity`),
+/// each with its [`Strength`], and keep an id of their own.
+#[derive(Clone, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
+#[serde(tag = "kind", content = "value", rename_all = "snake_case")]
+pub enum Identifier {
+    /// A link-layer address.
+    Mac(MacAddr),
+    /// A network address.
+    Address(IpAddr),
+    /// A host name, lower case, without a trailing dot.
+    HostName(String),
+    /// SHA-256 of an SSH public host key blob (RFC 4253, section 6.6), in lower-case hexadecimal.
+    SshHostKey(String),
+    /// SHA-256 of the SubjectPublicKeyInfo of a served TLS certificate, in lower-case hexadecimal.
+    TlsKey(String),
+    /// A number that the machine's own software reports about itself.
+    MachineId(MachineIdKind, String),
+}
+
+/// What kind of self-reported machine number.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum MachineIdKind {
+    /// The ServerGuid of SMB2 NEGOTIATE ([MS-SMB2], section 2.2.4), as a hyphenated UUID.
+    SmbGuid,
+    /// The authoritative engine id of SNMPv3 (RFC 3411, section 5), in hexadecimal.
+    SnmpEngineId,
+    /// The device UUID of UPnP or WS-Discovery.
+    DeviceUuid,
+    /// A DHCP client identifier (RFC 2132, section 9.14), in hexadecimal.
+    DhcpClientId,
+    /// A serial number.
+    Serial,
+}
+
+impl MachineIdKind {
+    /// Its name in JSON and in the database.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::SmbGuid => "smb_guid",
+            Self::SnmpEngineId => "snmp_engine_id",
+            Self::DeviceUuid => "device_uuid",
+            Self::DhcpClientId => "dhcp_client_id",
+            Self::Serial => "serial",
+        }
+    }
+}
+
+/// Which protocol told a host name. A name from the resolver was written by an
+/// administrator; one from mDNS was chosen by the device.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum NameSource {
+    /// A PTR record, or the name that the user gave as a target.
+    Dns,
+    /// Multicast DNS, RFC 6762.
+    Mdns,
+    /// NetBIOS name service, RFC 1002.
+    Nbns,
+    /// The NTLM challenge of SMB or RDP.
+    Ntlm,
+    /// SNMP sysName.
+    Snmp,
+    /// The greeting of a mail, FTP or other server.
+    Banner,
+    /// A DHCP request.
+    Dhcp,
+}
+
+/// How far an identifier can be trusted to mean one asset.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub enum Strength {
+    /// Supports a conclusion but never makes one.
+    Weak,
+    /// Enough when nothing contradicts it.
+    Moderate,
+    /// Enough by itself.
+    Strong,
+}
+
+impl Strength {
+    /// Its name in text, JSON and the database.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Weak => "weak",
+            Self::Moderate => "moderate",
+            Self::Strong => "strong",
+        }
+    }
+}
+
+impl Identifier {
+    /// The name of its kind in JSON and in the database.
+    #[must_use]
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Self::Mac(_) => "mac",
+            Self::Address(_) => "address",
+            Self::HostName(_) => "host_name",
+            Self::SshHostKey(_) => "ssh_host_key",
+            Self::TlsKey(_) => "tls_key",
+            Self::MachineId(kind, _) => kind.as_str(),
+        }
+    }
+
+    /// Its value as text, without the kind.
+    #[must_use]
+    pub fn value(&self) -> String {
+        match self {
+            Self::Mac(mac) => mac.to_string(),
+            Self::Address(address) => address.to_string(),
+            Self::HostName(text)
+            | Self::SshHostKey(text)
+            | Self::TlsKey(text)
+            | Self::MachineId(_, text) => text.clone(),
+        }
+    }
+
+    /// The identifier of that kind and value, the reverse of [`Self::kind`] and
+    /// [`Self::value`], or `None` where they do not fit.
+    #[must_use]
+    pub fn from_parts(kind: &str, value: &str) -> Option<Self> {
+        let text = value.to_owned();
+        Some(match kind {
+            "mac" => Self::Mac(value.parse().ok()?),
+            "address" => Self::Address(value.parse().ok()?),
+            "host_name" => Self::HostName(text),
+            "ssh_host_key" => Self::SshHostKey(text),
+            "tls_key" => Self::TlsKey(text),
+            "smb_guid" => Self::MachineId(MachineIdKind::SmbGuid, text),
+            "snmp_engine_id" => Self::MachineId(MachineIdKind::SnmpEngineId, text),
+            "device_uuid" => Self::MachineId(MachineIdKind::DeviceUuid, text),
+            "dhcp_client_id" => Self::MachineId(MachineIdKind::DhcpClientId, text),
+            "serial" => Self::MachineId(MachineIdKind::Serial, text),
+            _ => return None,
+        })
+    }
+}
+
+/// `mac 00:11:22:33:44:55`.
+impl fmt::Display for Identifier {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.kind(), self.value())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn kind_and_value_make_the_identifier_again() {
+        let mac = MacAddr([0, 1, 2, 3, 4, 5]);
+        for identifier in [
+            Identifier::Mac(mac),
+            Identifier::Address("2001:db8::1".parse().unwrap()),
+            Identifier::HostName("pc-7".into()),
+            Identifier::SshHostKey("ab".into()),
+            Identifier::TlsKey("cd".into()),
+            Identifier::MachineId(MachineIdKind::SmbGuid, "e".into()),
+            Identifier::MachineId(MachineIdKind::SnmpEngineId, "e".into()),
+            Identifier::MachineId(MachineIdKind::DeviceUuid, "e".into()),
+            Identifier::MachineId(MachineIdKind::DhcpClientId, "e".into()),
+            Identifier::MachineId(MachineIdKind::Serial, "e".into()),
+        ] {
+            let again = Identifier::from_parts(identifier.kind(), &identifier.value());
+            assert_eq!(again, Some(identifier));
+        }
+        assert_eq!(Identifier::from_parts("mac", "nonsense"), None);
+    }
+}

@@ -1,0 +1,14 @@
+//! Turning a network into observations.
+//!
+//! `targets`, `scope`, `rate`, `plan` and `sweep` decide what to ask, of whom and when;
+//! `probe` knows protocols; `dialogue` talks with services; `net` is the only module of
+//! the workspace that opens a socket. All of it ends in [`model::Observation`]s and none
+//! of it knows what becomes of them: there is no database here, no inventory, no opinion.
+
+mod error;
+pub mod net;
+pub mod probe;
+mod scope;
+
+pub use error::LinkError;
+pub use scope::{Permit, Refused, Scope, is_not_unicast};

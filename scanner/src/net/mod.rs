@@ -1,0 +1,142 @@
+//! The edge of the process: the only sockets, and the only `unsafe`.
+//!
+//! [`Link`] is all that the sweep engine needs of the outside world, time included:
+//! a test hands it a scripted one and runs a scan of hours in a millisecond.
+//! Sending wants a [`Permit`], so no implementation can be asked to send elsewhere.
+
+use std::{fmt, net::IpAddr, time::Duration};
+
+use model::{MacAddr, Timestamp};
+
+use crate::{Permit, error::LinkError};
+
+/// How packets leave the machine.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Tier {
+    /// The system's own sockets; needs no privilege.
+    Connect,
+    /// Frames and packets of our own; needs CAP_NET_RAW.
+    Raw,
+}
+
+impl Tier {
+    /// Its name in the command line and in JSON.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Connect => "connect",
+            Self::Raw => "raw",
+        }
+    }
+}
+
+impl fmt::Display for Tier {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// One packet's worth of asking.
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
+pub enum Question {
+    /// Who has this address? RFC 826. On-link IPv4 only.
+    Arp,
+    /// The same for IPv6, RFC 4861, section 7.2.2. On-link only.
+    NeighborSolicitation,
+    /// ICMP or ICMPv6 echo request.
+    Echo,
+    /// A TCP SYN to this port; in the connect tier a connect(2).
+    Tcp(u16),
+    /// A UDP datagram to this port, with this payload.
+    Udp(u16, Vec<u8>),
+}
+
+/// An answer that was checked to be an answer to a question of ours (cookie, or the
+/// kernel's own matching), with what it says.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Reply {
+    /// Whom we had asked. For an ICMP error this is the target of our packet that it
+    /// quotes, not the router that sent it.
+    pub about: IpAddr,
+    /// What it says.
+    pub answer: Answer,
+    /// IP time to live or hop limit as it arrived, where the tier sees it.
+    pub ttl: Option<u8>,
+    /// The link-layer address it came from, if the target is on-link and the tier sees it.
+    pub mac: Option<MacAddr>,
+}
+
+/// What a reply says.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Answer {
+    /// ARP reply.
+    Arp(MacAddr),
+    /// Neighbour advertisement.
+    Neighbor(MacAddr),
+    /// Echo reply.
+    Echo,
+    /// SYN-ACK, or a connection made.
+    TcpOpen(u16),
+    /// RST, or a connection refused.
+    TcpClosed(u16),
+    /// An ICMP error that says that a filter refused the TCP port.
+    TcpFiltered(u16),
+    /// A datagram from this UDP port.
+    UdpReply(u16, Vec<u8>),
+    /// ICMP port unreachable for this UDP port.
+    UdpClosed(u16),
+    /// Another ICMP unreachable for this UDP port.
+    UdpFiltered(u16),
+    /// The network says there is no way to the address: host or net unreachable, or no
+    /// answer to the kernel's own ARP.
+    Unreachable,
+    /// The connect tier gave up waiting for this TCP port.
+    TcpSilent(u16),
+}
+
+/// An entry of the kernel's neighbour table (ARP cache, IPv6 neighbour cache).
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Neighbor {
+    /// The network address.
+    pub address: IpAddr,
+    /// Its link-layer address.
+    pub mac: MacAddr,
+    /// How long ago the kernel last had proof that it is there.
+    pub confirmed: Duration,
+}
+
+/// A way to ask permitted addresses and to hear what comes back, and its clock.
+pub trait Link: Send {
+    /// Which tier it is.
+    fn tier(&self) -> Tier;
+
+    /// Whether the address is on a link of ours, so that ARP or neighbour
+    /// solicitation reaches it and nothing else is needed to know whether it is there.
+    fn is_on_link(&self, address: IpAddr) -> bool;
+
+    /// Whether it can put this question to this address.
+    fn can_ask(&self, address: IpAddr, question: &Question) -> bool;
+
+    /// Sends one question. Returns once the system has taken it; a question that the
+    /// system did not take was not sent and is not counted as sent.
+    fn send(&mut self, to: Permit, question: &Question) -> Result<(), LinkError>;
+
+    /// The next reply, or `None` once `until` has come. `until` at or before
+    /// [`Link::now`] takes what is there and does not wait. Never waits past `until`.
+    fn receive(&mut self, until: Duration) -> Result<Option<Reply>, LinkError>;
+
+    /// What the kernel's neighbour table says now. Empty where there is none.
+    fn neighbors(&mut self) -> Vec<Neighbor>;
+
+    /// Answers that were lost before we could read them, as far as the system tells.
+    fn drops(&mut self) -> u64;
+
+    /// How many questions may be under way at once; `None` for as many as one likes.
+    fn most_under_way(&self) -> Option<usize>;
+
+    /// A clock that never goes back, counted from any start.
+    fn now(&self) -> Duration;
+
+    /// The date and time, for observations.
+    fn timestamp(&self) -> Timestamp;
+}

@@ -1,0 +1,89 @@
+//! Questions to services, and what their answers mean.
+//!
+//! One file per protocol. A [`Probe`] is two pure functions: `request` says what to do
+//! next in a conversation, `read` says what the conversation showed. Neither opens a
+//! socket or reads a clock: they are tested and fuzzed with bytes, and `crate::dialogue`
+//! holds the conversation. No probe ever sends a user name or a password.
+
+use std::net::IpAddr;
+
+use model::{Fact, Transport};
+
+/// How to talk with one kind of service.
+pub trait Probe: Sync {
+    /// The protocol's name as in `model::Service::protocol`: `ssh`, `http`, …
+    fn protocol(&self) -> &'static str;
+
+    /// The transport it runs on.
+    fn transport(&self) -> Transport;
+
+    /// The ports where it is most likely, the likeliest first.
+    fn ports(&self) -> &'static [u16];
+
+    /// Whether the first bytes that the server sent, unasked, are this protocol's.
+    /// Always false for protocols in which the client speaks first.
+    fn recognises(&self, banner: &[u8]) -> bool;
+
+    /// What to do next.
+    fn request(&self, talk: &Talk<'_>) -> Step;
+
+    /// What the conversation showed. Called once, at its end, whatever ended it.
+    fn read(&self, talk: &Talk<'_>) -> Reading;
+}
+
+/// A conversation so far.
+#[derive(Clone, Copy, Debug)]
+pub struct Talk<'a> {
+    /// With whom.
+    pub address: IpAddr,
+    /// On which port.
+    pub port: u16,
+    /// Whether it runs inside TLS.
+    pub tls: bool,
+    /// A name by which the server may know itself, for HTTP's Host and the like.
+    pub server_name: Option<&'a str>,
+    /// A number that an honest answer repeats, for transaction ids.
+    pub cookie: u32,
+    /// What was heard: `heard[0]` before we said anything, `heard[n]` after our n-th
+    /// message. The last one grows while the server speaks. Never empty, but each of
+    /// them may be. For UDP, one datagram (the first) an entry.
+    pub heard: &'a [Vec<u8>],
+    /// Whether the server has closed the connection or its time is over, so that no more
+    /// will come.
+    pub ended: bool,
+}
+
+impl<'a> Talk<'a> {
+    /// What was heard after our n-th message (0: before we said anything), empty if that
+    /// has not come about.
+    #[must_use]
+    pub fn heard(&self, n: usize) -> &'a [u8] {
+        self.heard.get(n).map_or(&[], Vec::as_slice)
+    }
+
+    /// How many messages of ours have been sent.
+    #[must_use]
+    pub fn said(&self) -> usize {
+        self.heard.len().saturating_sub(1)
+    }
+}
+
+/// What to do next in a conversation.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Step {
+    /// Send this, then listen.
+    Say(Vec<u8>),
+    /// The answer is not complete: read on until it is, the server closes, or time is up.
+    Listen,
+    /// Nothing more to learn: close.
+    Finish,
+}
+
+/// What a conversation showed.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Reading {
+    /// Facts about the endpoint or the address, the service first. Empty: it is not this protocol.
+    pub facts: Vec<Fact>,
+    /// The bytes that led there; the driver cuts them to what an observation keeps.
+    pub evidence: Vec<u8>,
+}

@@ -1,0 +1,159 @@
+use std::net::IpAddr;
+
+use model::AddressRange;
+use thiserror::Error;
+
+/// The addresses we may send to: what the user named, less what is excluded.
+#[derive(Clone, Debug, Default)]
+pub struct Scope {
+    /// Sorted, not overlapping.
+    allowed: Vec<AddressRange>,
+    /// Sorted, not overlapping.
+    excluded: Vec<AddressRange>,
+}
+
+/// Proof that an address was checked against the [`Scope`].
+///
+/// Sending takes a `Permit`, and only [`Scope::permit`] makes one, so a probe that
+/// forgets to ask does not compile.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub struct Permit(IpAddr);
+
+impl Permit {
+    /// The address this permit is for.
+    #[must_use]
+    pub const fn address(self) -> IpAddr {
+        self.0
+    }
+}
+
+/// Why an address may not be sent to.
+#[derive(Clone, Copy, Debug, Eq, Error, PartialEq)]
+pub enum Refused {
+    /// Not among the targets.
+    #[error("{0} is not among the targets")]
+    OutOfScope(IpAddr),
+    /// Excluded. Exclusion always wins.
+    #[error("{0} is excluded")]
+    Excluded(IpAddr),
+    /// Not the address of one interface: multicast, broadcast or unspecified.
+    #[error("{0} is not the address of one device")]
+    NotUnicast(IpAddr),
+}
+
+impl Scope {
+    /// A scope of these addresses, less those.
+    #[must_use]
+    pub fn new(allowed: Vec<AddressRange>, excluded: Vec<AddressRange>) -> Self {
+        Self { allowed: merged(allowed), excluded: merged(excluded) }
+    }
+
+    /// Asks leave to send to `address`.
+    pub fn permit(&self, address: IpAddr) -> Result<Permit, Refused> {
+        // An IPv4 address in IPv6 clothes reaches the IPv4 host, so it is judged as that.
+        let address = address.to_canonical();
+        if is_not_unicast(address) {
+            return Err(Refused::NotUnicast(address));
+        }
+        if holds(&self.excluded, address) {
+            return Err(Refused::Excluded(address));
+        }
+        if !holds(&self.allowed, address) {
+            return Err(Refused::OutOfScope(address));
+        }
+        Ok(Permit(address))
+    }
+
+    /// The allowed ranges, sorted and joined, exclusions not yet taken out.
+    #[must_use]
+    pub fn allowed(&self) -> &[AddressRange] {
+        &self.allowed
+    }
+
+    /// The excluded ranges, sorted and joined.
+    #[must_use]
+    pub fn excluded(&self) -> &[AddressRange] {
+        &self.excluded
+    }
+}
+
+/// True for addresses that no single interface owns.
+#[must_use]
+pub fn is_not_unicast(address: IpAddr) -> bool {
+    address.is_multicast()
+        || address.is_unspecified()
+        || matches!(address, IpAddr::V4(v4) if v4.is_broadcast())
+}
+
+fn holds(ranges: &[AddressRange], address: IpAddr) -> bool {
+    let after = ranges.partition_point(|range| range.first() <= address);
+    after.checked_sub(1).and_then(|i| ranges.get(i)).is_some_and(|range| range.contains(address))
+}
+
+/// Sorted, with overlapping ranges joined.
+fn merged(mut ranges: Vec<AddressRange>) -> Vec<AddressRange> {
+    ranges.sort_unstable();
+    let mut out: Vec<AddressRange> = Vec::with_capacity(ranges.len());
+    for range in ranges {
+        let joined = out
+            .last()
+            .filter(|last| last.contains(range.first()))
+            .and_then(|last| AddressRange::new(last.first(), last.last().max(range.last())));
+        match (joined, out.last_mut()) {
+            (Some(joined), Some(last)) => *last = joined,
+            _ => out.push(range),
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn range(first: &str, last: &str) -> AddressRange {
+        AddressRange::new(first.parse().unwrap(), last.parse().unwrap()).unwrap()
+    }
+
+    #[track_caller]
+    fn check(address: &str, expected: Result<(), fn(IpAddr) -> Refused>) {
+        let scope = Scope::new(
+            vec![
+                range("192.0.2.0", "192.0.2.255"),
+                range("192.0.2.100", "192.0.3.9"),
+                range("224.0.0.0", "255.255.255.255"),
+                range("2001:db8::1", "2001:db8::9"),
+            ],
+            vec![range("192.0.2.7", "192.0.2.7"), range("2001:db8::5", "2001:db8::6")],
+        );
+        let address: IpAddr = address.parse().unwrap();
+        let got = scope.permit(address).map(Permit::address);
+        let canonical = address.to_canonical();
+        assert_eq!(got, expected.map(|()| canonical).map_err(|refused| refused(canonical)));
+    }
+
+    #[test]
+    fn exclusion_wins_over_permission() {
+        check("192.0.2.6", Ok(()));
+        check("192.0.2.7", Err(Refused::Excluded));
+        check("192.0.3.9", Ok(()));
+        check("192.0.3.10", Err(Refused::OutOfScope));
+        check("2001:db8::6", Err(Refused::Excluded));
+        check("2001:db8::7", Ok(()));
+        check("198.51.100.1", Err(Refused::OutOfScope));
+    }
+
+    #[test]
+    fn an_ipv4_address_in_ipv6_clothes_is_itself() {
+        check("::ffff:192.0.2.7", Err(Refused::Excluded));
+        check("::ffff:192.0.2.8", Ok(()));
+    }
+
+    #[test]
+    fn nobody_sends_to_a_group() {
+        check("224.0.0.1", Err(Refused::NotUnicast));
+        check("255.255.255.255", Err(Refused::NotUnicast));
+        check("0.0.0.0", Err(Refused::NotUnicast));
+        check("ff02::1", Err(Refused::NotUnicast));
+    }
+}

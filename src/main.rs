@@ -1,0 +1,3 @@
+//! The command line. Everything meets here and nothing is decided here.
+
+fn main() {}

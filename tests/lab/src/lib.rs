@@ -1,0 +1,1 @@
+//! A network in namespaces with real servers, for tests and measurements.
