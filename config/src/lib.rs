@@ -1,1 +1,242 @@
-//! The settings, from file, environment and command line to plain values.
+//! The settings, from defaults, file, environment and command line to one checked [`Config`].
+//!
+//! This crate knows names, units, defaults and limits. It does not know what a setting is
+//! for: the binary takes the `Config` apart and hands each crate its values. It touches
+//! neither files nor the environment: their contents are handed in.
+
+mod layers;
+mod units;
+
+use std::{path::PathBuf, time::Duration};
+
+pub use layers::{ConfigError, Layers};
+
+/// The default configuration, complete and commented: what a user starts from.
+pub const DEFAULT_TOML: &str = include_str!("../default.toml");
+
+/// Every setting, complete and checked. No `Option` here means "use the default":
+/// defaults are applied before this type exists.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Config {
+    /// The database file; `None` for the user's data folder.
+    pub database: Option<PathBuf>,
+    /// The site's name.
+    pub site: String,
+    /// The vantage point's name; `None` for the machine's host name.
+    pub vantage: Option<String>,
+    /// Targets that are never sent to, not yet parsed.
+    pub exclude: Vec<String>,
+    /// The most addresses of one sweep without leave.
+    pub largest_sweep: u64,
+    /// Packets a second in all, from 1 to 10,000,000.
+    pub rate: u32,
+    /// Packets a second to one asset, from 1 to `rate`.
+    pub host_rate: u32,
+    /// The ports to ask, not yet parsed.
+    pub ports: String,
+    /// The I/O tier, or to choose it.
+    pub io: IoChoice,
+    /// The interface to use; `None` lets the routes decide.
+    pub interface: Option<String>,
+    /// Whether to ask the ports of silent addresses too.
+    pub assume_alive: bool,
+    /// Whether to look up the names of addresses.
+    pub reverse_dns: bool,
+    /// Whether to talk with services.
+    pub services: bool,
+    /// Connections at once to one asset, from 1 to 16.
+    pub connections_per_asset: usize,
+    /// Conversations at once, from 1 to 10,000.
+    pub concurrency: usize,
+    /// The longest conversation, from 100 ms to 10 minutes.
+    pub time_limit: Duration,
+    /// The most bytes read in a conversation, from 1 KiB to 16 MiB.
+    pub read_limit: usize,
+    /// Whether SNMP's community `public` may be used.
+    pub snmp_public: bool,
+    /// The longest time before its end at which a certificate is a warning.
+    pub expiring_warning: Duration,
+    /// The longest time before its end at which a certificate is critical.
+    pub expiring_critical: Duration,
+    /// Seconds east of UTC that dates in registers mean.
+    pub register_offset: i32,
+    /// Looks in vain before a device is missing, from 1 to 1,000.
+    pub looks_before_missing: u32,
+    /// How long before its end of support a product is announced.
+    pub support_warning: Duration,
+}
+
+/// Which I/O tier to use.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum IoChoice {
+    /// The best that works here.
+    Auto,
+    /// The system's own sockets.
+    Connect,
+    /// Packets of our own.
+    Raw,
+}
+
+/// The names of the profiles with packets a second in all and to one asset.
+const PROFILES: &[(&str, u32, u32)] =
+    &[("ot", 50, 2), ("polite", 200, 10), ("normal", 1_000, 40), ("fast", 100_000, 10_000)];
+
+impl Config {
+    /// Reads every setting out of the layers and checks it.
+    pub fn from_layers(layers: &Layers) -> Result<Self, ConfigError> {
+        let text = |key| layers.read(key, units::text);
+        let switch = |key| layers.read(key, units::switch);
+        let optional = |key| Ok(Some(text(key)?).filter(|value: &String| !value.is_empty()));
+
+        let (total, each) = layers.read("sweep.profile", |value| {
+            let name = units::text(value)?;
+            let known = PROFILES.iter().find(|(profile, ..)| *profile == name);
+            let names: Vec<&str> = PROFILES.iter().map(|(profile, ..)| *profile).collect();
+            known
+                .map(|(_, total, each)| (*total, *each))
+                .ok_or_else(|| format!("{name:?} is not a profile ({})", names.join(", ")))
+        })?;
+        let rate = layers.read("sweep.rate", units::rate)?.unwrap_or(total);
+        let chosen = layers.read("sweep.host_rate", units::rate)?;
+        // One asset never gets more than all of them together.
+        let host_rate = chosen.unwrap_or(each).min(rate);
+
+        let certificates = |key| layers.read(key, |value| units::duration(value, DAY, 3_650 * DAY));
+        let expiring_warning = certificates("certificates.expiring_warning")?;
+        let expiring_critical = certificates("certificates.expiring_critical")?;
+        if expiring_critical > expiring_warning {
+            return Err(layers.refuse(
+                "certificates.expiring_critical",
+                "must not be longer than certificates.expiring_warning",
+            ));
+        }
+
+        Ok(Self {
+            database: optional("database")?.map(PathBuf::from),
+            site: layers.read("site.name", units::name)?,
+            vantage: optional("site.vantage")?,
+            exclude: layers.read("scope.exclude", units::texts)?,
+            largest_sweep: layers.read("scope.largest", |v| units::number(v, 1, 1 << 40))?,
+            rate,
+            host_rate,
+            ports: text("sweep.ports")?,
+            io: layers.read("sweep.io", |value| match units::text(value)?.as_str() {
+                "auto" => Ok(IoChoice::Auto),
+                "connect" => Ok(IoChoice::Connect),
+                "raw" => Ok(IoChoice::Raw),
+                other => Err(format!("{other:?} is not an I/O tier (auto, connect, raw)")),
+            })?,
+            interface: optional("sweep.interface")?,
+            assume_alive: switch("sweep.assume_alive")?,
+            reverse_dns: switch("sweep.reverse_dns")?,
+            services: switch("services.enabled")?,
+            connections_per_asset: layers
+                .read("services.connections_per_asset", |v| units::number(v, 1, 16))?,
+            concurrency: layers.read("services.concurrency", |v| units::number(v, 1, 10_000))?,
+            time_limit: layers.read("services.time_limit", |value| {
+                units::duration(value, Duration::from_millis(100), Duration::from_secs(600))
+            })?,
+            read_limit: layers
+                .read("services.read_limit", |v| units::size(v, 1 << 10, 16 << 20))?,
+            snmp_public: switch("services.snmp_public")?,
+            expiring_warning,
+            expiring_critical,
+            register_offset: layers.read("register.utc_offset", units::utc_offset)?,
+            looks_before_missing: layers
+                .read("findings.looks_before_missing", |v| units::number(v, 1, 1_000))?,
+            support_warning: layers.read("findings.support_warning", |value| {
+                units::duration(value, Duration::ZERO, 3_650 * DAY)
+            })?,
+        })
+    }
+}
+
+const DAY: Duration = Duration::from_secs(86_400);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What the settings come to with this file and these environment variables.
+    fn load(file: &str, environment: &[(&str, &str)]) -> Result<Config, String> {
+        let mut layers = Layers::defaults();
+        let environment = environment.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned()));
+        layers
+            .add_file("site.toml", file)
+            .and_then(|()| layers.add_environment(environment))
+            .and_then(|()| Config::from_layers(&layers))
+            .map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn the_defaults_are_what_the_design_says() {
+        let config = load("", &[]).unwrap();
+        assert_eq!((config.rate, config.host_rate), (1_000, 40));
+        assert_eq!(config.database, None);
+        assert_eq!(config.site, "default");
+        assert_eq!(config.largest_sweep, 1 << 20);
+        assert_eq!(config.time_limit, Duration::from_secs(5));
+        assert_eq!(config.read_limit, 64 << 10);
+        assert_eq!(config.expiring_warning, 30 * DAY);
+        assert_eq!(config.expiring_critical, 7 * DAY);
+        assert_eq!(config.connections_per_asset, 2);
+        assert!(!config.snmp_public && !config.reverse_dns && !config.assume_alive);
+    }
+
+    #[test]
+    fn later_layers_win() {
+        let file = "[sweep]\nprofile = \"ot\"\nports = \"22\"\n[site]\nname = \"plant\"";
+        let config = load(file, &[("DAICHO_SITE_NAME", "office"), ("PATH", "/bin")]).unwrap();
+        assert_eq!((config.rate, config.host_rate), (50, 2));
+        assert_eq!((config.site.as_str(), config.ports.as_str()), ("office", "22"));
+
+        let mut layers = Layers::defaults();
+        layers.add_file("site.toml", file).unwrap();
+        layers.add_flag("--rate", "sweep.rate", "7pps").unwrap();
+        let config = Config::from_layers(&layers).unwrap();
+        // A rate below the profile's for one asset holds for one asset too.
+        assert_eq!((config.rate, config.host_rate), (7, 2));
+    }
+
+    #[track_caller]
+    fn refuses(file: &str, environment: &[(&str, &str)], expected: &str) {
+        assert_eq!(load(file, environment).unwrap_err(), expected);
+    }
+
+    #[test]
+    fn what_is_wrong_is_named_with_its_place() {
+        refuses(
+            "[sweep]\nrat = \"5pps\"",
+            &[],
+            "site.toml: there is no setting sweep.rat; did you mean sweep.rate?",
+        );
+        refuses(
+            "[sweep]\nrate = \"5\"",
+            &[],
+            "site.toml: sweep.rate = \"5\": expected packets a second, such as \"1000pps\"",
+        );
+        refuses(
+            "",
+            &[("DAICHO_SWEEP_IO", "rwa")],
+            "DAICHO_SWEEP_IO: sweep.io = \"rwa\": \"rwa\" is not an I/O tier (auto, connect, raw)",
+        );
+        refuses(
+            "",
+            &[("DAICHO_SWEP_IO", "raw")],
+            "DAICHO_SWEP_IO: there is no such setting; did you mean DAICHO_SWEEP_IO?",
+        );
+        refuses(
+            "[certificates]\nexpiring_critical = \"40d\"",
+            &[],
+            "site.toml: certificates.expiring_critical = \"40d\": must not be longer than \
+             certificates.expiring_warning",
+        );
+        refuses("sweep = 3", &[], "site.toml: sweep is a section, not a setting");
+    }
+
+    #[test]
+    fn a_file_that_is_no_toml_says_where() {
+        let error = load("[sweep\nrate = 1", &[]).unwrap_err();
+        assert!(error.starts_with("site.toml: TOML parse error at line 1"), "{error}");
+    }
+}

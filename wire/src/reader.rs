@@ -86,8 +86,8 @@ impl<'a> Reader<'a> {
 
     /// Takes `len` bytes as a reader of their own: a nested structure that cannot read past
     /// its end. Its offsets count from its own start.
-    pub fn nested(&mut self, field: &'static str, len: usize) -> Result<Reader<'a>, Malformed> {
-        self.take(field, len).map(Reader::new)
+    pub fn nested(&mut self, field: &'static str, len: usize) -> Result<Self, Malformed> {
+        self.take(field, len).map(Self::new)
     }
 
     /// Takes a byte.

@@ -1,0 +1,38 @@
+#!/bin/sh
+# Installs what the tests need beyond Rust and git: the tools that make network namespaces, and the
+# real servers of the lab. Says so first, and does nothing where all of it is already there.
+# No server starts by itself: a policy-rc.d that answers 101 stands in the way while installing.
+set -eu
+
+tools="iproute2 nftables openssl procps ca-certificates gcc libc6-dev"
+servers="openssh-server dropbear-bin nginx-light apache2 lighttpd postfix dovecot-imapd dovecot-pop3d
+ vsftpd samba snmpd bind9 redis-server mariadb-server postgresql mosquitto slapd cups ntpsec
+ memcached inetutils-telnetd inetutils-inetd"
+
+missing=""
+for package in $tools $servers; do
+    state=$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null || true)
+    [ "$state" = installed ] || missing="$missing $package"
+done
+if [ -z "$missing" ]; then
+    echo "tests/setup.sh: every Debian package that the tests need is installed"
+    exit 0
+fi
+echo "tests/setup.sh: the tests need these Debian packages, which are installed now:$missing"
+if [ "$(id -u)" -ne 0 ]; then
+    echo "tests/setup.sh: installing needs root; run: sudo sh tests/setup.sh" >&2
+    exit 1
+fi
+
+policy=/usr/sbin/policy-rc.d
+if [ ! -e "$policy" ]; then
+    printf '#!/bin/sh\nexit 101\n' > "$policy"
+    chmod 755 "$policy"
+    trap 'rm -f "$policy"' EXIT
+fi
+export DEBIAN_FRONTEND=noninteractive
+apt-get -qq update
+# Word splitting is wanted: the list holds package names.
+# shellcheck disable=SC2086
+apt-get -qq install -y --no-install-recommends $missing > /dev/null
+echo "tests/setup.sh: done"
