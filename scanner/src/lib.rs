@@ -8,6 +8,7 @@
 mod error;
 pub mod net;
 pub mod probe;
+pub mod rate;
 mod scope;
 
 pub use error::LinkError;

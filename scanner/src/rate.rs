@@ -1,0 +1,325 @@
+//! When the next packet may go.
+//!
+//! Two limits hold at once: packets a second in all, and packets a second to one address.
+//! "A second" is any second, not the one that the clock shows: a limit that is counted
+//! per tick lets twice as many through around the tick. So the [`Pacer`] remembers what
+//! was sent during the last second, in slots, and answers when one more packet fits.
+//! It knows no clock and never waits: the caller says what time it is, and sleeps.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    net::IpAddr,
+    time::Duration,
+};
+
+/// Packets a second at most. Zero would never end and counts as one.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Rates {
+    /// To all addresses together.
+    pub total: u32,
+    /// To any one address.
+    pub per_host: u32,
+}
+
+impl Default for Rates {
+    /// 1,000 in all and 40 to one address: what a small router and a printer bear.
+    fn default() -> Self {
+        Self { total: 1_000, per_host: 40 }
+    }
+}
+
+/// Keeps packets within [`Rates`].
+///
+/// If the caller sends only at or after [`Pacer::earliest`] and reports with
+/// [`Pacer::sent`], no half-open second holds more packets than the rates say. Packets
+/// that the system sends for us (the ACK of a handshake, a FIN) cannot be asked to wait:
+/// they are reported when they happened, push the next packet back, and find room in the
+/// fiftieth of the rate that `earliest` never hands out.
+///
+/// Memory: 16 KiB, and 64 to 1,700 bytes for each address that got a packet within the
+/// last second or two; there are at most about twice `total` of them.
+#[derive(Debug)]
+pub struct Pacer {
+    per_host: u32,
+    all: Window,
+    hosts: HashMap<IpAddr, Window>,
+    /// When idle hosts are forgotten next.
+    next_sweep: Duration,
+}
+
+/// How long a burst after a late wake-up may make up for, and so how bunched packets
+/// ever get: long enough for a sleeping thread's usual lateness, short enough that the
+/// smallest switch buffers it at the rates for which it matters.
+const CATCH_UP: Duration = Duration::from_millis(5);
+
+/// Slots of one millisecond for all packets together cost a thousandth of the rate,
+/// slots of ten milliseconds for one address a hundredth, and bound the memory.
+const SLOT_ALL: Duration = Duration::from_millis(1);
+const SLOT_HOST: Duration = Duration::from_millis(10);
+
+const SECOND: Duration = Duration::from_secs(1);
+
+impl Pacer {
+    /// A pacer that has sent nothing yet.
+    #[must_use]
+    pub fn new(rates: Rates) -> Self {
+        Self {
+            per_host: rates.per_host,
+            all: Window::new(rates.total, SLOT_ALL),
+            hosts: HashMap::new(),
+            next_sweep: SECOND,
+        }
+    }
+
+    /// The moment, not before `now`, at which one more packet to `host` may go.
+    pub fn earliest(&mut self, host: IpAddr, now: Duration) -> Duration {
+        let all = self.all.earliest(now);
+        self.hosts.get_mut(&host).map_or(all, |window| all.max(window.earliest(now)))
+    }
+
+    /// The moment, not before `now`, at which one more packet to anybody may go, if
+    /// that address got none lately.
+    pub fn earliest_to_anyone(&mut self, now: Duration) -> Duration {
+        self.all.earliest(now)
+    }
+
+    /// Accounts for packets to `host` that left at `now`, ours and those that the system
+    /// sent for us.
+    pub fn sent(&mut self, host: IpAddr, now: Duration, packets: u32) {
+        if packets == 0 {
+            return;
+        }
+        self.forget_idle(now);
+        self.all.sent(now, packets);
+        self.hosts
+            .entry(host)
+            .or_insert_with(|| Window::new(self.per_host, SLOT_HOST))
+            .sent(now, packets);
+    }
+
+    fn forget_idle(&mut self, now: Duration) {
+        if now < self.next_sweep {
+            return;
+        }
+        self.next_sweep = now.saturating_add(SECOND);
+        self.hosts.retain(|_, window| !window.is_idle(now));
+        if self.hosts.capacity() > self.hosts.len().saturating_mul(4).max(1_024) {
+            self.hosts.shrink_to_fit();
+        }
+    }
+}
+
+/// What went during the last second, and the even spacing within it.
+#[derive(Debug)]
+struct Window {
+    /// Most packets in a second that `earliest` hands out.
+    limit: u32,
+    slot: Duration,
+    /// Slot number and packets, ascending, without empty slots.
+    slots: VecDeque<(u64, u32)>,
+    /// Sum of `slots`.
+    count: u32,
+    /// One second divided by the limit.
+    interval: Duration,
+    /// When the next packet would be due if all had come at even distances (the
+    /// theoretical arrival time of the generic cell rate algorithm, ITU-T I.371, annex A).
+    due: Duration,
+}
+
+impl Window {
+    fn new(rate: u32, slot: Duration) -> Self {
+        let rate = rate.max(1);
+        let limit = rate - rate / 50;
+        Self {
+            limit,
+            slot,
+            slots: VecDeque::new(),
+            count: 0,
+            interval: SECOND / limit,
+            due: Duration::ZERO,
+        }
+    }
+
+    /// How many slots a second has.
+    fn span(&self) -> u64 {
+        number(SECOND, self.slot)
+    }
+
+    fn expire(&mut self, now: Duration) {
+        // A second that begins within a slot touches one slot more than it is long, so
+        // that many have to pass before a slot is surely out of every second of now.
+        let oldest = number(now, self.slot).saturating_sub(self.span());
+        while let Some((slot, packets)) = self.slots.front().copied()
+            && slot < oldest
+        {
+            self.count = self.count.saturating_sub(packets);
+            self.slots.pop_front();
+        }
+    }
+
+    fn earliest(&mut self, now: Duration) -> Duration {
+        self.expire(now);
+        let even = now.max(self.due.saturating_sub(CATCH_UP));
+        let mut over = (self.count.saturating_add(1)).saturating_sub(self.limit);
+        let mut free = Duration::ZERO;
+        for (slot, packets) in &self.slots {
+            if over == 0 {
+                break;
+            }
+            over = over.saturating_sub(*packets);
+            free = start(slot.saturating_add(self.span()).saturating_add(1), self.slot);
+        }
+        even.max(free)
+    }
+
+    fn sent(&mut self, now: Duration, packets: u32) {
+        self.expire(now);
+        let slot = number(now, self.slot);
+        match self.slots.back_mut() {
+            Some((last, count)) if *last >= slot => *count = count.saturating_add(packets),
+            _ => self.slots.push_back((slot, packets)),
+        }
+        self.count = self.count.saturating_add(packets);
+        self.due = self.due.max(now).saturating_add(self.interval.saturating_mul(packets));
+    }
+
+    fn is_idle(&mut self, now: Duration) -> bool {
+        self.expire(now);
+        self.slots.is_empty() && self.due <= now
+    }
+}
+
+/// The number of the slot that holds this moment.
+fn number(moment: Duration, slot: Duration) -> u64 {
+    u64::try_from(moment.as_nanos() / slot.as_nanos().max(1)).unwrap_or(u64::MAX)
+}
+
+/// When that slot begins.
+fn start(number: u64, slot: Duration) -> Duration {
+    let nanos = u128::from(number).saturating_mul(slot.as_nanos());
+    Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn host(n: u8) -> IpAddr {
+        IpAddr::from([192, 0, 2, n])
+    }
+
+    /// The most entries of an ascending list that lie in any half-open second.
+    fn most_in_a_second(times: &[Duration]) -> usize {
+        let mut first = 0;
+        let mut most = 0;
+        for (last, time) in times.iter().enumerate() {
+            while times[first] + SECOND <= *time {
+                first += 1;
+            }
+            most = most.max(last - first + 1);
+        }
+        most
+    }
+
+    /// A caller that always has something to send to each of `hosts` and wakes late by
+    /// what `lateness` says, in microseconds, one after the other.
+    fn saturate(
+        rates: Rates,
+        hosts: u8,
+        lateness: &[u64],
+        duration: Duration,
+    ) -> Vec<(Duration, IpAddr)> {
+        let mut pacer = Pacer::new(rates);
+        let mut late = lateness.iter().cycle();
+        let mut now = Duration::ZERO;
+        let mut log = Vec::new();
+        while now < duration {
+            let (at, to) = (0..hosts)
+                .map(|n| (pacer.earliest(host(n), now), host(n)))
+                .min_by_key(|(at, _)| *at)
+                .unwrap();
+            if at > now {
+                now = at + Duration::from_micros(*late.next().unwrap());
+            }
+            assert!(pacer.earliest(to, now) <= now, "it was promised for {at:?}");
+            pacer.sent(to, now, 1);
+            log.push((now, to));
+        }
+        log
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(48))]
+
+        #[test]
+        fn no_second_holds_more_than_the_rates(
+            total in 1_u32..400,
+            per_host in 1_u32..60,
+            hosts in 1_u8..12,
+            lateness in proptest::collection::vec(0_u64..30_000, 1..40),
+        ) {
+            let rates = Rates { total, per_host };
+            let log = saturate(rates, hosts, &lateness, Duration::from_secs(4));
+            let all: Vec<_> = log.iter().map(|(at, _)| *at).collect();
+            prop_assert!(most_in_a_second(&all) <= total as usize);
+            for n in 0..hosts {
+                let one: Vec<_> =
+                    log.iter().filter(|(_, to)| *to == host(n)).map(|(at, _)| *at).collect();
+                prop_assert!(most_in_a_second(&one) <= per_host as usize);
+            }
+        }
+
+        #[test]
+        fn late_wake_ups_cost_less_than_a_twentieth(
+            total in 1_u32..3_000,
+            lateness in proptest::collection::vec(0_u64..=2_000, 1..40),
+        ) {
+            // One address bears what all do, so that both limits are at work.
+            let rates = Rates { total, per_host: total };
+            let seconds = 20;
+            let log = saturate(rates, 1, &lateness, Duration::from_secs(seconds));
+            let wanted = f64::from(total) * 0.95 * seconds as f64;
+            prop_assert!(log.len() as f64 >= wanted.floor(), "{} of {wanted}", log.len());
+        }
+    }
+
+    #[test]
+    fn packets_of_the_system_push_the_next_one_back() {
+        let mut pacer = Pacer::new(Rates { total: 1_000, per_host: 10 });
+        let now = Duration::from_secs(5);
+        assert_eq!(pacer.earliest(host(1), now), now);
+        pacer.sent(host(1), now, 1);
+        let after_one = pacer.earliest(host(1), now);
+        pacer.sent(host(1), now, 2);
+        let after_three = pacer.earliest(host(1), now);
+        assert!(after_three >= after_one + Duration::from_millis(200));
+        // Another address only feels the rate of all.
+        assert!(pacer.earliest(host(2), now) < now + Duration::from_millis(10));
+    }
+
+    #[test]
+    fn packets_are_spread_over_the_second() {
+        let log = saturate(Rates { total: 1_000, per_host: 1_000 }, 1, &[0], SECOND);
+        let first = log.iter().filter(|(at, _)| *at < Duration::from_millis(100)).count();
+        assert!((90..=110).contains(&first), "{first} in the first tenth");
+    }
+
+    #[test]
+    fn idle_hosts_are_forgotten() {
+        let mut pacer = Pacer::new(Rates { total: 100_000, per_host: 10 });
+        for n in 0..200_000_u32 {
+            let now = Duration::from_micros(u64::from(n) * 100);
+            pacer.sent(IpAddr::V4(n.into()), now, 1);
+        }
+        // Ten thousand packets a second, so no more than two or three seconds of them.
+        assert!(pacer.hosts.len() <= 30_000, "{}", pacer.hosts.len());
+    }
+
+    #[test]
+    fn a_rate_of_nothing_is_one() {
+        let log = saturate(Rates { total: 0, per_host: 0 }, 1, &[0], Duration::from_secs(5));
+        assert!((4..=6).contains(&log.len()));
+    }
+}
