@@ -10,6 +10,7 @@ pub mod net;
 pub mod probe;
 pub mod rate;
 mod scope;
+pub mod targets;
 
 pub use error::LinkError;
 pub use scope::{Permit, Refused, Scope, is_not_unicast};

@@ -64,6 +64,34 @@ impl Scope {
         Ok(Permit(address))
     }
 
+    /// What is left when everything excluded, and everything that is not the address of
+    /// one device, is taken out: sorted, joined, and each address of it gets a permit.
+    #[must_use]
+    pub fn permitted(&self) -> Vec<AddressRange> {
+        let groups = [
+            ("0.0.0.0", "0.0.0.0"),
+            ("224.0.0.0", "239.255.255.255"),
+            ("255.255.255.255", "255.255.255.255"),
+            ("::", "::"),
+            ("ff00::", "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff"),
+        ];
+        let groups = groups
+            .into_iter()
+            .filter_map(|(first, last)| AddressRange::new(first.parse().ok()?, last.parse().ok()?));
+        let refused = merged(self.excluded.iter().copied().chain(groups).collect());
+        let mut left = Vec::new();
+        for range in &self.allowed {
+            subtract(*range, &refused, &mut left);
+        }
+        left
+    }
+
+    /// How many addresses may be sent to.
+    #[must_use]
+    pub fn permitted_count(&self) -> u128 {
+        self.permitted().iter().fold(0, |sum: u128, range| sum.saturating_add(range.len()))
+    }
+
     /// The allowed ranges, sorted and joined, exclusions not yet taken out.
     #[must_use]
     pub fn allowed(&self) -> &[AddressRange] {
@@ -90,14 +118,23 @@ fn holds(ranges: &[AddressRange], address: IpAddr) -> bool {
     after.checked_sub(1).and_then(|i| ranges.get(i)).is_some_and(|range| range.contains(address))
 }
 
-/// Sorted, with overlapping ranges joined.
-fn merged(mut ranges: Vec<AddressRange>) -> Vec<AddressRange> {
+/// Sorted, with overlapping and adjacent ranges joined, and IPv4 in IPv6 clothes undressed.
+pub(crate) fn merged(ranges: Vec<AddressRange>) -> Vec<AddressRange> {
+    let mut ranges: Vec<AddressRange> = ranges
+        .into_iter()
+        .map(|range| {
+            let (first, last) = (range.first().to_canonical(), range.last().to_canonical());
+            AddressRange::new(first, last).unwrap_or(range)
+        })
+        .collect();
     ranges.sort_unstable();
     let mut out: Vec<AddressRange> = Vec::with_capacity(ranges.len());
     for range in ranges {
         let joined = out
             .last()
-            .filter(|last| last.contains(range.first()))
+            .filter(|last| {
+                last.contains(range.first()) || after(last.last()) == Some(range.first())
+            })
             .and_then(|last| AddressRange::new(last.first(), last.last().max(range.last())));
         match (joined, out.last_mut()) {
             (Some(joined), Some(last)) => *last = joined,
@@ -107,8 +144,51 @@ fn merged(mut ranges: Vec<AddressRange>) -> Vec<AddressRange> {
     out
 }
 
+/// Puts the parts of `range` that are in none of `refused` (sorted, joined) into `left`.
+fn subtract(range: AddressRange, refused: &[AddressRange], left: &mut Vec<AddressRange>) {
+    let mut first = Some(range.first());
+    let begin = refused.partition_point(|out| out.last() < range.first());
+    for out in refused.iter().skip(begin) {
+        let Some(start) = first else { return };
+        if out.first() > range.last() || out.first().is_ipv4() != start.is_ipv4() {
+            break;
+        }
+        if let Some(end) = before(out.first())
+            && let Some(part) = AddressRange::new(start, end)
+        {
+            left.push(part);
+        }
+        if out.last() >= start {
+            first = after(out.last());
+        }
+    }
+    if let Some(start) = first
+        && let Some(part) = AddressRange::new(start, range.last())
+    {
+        left.push(part);
+    }
+}
+
+/// The next address of the family.
+pub(crate) fn after(address: IpAddr) -> Option<IpAddr> {
+    Some(match address {
+        IpAddr::V4(v4) => IpAddr::V4(u32::from(v4).checked_add(1)?.into()),
+        IpAddr::V6(v6) => IpAddr::V6(u128::from(v6).checked_add(1)?.into()),
+    })
+}
+
+/// The address before, in the family.
+fn before(address: IpAddr) -> Option<IpAddr> {
+    Some(match address {
+        IpAddr::V4(v4) => IpAddr::V4(u32::from(v4).checked_sub(1)?.into()),
+        IpAddr::V6(v6) => IpAddr::V6(u128::from(v6).checked_sub(1)?.into()),
+    })
+}
+
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn range(first: &str, last: &str) -> AddressRange {
@@ -155,5 +235,45 @@ mod tests {
         check("255.255.255.255", Err(Refused::NotUnicast));
         check("0.0.0.0", Err(Refused::NotUnicast));
         check("ff02::1", Err(Refused::NotUnicast));
+    }
+
+    #[test]
+    fn what_is_permitted_is_counted_without_exclusions_and_groups() {
+        let scope = Scope::new(
+            vec![range("192.0.2.0", "192.0.2.255"), range("223.255.255.254", "224.0.0.5")],
+            vec![range("192.0.2.7", "192.0.2.9"), range("192.0.2.250", "192.0.3.4")],
+        );
+        let texts: Vec<String> = scope.permitted().iter().map(ToString::to_string).collect();
+        let expected =
+            ["192.0.2.0-192.0.2.6", "192.0.2.10-192.0.2.249", "223.255.255.254-223.255.255.255"];
+        assert_eq!(texts, expected);
+        assert_eq!(scope.permitted_count(), 7 + 240 + 2);
+    }
+
+    proptest! {
+        #[test]
+        fn permitted_and_permit_agree(
+            allowed in proptest::collection::vec((0_u32..300, 0_u32..40), 0..6),
+            excluded in proptest::collection::vec((0_u32..300, 0_u32..40), 0..6),
+        ) {
+            let base = u32::from(std::net::Ipv4Addr::new(223, 255, 255, 0));
+            let make = |list: Vec<(u32, u32)>| {
+                list.into_iter()
+                    .filter_map(|(first, len)| {
+                        let first = base + first;
+                        AddressRange::new(IpAddr::V4(first.into()), IpAddr::V4((first + len).into()))
+                    })
+                    .collect()
+            };
+            let scope = Scope::new(make(allowed), make(excluded));
+            let permitted = scope.permitted();
+            for n in 0..360 {
+                let address = IpAddr::V4((base + n).into());
+                prop_assert_eq!(
+                    permitted.iter().filter(|range| range.contains(address)).count(),
+                    usize::from(scope.permit(address).is_ok())
+                );
+            }
+        }
     }
 }
