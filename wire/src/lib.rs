@@ -26,6 +26,25 @@
     )
 )]
 
+pub mod arp;
+pub mod ber;
+pub mod ethernet;
+pub mod http;
+pub mod icmp;
+pub mod ip;
+pub mod ldap;
+pub mod lines;
+pub mod mqtt;
+pub mod mysql;
+pub mod ndp;
+pub mod ntlm;
+pub mod postgresql;
+pub mod rdp;
 mod reader;
+pub mod smb2;
+pub mod ssh;
+pub mod tcp;
+pub mod telnet;
+pub mod udp;
 
 pub use reader::{Malformed, Problem, Reader};

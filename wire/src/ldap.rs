@@ -1,0 +1,201 @@
+//! The Lightweight Directory Access Protocol, RFC 4511: the one search that every server
+//! allows without a bind, for its root DSE (RFC 4512, section 5.1), and its answer.
+//!
+//! The same bytes work over UDP with Active Directory ([MS-ADTS], section 3.1.1.3.2).
+
+use crate::{
+    Malformed, Reader,
+    ber::{self, tag},
+};
+
+const SEARCH_REQUEST: u8 = 0x63;
+const SEARCH_ENTRY: u8 = 0x64;
+const SEARCH_DONE: u8 = 0x65;
+const UNBIND_REQUEST: u8 = 0x42;
+
+/// An attribute of an entry: its description, and its values as sent.
+pub type Attribute = (String, Vec<Vec<u8>>);
+
+/// A message from a server.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Message {
+    /// SearchResultEntry, section 4.5.2.
+    Entry(Vec<Attribute>),
+    /// SearchResultDone.
+    Done {
+        /// The result code (section 4.1.9): 0 success.
+        code: i64,
+        /// The diagnostic message.
+        diagnostic: Vec<u8>,
+    },
+    /// Any other operation, by its tag.
+    Other(u8),
+}
+
+/// A search of the root DSE for these attributes.
+#[must_use]
+pub fn search_root(message_id: i32, attributes: &[&str]) -> Vec<u8> {
+    const PRESENT: u8 = 0x87; // Filter ::= present [7] AttributeDescription
+    let wanted: Vec<Vec<u8>> =
+        attributes.iter().map(|name| ber::write(tag::OCTETS, name.as_bytes())).collect();
+    let search = ber::write_all(
+        SEARCH_REQUEST,
+        &[
+            ber::write(tag::OCTETS, b""),        // baseObject
+            ber::write(tag::ENUMERATED, &[0]),   // scope: baseObject
+            ber::write(tag::ENUMERATED, &[0]),   // derefAliases: never
+            ber::write_integer(1),               // sizeLimit, entries
+            ber::write_integer(5),               // timeLimit, seconds
+            ber::write(tag::BOOLEAN, &[0]),      // typesOnly
+            ber::write(PRESENT, b"objectClass"), // filter
+            ber::write_all(tag::SEQUENCE, &wanted),
+        ],
+    );
+    ber::write_all(tag::SEQUENCE, &[ber::write_integer(message_id), search])
+}
+
+/// An unbind: the polite end of a conversation (section 4.3).
+#[must_use]
+pub fn unbind(message_id: i32) -> Vec<u8> {
+    let unbind = ber::write(UNBIND_REQUEST, &[]);
+    ber::write_all(tag::SEQUENCE, &[ber::write_integer(message_id), unbind])
+}
+
+impl Message {
+    /// Takes one message: its id, and what it is.
+    pub fn read(r: &mut Reader<'_>) -> Result<(i64, Self), Malformed> {
+        let mut r = ber::expect(r, "LDAPMessage", tag::SEQUENCE)?;
+        let id = ber::integer(&mut r, "messageID")?;
+        let (kind, mut operation) = ber::element(&mut r, "protocolOp")?;
+        let message = match kind {
+            SEARCH_ENTRY => Self::Entry(entry(&mut operation)?),
+            SEARCH_DONE => {
+                let code = ber::enumerated(&mut operation, "resultCode")?;
+                ber::octets(&mut operation, "matchedDN")?;
+                let diagnostic = ber::octets(&mut operation, "diagnosticMessage")?.to_vec();
+                Self::Done { code, diagnostic }
+            }
+            other => Self::Other(other),
+        };
+        Ok((id, message))
+    }
+
+    /// Takes all whole messages with this id, and says what is wrong with the rest.
+    #[must_use]
+    pub fn read_all(bytes: &[u8], message_id: i64) -> (Vec<Self>, Option<Malformed>) {
+        let mut r = Reader::new(bytes);
+        let mut messages = Vec::new();
+        while !r.is_at_end() {
+            match Self::read(&mut r) {
+                Ok((id, message)) if id == message_id => messages.push(message),
+                Ok(_) => {}
+                Err(why) => return (messages, Some(why)),
+            }
+        }
+        (messages, None)
+    }
+}
+
+fn entry(r: &mut Reader<'_>) -> Result<Vec<Attribute>, Malformed> {
+    ber::octets(r, "objectName")?;
+    let mut list = ber::expect(r, "attributes", tag::SEQUENCE)?;
+    let mut attributes = Vec::new();
+    while !list.is_at_end() {
+        let mut attribute = ber::expect(&mut list, "PartialAttribute", tag::SEQUENCE)?;
+        let name = String::from_utf8_lossy(ber::octets(&mut attribute, "type")?).into_owned();
+        let mut set = ber::expect(&mut attribute, "vals", tag::SET)?;
+        let mut values = Vec::new();
+        while !set.is_at_end() {
+            values.push(ber::octets(&mut set, "value")?.to_vec());
+        }
+        attributes.push((name, values));
+    }
+    Ok(attributes)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::Problem;
+
+    fn message(id: i32, operation: Vec<u8>) -> Vec<u8> {
+        ber::write_all(tag::SEQUENCE, &[ber::write_integer(id), operation])
+    }
+
+    fn attribute(name: &str, values: &[&str]) -> Vec<u8> {
+        let values: Vec<Vec<u8>> =
+            values.iter().map(|value| ber::write(tag::OCTETS, value.as_bytes())).collect();
+        let name = ber::write(tag::OCTETS, name.as_bytes());
+        ber::write_all(tag::SEQUENCE, &[name, ber::write_all(tag::SET, &values)])
+    }
+
+    fn answer() -> Vec<u8> {
+        let attributes = [attribute("vendorName", &["Example"]), attribute("names", &["a", "b"])];
+        let entry = ber::write_all(
+            SEARCH_ENTRY,
+            &[ber::write(tag::OCTETS, b""), ber::write_all(tag::SEQUENCE, &attributes)],
+        );
+        let mut bytes = message(7, entry);
+        let text = ber::write(tag::OCTETS, b"");
+        let done = [ber::write(tag::ENUMERATED, &[0]), text.clone(), text];
+        bytes.extend(message(7, ber::write_all(SEARCH_DONE, &done)));
+        bytes
+    }
+
+    #[test]
+    fn reads_an_entry_and_the_end() {
+        let expected = vec![
+            ("vendorName".to_owned(), vec![b"Example".to_vec()]),
+            ("names".to_owned(), vec![b"a".to_vec(), b"b".to_vec()]),
+        ];
+        let (messages, problem) = Message::read_all(&answer(), 7);
+        let done = Message::Done { code: 0, diagnostic: Vec::new() };
+        assert_eq!(messages, [Message::Entry(expected), done]);
+        assert_eq!(problem, None);
+        assert_eq!(Message::read_all(&answer(), 8), (Vec::new(), None));
+    }
+
+    #[test]
+    fn every_cut_keeps_the_whole_messages() {
+        let bytes = answer();
+        let mut r = Reader::new(&bytes);
+        Message::read(&mut r).unwrap();
+        let first = r.offset();
+        for len in 1..bytes.len() {
+            let (messages, problem) = Message::read_all(&bytes[..len], 7);
+            assert_eq!(messages.len(), usize::from(len >= first), "cut at {len}");
+            if len != first {
+                assert_eq!(problem.unwrap().problem, Problem::Truncated, "cut at {len}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_question_is_a_search_without_a_bind() {
+        let question = search_root(1, &["vendorName"]);
+        let expected = b"\x30\x31\x02\x01\x01\x63\x2c\x04\0\x0a\x01\0\x0a\x01\0\x02\x01\x01\
+            \x02\x01\x05\x01\x01\0\x87\x0bobjectClass\x30\x0c\x04\x0avendorName";
+        assert_eq!(question, expected);
+        let (_, read) = Message::read(&mut Reader::new(&question)).unwrap();
+        assert_eq!(read, Message::Other(SEARCH_REQUEST));
+        assert_eq!(unbind(2), [0x30, 5, 2, 1, 2, 0x42, 0]);
+    }
+
+    proptest! {
+        #[test]
+        fn random_bytes_never_panic(bytes in proptest::collection::vec(any::<u8>(), 0..100)) {
+            let _ = Message::read_all(&bytes, 1);
+            let _ = Message::read_all(&message(1, ber::write(SEARCH_ENTRY, &bytes)), 1);
+        }
+
+        #[test]
+        fn damage_never_panics(at in 0_usize..200, with in any::<u8>()) {
+            let mut bytes = answer();
+            let at = at % bytes.len();
+            bytes[at] = with;
+            let _ = Message::read_all(&bytes, 7);
+        }
+    }
+}
