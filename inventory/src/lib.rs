@@ -4,3 +4,4 @@
 //! only module that contains SQL.
 
 pub mod asset;
+pub mod version;

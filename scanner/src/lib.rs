@@ -8,6 +8,7 @@
 mod error;
 pub mod net;
 pub mod probe;
+pub mod ports;
 pub mod rate;
 mod scope;
 pub mod targets;

@@ -108,11 +108,13 @@ impl Asset {
         let log = folder.join("output.log");
         let output = fs::File::create(&log)?;
         // If the test is killed, so is the asset: setpriv ties unshare to the test's thread, and
-        // unshare ties its whole PID namespace to itself.
+        // unshare ties its whole PID namespace to itself. The namespace's first process is a shell
+        // that stays, because a server that changes its user loses that tie.
         let mut command: Command = namespace.command(Path::new("setpriv"));
         command
             .args(["--pdeathsig", "KILL", "unshare", "--pid", "--mount", "--fork"])
-            .args(["--kill-child=KILL", "--mount-proc", "sh", "-eu"])
+            .args(["--kill-child=KILL", "--mount-proc"])
+            .args(["sh", "-c", "sh -eu \"$1\"; exit $?", "sh"])
             .arg(&script)
             .env("D", &folder)
             .env("SNMP_PERSISTENT_DIR", &folder)
