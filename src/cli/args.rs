@@ -1,0 +1,274 @@
+//! The command line: names, help and which setting a flag stands for. Decides nothing.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use model::Severity;
+
+/// Tells what is on the network, what was approved, and what is about to break.
+#[derive(Debug, Parser)]
+#[command(name = "daicho", version, max_term_width = 100, propagate_version = true)]
+pub(crate) struct Cli {
+    /// Configuration file (default: $XDG_CONFIG_HOME/daicho/daicho.toml or /etc/daicho/daicho.toml,
+    /// where there is one)
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// The SQLite file with the inventory
+    #[arg(long, global = true, value_name = "PATH")]
+    pub(crate) db: Option<PathBuf>,
+    /// How to print results
+    #[arg(long, global = true, value_enum, default_value_t = Format::Text)]
+    pub(crate) format: Format,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// How results are printed. Everything else goes to standard error.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+pub(crate) enum Format {
+    /// For people
+    Text,
+    /// For programs; see docs/json.md
+    Json,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Ask the network: which assets, services, software and certificates are there, and what is wrong
+    Sweep(Box<Sweep>),
+    /// The inventory, with reasons
+    Assets {
+        #[command(subcommand)]
+        command: Option<Assets>,
+        #[command(flatten)]
+        list: AssetsList,
+    },
+    /// What is wrong
+    Findings {
+        #[command(subcommand)]
+        command: Option<Findings>,
+        #[command(flatten)]
+        list: FindingsList,
+    },
+    /// The certificate inventory
+    Certs {
+        #[command(subcommand)]
+        command: Certs,
+    },
+    /// The organisation's approved lists
+    Register {
+        #[command(subcommand)]
+        command: Register,
+    },
+    /// What works here and what does not, before the first sweep
+    Doctor,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Sweep {
+    /// Address, network, range (192.0.2.10-40), host name, or @FILE with one of them a line
+    #[arg(required = true, value_name = "TARGET")]
+    pub(crate) targets: Vec<String>,
+    /// Never send to this target; wins over everything
+    #[arg(long, value_name = "TARGET")]
+    pub(crate) exclude: Vec<String>,
+    /// Ports: default, all, or a list such as 22,80,8000-8100,u:161
+    #[arg(long, value_name = "SPEC")]
+    pub(crate) ports: Option<String>,
+    /// Packets a second in all
+    #[arg(long, value_name = "PPS")]
+    pub(crate) rate: Option<String>,
+    /// Packets a second to one asset
+    #[arg(long, value_name = "PPS")]
+    pub(crate) host_rate: Option<String>,
+    /// The interface to use
+    #[arg(long, value_name = "IF")]
+    pub(crate) interface: Option<String>,
+    /// How to send: auto, connect (no privilege) or raw (CAP_NET_RAW)
+    #[arg(long, value_name = "TIER")]
+    pub(crate) io: Option<String>,
+    /// Rates by name: polite, normal, fast or ot
+    #[arg(long, value_name = "NAME")]
+    pub(crate) profile: Option<String>,
+    /// Ask the ports of every address, also of those that do not answer
+    #[arg(long)]
+    pub(crate) assume_alive: bool,
+    /// Do not talk with the services found: ports only
+    #[arg(long)]
+    pub(crate) no_services: bool,
+    /// Print the plan and send nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Exit with 1 if there is an open finding of this severity or above
+    #[arg(long, value_name = "SEVERITY")]
+    pub(crate) fail_on: Option<Severity>,
+    /// Allow a sweep of more than 2^20 addresses
+    #[arg(long)]
+    pub(crate) yes_large: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Assets {
+    /// List the assets (the default)
+    List(AssetsList),
+    /// Everything known of one asset, and why
+    Show {
+        /// The asset's id
+        id: i64,
+    },
+    /// Say that two assets are one; undone by split
+    Merge {
+        /// The asset that becomes part of the other
+        from: i64,
+        /// The asset that it is part of
+        into: i64,
+        /// Why, for those who ask later
+        #[arg(long)]
+        reason: String,
+    },
+    /// Undo the merge of an asset into another
+    Split {
+        /// The asset that was merged into another
+        id: i64,
+        /// Why, for those who ask later
+        #[arg(long)]
+        reason: String,
+    },
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct AssetsList {
+    /// Only those that match, such as 'registration=unregistered and port=445'
+    #[arg(long = "where", value_name = "QUERY")]
+    pub(crate) query: Option<String>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Findings {
+    /// List the findings (the default)
+    List(FindingsList),
+    /// Live with a finding until a date
+    Accept {
+        /// The finding's id
+        id: i64,
+        /// The last day on which it is accepted, such as 2027-03-31
+        #[arg(long, value_name = "DATE")]
+        until: String,
+        /// Why it is accepted
+        #[arg(long, value_name = "TEXT")]
+        reason: String,
+    },
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct FindingsList {
+    /// Also those that are accepted or resolved
+    #[arg(long)]
+    pub(crate) all: bool,
+    /// Only this severity and above
+    #[arg(long, value_name = "SEVERITY")]
+    pub(crate) severity: Option<Severity>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Certs {
+    /// List the certificates that are served
+    List {
+        /// Only those that end within this time from now, or have ended, such as 30d
+        #[arg(long, value_name = "TIME")]
+        expiring: Option<String>,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Register {
+    /// Replace a register by the contents of a file
+    Import {
+        /// CSV, with headings in English or Japanese (docs/registers.md)
+        file: PathBuf,
+        /// What the file lists
+        #[arg(long, value_enum)]
+        kind: Kind,
+        /// Import nothing if any line is wrong
+        #[arg(long)]
+        strict: bool,
+    },
+    /// List the entries
+    List {
+        /// Which register
+        #[arg(long, value_enum)]
+        kind: Kind,
+    },
+    /// Write a register as CSV
+    Export {
+        /// Which register
+        #[arg(long, value_enum)]
+        kind: Kind,
+        /// Where to; standard output if not given
+        #[arg(value_name = "FILE")]
+        file: Option<PathBuf>,
+    },
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+pub(crate) enum Kind {
+    /// Devices that may be on the network
+    Device,
+    /// Software that must, may or must not be used
+    Software,
+    /// Issuers of certificates
+    Issuer,
+}
+
+impl Sweep {
+    /// The settings that the flags stand for: flag, setting, value.
+    pub(crate) fn settings(&self) -> Vec<(&'static str, &'static str, String)> {
+        let given = [
+            ("--ports", "sweep.ports", self.ports.clone()),
+            ("--rate", "sweep.rate", self.rate.as_deref().map(with_unit)),
+            ("--host-rate", "sweep.host_rate", self.host_rate.as_deref().map(with_unit)),
+            ("--interface", "sweep.interface", self.interface.clone()),
+            ("--io", "sweep.io", self.io.clone()),
+            ("--profile", "sweep.profile", self.profile.clone()),
+            ("--assume-alive", "sweep.assume_alive", self.assume_alive.then(|| "true".into())),
+            ("--no-services", "services.enabled", self.no_services.then(|| "false".into())),
+        ];
+        given.into_iter().filter_map(|(flag, key, value)| Some((flag, key, value?))).collect()
+    }
+}
+
+/// A plain number of packets a second gets the unit that the setting wants.
+fn with_unit(text: &str) -> String {
+    match text.bytes().all(|b| b.is_ascii_digit()) {
+        true => format!("{text}pps"),
+        false => text.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_flag_stands_for_a_setting_that_exists() {
+        let line = "daicho sweep 127.0.0.1 --ports 22 --rate 5 --host-rate 2pps --interface lo --io \
+                    connect --profile ot --assume-alive --no-services";
+        let Command::Sweep(sweep) = Cli::parse_from(line.split_whitespace()).command else {
+            panic!("not a sweep");
+        };
+        let mut layers = config::Layers::defaults();
+        for (flag, key, value) in sweep.settings() {
+            layers.add_flag(flag, key, &value).unwrap();
+        }
+        let config = config::Config::from_layers(&layers).unwrap();
+        assert_eq!((config.rate, config.host_rate), (5, 2));
+        assert!(config.assume_alive && !config.services);
+    }
+}
