@@ -28,20 +28,26 @@
 
 pub mod arp;
 pub mod ber;
+pub mod dns;
 pub mod ethernet;
 pub mod http;
 pub mod icmp;
 pub mod ip;
+pub mod ipp;
 pub mod ldap;
 pub mod lines;
 pub mod mqtt;
 pub mod mysql;
+pub mod nbns;
 pub mod ndp;
 pub mod ntlm;
+pub mod ntp;
 pub mod postgresql;
 pub mod rdp;
 mod reader;
 pub mod smb2;
+pub mod snmp;
+pub mod ssdp;
 pub mod ssh;
 pub mod tcp;
 pub mod telnet;
