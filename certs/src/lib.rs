@@ -1,1 +1,42 @@
 //! What a certificate says, and whether that is a problem.
+//!
+//! [`parse`] turns DER into a [`Certificate`], whatever the bytes; [`rules`] judge one at
+//! a moment; [`hello`] asks a TLS server for its chain, in messages: it opens no socket and
+//! reads no clock. Certificates and servers are hostile input, so nothing here indexes or
+//! panics.
+#![forbid(unsafe_code)]
+#![deny(
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic
+)]
+#![cfg_attr(
+    test,
+    allow(
+        clippy::indexing_slicing,
+        clippy::arithmetic_side_effects,
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic,
+        clippy::allow_attributes,
+        reason = "a test may fail loudly"
+    )
+)]
+
+mod certificate;
+mod der;
+mod extension;
+mod moment;
+mod name;
+mod oid;
+mod pem;
+pub mod rules;
+mod verify;
+mod walk;
+
+pub use certificate::{Anomaly, AnomalyKind, Certificate, Key, SelfSigned, Signature, parse};
+pub use oid::{Hash, KeyKind};
+pub use pem::certificates_in;
+pub use rules::{RULES, Remaining, Rule, Thresholds, Verdict};

@@ -1,0 +1,74 @@
+//! Whether a certificate's own key signed it.
+//!
+//! Only this one check is made here: it tells a self-signed certificate from one that merely
+//! names itself as its issuer. Trust is for the chain verifier.
+
+use ring::signature::{self, UnparsedPublicKey, VerificationAlgorithm};
+
+use crate::{
+    certificate::{Certificate, SelfSigned},
+    oid::Hash,
+    walk::Parts,
+};
+
+pub(crate) fn self_signed(certificate: &Certificate, parts: &Parts<'_>) -> SelfSigned {
+    let same_name = parts.subject.is_some() && parts.subject == parts.issuer;
+    if !same_name {
+        return SelfSigned::No;
+    }
+    let Some(algorithm) = algorithm(certificate, parts) else {
+        return unchecked(certificate);
+    };
+    let key = UnparsedPublicKey::new(algorithm, parts.key);
+    match key.verify(parts.to_be_signed, parts.signature) {
+        Ok(()) => SelfSigned::Verified,
+        Err(_) => SelfSigned::No,
+    }
+}
+
+/// Where the signature cannot be checked, the key identifiers may still say that another key
+/// made it.
+fn unchecked(certificate: &Certificate) -> SelfSigned {
+    match (&certificate.subject_key_id, &certificate.authority_key_id) {
+        (Some(subject), Some(authority)) if subject != authority => SelfSigned::No,
+        _ => SelfSigned::Unchecked,
+    }
+}
+
+/// How ring checks it, if it does. `None` for what it has no implementation of, which must
+/// not be mistaken for a wrong signature: its RSA starts at 1024 bits and ends at 8192, its
+/// ECDSA knows two curves.
+fn algorithm(
+    certificate: &Certificate,
+    parts: &Parts<'_>,
+) -> Option<&'static dyn VerificationAlgorithm> {
+    let bits = certificate.key.bits.unwrap_or(0);
+    let rsa = (1024..=8192).contains(&bits);
+    let curve = certificate.key.curve.as_deref();
+    Some(match parts.algorithm.as_str() {
+        "1.2.840.113549.1.1.5" | "1.3.14.3.2.29" if rsa => {
+            &signature::RSA_PKCS1_1024_8192_SHA1_FOR_LEGACY_USE_ONLY
+        }
+        "1.2.840.113549.1.1.11" if rsa => {
+            &signature::RSA_PKCS1_1024_8192_SHA256_FOR_LEGACY_USE_ONLY
+        }
+        "1.2.840.113549.1.1.12" if rsa && bits >= 2048 => &signature::RSA_PKCS1_2048_8192_SHA384,
+        "1.2.840.113549.1.1.13" if rsa => {
+            &signature::RSA_PKCS1_1024_8192_SHA512_FOR_LEGACY_USE_ONLY
+        }
+        "1.2.840.113549.1.1.10" if rsa && bits >= 2048 => match certificate.signature.hash? {
+            // A salt of another length than the hash's is legal, and ring refuses it: then the
+            // answer is "no" where "unchecked" would be right. No issuer is known to do it.
+            Hash::Sha256 => &signature::RSA_PSS_2048_8192_SHA256,
+            Hash::Sha384 => &signature::RSA_PSS_2048_8192_SHA384,
+            Hash::Sha512 => &signature::RSA_PSS_2048_8192_SHA512,
+            _ => return None,
+        },
+        "1.2.840.10045.4.3.2" if curve == Some("P-256") => &signature::ECDSA_P256_SHA256_ASN1,
+        "1.2.840.10045.4.3.3" if curve == Some("P-256") => &signature::ECDSA_P256_SHA384_ASN1,
+        "1.2.840.10045.4.3.2" if curve == Some("P-384") => &signature::ECDSA_P384_SHA256_ASN1,
+        "1.2.840.10045.4.3.3" if curve == Some("P-384") => &signature::ECDSA_P384_SHA384_ASN1,
+        "1.3.101.112" => &signature::ED25519,
+        _ => return None,
+    })
+}
