@@ -1,1 +1,3 @@
-//! The whole program, tested from the outside.
+//! The whole program, tested from the outside, and the rules of its house.
+
+mod architecture;

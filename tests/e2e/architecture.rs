@@ -1,0 +1,169 @@
+//! The rules of `docs/architecture.md` that a machine can check.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+/// Which crates of ours each crate may depend on. Adding an arrow here is an architectural
+/// decision and belongs in its own change.
+const MAY_USE: &[(&str, &[&str])] = &[
+    ("model", &[]),
+    ("wire", &["model"]),
+    ("certs", &["model", "wire"]),
+    ("config", &["model"]),
+    ("scanner", &["model", "wire", "certs"]),
+    ("inventory", &["model", "certs"]),
+    ("tests/lab", &[]),
+    ("tests/bench", &["lab"]),
+];
+
+/// What may only be written in some places: words, where they are allowed, and why.
+const HOMES: &[(&[&str], &[&str], &str)] = &[
+    (
+        &["TcpStream", "UdpSocket", "TcpListener", "UnixStream", "socket2::", "pnet_datalink"],
+        &["scanner/src/net/"],
+        "sockets are opened in scanner::net only",
+    ),
+    (
+        &["SystemTime::now", "Instant::now", "Timestamp::now", "Zoned::now", "now_utc"],
+        &["src/", "scanner/src/net/", "tests/"],
+        "the clock is read by the program and by the scanner's link only",
+    ),
+    (
+        &["sqlx::", "SELECT ", "INSERT ", "UPDATE ", "PRAGMA "],
+        &["inventory/src/store/"],
+        "SQL is written in inventory::store only",
+    ),
+    (&["unsafe {", "unsafe fn", "unsafe impl"], &["scanner/src/net/"], "unsafe is at home in scanner::net only"),
+    (
+        &["println!", "print!(", "stdout()"],
+        &["src/", "tests/", "inventory/src/store/measure.rs"],
+        "only the program prints",
+    ),
+];
+
+fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// Every Rust file below `folder` that is part of a crate, as path from the root and text
+/// without its unit tests.
+fn sources(folder: &Path, found: &mut Vec<(String, String)>) {
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            sources(&path, found);
+        } else if path.extension().is_some_and(|end| end == "rs") {
+            let text = fs::read_to_string(&path).unwrap();
+            let name = path.strip_prefix(root()).unwrap().display().to_string();
+            // A file of tests stands behind `#[cfg(test)] mod tests;`, so it is called that.
+            if !name.ends_with("tests.rs") && !name.contains("/tests/") {
+                found.push((name, without_tests(&text)));
+            }
+        }
+    }
+}
+
+fn without_tests(text: &str) -> String {
+    text.split("#[cfg(test)]\nmod tests {").next().unwrap_or_default().to_owned()
+}
+
+fn product_sources() -> Vec<(String, String)> {
+    let mut found = Vec::new();
+    for room in ["model", "wire", "certs", "config", "scanner", "inventory"] {
+        sources(&root().join(room).join("src"), &mut found);
+    }
+    sources(&root().join("src"), &mut found);
+    assert!(found.len() > 50, "the sources were not found");
+    found
+}
+
+#[test]
+fn crates_use_only_what_the_map_allows() {
+    for (room, allowed) in MAY_USE {
+        let manifest = fs::read_to_string(root().join(room).join("Cargo.toml")).unwrap();
+        let manifest: toml::Table = manifest.parse().unwrap();
+        let mut all = Vec::new();
+        for section in ["dependencies", "dev-dependencies", "build-dependencies"] {
+            let Some(table) = manifest.get(section).and_then(toml::Value::as_table) else { continue };
+            all.extend(table.keys().cloned());
+        }
+        assert!(!all.is_empty(), "{room} has no dependencies at all");
+        for ours in all.iter().filter_map(|name| name.strip_prefix("daicho-")) {
+            assert!(allowed.contains(&ours), "{room} may not use {ours}");
+        }
+    }
+}
+
+#[test]
+fn sockets_clock_and_sql_stay_at_home() {
+    let mut strays = Vec::new();
+    for (file, text) in product_sources() {
+        for (words, homes, why) in HOMES {
+            if homes.iter().any(|home| file.starts_with(home)) {
+                continue;
+            }
+            for (number, line) in text.lines().enumerate() {
+                let code = line.split("//").next().unwrap_or_default();
+                if let Some(word) = words.iter().find(|word| code.contains(*word)) {
+                    strays.push(format!("{file}:{}: {word}: {why}", number + 1));
+                }
+            }
+        }
+    }
+    assert!(strays.is_empty(), "{}", strays.join("\n"));
+}
+
+#[test]
+fn the_scanner_of_strays_sees_a_stray() {
+    let text = "fn f() { let t = SystemTime::now(); } // SELECT is only a word here\n\
+                #[cfg(test)]\nmod tests { fn g() { Instant::now(); } }";
+    let code = without_tests(text);
+    assert!(code.contains("SystemTime::now") && !code.contains("Instant::now"));
+}
+
+#[test]
+fn a_crate_of_hostile_bytes_forbids_what_panics() {
+    for room in ["wire", "certs"] {
+        let text = fs::read_to_string(root().join(room).join("src/lib.rs")).unwrap();
+        for lint in [
+            "forbid(unsafe_code)",
+            "clippy::indexing_slicing",
+            "clippy::arithmetic_side_effects",
+            "clippy::unwrap_used",
+            "clippy::expect_used",
+            "clippy::panic",
+        ] {
+            assert!(text.contains(lint), "{room} does not have {lint}");
+        }
+    }
+}
+
+/// A file is read as a whole. Its tests may be as long as they need to be.
+const LONGEST: usize = 520;
+
+#[test]
+fn files_can_be_read_at_once() {
+    let long: Vec<String> = product_sources()
+        .into_iter()
+        .map(|(file, text)| (text.lines().count(), file))
+        .filter(|(lines, _)| *lines > LONGEST)
+        .map(|(lines, file)| format!("{file}: {lines} lines"))
+        .collect();
+    assert!(long.is_empty(), "{}", long.join("\n"));
+}
+
+#[test]
+fn pages_that_pages_name_exist() {
+    let mut pages = vec![root().join("README.md")];
+    pages.extend(fs::read_dir(root().join("docs")).unwrap().map(|entry| entry.unwrap().path()));
+    for page in pages.iter().filter(|page| page.extension().is_some_and(|end| end == "md")) {
+        let text = fs::read_to_string(page).unwrap();
+        let links = text.split("](").skip(1).filter_map(|rest| rest.split(')').next());
+        for link in links.filter(|link| !link.starts_with("http") && !link.starts_with('#')) {
+            let target = page.parent().unwrap().join(link);
+            assert!(target.exists(), "{} names {link}, which is not there", page.display());
+        }
+    }
+}
