@@ -7,8 +7,8 @@
 
 mod error;
 pub mod net;
-pub mod probe;
 pub mod ports;
+pub mod probe;
 pub mod rate;
 mod scope;
 pub mod targets;
