@@ -7,10 +7,12 @@
 
 mod error;
 pub mod net;
+pub mod plan;
 pub mod ports;
 pub mod probe;
 pub mod rate;
 mod scope;
+pub mod stop;
 pub mod targets;
 
 pub use error::LinkError;
