@@ -4,4 +4,6 @@
 //! only module that contains SQL.
 
 pub mod asset;
+pub mod register;
+pub mod store;
 pub mod version;

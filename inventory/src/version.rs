@@ -309,7 +309,16 @@ impl FromStr for VersionRule {
         let folded: String = text.nfkc().collect();
         let folded = folded.trim().to_lowercase();
         const ANY: [&str; 11] = [
-            "", "any", "all", "*", "-", "全て", "すべて", "全バージョン", "指定なし", "制限なし",
+            "",
+            "any",
+            "all",
+            "*",
+            "-",
+            "全て",
+            "すべて",
+            "全バージョン",
+            "指定なし",
+            "制限なし",
             "問わない",
         ];
         if ANY.contains(&folded.as_str()) {

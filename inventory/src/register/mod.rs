@@ -1,0 +1,309 @@
+//! The organisation's own lists: approved devices, approved software, approved issuers.
+//!
+//! A file as offices keep it becomes entries: text in whatever encoding and layout Excel
+//! left it, with headings in English or Japanese (`docs/registers.md` has the whole list).
+//! The file comes from outside, so nothing here trusts it: a bad line is reported with its
+//! number, its heading and the reason, and the good ones are kept. Whether bad lines are
+//! acceptable is for the caller to decide. What an entry means for an asset is decided by
+//! `compare`; where a register is kept is decided by `store`.
+#![forbid(unsafe_code)]
+#![deny(
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic
+)]
+#![cfg_attr(
+    test,
+    allow(
+        clippy::indexing_slicing,
+        clippy::arithmetic_side_effects,
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic,
+        clippy::allow_attributes,
+        reason = "a test may fail loudly"
+    )
+)]
+
+mod change;
+mod day;
+mod device;
+mod heading;
+mod issuer;
+mod row;
+mod software;
+mod table;
+mod text;
+mod value;
+mod write;
+
+use std::{collections::BTreeMap, fmt, str::FromStr};
+
+use serde::{Serialize, de::DeserializeOwned};
+use thiserror::Error;
+
+pub use change::{Changed, RegisterDiff, diff};
+pub use day::{Day, ParseDayError};
+pub use device::{DeviceEntry, DeviceStatus};
+pub use heading::{Column, Field, columns};
+pub use issuer::IssuerEntry;
+pub use row::Row;
+pub use software::{Scope, ScopeItem, SoftwareEntry, SoftwareStatus};
+pub use text::Encoding;
+pub use value::Reason;
+pub use write::to_csv;
+
+pub(crate) use heading::fold;
+
+/// How large a file may be, in bytes: a hundred times a list of a thousand devices.
+pub const MAX_BYTES: usize = 16 << 20;
+
+/// Which of the organisation's lists.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub enum RegisterKind {
+    /// The devices that may be on the network.
+    Device,
+    /// The products that may, must or must not run.
+    Software,
+    /// The certification authorities whose certificates may be served.
+    Issuer,
+}
+
+impl RegisterKind {
+    /// Every kind.
+    pub const ALL: [Self; 3] = [Self::Device, Self::Software, Self::Issuer];
+
+    /// Its name in the command line, in JSON and in the database.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Device => "device",
+            Self::Software => "software",
+            Self::Issuer => "issuer",
+        }
+    }
+}
+
+impl fmt::Display for RegisterKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+impl FromStr for RegisterKind {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Self::ALL
+            .into_iter()
+            .find(|kind| kind.as_str() == text)
+            .ok_or_else(|| format!("{text:?} is not a register (device, software or issuer)"))
+    }
+}
+
+/// An entry of a register.
+///
+/// The entries derive serde because JSON is their form in the database, and only there.
+pub trait Entry: Clone + Eq + fmt::Debug + Serialize + DeserializeOwned {
+    /// Which register it belongs to.
+    const KIND: RegisterKind;
+
+    /// Reads the row, or says what is wrong with it.
+    fn from_row(row: &Row<'_>) -> Result<Self, Vec<LineProblem>>;
+
+    /// What its owner calls it: the reference, the product, the issuer.
+    fn label(&self) -> String;
+
+    /// What stays the same when the entry is changed, so that a change is not taken for
+    /// an addition and a removal.
+    fn key(&self) -> String;
+
+    /// Its known columns as text, in the order of [`columns`], as an export writes them.
+    fn cells(&self) -> Vec<(Field, String)>;
+
+    /// Its other columns: heading as written, and text.
+    fn extra(&self) -> &BTreeMap<String, String>;
+
+    /// What another entry must not have as well: values that name one thing.
+    fn unique(&self) -> Vec<(Field, String)>;
+
+    /// What is worth telling about an entry that is right in form.
+    fn remarks(&self) -> Vec<Reason> {
+        Vec::new()
+    }
+
+    /// Its form in the database, JSON.
+    #[must_use]
+    fn to_stored(&self) -> String {
+        #[expect(clippy::expect_used, reason = "strings, lists and maps with string keys only")]
+        serde_json::to_string(self).expect("an entry is representable as JSON")
+    }
+
+    /// The entry of that form.
+    ///
+    /// # Errors
+    ///
+    /// Where the text was not written by [`Self::to_stored`].
+    fn from_stored(text: &str) -> Result<Self, StoredError> {
+        serde_json::from_str(text).map_err(|source| StoredError { kind: Self::KIND, source })
+    }
+}
+
+/// The database holds an entry that cannot be read.
+#[derive(Debug, Error)]
+#[error("reading a stored {kind} entry")]
+pub struct StoredError {
+    kind: RegisterKind,
+    #[source]
+    source: serde_json::Error,
+}
+
+/// What a file gave.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Import<E> {
+    /// The entries of the good lines, in the order of the file.
+    pub entries: Vec<E>,
+    /// The bad lines: none of them became an entry.
+    pub errors: Vec<LineProblem>,
+    /// What looks wrong in lines that did become entries.
+    pub warnings: Vec<LineProblem>,
+    /// The headings that we do not know; their cells are kept with each entry.
+    pub unknown_columns: Vec<String>,
+    /// The encoding that the file turned out to have.
+    pub encoding: Encoding,
+    /// What separates its cells.
+    pub delimiter: char,
+    /// The line of its headings, counted from 1.
+    pub heading_line: u64,
+}
+
+/// Something wrong with a line of a file.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct LineProblem {
+    /// The line on which the row begins, counted from 1 as an editor does.
+    pub line: u64,
+    /// The heading, as written in the file, if it is about one cell.
+    pub field: Option<String>,
+    /// What is wrong.
+    pub reason: Reason,
+}
+
+/// `line 7, MACアドレス: "00:11" is not a MAC address …`.
+impl fmt::Display for LineProblem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "line {}", self.line)?;
+        if let Some(field) = &self.field {
+            write!(f, ", {field}")?;
+        }
+        write!(f, ": {}", self.reason)
+    }
+}
+
+/// The file as a whole is not a register.
+#[derive(Clone, Debug, Eq, Error, PartialEq)]
+pub enum ReadError {
+    /// No bytes, or only blank lines.
+    #[error("the file is empty")]
+    Empty,
+    /// More than [`MAX_BYTES`].
+    #[error("the file has {bytes} bytes; a register may have {MAX_BYTES}")]
+    TooLarge {
+        /// How many it has.
+        bytes: usize,
+    },
+    /// A known format that is not text.
+    #[error("this is {format}, not CSV: open it and save it as \"CSV UTF-8\", then import that")]
+    NotCsv {
+        /// Which, with its article.
+        format: &'static str,
+    },
+    /// Text does not contain these bytes.
+    #[error("line {line} contains a zero byte: this is not a text file, or UTF-16 without a mark")]
+    Binary {
+        /// Where the first one is.
+        line: u64,
+    },
+    /// None of the first rows names a column that tells entries apart.
+    #[error(
+        "no heading row for a {kind} register in the first {rows} rows (looked for a column such \
+         as {expected}); docs/registers.md lists the headings"
+    )]
+    NoHeading {
+        /// The register that was to be read.
+        kind: RegisterKind,
+        /// How many rows were tried.
+        rows: usize,
+        /// Some headings that would do.
+        expected: String,
+    },
+    /// A heading row with more columns than any register has.
+    #[error("line {line} has {columns} columns; a register may have {}", table::MAX_COLUMNS)]
+    TooManyColumns {
+        /// The heading row's line.
+        line: u64,
+        /// How many columns.
+        columns: usize,
+    },
+}
+
+/// Reads a register from the bytes of a file.
+///
+/// # Errors
+///
+/// Where nothing can be read at all. Bad lines are in the result.
+pub fn read<E: Entry>(bytes: &[u8]) -> Result<Import<E>, ReadError> {
+    if bytes.len() > MAX_BYTES {
+        return Err(ReadError::TooLarge { bytes: bytes.len() });
+    }
+    let (text, encoding) = text::decode(bytes)?;
+    let table = table::read(&text, E::KIND)?;
+    let mut import = Import {
+        entries: Vec::new(),
+        errors: table.problems,
+        warnings: Vec::new(),
+        unknown_columns: table.layout.unknown(),
+        encoding,
+        delimiter: table.delimiter,
+        heading_line: table.heading_line,
+    };
+    // Where each value that names one thing was first read.
+    let mut seen: BTreeMap<(Field, String), u64> = BTreeMap::new();
+    let mut lines: BTreeMap<String, (u64, usize)> = BTreeMap::new();
+    for (line, cells) in &table.rows {
+        let row = match Row::new(*line, &table.layout, cells) {
+            Ok(row) => row,
+            Err(problem) => {
+                import.errors.push(problem);
+                continue;
+            }
+        };
+        let entry = match E::from_row(&row) {
+            Ok(entry) => entry,
+            Err(problems) => {
+                import.errors.extend(problems);
+                continue;
+            }
+        };
+        let warn = |field, reason| LineProblem { line: *line, field, reason };
+        let same = lines.get(&entry.to_stored()).copied();
+        if let Some((first, _)) = same {
+            import.warnings.push(warn(None, Reason::SameLine { first }));
+            continue;
+        }
+        lines.insert(entry.to_stored(), (*line, import.entries.len()));
+        import.warnings.extend(entry.remarks().into_iter().map(|reason| warn(None, reason)));
+        for (field, value) in entry.unique() {
+            if let Some(first) = seen.get(&(field, value.clone())) {
+                let reason = Reason::Duplicate { value, first: *first };
+                import.warnings.push(warn(Some(row.heading(field)), reason));
+            } else {
+                seen.insert((field, value), *line);
+            }
+        }
+        import.entries.push(entry);
+    }
+    import.errors.sort_by_key(|problem| problem.line);
+    Ok(import)
+}
