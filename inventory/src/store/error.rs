@@ -1,0 +1,250 @@
+use std::{io, path::PathBuf};
+
+use model::ScanId;
+use thiserror::Error;
+
+use crate::asset::AssetId;
+
+/// The database could not do what was asked.
+///
+/// Each variant is one situation with one way out, and its text says both. None repeats
+/// its source: whoever prints the error walks the chain.
+#[derive(Debug, Error)]
+pub enum StoreError {
+    /// A command that only reads found no database.
+    #[error("there is no database at {path} yet: run a sweep first, or name another with --db", path = path.display())]
+    NoDatabase {
+        /// Where it should be.
+        path: PathBuf,
+    },
+    /// The folder of a new database could not be made.
+    #[error("cannot make the folder {path} for the database", path = path.display())]
+    Folder {
+        /// The folder.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The system would not open the file.
+    #[error(
+        "cannot open the database {path}: check that it is a file and that this user may read \
+         and write it and its folder",
+        path = path.display()
+    )]
+    Open {
+        /// The file.
+        path: PathBuf,
+        /// What SQLite said.
+        source: sqlx::Error,
+    },
+    /// The file, its folder or its file system may not be written.
+    #[error(
+        "the database {path} or its folder is read-only: give this user write access to both, or \
+         name another with --db",
+        path = path.display()
+    )]
+    ReadOnly {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The file holds something else.
+    #[error(
+        "{path} is not a Daicho database: name another file with --db, or move this one away",
+        path = path.display()
+    )]
+    NotOurs {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A newer Daicho wrote the file.
+    #[error(
+        "the database {path} has schema version {found} and this program knows versions up to \
+         {known}: use the newer program that wrote it, or name another database with --db",
+        path = path.display()
+    )]
+    Newer {
+        /// The file.
+        path: PathBuf,
+        /// Its schema version.
+        found: i64,
+        /// The newest schema version that this program knows.
+        known: i64,
+    },
+    /// The file is damaged.
+    #[error(
+        "the database {path} is damaged: restore it from a backup, or move it away (with its \
+         -wal file) and sweep again",
+        path = path.display()
+    )]
+    Corrupt {
+        /// The file.
+        path: PathBuf,
+        /// What SQLite said.
+        source: sqlx::Error,
+    },
+    /// There is no room left for the file.
+    #[error(
+        "no room left for the database {path}: free some space on its file system and run the \
+         command again; what was stored before is safe",
+        path = path.display()
+    )]
+    Full {
+        /// The file.
+        path: PathBuf,
+    },
+    /// Reading or writing the file failed.
+    #[error(
+        "reading or writing the database {path} failed: check the disk and the system's log",
+        path = path.display()
+    )]
+    Disk {
+        /// The file.
+        path: PathBuf,
+        /// What SQLite said.
+        source: sqlx::Error,
+    },
+    /// Another program kept the database to itself for longer than we wait.
+    #[error(
+        "another program has kept the database {path} locked for a minute: close it (a database \
+         browser, a backup tool) and run the command again",
+        path = path.display()
+    )]
+    Locked {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The store was opened for reading only.
+    #[error("the database {path} was opened for reading only", path = path.display())]
+    OpenedForReading {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A statement failed for a reason that is none of the above: an error of ours.
+    #[error("{doing} failed in the database {path}", path = path.display())]
+    Statement {
+        /// The file.
+        path: PathBuf,
+        /// What we were doing.
+        doing: &'static str,
+        /// What SQLite said.
+        source: sqlx::Error,
+    },
+    /// A stored value cannot be read back: the file was changed by something else.
+    #[error(
+        "the database holds {value:?} in {place}, which this program never writes: restore the \
+         database from a backup"
+    )]
+    Content {
+        /// The table and column.
+        place: &'static str,
+        /// The value, cut to a readable length.
+        value: String,
+    },
+    /// There is no asset of that number.
+    #[error("there is no asset {0}")]
+    NoAsset(AssetId),
+    /// There is no scan of that number.
+    #[error("there is no scan {id}", id = .0.0)]
+    NoScan(ScanId),
+    /// There is no finding of that number.
+    #[error("there is no finding {0}")]
+    NoFinding(i64),
+    /// The finding is not open, so there is nothing to accept.
+    #[error("finding {0} is resolved: only an open finding can be accepted")]
+    FindingResolved(i64),
+    /// The two are one already, or the same.
+    #[error("asset {from} and asset {into} are one asset already")]
+    AlreadyOne {
+        /// The asset to be merged.
+        from: AssetId,
+        /// The asset to merge it into.
+        into: AssetId,
+    },
+    /// The asset is part of another; the merge must end first.
+    #[error("asset {asset} is part of asset {part_of}: split it from there first")]
+    AlreadyMerged {
+        /// The asset.
+        asset: AssetId,
+        /// What it was merged into.
+        part_of: AssetId,
+    },
+    /// Addresses at different sites are different addresses.
+    #[error("asset {from} and asset {into} are at different sites and cannot be one asset")]
+    OtherSite {
+        /// The asset to be merged.
+        from: AssetId,
+        /// The asset to merge it into.
+        into: AssetId,
+    },
+    /// The asset is part of no other.
+    #[error(
+        "asset {asset} is not part of another, so there is nothing to split{}",
+        parts_hint(parts)
+    )]
+    NotMerged {
+        /// The asset.
+        asset: AssetId,
+        /// The assets that are part of it.
+        parts: Vec<AssetId>,
+    },
+    /// The thread that writes observations could not be started.
+    #[error("cannot start the thread that writes observations")]
+    WriterStart {
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The thread that writes observations has ended before its time.
+    #[error("the thread that writes observations has stopped")]
+    WriterStopped,
+}
+
+impl StoreError {
+    /// The situation behind what SQLite said while we were `doing` something with `path`.
+    pub(super) fn of(path: &std::path::Path, doing: &'static str, source: sqlx::Error) -> Self {
+        let path = path.to_owned();
+        match primary_code(&source) {
+            Some(SQLITE_READONLY) => Self::ReadOnly { path },
+            Some(SQLITE_CANTOPEN | SQLITE_PERM) => Self::Open { path, source },
+            Some(SQLITE_NOTADB) => Self::NotOurs { path },
+            Some(SQLITE_CORRUPT) => Self::Corrupt { path, source },
+            Some(SQLITE_FULL) => Self::Full { path },
+            Some(SQLITE_IOERR) => Self::Disk { path, source },
+            Some(SQLITE_BUSY) => Self::Locked { path },
+            _ => Self::Statement { path, doing, source },
+        }
+    }
+
+    /// A stored value that is not what we write.
+    pub(super) fn content(place: &'static str, value: impl Into<String>) -> Self {
+        let mut value = value.into();
+        if let Some((end, _)) = value.char_indices().nth(80) {
+            value.truncate(end);
+        }
+        Self::Content { place, value }
+    }
+}
+
+fn parts_hint(parts: &[AssetId]) -> String {
+    let parts: Vec<String> = parts.iter().map(ToString::to_string).collect();
+    match parts.as_slice() {
+        [] => String::new(),
+        [part] => format!("; its part is {part}, split that"),
+        _ => format!("; its parts are {}, split one of those", parts.join(", ")),
+    }
+}
+
+// Result codes, <https://www.sqlite.org/rescode.html>.
+const SQLITE_PERM: i64 = 3;
+pub(super) const SQLITE_BUSY: i64 = 5;
+const SQLITE_READONLY: i64 = 8;
+const SQLITE_IOERR: i64 = 10;
+const SQLITE_CORRUPT: i64 = 11;
+const SQLITE_FULL: i64 = 13;
+const SQLITE_CANTOPEN: i64 = 14;
+const SQLITE_NOTADB: i64 = 26;
+
+/// The primary result code: the low byte of the extended one that sqlx gives.
+pub(super) fn primary_code(error: &sqlx::Error) -> Option<i64> {
+    let extended: i64 = error.as_database_error()?.code()?.parse().ok()?;
+    Some(extended & 0xff)
+}

@@ -1,0 +1,97 @@
+//! Events: what happened, appended and never changed.
+
+use model::{ScanId, Timestamp};
+use sqlx::SqliteConnection;
+
+use super::{
+    Store, StoreError,
+    load::Merges,
+    scan::{LoadError, json},
+};
+use crate::asset::{AssetId, Event, EventKind};
+
+const ROWS: usize = 4_000;
+
+/// Appends events. `scan` is the one after which they were noticed.
+pub(super) async fn append(
+    connection: &mut SqliteConnection,
+    events: &[Event],
+    scan: Option<ScanId>,
+) -> sqlx::Result<()> {
+    for chunk in events.chunks(ROWS) {
+        let rows: Vec<_> = chunk
+            .iter()
+            .map(|e| (e.at, e.asset.map(|id| id.0), e.kind.as_str(), &e.subject, &e.detail))
+            .collect();
+        sqlx::query(
+            "INSERT INTO event (at, asset, kind, subject, detail, scan)
+             SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, $2
+             FROM json_each($1)",
+        )
+        .bind(json(&rows))
+        .bind(scan.map(|scan| scan.0))
+        .execute(&mut *connection)
+        .await?;
+    }
+    Ok(())
+}
+
+/// The events of these assets, or of all, the latest first. An event keeps the number of
+/// the asset that it happened to, whatever that was merged into later.
+pub(super) async fn load(
+    connection: &mut SqliteConnection,
+    assets: Option<&[AssetId]>,
+    limit: Option<u32>,
+) -> Result<Vec<Event>, LoadError> {
+    let assets = assets.map(|ids| json(&ids.iter().map(|id| id.0).collect::<Vec<_>>()));
+    let rows: Vec<(i64, Option<i64>, String, String, String)> = sqlx::query_as(
+        "SELECT at, asset, kind, subject, detail FROM event
+         WHERE $1 IS NULL OR asset IN (SELECT value FROM json_each($1))
+         ORDER BY id DESC LIMIT $2",
+    )
+    .bind(assets)
+    // A negative limit is none.
+    .bind(limit.map_or(-1, i64::from))
+    .fetch_all(connection)
+    .await?;
+    rows.into_iter()
+        .map(|(at, asset, kind, subject, detail)| {
+            Ok(Event {
+                at: Timestamp(at),
+                asset: asset.map(AssetId),
+                kind: EventKind::from_name(&kind)
+                    .ok_or_else(|| LoadError::content("event.kind", kind))?,
+                subject,
+                detail,
+            })
+        })
+        .collect()
+}
+
+impl Store {
+    /// The last `limit` events, the latest first.
+    ///
+    /// # Errors
+    ///
+    /// Where the database cannot be read.
+    pub async fn events(&self, limit: u32) -> Result<Vec<Event>, StoreError> {
+        let failed = self.failed("reading the events");
+        let mut reader = self.reader().await?;
+        load(&mut reader, None, Some(limit)).await.map_err(|e| e.or(&failed))
+    }
+
+    /// What happened to an asset and to those that are one with it, the latest first.
+    ///
+    /// # Errors
+    ///
+    /// Where the database cannot be read.
+    pub async fn events_of(&self, asset: AssetId) -> Result<Vec<Event>, StoreError> {
+        let failed = self.failed("reading the asset's events");
+        let mut reader = self.reader().await?;
+        let merges = Merges::load(&mut reader).await.map_err(&failed)?;
+        let root = merges.root(asset);
+        let mut all = merges.parts(root);
+        all.push(root);
+        load(&mut reader, Some(&all), None).await.map_err(|e| e.or(&failed))
+    }
+}

@@ -1,0 +1,336 @@
+//! Rows of assets, read table by table.
+//!
+//! Whole tables are read and joined in memory: one statement each for ten thousand assets
+//! instead of seven for each of them.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    net::IpAddr,
+};
+
+use model::{Cpe, Identifier, PortState, Site, Timestamp, TlsVersion};
+use sqlx::Row as _;
+use sqlx::{SqliteConnection, sqlite::SqliteRow};
+
+use super::{
+    assets::{Head, Row, Tables},
+    part::strength,
+    scan::{LoadError, json, parse},
+};
+use crate::asset::{
+    Anomaly, AssetId, Assigned, Deployment, Name, OperatingSystem, ServiceState, Software,
+};
+
+/// Which assets to read.
+#[derive(Clone, Debug)]
+pub(super) enum Which<'a> {
+    /// Every asset.
+    All,
+    /// Those of a site.
+    Site(&'a Site),
+    /// These, and what is one with them.
+    These(&'a [AssetId]),
+}
+
+/// The merges that hold: what each asset was merged into.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Merges(BTreeMap<AssetId, AssetId>);
+
+impl Merges {
+    pub(super) async fn load(connection: &mut SqliteConnection) -> sqlx::Result<Self> {
+        let rows: Vec<(i64, i64)> =
+            sqlx::query_as("SELECT from_asset, into_asset FROM merge WHERE undone_at IS NULL")
+                .fetch_all(connection)
+                .await?;
+        Ok(Self(rows.into_iter().map(|(from, into)| (AssetId(from), AssetId(into))).collect()))
+    }
+
+    /// What the asset was merged into, directly.
+    pub(super) fn owner(&self, asset: AssetId) -> Option<AssetId> {
+        self.0.get(&asset).copied()
+    }
+
+    /// The asset under which it and those that are one with it are shown.
+    pub(super) fn root(&self, asset: AssetId) -> AssetId {
+        let mut root = asset;
+        // Bounded, because a file that somebody else wrote may hold a circle.
+        for _ in 0..=self.0.len() {
+            match self.0.get(&root) {
+                Some(into) => root = *into,
+                None => break,
+            }
+        }
+        root
+    }
+
+    /// The assets that were merged into that one, directly or not, without itself.
+    pub(super) fn parts(&self, root: AssetId) -> Vec<AssetId> {
+        self.0.keys().copied().filter(|asset| *asset != root && self.root(*asset) == root).collect()
+    }
+}
+
+impl Tables {
+    /// Reads the rows, sorted.
+    pub(super) async fn load(
+        connection: &mut SqliteConnection,
+        which: Which<'_>,
+    ) -> Result<Self, LoadError> {
+        let merges = Merges::load(connection).await?;
+        let heads = heads(connection, &which, &merges).await?;
+        let ids = json(&heads.iter().map(|head| head.id.0).collect::<Vec<_>>());
+        let mut reader = Reader { connection, ids, merges };
+        let mut tables = Self {
+            heads,
+            identifiers: reader
+                .rows(
+                    "SELECT id, asset, kind, value, strength, first_seen, last_seen, current,
+                         because FROM identifier
+                     WHERE asset IN (SELECT value FROM json_each($1))",
+                    identifier,
+                )
+                .await?,
+            names: reader
+                .rows(
+                    "SELECT id, asset, name, source, last_seen FROM name
+                     WHERE asset IN (SELECT value FROM json_each($1))",
+                    name,
+                )
+                .await?,
+            services: reader
+                .rows(
+                    "SELECT id, asset, address, transport, port, state, protocol, product,
+                         version, cpe, tls, attributes, first_seen, last_seen FROM service
+                     WHERE asset IN (SELECT value FROM json_each($1))",
+                    service,
+                )
+                .await?,
+            software: reader
+                .rows(
+                    "SELECT id, asset, product, version, cpe, source, first_seen, last_seen,
+                         current FROM software
+                     WHERE asset IN (SELECT value FROM json_each($1))",
+                    software,
+                )
+                .await?,
+            os: reader
+                .rows(
+                    "SELECT asset, asset, name, version, cpe, last_seen FROM os
+                     WHERE asset IN (SELECT value FROM json_each($1))",
+                    os,
+                )
+                .await?,
+            deployments: reader
+                .rows(
+                    "SELECT id, asset, sha256, chain, address, port, transport, server_name,
+                         protocol_version, starttls, first_seen, last_seen, current
+                     FROM deployment WHERE asset IN (SELECT value FROM json_each($1))",
+                    deployment,
+                )
+                .await?,
+            anomalies: reader
+                .rows(
+                    "SELECT id, asset, subject, protocol, problem, last_seen FROM anomaly
+                     WHERE asset IN (SELECT value FROM json_each($1))",
+                    anomaly,
+                )
+                .await?,
+        };
+        tables.sort();
+        Ok(tables)
+    }
+}
+
+async fn heads(
+    connection: &mut SqliteConnection,
+    which: &Which<'_>,
+    merges: &Merges,
+) -> Result<Vec<Head>, LoadError> {
+    let (site, ids) = match which {
+        Which::All => (None, None),
+        Which::Site(site) => (Some(site.0.clone()), None),
+        Which::These(assets) => {
+            let roots = assets.iter().map(|asset| merges.root(*asset));
+            let all = roots.flat_map(|root| merges.parts(root).into_iter().chain([root]));
+            (None, Some(json(&all.map(|asset| asset.0).collect::<Vec<_>>())))
+        }
+    };
+    let rows: Vec<(i64, String, i64, i64, bool, String)> = sqlx::query_as(
+        "SELECT id, site, first_seen, last_seen, identity_uncertain, alive_by FROM asset
+         WHERE ($1 IS NULL OR site = $1)
+           AND ($2 IS NULL OR id IN (SELECT value FROM json_each($2)))",
+    )
+    .bind(site)
+    .bind(ids)
+    .fetch_all(connection)
+    .await?;
+    rows.into_iter()
+        .map(|(id, site, first_seen, last_seen, identity_uncertain, alive_by)| {
+            Ok(Head {
+                id: AssetId(id),
+                root: merges.root(AssetId(id)),
+                site: Site(site),
+                first_seen: Timestamp(first_seen),
+                last_seen: Timestamp(last_seen),
+                identity_uncertain,
+                alive_by: parse("asset.alive_by", &alive_by)?,
+            })
+        })
+        .collect()
+}
+
+struct Reader<'c> {
+    connection: &'c mut SqliteConnection,
+    ids: String,
+    merges: Merges,
+}
+
+impl Reader<'_> {
+    /// The rows of a table. The statement gives the row's number, the asset's, and then
+    /// what `part` reads.
+    async fn rows<P>(
+        &mut self,
+        statement: &'static str,
+        part: impl Fn(&Cells<'_>) -> Result<P, LoadError>,
+    ) -> Result<Vec<Row<P>>, LoadError> {
+        let rows =
+            sqlx::query(statement).bind(self.ids.clone()).fetch_all(&mut *self.connection).await?;
+        // An asset's root is asked for once for each of its rows.
+        let mut roots: HashMap<AssetId, AssetId> = HashMap::new();
+        let rows = rows.iter().map(|row| {
+            let cells = Cells(row);
+            let asset = AssetId(cells.number(1)?);
+            let root = *roots.entry(asset).or_insert_with(|| self.merges.root(asset));
+            Ok(Row { id: cells.number(0)?, asset, root, part: part(&cells)? })
+        });
+        rows.collect()
+    }
+}
+
+/// A row, read by the place of its columns.
+struct Cells<'r>(&'r SqliteRow);
+
+impl<'r> Cells<'r> {
+    fn number(&self, index: usize) -> sqlx::Result<i64> {
+        self.0.try_get_unchecked(index)
+    }
+    fn flag(&self, index: usize) -> sqlx::Result<bool> {
+        Ok(self.number(index)? != 0)
+    }
+    fn time(&self, index: usize) -> sqlx::Result<Timestamp> {
+        Ok(Timestamp(self.number(index)?))
+    }
+    fn text(&self, index: usize) -> sqlx::Result<&'r str> {
+        self.0.try_get_unchecked(index)
+    }
+    fn owned(&self, index: usize) -> sqlx::Result<String> {
+        Ok(self.text(index)?.to_owned())
+    }
+    fn maybe(&self, index: usize) -> sqlx::Result<Option<String>> {
+        self.0.try_get_unchecked(index)
+    }
+    fn cpe(&self, index: usize) -> sqlx::Result<Option<Cpe>> {
+        Ok(self.maybe(index)?.map(Cpe))
+    }
+    fn address(&self, index: usize, place: &'static str) -> Result<IpAddr, LoadError> {
+        let text = self.text(index)?;
+        text.parse().map_err(|_| LoadError::content(place, text))
+    }
+    fn port(&self, index: usize, place: &'static str) -> Result<u16, LoadError> {
+        let number = self.number(index)?;
+        u16::try_from(number).map_err(|_| LoadError::content(place, number.to_string()))
+    }
+    /// A value of a type that reads its own name.
+    fn word<T>(
+        &self,
+        index: usize,
+        place: &'static str,
+        read: impl Fn(&str) -> Option<T>,
+    ) -> Result<T, LoadError> {
+        let text = self.text(index)?;
+        read(text).ok_or_else(|| LoadError::content(place, text))
+    }
+}
+
+fn identifier(row: &Cells<'_>) -> Result<Assigned, LoadError> {
+    let (kind, value) = (row.text(2)?, row.text(3)?);
+    Ok(Assigned {
+        identifier: Identifier::from_parts(kind, value)
+            .ok_or_else(|| LoadError::content("identifier.value", format!("{kind} {value}")))?,
+        strength: row.word(4, "identifier.strength", strength)?,
+        first_seen: row.time(5)?,
+        last_seen: row.time(6)?,
+        current: row.flag(7)?,
+        because: row.owned(8)?,
+    })
+}
+
+fn name(row: &Cells<'_>) -> Result<Name, LoadError> {
+    Ok(Name {
+        name: row.owned(2)?,
+        source: row.word(3, "name.source", |text| parse("", &format!("\"{text}\"")).ok())?,
+        last_seen: row.time(4)?,
+    })
+}
+
+fn service(row: &Cells<'_>) -> Result<ServiceState, LoadError> {
+    Ok(ServiceState {
+        address: row.address(2, "service.address")?,
+        transport: row.word(3, "service.transport", |text| text.parse().ok())?,
+        port: row.port(4, "service.port")?,
+        state: row.word(5, "service.state", PortState::from_name)?,
+        protocol: row.maybe(6)?,
+        product: row.maybe(7)?,
+        version: row.maybe(8)?,
+        cpe: row.cpe(9)?,
+        tls: row.flag(10)?,
+        attributes: parse("service.attributes", row.text(11)?)?,
+        first_seen: row.time(12)?,
+        last_seen: row.time(13)?,
+    })
+}
+
+fn software(row: &Cells<'_>) -> Result<Software, LoadError> {
+    Ok(Software {
+        product: row.owned(2)?,
+        version: row.maybe(3)?,
+        cpe: row.cpe(4)?,
+        source: row.owned(5)?,
+        first_seen: row.time(6)?,
+        last_seen: row.time(7)?,
+        current: row.flag(8)?,
+    })
+}
+
+fn os(row: &Cells<'_>) -> Result<OperatingSystem, LoadError> {
+    Ok(OperatingSystem {
+        name: row.owned(2)?,
+        version: row.maybe(3)?,
+        cpe: row.cpe(4)?,
+        last_seen: row.time(5)?,
+    })
+}
+
+fn deployment(row: &Cells<'_>) -> Result<Deployment, LoadError> {
+    Ok(Deployment {
+        sha256: row.owned(2)?,
+        chain: parse("deployment.chain", row.text(3)?)?,
+        address: row.address(4, "deployment.address")?,
+        port: row.port(5, "deployment.port")?,
+        transport: row.word(6, "deployment.transport", |text| text.parse().ok())?,
+        server_name: row.maybe(7)?,
+        protocol_version: TlsVersion(row.port(8, "deployment.protocol_version")?),
+        starttls: row.maybe(9)?,
+        first_seen: row.time(10)?,
+        last_seen: row.time(11)?,
+        current: row.flag(12)?,
+    })
+}
+
+fn anomaly(row: &Cells<'_>) -> Result<Anomaly, LoadError> {
+    Ok(Anomaly {
+        subject: row.owned(2)?,
+        protocol: row.owned(3)?,
+        problem: row.owned(4)?,
+        last_seen: row.time(5)?,
+    })
+}

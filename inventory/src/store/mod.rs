@@ -1,0 +1,220 @@
+//! The inventory on disk: one SQLite file, and the only SQL of the workspace.
+//!
+//! What is stored and why it is stored so stands in `docs/database.md` and in the
+//! migrations. This module turns values into rows and rows into values, in transactions; it
+//! concludes nothing. Conclusions are asked of `identity`, `compare` and `finding`, which
+//! know nothing of SQL, and the time is handed in.
+//!
+//! One connection writes, a few read. In WAL mode readers never wait for the writer, and
+//! writers of several processes wait for each other: every write begins with
+//! `BEGIN IMMEDIATE`, which is the only lock request that SQLite lets wait safely.
+
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+use sqlx::{
+    ConnectOptions, Connection, SqliteConnection, SqlitePool,
+    pool::PoolConnection,
+    sqlite::{Sqlite, SqliteConnectOptions, SqlitePoolOptions, SqliteSynchronous},
+};
+use tokio::sync::{Mutex, MutexGuard};
+
+mod assets;
+mod certificate;
+mod error;
+mod event;
+mod load;
+mod merge;
+mod migrate;
+mod observation;
+mod part;
+mod save;
+mod scan;
+mod writer;
+
+pub use certificate::StoredCertificate;
+pub use error::StoreError;
+pub use merge::Merge;
+pub use observation::{StoredObservation, Written};
+pub use scan::StoredScan;
+pub use writer::{Sink, Writer, WriterReport};
+
+use migrate::{KNOWN, MIGRATIONS, State};
+
+/// How long a writer waits for another before it gives up. Our own transactions take well
+/// under a second, so reaching this means that a foreign program holds the file.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Readers at once: one command needs one, the web pages a few.
+const READERS: u32 = 4;
+
+/// What a command is going to do with the database.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum OpenMode {
+    /// Write, and make the database where there is none.
+    ReadWrite,
+    /// Read what is there.
+    ReadOnly,
+}
+
+/// The database, open. Copies share it.
+#[derive(Clone, Debug)]
+pub struct Store {
+    path: Arc<Path>,
+    /// `None` where it was opened for reading only.
+    writer: Option<Arc<Mutex<SqliteConnection>>>,
+    readers: SqlitePool,
+}
+
+impl Store {
+    /// Opens the database at `path`, and with [`OpenMode::ReadWrite`] makes it and its folder
+    /// where they do not exist. An older schema is brought up to date in either mode, because
+    /// it cannot be read otherwise.
+    ///
+    /// # Errors
+    ///
+    /// Says what the file is instead, or what the system refused.
+    pub async fn open(path: impl AsRef<Path>, mode: OpenMode) -> Result<Self, StoreError> {
+        let path = path.as_ref();
+        if mode == OpenMode::ReadOnly {
+            match look(path).await? {
+                State::Version(KNOWN) => return Ok(Self::new(path, None)),
+                State::Empty => return Err(StoreError::NoDatabase { path: path.to_owned() }),
+                State::NotOurs => return Err(StoreError::NotOurs { path: path.to_owned() }),
+                State::Version(found) if found > KNOWN => return Err(newer(path, found)),
+                State::Version(_) => {}
+            }
+        }
+        let writer = prepare(path).await?;
+        let writer = (mode == OpenMode::ReadWrite).then(|| Arc::new(Mutex::new(writer)));
+        Ok(Self::new(path, writer))
+    }
+
+    fn new(path: &Path, writer: Option<Arc<Mutex<SqliteConnection>>>) -> Self {
+        let options = options(path)
+            .read_only(true)
+            // A row that crosses to our thread by itself costs two wake-ups.
+            .row_buffer_size(1024);
+        let readers = SqlitePoolOptions::new()
+            .max_connections(READERS)
+            .acquire_timeout(PATIENCE)
+            .connect_lazy_with(options);
+        Self { path: path.into(), writer, readers }
+    }
+
+    /// Where the database is.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Closes every connection, which folds the write-ahead log into the file. A store that
+    /// is dropped instead loses nothing; the log is then folded in the next time.
+    pub async fn close(self) {
+        self.readers.close().await;
+        if let Some(writer) = self.writer.and_then(Arc::into_inner) {
+            // The data is safe in the log already, so there is nothing to report.
+            let _ = writer.into_inner().close().await;
+        }
+    }
+
+    /// The writing connection, for one transaction.
+    async fn writer(&self) -> Result<MutexGuard<'_, SqliteConnection>, StoreError> {
+        match &self.writer {
+            Some(writer) => Ok(writer.lock().await),
+            None => Err(StoreError::OpenedForReading { path: self.path.to_path_buf() }),
+        }
+    }
+
+    /// A connection that reads.
+    async fn reader(&self) -> Result<PoolConnection<Sqlite>, StoreError> {
+        self.readers.acquire().await.map_err(self.failed("opening a reader"))
+    }
+
+    /// Turns what SQLite says into the situation that it means.
+    fn failed(&self, doing: &'static str) -> impl Fn(sqlx::Error) -> StoreError + '_ {
+        move |source| StoreError::of(&self.path, doing, source)
+    }
+}
+
+/// Begins a transaction that already holds the right to write, so that nothing it does
+/// later can fail because another writes.
+const BEGIN_WRITE: &str = "BEGIN IMMEDIATE";
+
+fn options(path: &Path) -> SqliteConnectOptions {
+    SqliteConnectOptions::new()
+        .filename(path)
+        .busy_timeout(PATIENCE)
+        .foreign_keys(true)
+        // In WAL mode NORMAL never corrupts; a power cut may take the last moments.
+        .synchronous(SqliteSynchronous::Normal)
+        .pragma("cache_size", "-8000")
+        // After a large import the log is cut back to this many bytes.
+        .pragma("journal_size_limit", "67108864")
+        .disable_statement_logging()
+}
+
+/// What is at `path`, without changing it.
+async fn look(path: &Path) -> Result<State, StoreError> {
+    if !path.exists() {
+        return Err(StoreError::NoDatabase { path: path.to_owned() });
+    }
+    let failed = |source| StoreError::of(path, "opening", source);
+    let mut connection = options(path).read_only(true).connect().await.map_err(failed)?;
+    let state = migrate::state(&mut connection).await.map_err(failed)?;
+    // Nothing was written, so closing has nothing to lose.
+    let _ = connection.close().await;
+    Ok(state)
+}
+
+/// Opens for writing, makes or updates the schema, and turns on the write-ahead log.
+async fn prepare(path: &Path) -> Result<SqliteConnection, StoreError> {
+    if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+        std::fs::create_dir_all(folder)
+            .map_err(|source| StoreError::Folder { path: folder.to_owned(), source })?;
+    }
+    let failed = |source| StoreError::of(path, "opening", source);
+    let mut waited = Duration::ZERO;
+    loop {
+        match try_prepare(path).await {
+            Ok((connection, State::Version(KNOWN))) => return Ok(connection),
+            Ok((_, State::Version(found))) => return Err(newer(path, found)),
+            Ok((_, State::NotOurs | State::Empty)) => {
+                return Err(StoreError::NotOurs { path: path.to_owned() });
+            }
+            // Turning on the log and folding it back need the file alone for a moment, and
+            // SQLite does not wait for that by itself. Another of our commands is at it.
+            Err(error) if busy(&error) && waited < PATIENCE => {
+                tokio::time::sleep(OPENING_PAUSE).await;
+                waited = waited.saturating_add(OPENING_PAUSE);
+            }
+            Err(error) => return Err(failed(error)),
+        }
+    }
+}
+
+/// Between two attempts to open a file that another command is opening or closing.
+const OPENING_PAUSE: Duration = Duration::from_millis(20);
+
+async fn try_prepare(path: &Path) -> sqlx::Result<(SqliteConnection, State)> {
+    let mut connection = options(path).create_if_missing(true).connect().await?;
+    let before = migrate::state(&mut connection).await?;
+    // Another program's file is not even switched to WAL.
+    if !matches!(before, State::Empty | State::Version(..=KNOWN)) {
+        return Ok((connection, before));
+    }
+    sqlx::raw_sql("PRAGMA journal_mode = WAL").execute(&mut connection).await?;
+    let state = migrate::migrate(&mut connection, MIGRATIONS).await?;
+    Ok((connection, state))
+}
+
+fn busy(error: &sqlx::Error) -> bool {
+    error::primary_code(error) == Some(error::SQLITE_BUSY)
+}
+
+fn newer(path: &Path, found: i64) -> StoreError {
+    StoreError::Newer { path: PathBuf::from(path), found, known: KNOWN }
+}
