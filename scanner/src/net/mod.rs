@@ -4,6 +4,17 @@
 //! a test hands it a scripted one and runs a scan of hours in a millisecond.
 //! Sending wants a [`Permit`], so no implementation can be asked to send elsewhere.
 
+pub mod clock;
+pub mod connect;
+mod connect_echo;
+mod connect_errors;
+mod connect_limits;
+mod connect_poll;
+pub mod interfaces;
+pub mod neighbors;
+mod netlink;
+mod raw_cookie;
+
 use std::{fmt, net::IpAddr, time::Duration};
 
 use model::{MacAddr, Timestamp};

@@ -1,0 +1,47 @@
+//! The clocks: one that never goes back, for waiting, and the date, for observations.
+
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use model::Timestamp;
+
+/// A clock that counts from its making.
+#[derive(Clone, Copy, Debug)]
+pub struct Clock {
+    start: Instant,
+}
+
+impl Clock {
+    /// A clock that shows zero now.
+    #[must_use]
+    pub fn start() -> Self {
+        Self { start: Instant::now() }
+    }
+
+    /// The time since its making. Never goes back.
+    #[must_use]
+    pub fn now(&self) -> Duration {
+        self.start.elapsed()
+    }
+
+    /// The date and time, as the system believes it. A system whose date lies before
+    /// 1970 is taken to be at 1970.
+    #[must_use]
+    pub fn timestamp(&self) -> Timestamp {
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        Timestamp(i64::try_from(since.as_micros()).unwrap_or(i64::MAX))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_clocks_run() {
+        let clock = Clock::start();
+        let (first, second) = (clock.now(), clock.now());
+        assert!(first <= second);
+        // This was written in 2026, so it cannot be earlier.
+        assert!(clock.timestamp() > Timestamp::from_seconds(1_790_000_000));
+    }
+}

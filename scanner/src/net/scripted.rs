@@ -1,0 +1,398 @@
+//! A [`Link`] to a network that exists only in a test, with a clock that runs as fast as
+//! it is asked.
+//!
+//! Devices, latency, loss and faults are told in advance; what was sent, when and to whom,
+//! can be read afterwards. The same script with the same seed gives the same run.
+
+use std::{
+    cmp::Reverse,
+    collections::{BTreeMap, BinaryHeap, HashMap},
+    hash::Hasher,
+    io,
+    net::IpAddr,
+    time::Duration,
+};
+
+use model::{AddressRange, MacAddr, PortSet, Timestamp};
+use siphasher::sip::SipHasher13;
+
+use super::{Answer, Link, Neighbor, Question, Reply, Tier};
+use crate::{LinkError, Permit, stop::Stop};
+
+/// What a device does with questions for ports that are not open.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Elsewhere {
+    /// RST, or ICMP port unreachable.
+    #[default]
+    Closed,
+    /// Nothing.
+    Silent,
+    /// ICMP administratively prohibited.
+    Prohibited,
+}
+
+/// A device of the script.
+#[derive(Clone, Debug)]
+pub struct Device {
+    /// Its link-layer address.
+    pub mac: MacAddr,
+    /// The time to live of its packets as they arrive.
+    pub ttl: u8,
+    /// Whether it answers echo requests.
+    pub echo: bool,
+    /// Open TCP ports.
+    pub tcp: PortSet,
+    /// Other TCP ports.
+    pub tcp_else: Elsewhere,
+    /// Open UDP ports, which answer with the question.
+    pub udp: PortSet,
+    /// Other UDP ports.
+    pub udp_else: Elsewhere,
+    /// From question to answer.
+    pub latency: Duration,
+}
+
+impl Device {
+    /// A device that answers echo and refuses every port but these TCP ports.
+    #[must_use]
+    pub fn new(number: u8, tcp: &str) -> Self {
+        Self {
+            mac: MacAddr([2, 0, 0, 0, 0, number]),
+            ttl: 64,
+            echo: true,
+            tcp: tcp.parse().unwrap_or_default(),
+            tcp_else: Elsewhere::Closed,
+            udp: PortSet::default(),
+            udp_else: Elsewhere::Closed,
+            latency: Duration::from_millis(2),
+        }
+    }
+
+    /// The same, but silent except on its open ports (and to ARP).
+    #[must_use]
+    pub fn shy(number: u8, tcp: &str) -> Self {
+        Self {
+            echo: false,
+            tcp_else: Elsewhere::Silent,
+            udp_else: Elsewhere::Silent,
+            ..Self::new(number, tcp)
+        }
+    }
+}
+
+/// A question that the link took.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Sent {
+    /// When.
+    pub at: Duration,
+    /// To whom.
+    pub to: IpAddr,
+    /// What.
+    pub question: Question,
+}
+
+/// What goes wrong at which time.
+#[derive(Clone, Debug)]
+pub enum Fault {
+    /// From then on the interface is down.
+    Down(Duration),
+    /// The system takes nothing from then to then.
+    Busy(Duration, Duration),
+    /// There is no route to these addresses.
+    NoRoute(AddressRange),
+    /// Packets to these addresses cannot be sent.
+    Refused(AddressRange),
+    /// Somebody asks for the end at that time.
+    Stop(Duration, Stop),
+}
+
+/// A scripted [`Link`].
+#[derive(Debug)]
+pub struct Scripted {
+    /// Its tier.
+    pub tier: Tier,
+    /// The networks that are on the link.
+    pub on_link: Vec<AddressRange>,
+    /// Single devices.
+    pub devices: BTreeMap<IpAddr, Device>,
+    /// Devices that answer for whole ranges in which no single device is.
+    pub firewalls: Vec<(AddressRange, Device)>,
+    /// Entries that the neighbour table holds from before: confirmed this long before the start.
+    pub stale: Vec<(IpAddr, MacAddr, Duration)>,
+    /// What goes wrong.
+    pub faults: Vec<Fault>,
+    /// Of a thousand packets, each way, so many are lost.
+    pub loss: u16,
+    /// By how much `receive` comes back late when nothing arrived.
+    pub lateness: Duration,
+    /// How many questions the connect tier bears at once.
+    pub most_under_way: Option<usize>,
+    /// When the connect tier gives up.
+    pub patience: Duration,
+    /// Everything that was taken.
+    pub sent: Vec<Sent>,
+    /// Questions under way in the connect tier, and the most there were.
+    pub under_way: usize,
+    /// See `under_way`.
+    pub most_seen_under_way: usize,
+    now: Duration,
+    started: Duration,
+    pending: BinaryHeap<Reverse<(Duration, u64)>>,
+    replies: HashMap<u64, Reply>,
+    counter: u64,
+    first_asked: BTreeMap<IpAddr, Duration>,
+}
+
+impl Scripted {
+    /// An empty network.
+    #[must_use]
+    pub fn new(tier: Tier) -> Self {
+        let now = Duration::from_secs(1_000);
+        Self {
+            tier,
+            on_link: Vec::new(),
+            devices: BTreeMap::new(),
+            firewalls: Vec::new(),
+            stale: Vec::new(),
+            faults: Vec::new(),
+            loss: 0,
+            lateness: Duration::ZERO,
+            most_under_way: match tier {
+                Tier::Raw => None,
+                Tier::Connect => Some(200),
+            },
+            patience: Duration::from_secs(1),
+            sent: Vec::new(),
+            under_way: 0,
+            most_seen_under_way: 0,
+            now,
+            started: now,
+            pending: BinaryHeap::new(),
+            replies: HashMap::new(),
+            counter: 0,
+            first_asked: BTreeMap::new(),
+        }
+    }
+
+    /// How long it has been running.
+    #[must_use]
+    pub fn elapsed(&self) -> Duration {
+        self.now.saturating_sub(self.started)
+    }
+
+    /// When it began, on its own clock.
+    #[must_use]
+    pub const fn started(&self) -> Duration {
+        self.started
+    }
+
+    fn device(&self, address: IpAddr) -> Option<&Device> {
+        self.devices.get(&address).or_else(|| {
+            self.firewalls.iter().find(|(range, _)| range.contains(address)).map(|(_, d)| d)
+        })
+    }
+
+    /// Whether chance takes the next packet.
+    fn is_lost(&mut self) -> bool {
+        self.counter = self.counter.wrapping_add(1);
+        let mut hasher = SipHasher13::new_with_keys(7, 7);
+        hasher.write_u64(self.counter);
+        hasher.finish() % 1_000 < u64::from(self.loss)
+    }
+
+    fn advance(&mut self, to: Duration) {
+        self.now = self.now.max(to);
+        for fault in &self.faults {
+            if let Fault::Stop(at, stop) = fault
+                && *at <= self.now.saturating_sub(self.started)
+            {
+                stop.by_signal(2);
+            }
+        }
+    }
+
+    /// What the device says to the question, if anything.
+    fn answer(&self, to: IpAddr, question: &Question) -> Option<Answer> {
+        let device = self.device(to)?;
+        match question {
+            Question::Arp => Some(Answer::Arp(device.mac)),
+            Question::NeighborSolicitation => Some(Answer::Neighbor(device.mac)),
+            Question::Echo => device.echo.then_some(Answer::Echo),
+            Question::Tcp(port) if device.tcp.contains(*port) => Some(Answer::TcpOpen(*port)),
+            Question::Tcp(port) => match device.tcp_else {
+                Elsewhere::Closed => Some(Answer::TcpClosed(*port)),
+                Elsewhere::Prohibited => Some(Answer::TcpFiltered(*port)),
+                Elsewhere::Silent => None,
+            },
+            Question::Udp(port, payload) if device.udp.contains(*port) => {
+                Some(Answer::UdpReply(*port, payload.clone()))
+            }
+            Question::Udp(port, _) => match device.udp_else {
+                Elsewhere::Closed => Some(Answer::UdpClosed(*port)),
+                Elsewhere::Prohibited => Some(Answer::UdpFiltered(*port)),
+                Elsewhere::Silent => None,
+            },
+        }
+    }
+
+    fn schedule(&mut self, at: Duration, reply: Reply) {
+        self.counter = self.counter.wrapping_add(1);
+        self.pending.push(Reverse((at, self.counter)));
+        self.replies.insert(self.counter, reply);
+    }
+
+    fn fault_at(&self, to: IpAddr) -> Option<LinkError> {
+        let elapsed = self.now.saturating_sub(self.started);
+        let source = || io::Error::other("scripted");
+        self.faults.iter().find_map(|fault| match fault {
+            Fault::Down(at) if *at <= elapsed => {
+                Some(LinkError::Down { interface: "test0".into(), source: source() })
+            }
+            Fault::Busy(from, until) if *from <= elapsed && elapsed < *until => {
+                Some(LinkError::Busy { source: source() })
+            }
+            Fault::NoRoute(range) if range.contains(to) => {
+                Some(LinkError::NoRoute { address: to, source: source() })
+            }
+            Fault::Refused(range) if range.contains(to) => {
+                Some(LinkError::Send { address: to, source: source() })
+            }
+            _ => None,
+        })
+    }
+}
+
+impl Link for Scripted {
+    fn tier(&self) -> Tier {
+        self.tier
+    }
+
+    fn is_on_link(&self, address: IpAddr) -> bool {
+        self.on_link.iter().any(|range| range.contains(address))
+    }
+
+    fn can_ask(&self, address: IpAddr, question: &Question) -> bool {
+        match question {
+            Question::Arp => {
+                self.tier == Tier::Raw && address.is_ipv4() && self.is_on_link(address)
+            }
+            Question::NeighborSolicitation => {
+                self.tier == Tier::Raw && address.is_ipv6() && self.is_on_link(address)
+            }
+            Question::Echo => self.tier == Tier::Raw,
+            Question::Tcp(_) | Question::Udp(..) => true,
+        }
+    }
+
+    fn send(&mut self, to: Permit, question: &Question) -> Result<(), LinkError> {
+        let address = to.address();
+        if let Some(error) = self.fault_at(address) {
+            return Err(error);
+        }
+        let connect = self.tier == Tier::Connect;
+        let tcp = match question {
+            Question::Tcp(port) if connect => Some(*port),
+            _ => None,
+        };
+        self.sent.push(Sent { at: self.now, to: address, question: question.clone() });
+        self.first_asked.entry(address).or_insert(self.now);
+        if tcp.is_some() {
+            self.under_way += 1;
+            self.most_seen_under_way = self.most_seen_under_way.max(self.under_way);
+        }
+        let lost = self.is_lost() || self.is_lost();
+        let answer = self.answer(address, question).filter(|_| !lost);
+        let near = self.is_on_link(address);
+        let late = Duration::from_secs(3);
+        let (delay, answer) = match (answer, tcp) {
+            (Some(answer), _) => {
+                (self.device(address).map_or(Duration::ZERO, |d| d.latency), answer)
+            }
+            // Nobody answers the kernel's own ARP.
+            (None, Some(_)) if near && self.device(address).is_none() => {
+                (late, Answer::Unreachable)
+            }
+            (None, Some(port)) => (self.patience, Answer::TcpSilent(port)),
+            (None, None) => return Ok(()),
+        };
+        let silent = matches!(answer, Answer::TcpSilent(_) | Answer::Unreachable);
+        let raw = self.tier == Tier::Raw;
+        let device = self.device(address).filter(|_| raw && !silent);
+        let reply = Reply {
+            about: address,
+            ttl: device
+                .map(|d| d.ttl)
+                .filter(|_| !matches!(question, Question::Arp | Question::NeighborSolicitation)),
+            mac: device.map(|d| d.mac).filter(|_| near),
+            answer,
+        };
+        self.schedule(self.now.saturating_add(delay), reply);
+        Ok(())
+    }
+
+    fn receive(&mut self, until: Duration) -> Result<Option<Reply>, LinkError> {
+        if let Some(error @ LinkError::Down { .. }) = self.fault_at(IpAddr::from([0; 4])) {
+            return Err(error);
+        }
+        if let Some(Reverse((at, id))) = self.pending.peek().copied()
+            && (at <= until || at <= self.now)
+        {
+            self.pending.pop();
+            self.advance(at);
+            let reply = self.replies.remove(&id);
+            if self.tier == Tier::Connect
+                && let Some(reply) = &reply
+                && !matches!(
+                    reply.answer,
+                    Answer::UdpReply(..) | Answer::UdpClosed(_) | Answer::UdpFiltered(_)
+                )
+            {
+                self.under_way = self.under_way.saturating_sub(1);
+            }
+            return Ok(reply);
+        }
+        if until > self.now {
+            self.advance(until.saturating_add(self.lateness));
+        }
+        Ok(None)
+    }
+
+    fn neighbors(&mut self) -> Vec<Neighbor> {
+        if self.tier == Tier::Raw {
+            return Vec::new();
+        }
+        let mut table: BTreeMap<IpAddr, Neighbor> = BTreeMap::new();
+        for (address, mac, age) in &self.stale {
+            let confirmed = self.elapsed().saturating_add(*age);
+            table.insert(*address, Neighbor { address: *address, mac: *mac, confirmed });
+        }
+        for (address, asked) in &self.first_asked {
+            if let Some(device) = self.device(*address).filter(|_| self.is_on_link(*address)) {
+                let answered = asked.saturating_add(device.latency / 2);
+                if answered <= self.now {
+                    let confirmed = self.now.saturating_sub(answered);
+                    let entry = Neighbor { address: *address, mac: device.mac, confirmed };
+                    table.insert(*address, entry);
+                }
+            }
+        }
+        table.into_values().collect()
+    }
+
+    fn drops(&mut self) -> u64 {
+        0
+    }
+
+    fn most_under_way(&self) -> Option<usize> {
+        self.most_under_way
+    }
+
+    fn now(&self) -> Duration {
+        self.now
+    }
+
+    fn timestamp(&self) -> Timestamp {
+        let micros = i64::try_from(self.now.as_micros()).unwrap_or(i64::MAX);
+        Timestamp(1_795_000_000_000_000_i64.saturating_add(micros))
+    }
+}
