@@ -5,9 +5,39 @@
 //! socket or reads a clock: they are tested and fuzzed with bytes, and `crate::dialogue`
 //! holds the conversation. No probe ever sends a user name or a password.
 
+pub mod banner;
+pub mod catalog;
+#[cfg(test)]
+mod corpus;
+mod favicon;
+pub mod ftp;
+mod greeting;
+pub mod http;
+pub mod imap;
+pub mod ldap;
+pub mod memcached;
+pub mod mqtt;
+pub mod mysql;
+pub mod pop3;
+pub mod postgresql;
+pub mod product;
+pub mod rdp;
+pub mod redis;
+pub mod rtsp;
+mod said;
+pub mod smb;
+pub mod smtp;
+pub mod ssh;
+pub mod telnet;
+#[cfg(test)]
+pub(crate) mod testing;
+pub mod vnc;
+
 use std::net::IpAddr;
 
 use model::{Fact, Transport};
+
+pub(crate) use greeting::{stable, without_time};
 
 /// How to talk with one kind of service.
 pub trait Probe: Sync {
@@ -75,6 +105,11 @@ pub enum Step {
     Say(Vec<u8>),
     /// The answer is not complete: read on until it is, the server closes, or time is up.
     Listen,
+    /// Send this on a new connection to the same endpoint: the server closed this one, or
+    /// would go on answering on it for longer than is worth while. Each connection has its
+    /// own limits, and an endpoint gets few, so this may not happen: the conversation then
+    /// ends. Over UDP it is the same as [`Step::Say`].
+    Reconnect(Vec<u8>),
     /// Nothing more to learn: close.
     Finish,
 }

@@ -1,0 +1,572 @@
+//! From what a server calls itself to a product, its version and its CPE name.
+//!
+//! Banners have a regular structure: a name, a separator, a version, a remark. So the
+//! reading is general and works for products that nobody wrote down; the table only adds
+//! the maker's spelling and the CPE pair (vendor, product) under which the National
+//! Vulnerability Database files it. A product that is not in the table gets no CPE name:
+//! a guessed one would match the wrong vulnerabilities.
+
+use model::{Cpe, Fact, Service};
+
+/// A product that a server named.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Product {
+    /// In its maker's spelling, where known.
+    pub name: String,
+    /// The upstream version.
+    pub version: Option<String>,
+    /// The CPE 2.3 name, where known.
+    pub cpe: Option<Cpe>,
+}
+
+/// What the table knows of a product.
+struct Known {
+    /// Lower-case spellings under which servers name it.
+    spellings: &'static [&'static str],
+    name: &'static str,
+    /// CPE vendor and product.
+    cpe: Option<(&'static str, &'static str)>,
+}
+
+macro_rules! known {
+    ($($name:literal [$($spelling:literal),+] $($vendor:literal : $product:literal)?;)+) => {
+        &[$(Known {
+            spellings: &[$($spelling),+],
+            name: $name,
+            cpe: known!(@cpe $($vendor $product)?),
+        }),+]
+    };
+    (@cpe) => { None };
+    (@cpe $vendor:literal $product:literal) => { Some(($vendor, $product)) };
+}
+
+/// Where one spelling begins with another, the longer one wins.
+const PRODUCTS: &[Known] = known! {
+    // Secure shell.
+    "OpenSSH" ["openssh"] "openbsd": "openssh";
+    "Dropbear" ["dropbear"] "dropbear_ssh_project": "dropbear_ssh";
+    "libssh" ["libssh"] "libssh": "libssh";
+    "Paramiko" ["paramiko"] "paramiko": "paramiko";
+    "AsyncSSH" ["asyncssh"] "asyncssh_project": "asyncssh";
+    "Apache MINA SSHD" ["sshd-core", "apache-sshd"] "apache": "sshd";
+    "Bitvise SSH Server" ["bitvise ssh server", "winsshd"] "bitvise": "winsshd";
+    "Cisco SSH" ["cisco"];
+    "Sun SSH" ["sun_ssh"] "oracle": "sunssh";
+    "Serv-U" ["serv-u"] "solarwinds": "serv-u";
+    "RomSShell" ["romsshell"];
+    "Mocana SSH" ["mocana ssh"];
+    "WS_FTP" ["ws_ftp", "ws_ftp-ssh", "ws_ftp server"] "progress": "ws_ftp_server";
+    // Web servers and what stands behind them.
+    "nginx" ["nginx"] "f5": "nginx";
+    "OpenResty" ["openresty"] "openresty": "openresty";
+    "Tengine" ["tengine"];
+    "Apache httpd" ["apache", "apache httpd"] "apache": "http_server";
+    "Apache Tomcat" ["tomcat", "apache tomcat", "apache-coyote", "tomcat web server"] "apache": "tomcat";
+    "lighttpd" ["lighttpd"] "lighttpd": "lighttpd";
+    "IIS" ["microsoft-iis"] "microsoft": "internet_information_services";
+    "Microsoft HTTPAPI" ["microsoft-httpapi"];
+    "Kestrel" ["kestrel"];
+    "Caddy" ["caddy"] "caddyserver": "caddy";
+    "HAProxy" ["haproxy"] "haproxy": "haproxy";
+    "Envoy" ["envoy", "istio-envoy"] "envoyproxy": "envoy";
+    "Squid" ["squid"] "squid-cache": "squid";
+    "Varnish" ["varnish"] "varnish_cache_project": "varnish_cache";
+    "Jetty" ["jetty"] "eclipse": "jetty";
+    "Undertow" ["undertow"] "redhat": "undertow";
+    "JBoss EAP" ["jboss-eap"] "redhat": "jboss_enterprise_application_platform";
+    "WildFly" ["wildfly"] "redhat": "wildfly";
+    "GlassFish" ["glassfish server", "oracle glassfish server", "sun glassfish enterprise server"] "oracle": "glassfish_server";
+    "WebLogic Server" ["weblogic", "weblogic server"] "oracle": "weblogic_server";
+    "IBM HTTP Server" ["ibm_http_server", "ibm http server"] "ibm": "http_server";
+    "LiteSpeed" ["litespeed"] "litespeedtech": "litespeed_web_server";
+    "Node.js" ["node.js", "node"] "nodejs": "node.js";
+    "Express" ["express"] "openjsf": "express";
+    "gunicorn" ["gunicorn"] "gunicorn": "gunicorn";
+    "uvicorn" ["uvicorn"] "encode": "uvicorn";
+    "Werkzeug" ["werkzeug"] "palletsprojects": "werkzeug";
+    "aiohttp" ["aiohttp"] "aiohttp": "aiohttp";
+    "Tornado" ["tornadoserver"] "tornadoweb": "tornado";
+    "Twisted" ["twisted", "twistedweb"] "twisted": "twisted";
+    "CherryPy" ["cherrypy"] "cherrypy": "cherrypy";
+    "Waitress" ["waitress"] "agendaless": "waitress";
+    "Zope" ["zope"] "zope": "zope";
+    "Puma" ["puma"] "puma": "puma";
+    "WEBrick" ["webrick"] "ruby-lang": "webrick";
+    "Phusion Passenger" ["phusion passenger"] "phusion": "passenger";
+    "PHP" ["php"] "php": "php";
+    "OpenSSL" ["openssl"] "openssl": "openssl";
+    "CouchDB" ["couchdb"] "apache": "couchdb";
+    "CUPS" ["cups"] "openprinting": "cups";
+    "Boa" ["boa"] "boa": "boa";
+    "GoAhead" ["goahead", "goahead-webs", "goahead-http"] "embedthis": "goahead";
+    "Appweb" ["appweb", "mbedthis-appweb", "embedthis-appweb", "embedthis-http"] "embedthis": "appweb";
+    "RomPager" ["rompager", "allegro-software-rompager"] "allegrosoft": "rompager";
+    "Agranat EmWeb" ["agranat-emweb"];
+    "Virata EmWeb" ["virata-emweb"];
+    "mini_httpd" ["mini_httpd"] "acme": "mini-httpd";
+    "thttpd" ["thttpd"] "acme": "thttpd";
+    "uc-httpd" ["uc-httpd"] "xiongmaitech": "uc-httpd";
+    "Mongoose" ["mongoose"] "cesanta": "mongoose";
+    "gSOAP" ["gsoap"] "genivia": "gsoap";
+    "Cherokee" ["cherokee"] "cherokee-project": "cherokee";
+    "MiniUPnPd" ["miniupnpd"] "miniupnp_project": "miniupnpd";
+    "MiniDLNA" ["minidlna"] "readymedia_project": "readymedia";
+    "Portable SDK for UPnP devices" ["portable sdk for upnp devices"] "pupnp_project": "pupnp";
+    "Icecast" ["icecast"] "xiph": "icecast";
+    "Tinyproxy" ["tinyproxy"] "tinyproxy_project": "tinyproxy";
+    "Netdata" ["netdata", "netdata embedded http server"] "netdata": "netdata";
+    "Splunk" ["splunkd"] "splunk": "splunk";
+    "Domino" ["lotus-domino", "lotus domino", "hcl domino"] "hcltech": "domino";
+    "Artifactory" ["artifactory"] "jfrog": "artifactory";
+    "Kerio Connect" ["kerio connect"] "kerio": "connect";
+    "HP Web Jetadmin" ["hp web jetadmin"] "hp": "web_jetadmin";
+    "Hikvision web server" ["hikvision-webs", "dnvrs-webs", "dvrdvs-webs"];
+    // Mail.
+    "Postfix" ["postfix"] "postfix": "postfix";
+    "Exim" ["exim"] "exim": "exim";
+    "Sendmail" ["sendmail"] "sendmail": "sendmail";
+    "OpenSMTPD" ["opensmtpd"] "openbsd": "opensmtpd";
+    "Exchange Server" [
+        "microsoft esmtp mail service", "microsoft exchange", "microsoft exchange server 2003",
+        "microsoft exchange 2000", "microsoft exchange internet mail service",
+        "microsoft smtp mail"
+    ] "microsoft": "exchange_server";
+    "MDaemon" ["mdaemon"] "altn": "mdaemon";
+    "MailEnable" ["mailenable"] "mailenable": "mailenable";
+    "hMailServer" ["hmailserver"] "hmailserver": "hmailserver";
+    "CommuniGate Pro" ["communigate pro"] "stalker": "communigate_pro";
+    "GroupWise" ["groupwise internet agent", "groupwise"] "microfocus": "groupwise";
+    "Zimbra" ["zimbra"] "synacor": "zimbra_collaboration_suite";
+    "Haraka" ["haraka"] "haraka": "haraka";
+    "qmail" ["qmail"] "qmail_project": "qmail";
+    "IMail" ["imail"] "ipswitch": "imail";
+    "PowerMTA" ["powermta"] "port25": "powermta";
+    "Momentum" ["ecelerity"];
+    "Dovecot" ["dovecot"] "dovecot": "dovecot";
+    "Courier" ["courier-imap", "courier"];
+    "Cyrus IMAP" ["cyrus imap", "cyrus imap4", "cyrus pop3", "cyrus imap murder"] "cyrus": "imap";
+    "Qpopper" ["qpopper", "qpop"] "qualcomm": "qpopper";
+    "MERCUR" ["mercur smtp-server", "mercur"];
+    "Mercury/32" ["mercury/32"];
+    // File transfer.
+    "vsftpd" ["vsftpd"] "vsftpd_project": "vsftpd";
+    "ProFTPD" ["proftpd"] "proftpd": "proftpd";
+    "Pure-FTPd" ["pure-ftpd", "pureftpd"] "pureftpd": "pure-ftpd";
+    "FileZilla Server" ["filezilla server"] "filezilla-project": "filezilla_server";
+    "Microsoft FTP Service" ["microsoft ftp service"] "microsoft": "ftp_service";
+    "Gene6 FTP Server" ["gene6 ftp server"] "gene6": "gene6_ftp_server";
+    "Wing FTP Server" ["wing ftp server"] "wftpserver": "wing_ftp_server";
+    "bftpd" ["bftpd"] "bftpd_project": "bftpd";
+    "tnftpd" ["tnftpd"];
+    "SurgeFTP" ["surgeftp"] "netwin": "surgeftp";
+    "zFTPServer" ["zftpserver"] "zftpserver": "zftpserver_suite";
+    // Stores, cameras, screens.
+    "Redis" ["redis"] "redis": "redis";
+    "Valkey" ["valkey"] "lfprojects": "valkey";
+    "memcached" ["memcached"] "memcached": "memcached";
+    "Wowza Streaming Engine" ["wowza streaming engine", "wowzastreamingengine"] "wowza": "streaming_engine";
+    "GStreamer RTSP server" ["gstreamer rtsp server"] "gstreamer_project": "gstreamer";
+    "Hipcam RealServer" ["hipcam realserver"];
+    "RealVNC" ["realvnc"] "realvnc": "realvnc";
+    "TigerVNC" ["tigervnc"] "tigervnc": "tigervnc";
+};
+
+/// Words that stand between a name and its version and mean nothing.
+const FILLERS: &[&str] = &[
+    "version",
+    "ver",
+    "v",
+    "release",
+    "server",
+    "service",
+    "services",
+    "esmtp",
+    "smtp",
+    "mail",
+    "pop3",
+    "imap",
+    "imap4",
+    "imap4rev1",
+    "ftp",
+    "receiver",
+    "patch",
+    "pro",
+    "on",
+    "for",
+    "build",
+    "software",
+    "imapd",
+    "edition",
+    "enterprise",
+    "nt-esmtp",
+    "web",
+    "r",
+    "@",
+];
+
+/// The product of that name.
+#[must_use]
+pub fn named(name: &str, version: Option<&str>) -> Product {
+    let lower = name.trim().to_ascii_lowercase().replace('_', " ");
+    let known = PRODUCTS
+        .iter()
+        .find(|known| known.spellings.iter().any(|spelling| spelling.replace('_', " ") == lower));
+    let version = version.map(upstream).filter(|version| !version.is_empty());
+    match known {
+        Some(known) => known.product(version),
+        None => Product { name: name.trim().to_owned(), version, cpe: None },
+    }
+}
+
+impl Known {
+    fn product(&self, version: Option<String>) -> Product {
+        let cpe =
+            self.cpe.map(|(vendor, product)| Cpe::application(vendor, product, version.as_deref()));
+        Product { name: self.name.to_owned(), version, cpe }
+    }
+}
+
+/// The product of the table that is named first in a free text, with the version behind
+/// its name.
+#[must_use]
+pub fn find(text: &str) -> Option<Product> {
+    let lower = text.to_ascii_lowercase();
+    let mut best: Option<(usize, usize, &Known)> = None;
+    for known in PRODUCTS {
+        for spelling in known.spellings {
+            let Some(at) = find_word(&lower, spelling) else {
+                continue;
+            };
+            let better = best
+                .is_none_or(|(start, len, _)| at < start || (at == start && spelling.len() > len));
+            if better {
+                best = Some((at, spelling.len(), known));
+            }
+        }
+    }
+    let (at, len, known) = best?;
+    let after = text.get(at.saturating_add(len)..).unwrap_or("");
+    Some(known.product(version_after(after)))
+}
+
+/// Where a word (or words) stands with no letter or digit at either side.
+fn find_word(text: &str, word: &str) -> Option<usize> {
+    let mut from = 0;
+    while let Some(found) = text.get(from..)?.find(word) {
+        let at = from + found;
+        let end = at + word.len();
+        let edge = |c: Option<char>| c.is_none_or(|c| !c.is_alphanumeric());
+        let before = text.get(..at)?.chars().next_back();
+        if edge(before) && edge(text.get(end..)?.chars().next()) {
+            return Some(at);
+        }
+        from = at + word.chars().next().map_or(1, char::len_utf8);
+    }
+    None
+}
+
+/// The version right behind a name: past separators and words that mean nothing.
+fn version_after(text: &str) -> Option<String> {
+    let separators: &[char] = &['/', '(', ')', ',', ';', ':', '[', ']', '#', '"'];
+    let words = text.split(|c: char| c.is_whitespace() || separators.contains(&c));
+    let words = words.map(|word| word.trim_matches(['.', '-', '_', '='])).filter(|w| !w.is_empty());
+    for word in words.take(6) {
+        if is_version(word) {
+            return Some(upstream(word));
+        }
+        // Another spelling of the name may stand between: `Bitvise SSH Server (WinSSHD) 6.03`.
+        let word = word.to_ascii_lowercase();
+        let alias = PRODUCTS.iter().any(|known| known.spellings.contains(&word.as_str()));
+        if !alias && !FILLERS.contains(&word.as_str()) {
+            return None;
+        }
+    }
+    None
+}
+
+/// A version anywhere in a free text, with the words before it that may be the product's
+/// name: what can be said of a product that is not in the table.
+#[must_use]
+pub fn guess(text: &str) -> Option<Product> {
+    let separators: &[char] = &['(', ')', ',', ';', ':', '[', ']', '"', '*', '<', '>', '='];
+    let mut name: Vec<&str> = Vec::new();
+    let mut marked = false;
+    for word in text.split(|c: char| c.is_whitespace() || separators.contains(&c)) {
+        let word = word.trim_matches(['.', '-', '_', '!', '#', '\'']);
+        if word.is_empty() {
+            continue;
+        }
+        let (before, rest) = match word.split_once('/') {
+            Some((before, rest)) if is_version(rest) => (before, rest),
+            _ => ("", word),
+        };
+        // A bare number is a version only behind a word that says so, or in `name/4`.
+        let plain = rest.chars().all(|c| c.is_ascii_digit());
+        if is_version(rest) && !is_address(rest) && (!plain || marked || !before.is_empty()) {
+            let words = if before.is_empty() { name.join(" ") } else { before.to_owned() };
+            return (!words.is_empty()).then(|| named(&words, Some(rest)));
+        }
+        let lower = word.to_ascii_lowercase();
+        marked = matches!(lower.as_str(), "version" | "ver" | "v" | "release");
+        if is_name_word(word, &lower) {
+            name.push(word);
+            if name.len() > 3 {
+                name.remove(0);
+            }
+        } else if !FILLERS.contains(&lower.as_str()) {
+            name.clear();
+        }
+    }
+    None
+}
+
+/// Whether a word may be part of a product's name in a greeting.
+fn is_name_word(word: &str, lower: &str) -> bool {
+    const GREETINGS: &[&str] = &[
+        "welcome",
+        "to",
+        "the",
+        "this",
+        "is",
+        "ready",
+        "at",
+        "hello",
+        "hi",
+        "from",
+        "with",
+        "a",
+        "an",
+        "and",
+        "of",
+        "running",
+        "using",
+        "login",
+        "please",
+        "you",
+        "are",
+        "your",
+        "connected",
+        "powered",
+        "by",
+    ];
+    let host_like = word.contains('.') || word.contains('@');
+    !host_like
+        && !FILLERS.contains(&lower)
+        && !GREETINGS.contains(&lower)
+        && word.chars().any(char::is_alphabetic)
+}
+
+fn is_address(word: &str) -> bool {
+    word.parse::<std::net::IpAddr>().is_ok()
+}
+
+/// Whether a word looks like a version: a digit first, perhaps behind a `v`, and only
+/// what versions are made of.
+#[must_use]
+pub fn is_version(word: &str) -> bool {
+    let word = word.strip_prefix(['v', 'V']).unwrap_or(word);
+    // A time of the day or a date is none.
+    let date = word.len() == 10 && word.as_bytes().get(4) == Some(&b'-');
+    word.starts_with(|c: char| c.is_ascii_digit())
+        && word.len() <= 40
+        && !date
+        && word
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '+' | '-' | '_' | '~'))
+}
+
+/// A version without a leading `v` and without a distribution's suffix: `7.4-2+deb12u1`
+/// is `7.4`, `8.13.5-3ubuntu1` is `8.13.5`.
+#[must_use]
+pub fn upstream(version: &str) -> String {
+    const DISTRIBUTIONS: &[&str] = &[
+        "deb", "ubuntu", "build", ".el", ".fc", ".amzn", "+b", "~bpo", "-release", "+dfsg", "-rpm",
+    ];
+    let version = version.trim().trim_end_matches(['.', ',', '-', '+']);
+    let version = ["Release-", "release-"]
+        .iter()
+        .find_map(|prefix| version.strip_prefix(prefix))
+        .unwrap_or(version);
+    let version = match version.strip_prefix(['v', 'V']) {
+        Some(rest) if rest.starts_with(|c: char| c.is_ascii_digit()) => rest,
+        _ => version,
+    };
+    let lower = version.to_ascii_lowercase();
+    if DISTRIBUTIONS.iter().any(|mark| lower.contains(mark)) {
+        let cut = version.find(['-', '+', '~']).unwrap_or(version.len());
+        return version.get(..cut).unwrap_or(version).to_owned();
+    }
+    version.to_owned()
+}
+
+/// The operating system that a remark names, as a fact. A distribution's package revision
+/// does not tell its release for sure, so there is no version here.
+#[must_use]
+pub fn operating_system(remark: &str) -> Option<Fact> {
+    type Row = (&'static str, &'static str, Option<(&'static str, &'static str)>);
+    const SYSTEMS: &[Row] = &[
+        // Ubuntu's packages carry Debian's name too, so it comes first.
+        ("ubuntu", "Ubuntu", Some(("canonical", "ubuntu_linux"))),
+        ("raspbian", "Raspbian", Some(("raspbian", "raspbian"))),
+        ("debian", "Debian", Some(("debian", "debian_linux"))),
+        ("red hat", "Red Hat Enterprise Linux", Some(("redhat", "enterprise_linux"))),
+        ("redhat", "Red Hat Enterprise Linux", Some(("redhat", "enterprise_linux"))),
+        ("centos", "CentOS", Some(("centos", "centos"))),
+        ("rocky linux", "Rocky Linux", Some(("rockylinux", "rocky_linux"))),
+        ("almalinux", "AlmaLinux", Some(("almalinux", "almalinux"))),
+        ("oracle linux", "Oracle Linux", Some(("oracle", "linux"))),
+        ("fedora", "Fedora", Some(("fedoraproject", "fedora"))),
+        ("amazon linux", "Amazon Linux", Some(("amazon", "linux"))),
+        ("alpine", "Alpine Linux", Some(("alpinelinux", "alpine_linux"))),
+        ("gentoo", "Gentoo", Some(("gentoo", "linux"))),
+        ("suse", "SUSE Linux", None),
+        ("freebsd", "FreeBSD", Some(("freebsd", "freebsd"))),
+        ("openbsd", "OpenBSD", Some(("openbsd", "openbsd"))),
+        ("netbsd", "NetBSD", Some(("netbsd", "netbsd"))),
+        ("win32", "Windows", Some(("microsoft", "windows"))),
+        ("win64", "Windows", Some(("microsoft", "windows"))),
+        ("windows", "Windows", Some(("microsoft", "windows"))),
+        ("sunos", "SunOS", Some(("oracle", "solaris"))),
+        ("solaris", "Solaris", Some(("oracle", "solaris"))),
+        ("openvms", "OpenVMS", None),
+        ("mikrotik", "RouterOS", Some(("mikrotik", "routeros"))),
+        ("routeros", "RouterOS", Some(("mikrotik", "routeros"))),
+        ("vxworks", "VxWorks", Some(("windriver", "vxworks"))),
+    ];
+    let lower = remark.to_ascii_lowercase();
+    let (_, name, cpe) = SYSTEMS.iter().find(|(mark, _, _)| lower.contains(mark))?;
+    Some(system(name, None, *cpe))
+}
+
+/// An operating system as a fact.
+#[must_use]
+pub fn system(name: &str, version: Option<&str>, cpe: Option<(&str, &str)>) -> Fact {
+    Fact::OperatingSystem {
+        name: name.to_owned(),
+        version: version.map(str::to_owned),
+        cpe: cpe.map(|(vendor, product)| Cpe::operating_system(vendor, product, version)),
+    }
+}
+
+/// Writes a product into a service.
+pub fn put(service: &mut Service, product: Option<Product>) {
+    if let Some(product) = product {
+        service.product = Some(product.name).filter(|name| !name.is_empty());
+        service.version = product.version;
+        service.cpe = product.cpe;
+    }
+}
+
+/// A host name as facts want it, if the word is one that means a machine: dotted, of
+/// letters, digits and hyphens (RFC 1123, section 2.1), not an address, not `localhost`.
+#[must_use]
+pub fn host_name(word: &str) -> Option<String> {
+    let name = word.trim_end_matches('.').to_ascii_lowercase();
+    let label = |label: &str| {
+        (1..=63).contains(&label.len())
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+            && label.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_')
+    };
+    let local = name.starts_with("localhost") || name.ends_with(".localdomain");
+    let labels: Vec<&str> = name.split('.').collect();
+    // `smtp.4` or `1.2.3` is a version; the last label of a name has a letter first.
+    let top = labels.last().is_some_and(|top| top.starts_with(|c: char| c.is_ascii_alphabetic()));
+    (labels.len() > 1 && name.len() <= 253 && top && !local && labels.into_iter().all(label))
+        .then_some(name)
+}
+
+/// The name as a fact, learned from a greeting.
+#[must_use]
+pub fn host_name_fact(word: &str) -> Option<Fact> {
+    let name = host_name(word)?;
+    Some(Fact::HostName { name, source: model::NameSource::Banner })
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[track_caller]
+    fn check(text: &str, expected: Option<(&str, Option<&str>)>) {
+        let got = find(text).or_else(|| guess(text));
+        let got = got.as_ref().map(|p| (p.name.as_str(), p.version.as_deref()));
+        assert_eq!(got, expected, "{text:?}");
+    }
+
+    #[test]
+    fn products_are_found_in_greetings() {
+        check("mail.example.org ESMTP Postfix (Debian/GNU)", Some(("Postfix", None)));
+        check("mail.example.org ESMTP Exim 4.96 Sun, 22 Nov 2026", Some(("Exim", Some("4.96"))));
+        check("(vsFTPd 3.0.3)", Some(("vsftpd", Some("3.0.3"))));
+        check("h ESMTP Sendmail 8.17.1/8.17.1/Debian-2; Sun", Some(("Sendmail", Some("8.17.1"))));
+        check("FileZilla Server version 0.9.41 beta", Some(("FileZilla Server", Some("0.9.41"))));
+        check("h Microsoft ESMTP MAIL Service, Version: 10.0.1 ready", {
+            Some(("Exchange Server", Some("10.0.1")))
+        });
+        check("Example Mail Server, Version 1.4 (1.4.0.7)", Some(("Example", Some("1.4"))));
+        check("SomeFtp v2.1 ready", Some(("SomeFtp", Some("2.1"))));
+        check("192.0.2.1 FTP server ready", None);
+        check("Welcome, it is 10:30", None);
+        check("", None);
+    }
+
+    #[test]
+    fn distribution_suffixes_go() {
+        for (full, expected) in [
+            ("9.2p1", "9.2p1"),
+            ("7.4.33-1+deb12u2", "7.4.33"),
+            ("v0.70", "0.70"),
+            ("4.3.24-release", "4.3.24"),
+            ("9.4.48.v20220622", "9.4.48.v20220622"),
+            ("Release-4.6.7", "4.6.7"),
+        ] {
+            assert_eq!(upstream(full), expected);
+        }
+    }
+
+    #[test]
+    fn only_names_of_machines_are_host_names() {
+        assert_eq!(host_name("Mail.Example.ORG."), Some("mail.example.org".into()));
+        for word in
+            ["mail", "localhost", "localhost.localdomain", "1.2.3.4", "a..b", "-a.b", "v1.2", ""]
+        {
+            assert_eq!(host_name(word), None, "{word:?}");
+        }
+    }
+
+    #[test]
+    fn the_table_has_each_spelling_once_and_a_cpe_of_the_right_form() {
+        let mut seen = std::collections::BTreeSet::new();
+        for known in PRODUCTS {
+            for spelling in known.spellings {
+                assert!(seen.insert(*spelling), "{spelling} twice");
+                assert_eq!(*spelling, spelling.to_ascii_lowercase());
+                let product = named(spelling, Some("1.2"));
+                assert_eq!(product.name, known.name);
+                if let Some(cpe) = product.cpe {
+                    assert!(cpe.0.starts_with("cpe:2.3:a:") && cpe.0.contains(":1.2:"), "{cpe}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn an_operating_system_is_named_but_not_dated() {
+        let fact = operating_system("Debian-8ubuntu1.4").unwrap();
+        assert_eq!(fact, system("Ubuntu", None, Some(("canonical", "ubuntu_linux"))));
+        assert_eq!(operating_system("Unix"), None);
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_panics(text in "\\PC{0,120}") {
+            let _ = find(&text);
+            let _ = guess(&text);
+            let _ = host_name(&text);
+            let _ = upstream(&text);
+        }
+    }
+}
