@@ -4,6 +4,9 @@
 //! only module that contains SQL.
 
 pub mod asset;
+pub mod query;
+pub mod coverage;
+pub mod finding;
 pub mod register;
 pub mod store;
 pub mod version;

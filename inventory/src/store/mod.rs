@@ -31,6 +31,7 @@ mod merge;
 mod migrate;
 mod observation;
 mod part;
+mod register;
 mod save;
 mod scan;
 mod writer;
@@ -39,6 +40,7 @@ pub use certificate::StoredCertificate;
 pub use error::StoreError;
 pub use merge::Merge;
 pub use observation::{StoredObservation, Written};
+pub use register::{RegisterSource, RegisterSummary, StoredRegister};
 pub use scan::StoredScan;
 pub use writer::{Sink, Writer, WriterReport};
 
