@@ -28,6 +28,7 @@
 mod certificate;
 mod der;
 mod extension;
+pub mod hello;
 mod moment;
 mod name;
 mod oid;
