@@ -149,10 +149,11 @@ impl ConnectLink {
         let route = self.routes.to(address).map_err(|error| self.or_down(error))?;
         match route.hop {
             Hop::Everybody => {
-                return Err(LinkError::Send {
-                    address,
-                    source: io::ErrorKind::AddrNotAvailable.into(),
-                });
+                let source = io::Error::new(
+                    io::ErrorKind::InvalidInput,
+                    "it is the address of everybody on the link",
+                );
+                return Err(LinkError::Send { address, source });
             }
             Hop::Link if !self.unresolved.admit(address, self.clock.now()) => {
                 return Err(LinkError::Busy { source: io::ErrorKind::WouldBlock.into() });

@@ -282,6 +282,8 @@ pub struct Routes {
     only: Option<u32>,
     /// Where link-local IPv6 addresses are looked for: every link has its own fe80::1.
     scope: Option<u32>,
+    /// The interfaces on which neighbours are asked for link-layer addresses.
+    with_neighbors: Vec<u32>,
     /// The link-local addresses of the machine itself, each with its interface.
     own_link_local: Vec<(Ipv6Addr, u32)>,
     known: RefCell<HashMap<IpAddr, Route>>,
@@ -307,7 +309,8 @@ impl Routes {
     pub fn open(only: Option<u32>) -> Result<Self, LinkError> {
         let netlink =
             Netlink::open().map_err(|source| LinkError::System { what: "routes", source })?;
-        let with_link_local: Vec<(Ipv6Addr, u32)> = interfaces()?
+        let all = interfaces()?;
+        let with_link_local: Vec<(Ipv6Addr, u32)> = all
             .iter()
             .filter(|interface| interface.is_usable() && interface.kind != Kind::Loopback)
             .filter_map(|interface| Some((interface.link_local()?, interface.index)))
@@ -321,6 +324,7 @@ impl Routes {
             netlink,
             only,
             scope: only.or(sole),
+            with_neighbors: all.iter().filter(|i| i.speaks_ethernet).map(|i| i.index).collect(),
             own_link_local: with_link_local,
             known: RefCell::default(),
         })
@@ -348,7 +352,9 @@ impl Routes {
     /// link-layer address.
     #[must_use]
     pub fn is_on_link(&self, address: IpAddr) -> bool {
-        self.to(address).is_ok_and(|route| route.hop == Hop::Link)
+        self.to(address).is_ok_and(|route| {
+            route.hop == Hop::Link && self.with_neighbors.contains(&route.interface)
+        })
     }
 
     /// The interface on which a link-local address is looked for; 0 for all others, which

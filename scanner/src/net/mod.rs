@@ -4,6 +4,7 @@
 //! a test hands it a scripted one and runs a scan of hours in a millisecond.
 //! Sending wants a [`Permit`], so no implementation can be asked to send elsewhere.
 
+pub mod capabilities;
 pub mod clock;
 pub mod connect;
 mod connect_echo;
@@ -13,7 +14,12 @@ mod connect_poll;
 pub mod interfaces;
 pub mod neighbors;
 mod netlink;
+pub mod scripted;
+pub mod raw;
+mod raw_channel;
 mod raw_cookie;
+mod raw_frames;
+pub mod select;
 
 use std::{fmt, net::IpAddr, time::Duration};
 

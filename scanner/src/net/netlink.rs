@@ -17,7 +17,6 @@ pub(super) const NEW_LINK: u16 = 16;
 pub(super) const GET_LINK: u16 = 18;
 pub(super) const NEW_ADDRESS: u16 = 20;
 pub(super) const GET_ADDRESS: u16 = 22;
-pub(super) const NEW_ROUTE: u16 = 24;
 pub(super) const GET_ROUTE: u16 = 26;
 pub(super) const NEW_NEIGHBOR: u16 = 28;
 pub(super) const GET_NEIGHBOR: u16 = 30;
