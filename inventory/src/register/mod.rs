@@ -56,6 +56,7 @@ pub use value::Reason;
 pub use write::to_csv;
 
 pub(crate) use heading::fold;
+pub(crate) use value::address_range;
 
 /// How large a file may be, in bytes: a hundred times a list of a thousand devices.
 pub const MAX_BYTES: usize = 16 << 20;

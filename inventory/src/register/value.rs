@@ -333,6 +333,12 @@ fn range(text: &str) -> Result<AddressRange, Reason> {
     }
 }
 
+/// An address, a network or a range, as registers and gaps write them.
+pub(crate) fn address_range(text: &str) -> Option<AddressRange> {
+    let text = plain(text);
+    network(&text).or_else(|| range(&text).ok())
+}
+
 /// The host names or serial numbers of a cell: lower case, without a trailing dot.
 pub(super) fn names(text: &str) -> Result<Vec<String>, Reason> {
     // RFC 1035, section 2.3.4, without the root's dot.
