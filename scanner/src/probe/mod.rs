@@ -9,15 +9,18 @@ pub mod banner;
 pub mod catalog;
 #[cfg(test)]
 mod corpus;
+pub mod dns;
 mod favicon;
 pub mod ftp;
 mod greeting;
 pub mod http;
 pub mod imap;
+pub mod ipp;
 pub mod ldap;
 pub mod memcached;
 pub mod mqtt;
 pub mod mysql;
+pub mod ntp;
 pub mod pop3;
 pub mod postgresql;
 pub mod product;
@@ -31,6 +34,7 @@ pub mod ssh;
 pub mod telnet;
 #[cfg(test)]
 pub(crate) mod testing;
+pub mod tls;
 pub mod vnc;
 
 use std::net::IpAddr;
