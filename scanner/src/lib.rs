@@ -13,6 +13,7 @@ pub mod probe;
 pub mod rate;
 mod scope;
 pub mod stop;
+pub mod sweep;
 pub mod targets;
 
 pub use error::LinkError;

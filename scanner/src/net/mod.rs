@@ -14,11 +14,11 @@ mod connect_poll;
 pub mod interfaces;
 pub mod neighbors;
 mod netlink;
-pub mod scripted;
 pub mod raw;
 mod raw_channel;
 mod raw_cookie;
 mod raw_frames;
+pub mod scripted;
 pub mod select;
 
 use std::{fmt, net::IpAddr, time::Duration};

@@ -1,0 +1,337 @@
+//! What an answer means, and what is told of it.
+
+use model::{
+    Endpoint, Fact, Gap, MacAddr, Method, Observation, PortSet, PortState, Subject, Timestamp,
+    Transport,
+};
+
+use super::{
+    engine::Engine,
+    questions::Work,
+    recognise::{self, Swallowed},
+    state::{ABSENT, ALIVE, ASKED, Ask, Cell, SWALLOWED, UNREACHABLE_ONCE},
+};
+use crate::net::{Answer, Reply, Tier};
+
+impl Engine<'_> {
+    /// Takes in one reply, whenever it comes: a late one counts as much.
+    pub(super) fn take(&mut self, reply: Reply) {
+        let Some(number) = self.state.addresses.number(reply.about) else { return };
+        let silent = matches!(reply.answer, Answer::TcpSilent(_));
+        if !silent {
+            self.outcome.replies += 1;
+        }
+        let ask = match &reply.answer {
+            Answer::Arp(_) => Some(Ask::Arp),
+            Answer::Neighbor(_) => Some(Ask::Neighbor),
+            Answer::Echo => Some(Ask::Echo),
+            Answer::TcpOpen(port)
+            | Answer::TcpClosed(port)
+            | Answer::TcpFiltered(port)
+            | Answer::TcpSilent(port) => Some(Ask::Tcp(*port)),
+            Answer::UdpReply(port, _) | Answer::UdpClosed(port) | Answer::UdpFiltered(port) => {
+                Some(Ask::Udp(*port))
+            }
+            Answer::Unreachable => None,
+        };
+        let flight = self.land(number, ask);
+        let took = flight.map(|flight| self.link.now().saturating_sub(flight.at));
+        self.charge_for(&reply, took.unwrap_or_default());
+        if self.state.has(number, SWALLOWED) {
+            return;
+        }
+        if let Some(flight) = flight
+            && !silent
+            && matches!(self.course.work, Work::Ports)
+        {
+            match flight.pass {
+                0 => self.prompt += 1,
+                _ => self.late += 1,
+            }
+        }
+        let speaks = match &reply.answer {
+            Answer::Arp(_)
+            | Answer::Neighbor(_)
+            | Answer::Echo
+            | Answer::TcpOpen(_)
+            | Answer::TcpClosed(_)
+            | Answer::UdpReply(..)
+            | Answer::UdpClosed(_) => true,
+            // Said by a router, or by nobody.
+            Answer::TcpFiltered(_)
+            | Answer::UdpFiltered(_)
+            | Answer::Unreachable
+            | Answer::TcpSilent(_) => false,
+        };
+        if let (true, Some(ask)) = (speaks, ask) {
+            let link_layer = match reply.answer {
+                Answer::Arp(mac) | Answer::Neighbor(mac) => Some(mac),
+                _ => reply.mac,
+            };
+            self.hear(number, self.method(ask), reply.ttl, link_layer);
+            if let (Some(took), Some(host)) = (took, self.state.hosts.get_mut(&number))
+                && flight.is_some_and(|flight| flight.pass == 0)
+            {
+                host.round_trip.measure(took);
+                self.all_round_trips.measure(took);
+            }
+        }
+        match reply.answer {
+            Answer::TcpOpen(port) => self.note(number, Transport::Tcp, port, PortState::Open, &[]),
+            Answer::TcpClosed(port) => {
+                self.note(number, Transport::Tcp, port, PortState::Closed, &[]);
+            }
+            Answer::TcpFiltered(port) => {
+                self.note(number, Transport::Tcp, port, PortState::Filtered, &[]);
+            }
+            Answer::UdpReply(port, bytes) => {
+                self.note(number, Transport::Udp, port, PortState::Open, &bytes);
+            }
+            Answer::UdpClosed(port) => {
+                self.note(number, Transport::Udp, port, PortState::Closed, &[]);
+            }
+            Answer::UdpFiltered(port) => {
+                self.note(number, Transport::Udp, port, PortState::Filtered, &[]);
+            }
+            Answer::Unreachable => self.is_unreachable(number),
+            Answer::Arp(_) | Answer::Neighbor(_) | Answer::Echo | Answer::TcpSilent(_) => {}
+        }
+    }
+
+    /// Accounts for what the kernel sent around this reply.
+    fn charge_for(&mut self, reply: &Reply, took: std::time::Duration) {
+        let connect = self.link.tier() == Tier::Connect;
+        // The kernel repeats an unanswered SYN after one second and after three.
+        let again = match took.as_secs() {
+            0 => 0,
+            1 | 2 => 1,
+            _ => 2,
+        };
+        let packets = match (&reply.answer, connect) {
+            (Answer::TcpOpen(_), true) => 2 + again,
+            (Answer::TcpOpen(_), false) => 1,
+            (Answer::TcpClosed(_) | Answer::TcpFiltered(_) | Answer::TcpSilent(_), true) => again,
+            (Answer::Unreachable, true) if self.link.is_on_link(reply.about) => 2,
+            _ => 0,
+        };
+        if packets > 0 {
+            self.charge(reply.about, packets);
+        }
+    }
+
+    /// An answer, or the neighbour table, shows that the address is alive.
+    fn hear(&mut self, number: u64, method: Method, ttl: Option<u8>, mac: Option<MacAddr>) {
+        let now = self.link.timestamp();
+        self.state.set(number, ALIVE);
+        let host = self.state.hosts.entry(number).or_default();
+        if !host.is_alive_by(method) {
+            host.alive.push((method, ttl, now));
+        }
+        if let Some(mac) = mac.filter(|mac| !mac.is_group())
+            && host.mac.is_none()
+        {
+            host.mac = Some((mac, method, now));
+        }
+        if !self.holding {
+            self.tell(number);
+        }
+    }
+
+    /// An unreachable on our own link comes from our own kernel, after three ARP requests:
+    /// that settles it. A router's may be rate limited or of the moment: the second does.
+    fn is_unreachable(&mut self, number: u64) {
+        let near = self.state.address(number).is_some_and(|a| self.link.is_on_link(a));
+        if (near && self.link.tier() == Tier::Connect)
+            || self.state.tried(number) & UNREACHABLE_ONCE != 0
+        {
+            self.state.set(number, ABSENT);
+        }
+        self.state.try_by(number, UNREACHABLE_ONCE);
+    }
+
+    fn note(
+        &mut self,
+        number: u64,
+        transport: Transport,
+        port: u16,
+        state: PortState,
+        bytes: &[u8],
+    ) {
+        let Some(address) = self.state.address(number) else { return };
+        self.group.note(number, transport, port, Cell::of(state));
+        let Some(host) = self.state.hosts.get_mut(&number) else { return };
+        host.talks |= matches!(self.course.work, Work::Ports);
+        let in_group = self.group.cell(number, transport, port).is_some();
+        if !in_group && host.early(transport, port).is_none() {
+            host.early.push((transport, port, state));
+        }
+        if state == PortState::Open {
+            let endpoint = Endpoint { address, transport, port };
+            if transport == Transport::Udp {
+                self.udp_replies.entry(endpoint).or_insert_with(|| bytes.to_vec());
+            }
+            if self.open.insert(endpoint) && !self.holding {
+                self.tell_open(endpoint);
+            }
+        }
+    }
+
+    fn emit(&mut self, at: Timestamp, method: Method, subject: Subject, fact: Fact, bytes: &[u8]) {
+        let evidence = bytes.get(..Observation::MAX_EVIDENCE).unwrap_or(bytes).to_vec();
+        let vantage = self.sweep.vantage.clone();
+        let observed_at = at;
+        (self.observe)(Observation { observed_at, vantage, method, subject, fact, evidence });
+    }
+
+    fn tell_open(&mut self, endpoint: Endpoint) {
+        let at = self.link.timestamp();
+        let bytes = self.udp_replies.get(&endpoint).cloned().unwrap_or_default();
+        let fact = Fact::PortState(PortState::Open);
+        let method = self.port_method(endpoint.transport);
+        self.emit(at, method, Subject::Endpoint(endpoint), fact, &bytes);
+    }
+
+    fn port_method(&self, transport: Transport) -> Method {
+        match transport {
+            Transport::Tcp => self.method(Ask::Tcp(0)),
+            Transport::Udp => Method::Udp,
+        }
+    }
+
+    /// Tells what is known of the address and was not told yet.
+    pub(super) fn tell(&mut self, number: u64) {
+        let Some(address) = self.state.address(number) else { return };
+        let Some(host) = self.state.hosts.get_mut(&number) else { return };
+        let first = host.told == 0;
+        let alive: Vec<_> = host.alive.get(host.told..).unwrap_or(&[]).to_vec();
+        host.told = host.alive.len();
+        let mac = host.mac.filter(|_| !std::mem::replace(&mut host.mac_told, host.mac.is_some()));
+        let subject = Subject::Address(address);
+        for (method, ttl, at) in alive {
+            self.emit(at, method, subject, Fact::Alive { ttl }, &[]);
+        }
+        if let Some((mac, method, at)) = mac {
+            self.emit(at, method, subject, Fact::LinkAddress(mac), &[]);
+        }
+        if first {
+            // Ports that were found open while observations were held back.
+            let from = Endpoint { address, transport: Transport::Tcp, port: 0 };
+            let held: Vec<Endpoint> =
+                self.open.range(from..).take_while(|e| e.address == address).copied().collect();
+            for endpoint in held {
+                self.tell_open(endpoint);
+            }
+        }
+    }
+
+    /// Reads the neighbour table: it knows the link-layer addresses of those who answered,
+    /// and who answered the kernel's ARP and nothing else. Only what was confirmed since
+    /// we asked counts: an older entry may be of a device that left.
+    pub(super) fn look_at_neighbors(&mut self) {
+        if self.state.first_asked.is_empty() {
+            return;
+        }
+        let table = self.link.neighbors();
+        let now = self.link.now();
+        for entry in table {
+            let Some(number) = self.state.addresses.number(entry.address) else { continue };
+            let Some(asked) = self.state.first_asked.get(&number) else { continue };
+            if entry.confirmed >= now.saturating_sub(*asked)
+                || self.state.has(number, SWALLOWED)
+                || !self.link.is_on_link(entry.address)
+            {
+                continue;
+            }
+            self.hear(number, Method::NeighborTable, None, Some(entry.mac));
+        }
+    }
+
+    /// What the questions for liveness already showed needs no second question.
+    pub(super) fn take_over_early(&mut self) {
+        for number in self.group.hosts.clone() {
+            let Some(host) = self.state.hosts.get_mut(&number) else { continue };
+            for (transport, port, state) in std::mem::take(&mut host.early) {
+                host.talks = true;
+                if self.group.cell(number, transport, port).is_some() {
+                    self.group.note(number, transport, port, Cell::of(state));
+                } else {
+                    host.early.push((transport, port, state));
+                }
+            }
+        }
+    }
+
+    /// Takes addresses out for which one device answers, one gap for each stretch.
+    pub(super) fn swallow(&mut self, found: Vec<Swallowed>, certainty: &str) {
+        for swallowed in found {
+            for (range, numbers) in recognise::clusters(&self.state, &swallowed) {
+                let who = swallowed.mac.map_or(String::new(), |mac| format!(", {mac}"));
+                let reason = format!(
+                    "answered for by one device{who}{certainty}: {} addresses not counted as assets",
+                    numbers.len()
+                );
+                self.outcome.gaps.push(Gap { target: range.to_string(), reason });
+                for number in &numbers {
+                    self.state.set(*number, SWALLOWED);
+                    self.state.hosts.remove(number);
+                }
+                self.open.retain(|endpoint| {
+                    !range.contains(endpoint.address)
+                        || self
+                            .state
+                            .addresses
+                            .number(endpoint.address)
+                            .is_none_or(|number| numbers.binary_search(&number).is_err())
+                });
+                // Silence in between says nothing either: the device speaks for it.
+                let (first, last) = (numbers.first().copied(), numbers.last().copied());
+                for number in first.unwrap_or(1)..=last.unwrap_or(0) {
+                    if self.state.has(number, ASKED) && !self.state.has(number, ALIVE) {
+                        self.state.set(number, SWALLOWED);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Tells the closed and filtered ports of the group. Silence is told as filtered only
+    /// where it was asked as often as it should be.
+    pub(super) fn sum_up(&mut self, complete: bool) {
+        let group = std::mem::take(&mut self.group);
+        for number in &group.hosts {
+            let Some(address) = self.state.address(*number) else { continue };
+            let Some(host) = self.state.hosts.get_mut(number) else { continue };
+            host.ports_done =
+                complete && group.row(*number).all(|(_, _, cell)| cell != Cell::Unasked);
+            let at = self.link.timestamp();
+            for transport in [Transport::Tcp, Transport::Udp] {
+                for (cell, state) in [
+                    (Cell::Closed, PortState::Closed),
+                    (Cell::Filtered, PortState::Filtered),
+                    (Cell::Silent, PortState::OpenFiltered),
+                ] {
+                    // Silent TCP is filtered; silent UDP may well be open.
+                    let is_it = |found: Cell| match (cell, transport) {
+                        (Cell::Filtered, Transport::Tcp) => {
+                            found == cell || (complete && found == Cell::Silent)
+                        }
+                        (Cell::Silent, Transport::Tcp) => false,
+                        (Cell::Silent, Transport::Udp) => complete && found == cell,
+                        _ => found == cell,
+                    };
+                    let ports: PortSet = group
+                        .row(*number)
+                        .filter(|(t, _, found)| *t == transport && is_it(*found))
+                        .map(|(_, port, _)| port)
+                        .collect();
+                    if ports.is_empty() {
+                        continue;
+                    }
+                    let fact = Fact::Ports { transport, state, ports };
+                    let method = self.port_method(transport);
+                    self.emit(at, method, Subject::Address(address), fact, &[]);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,111 @@
+//! The sweep: who is there, and which ports are open.
+//!
+//! A plain loop over a [`Link`], in its time: send what is due, read what came, expire what
+//! stayed silent, until nothing is left to ask. Silence is the only thing that is asked
+//! again, in later passes, and waiting follows the measured round-trip times, so a sweep
+//! ends when it knows, not after a fixed pause. It emits observations and says in its
+//! [`SweepOutcome`] where it looked and where it could not. What speaks on an open port is
+//! `crate::dialogue`'s question.
+//!
+//! Packets are counted with those that the system sends for us: in the connect tier a
+//! connection that opened costs two more (ACK and FIN), and the first question to an
+//! address on the link one ARP request, three if nobody answers it; in the raw tier the
+//! kernel refuses the SYN-ACK of an open port with one RST. A refused connection costs none.
+
+mod answers;
+mod engine;
+mod questions;
+mod recognise;
+mod report;
+mod rtt;
+mod state;
+#[cfg(test)]
+mod tests;
+
+use std::{net::IpAddr, time::Duration};
+
+use model::{Coverage, Endpoint, Gap, MacAddr, Observation, Vantage};
+
+use crate::{net::Link, plan::Plan, rate::Pacer, stop::Stop};
+
+/// A sweep, ready to run.
+#[derive(Clone, Copy, Debug)]
+pub struct Sweep<'a> {
+    /// What to ask, of whom, how fast.
+    pub plan: &'a Plan,
+    /// Where we stand, for the observations.
+    pub vantage: &'a Vantage,
+    /// What to send to a UDP port, with a cookie for where an honest answer repeats it.
+    pub udp_payload: fn(u16, u32) -> Vec<u8>,
+    /// Ends it early.
+    pub stop: &'a Stop,
+}
+
+/// How far a sweep is. Told at most ten times a second of the link's time.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Progress {
+    /// What it is doing.
+    pub phase: Phase,
+    /// The share of all questions that is behind us, 0 to 1, never falling. An estimate
+    /// while it is not known how many are alive.
+    pub done: f32,
+    /// Questions sent in the last second or so.
+    pub packets_per_second: u32,
+    /// Addresses found alive.
+    pub alive: usize,
+    /// Open ports found.
+    pub open: usize,
+    /// The time left at this rate, once there is one.
+    pub left: Option<Duration>,
+}
+
+/// The phases of a sweep.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Phase {
+    /// Who is there?
+    Liveness,
+    /// Does one device answer for many?
+    Recognition,
+    /// Which ports are open?
+    Ports,
+}
+
+/// What a sweep brought, beside its observations.
+#[derive(Clone, Debug, Default)]
+pub struct SweepOutcome {
+    /// Open endpoints among the ports that were asked for, ascending.
+    pub open: Vec<Endpoint>,
+    /// The first datagram that each open UDP endpoint sent.
+    pub udp_replies: Vec<(Endpoint, Vec<u8>)>,
+    /// Who is there, ascending, with the link-layer address where known.
+    pub alive: Vec<(IpAddr, Option<MacAddr>)>,
+    /// Questions that the system took.
+    pub probes_sent: u64,
+    /// Answers that were ours.
+    pub replies: u64,
+    /// Answers that the link knows to have lost.
+    pub drops: u64,
+    /// Whether everything planned was asked: neither stopped nor cut off. An address
+    /// that could not be asked, or was not counted, is a gap and leaves it true.
+    pub complete: bool,
+    /// Where it failed to look.
+    pub gaps: Vec<Gap>,
+    /// Where it looked.
+    pub coverage: Vec<Coverage>,
+}
+
+impl Sweep<'_> {
+    /// Runs it to the end, or to the stop, or until the link fails for good.
+    ///
+    /// `pacer` counts in the link's time ([`Link::now`]); hand the same one to whatever
+    /// sends next, so that no second holds more than the rates.
+    pub fn run(
+        &self,
+        link: &mut dyn Link,
+        pacer: &mut Pacer,
+        observe: &mut dyn FnMut(Observation),
+        progress: &mut dyn FnMut(Progress),
+    ) -> SweepOutcome {
+        engine::Engine::new(*self, link, pacer, observe, progress).run()
+    }
+}

@@ -1,0 +1,157 @@
+//! What a sweep says of itself: where it looked, and where it did not.
+
+use model::{AddressRange, Coverage, Gap, Method, PortSet};
+
+use super::{
+    SweepOutcome,
+    engine::{End, Engine},
+    state::{ABSENT, ALIVE, ASKED, METHODS, SWALLOWED, bit},
+};
+use crate::{net::Tier, scope::after};
+
+impl Engine<'_> {
+    /// Tells what is left to tell, and makes the outcome.
+    pub(super) fn finish(mut self, end: Option<End>) -> SweepOutcome {
+        if self.holding {
+            self.release_what_is_sure();
+        }
+        if end.is_some() {
+            self.sum_up(false);
+        }
+        self.outcome.complete = end.is_none();
+        self.failures();
+        if let Some(end) = &end {
+            let why = match end {
+                End::Stopped => self.sweep.stop.reason().to_owned(),
+                End::Failed(reason) => reason.clone(),
+            };
+            self.left_out(&why);
+        }
+        self.cover();
+        let ports = &self.sweep.plan.ports;
+        self.outcome.open = self
+            .open
+            .iter()
+            .filter(|endpoint| match endpoint.transport {
+                model::Transport::Tcp => ports.tcp.contains(endpoint.port),
+                model::Transport::Udp => ports.udp.contains(endpoint.port),
+            })
+            .copied()
+            .collect();
+        self.outcome.udp_replies = std::mem::take(&mut self.udp_replies)
+            .into_iter()
+            .filter(|(endpoint, _)| self.open.contains(endpoint))
+            .collect();
+        self.outcome.alive = self
+            .state
+            .hosts
+            .iter()
+            .filter_map(|(number, host)| {
+                Some((self.state.address(*number)?, host.mac.map(|(mac, _, _)| mac)))
+            })
+            .collect();
+        self.outcome
+    }
+
+    /// One gap for each stretch of addresses that could not be asked for one reason.
+    fn failures(&mut self) {
+        let mut gaps: Vec<(AddressRange, String)> = Vec::new();
+        for number in 0..self.state.addresses.count() {
+            let nothing_to_ask = "there is no way to ask it in this I/O tier";
+            let reason = match self.state.failure(number) {
+                Some(reason) => reason,
+                None if self.liveness_done && !self.state.has(number, ASKED) => nothing_to_ask,
+                None => continue,
+            };
+            let Some(address) = self.state.address(number) else { continue };
+            join(&mut gaps, address, reason.to_owned());
+        }
+        let gaps = gaps.into_iter();
+        let gaps = gaps.map(|(range, reason)| Gap { target: range.to_string(), reason });
+        self.outcome.gaps.extend(gaps);
+    }
+
+    /// How much was not asked when the end came.
+    fn left_out(&mut self, why: &str) {
+        let count = self.state.addresses.count();
+        let unknown = |number: &u64| {
+            !self.liveness_done
+                && !self.state.is_failed(*number)
+                && !self.state.has(*number, ALIVE | SWALLOWED | ABSENT)
+        };
+        let mut ranges = Vec::new();
+        let mut missing: u64 = 0;
+        for number in (0..count).filter(unknown) {
+            missing += 1;
+            if let Some(address) = self.state.address(number) {
+                join(&mut ranges, address, ());
+            }
+        }
+        let unfinished = self.state.hosts.values().filter(|host| !host.ports_done).count();
+        let named: Vec<String> = ranges.iter().take(3).map(|(r, ())| r.to_string()).collect();
+        let more = if ranges.len() > named.len() { ", …" } else { "" };
+        if missing > 0 {
+            let target = format!("{}{more}", named.join(", "));
+            let reason = format!(
+                "{why}: {missing} of {count} addresses were not asked often enough to know \
+                 whether anything is there"
+            );
+            self.outcome.gaps.push(Gap { target, reason });
+        }
+        if unfinished > 0 || missing == 0 {
+            let alive = self.state.hosts.len();
+            let reason = format!(
+                "{why}: {unfinished} of {alive} addresses that are there were not asked for \
+                 all their ports"
+            );
+            self.outcome.gaps.push(Gap { target: "ports".to_owned(), reason });
+        }
+    }
+
+    /// Coverage: an address that answered, or that was asked as often as silence deserves.
+    /// What one device answered for, and what could not be asked, is in none.
+    fn cover(&mut self) {
+        let plan = self.sweep.plan;
+        let connect = self.link.tier() == Tier::Connect;
+        let all_asked = self.outcome.complete;
+        let mut ranges: Vec<(AddressRange, (u8, bool))> = Vec::new();
+        for number in 0..self.state.addresses.count() {
+            let host = self.state.hosts.get(&number);
+            let settled = host.is_some()
+                || self.state.has(number, ABSENT)
+                || (self.liveness_done && self.state.has(number, ASKED));
+            if !settled || self.state.is_failed(number) || self.state.has(number, SWALLOWED) {
+                continue;
+            }
+            let Some(address) = self.state.address(number) else { continue };
+            let mut tried = self.state.tried(number) & !super::state::UNREACHABLE_ONCE;
+            if connect && self.state.first_asked.contains_key(&number) {
+                tried |= bit(Method::NeighborTable);
+            }
+            let ports = host.map_or(all_asked, |host| host.ports_done);
+            join(&mut ranges, address, (tried, ports));
+        }
+        self.outcome.coverage = ranges
+            .into_iter()
+            .map(|(range, (tried, ports))| Coverage {
+                range,
+                methods: METHODS.into_iter().filter(|m| tried & bit(*m) != 0).collect(),
+                tcp: if ports { plan.ports.tcp.clone() } else { PortSet::default() },
+                udp: if ports { plan.ports.udp.clone() } else { PortSet::default() },
+            })
+            .collect();
+    }
+}
+
+/// Adds an address to the last range if it continues it and means the same.
+fn join<T: PartialEq>(ranges: &mut Vec<(AddressRange, T)>, address: std::net::IpAddr, meaning: T) {
+    if let Some((range, last)) = ranges.last_mut()
+        && *last == meaning
+        && after(range.last()) == Some(address)
+        && let Some(longer) = AddressRange::new(range.first(), address)
+    {
+        *range = longer;
+        return;
+    }
+    ranges.push((AddressRange::single(address), meaning));
+}

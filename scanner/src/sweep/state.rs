@@ -1,0 +1,263 @@
+//! What the sweep remembers: two bytes for each address, and more only for the alive.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    net::IpAddr,
+    time::Duration,
+};
+
+use model::{MacAddr, Method, PortState, Timestamp, Transport};
+
+use super::rtt::RoundTrip;
+use crate::plan::Addresses;
+
+/// A question without its payload: what is kept of one under way.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub(super) enum Ask {
+    Arp,
+    Neighbor,
+    Echo,
+    Tcp(u16),
+    Udp(u16),
+}
+
+/// At least one question left for this address.
+pub(super) const ASKED: u8 = 1;
+/// It answered.
+pub(super) const ALIVE: u8 = 1 << 1;
+/// One device answers for its whole block.
+pub(super) const SWALLOWED: u8 = 1 << 2;
+/// Surely nobody there: no more questions for liveness.
+pub(super) const ABSENT: u8 = 1 << 3;
+/// The upper four bits number the reason why it could not be asked; 0: it could.
+const REASON_SHIFT: u32 = 4;
+const MOST_REASONS: usize = 15;
+
+/// The methods that a byte of `tried` stands for, by bit.
+pub(super) const METHODS: [Method; 7] = [
+    Method::Arp,
+    Method::NeighborSolicitation,
+    Method::NeighborTable,
+    Method::Echo,
+    Method::TcpSyn,
+    Method::TcpConnect,
+    Method::Udp,
+];
+/// The eighth bit: a router said once that it is unreachable.
+pub(super) const UNREACHABLE_ONCE: u8 = 1 << 7;
+
+/// The bit of a method in `tried`.
+pub(super) fn bit(method: Method) -> u8 {
+    METHODS.iter().position(|m| *m == method).map_or(0, |place| 1 << place)
+}
+
+/// An address that answered.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Host {
+    /// By which methods, in the order of the answers.
+    pub(super) alive: Vec<(Method, Option<u8>, Timestamp)>,
+    /// How many of those have been told.
+    pub(super) told: usize,
+    /// Its link-layer address and how it was learned.
+    pub(super) mac: Option<(MacAddr, Method, Timestamp)>,
+    pub(super) mac_told: bool,
+    /// What is known of its ports from before they were asked in turn.
+    pub(super) early: Vec<(Transport, u16, PortState)>,
+    pub(super) round_trip: RoundTrip,
+    /// Whether it answered a question for a port.
+    pub(super) talks: bool,
+    /// Whether all its ports have been asked.
+    pub(super) ports_done: bool,
+}
+
+impl Host {
+    pub(super) fn is_alive_by(&self, method: Method) -> bool {
+        self.alive.iter().any(|(by, _, _)| *by == method)
+    }
+
+    pub(super) fn ttl(&self) -> Option<u8> {
+        self.alive.iter().find_map(|(_, ttl, _)| *ttl)
+    }
+
+    pub(super) fn early(&self, transport: Transport, port: u16) -> Option<PortState> {
+        self.early.iter().find(|(t, p, _)| (*t, *p) == (transport, port)).map(|(_, _, s)| *s)
+    }
+}
+
+/// The addresses of a sweep and what became of them.
+#[derive(Debug, Default)]
+pub(super) struct State {
+    pub(super) addresses: Addresses,
+    flags: Vec<u8>,
+    tried: Vec<u8>,
+    /// The alive, by number.
+    pub(super) hosts: BTreeMap<u64, Host>,
+    /// Why addresses could not be asked.
+    reasons: Vec<String>,
+    /// When on-link addresses were asked first, where the system's neighbour table is
+    /// read, in which older entries mean nothing.
+    pub(super) first_asked: HashMap<u64, Duration>,
+}
+
+impl State {
+    pub(super) fn new(addresses: Addresses) -> Self {
+        let count = usize::try_from(addresses.count()).unwrap_or(usize::MAX);
+        Self { flags: vec![0; count], tried: vec![0; count], addresses, ..Self::default() }
+    }
+
+    pub(super) fn address(&self, number: u64) -> Option<IpAddr> {
+        self.addresses.at(number)
+    }
+
+    pub(super) fn flags(&self, number: u64) -> u8 {
+        usize::try_from(number).ok().and_then(|i| self.flags.get(i)).copied().unwrap_or(0)
+    }
+
+    pub(super) fn has(&self, number: u64, flag: u8) -> bool {
+        self.flags(number) & flag != 0
+    }
+
+    pub(super) fn set(&mut self, number: u64, flag: u8) {
+        if let Some(flags) = usize::try_from(number).ok().and_then(|i| self.flags.get_mut(i)) {
+            *flags |= flag;
+        }
+    }
+
+    pub(super) fn tried(&self, number: u64) -> u8 {
+        usize::try_from(number).ok().and_then(|i| self.tried.get(i)).copied().unwrap_or(0)
+    }
+
+    pub(super) fn try_by(&mut self, number: u64, bits: u8) {
+        if let Some(tried) = usize::try_from(number).ok().and_then(|i| self.tried.get_mut(i)) {
+            *tried |= bits;
+        }
+    }
+
+    /// Remembers that the address cannot be asked.
+    pub(super) fn fail(&mut self, number: u64, reason: String) {
+        if self.is_failed(number) {
+            return;
+        }
+        let place = match self.reasons.iter().position(|known| *known == reason) {
+            Some(place) => place,
+            None if self.reasons.len() < MOST_REASONS - 1 => {
+                self.reasons.push(reason);
+                self.reasons.len() - 1
+            }
+            None => {
+                self.reasons.truncate(MOST_REASONS - 1);
+                self.reasons.push("cannot send, for one of many reasons".to_owned());
+                MOST_REASONS - 1
+            }
+        };
+        let code = u8::try_from(place + 1).unwrap_or(MOST_REASONS as u8);
+        self.set(number, code << REASON_SHIFT);
+    }
+
+    /// Why the address could not be asked, if so.
+    pub(super) fn failure(&self, number: u64) -> Option<&str> {
+        let code = usize::from(self.flags(number) >> REASON_SHIFT);
+        code.checked_sub(1).and_then(|i| self.reasons.get(i)).map(String::as_str)
+    }
+
+    pub(super) fn is_failed(&self, number: u64) -> bool {
+        self.flags(number) >> REASON_SHIFT != 0
+    }
+}
+
+/// The state of a question for a port, one byte for each.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub(super) enum Cell {
+    #[default]
+    Unasked,
+    Silent,
+    Open,
+    Closed,
+    Filtered,
+}
+
+impl Cell {
+    pub(super) const fn of(state: PortState) -> Self {
+        match state {
+            PortState::Open => Self::Open,
+            PortState::Closed => Self::Closed,
+            PortState::Filtered => Self::Filtered,
+            PortState::OpenFiltered => Self::Silent,
+        }
+    }
+
+    pub(super) const fn is_settled(self) -> bool {
+        !matches!(self, Self::Unasked | Self::Silent)
+    }
+}
+
+/// Some of the alive and all ports to ask of them.
+#[derive(Debug, Default)]
+pub(super) struct Group {
+    /// Address numbers, ascending.
+    pub(super) hosts: Vec<u64>,
+    /// TCP first, each ascending.
+    pub(super) ports: Vec<(Transport, u16)>,
+    cells: Vec<Cell>,
+}
+
+impl Group {
+    pub(super) fn new(hosts: Vec<u64>, ports: Vec<(Transport, u16)>) -> Self {
+        let cells = vec![Cell::Unasked; hosts.len().saturating_mul(ports.len())];
+        Self { hosts, ports, cells }
+    }
+
+    /// How many questions.
+    pub(super) fn len(&self) -> u64 {
+        u64::try_from(self.cells.len()).unwrap_or(u64::MAX)
+    }
+
+    /// The question of that number. Hosts change fastest, so that a run of numbers is
+    /// spread over them.
+    pub(super) fn question(&self, number: u64) -> Option<(u64, Transport, u16)> {
+        let hosts = u64::try_from(self.hosts.len()).ok().filter(|count| *count > 0)?;
+        let host = *self.hosts.get(usize::try_from(number % hosts).ok()?)?;
+        let (transport, port) = *self.ports.get(usize::try_from(number / hosts).ok()?)?;
+        Some((host, transport, port))
+    }
+
+    fn place(&self, host: u64, transport: Transport, port: u16) -> Option<usize> {
+        let row = self.hosts.binary_search(&host).ok()?;
+        let column = self.ports.binary_search(&(transport, port)).ok()?;
+        row.checked_mul(self.ports.len())?.checked_add(column)
+    }
+
+    pub(super) fn cell(&self, host: u64, transport: Transport, port: u16) -> Option<Cell> {
+        self.cells.get(self.place(host, transport, port)?).copied()
+    }
+
+    /// Notes what is known now. Open beats closed beats filtered beats silent: a refusal
+    /// that comes after an acceptance is the end of that connection, not of the service.
+    pub(super) fn note(&mut self, host: u64, transport: Transport, port: u16, new: Cell) {
+        let rank = |cell: Cell| match cell {
+            Cell::Unasked => 0,
+            Cell::Silent => 1,
+            Cell::Filtered => 2,
+            Cell::Closed => 3,
+            Cell::Open => 4,
+        };
+        if let Some(place) = self.place(host, transport, port)
+            && let Some(cell) = self.cells.get_mut(place)
+            && rank(*cell) < rank(new)
+        {
+            *cell = new;
+        }
+    }
+
+    /// The ports of a host with their states.
+    pub(super) fn row(&self, host: u64) -> impl Iterator<Item = (Transport, u16, Cell)> + '_ {
+        let start = self.hosts.binary_search(&host).ok().map(|row| row * self.ports.len());
+        let cells = start.and_then(|start| self.cells.get(start..)).unwrap_or(&[]);
+        self.ports.iter().zip(cells).map(|((transport, port), cell)| (*transport, *port, *cell))
+    }
+
+    pub(super) fn unsettled(&self) -> u64 {
+        let count = self.cells.iter().filter(|cell| !cell.is_settled()).count();
+        u64::try_from(count).unwrap_or(u64::MAX)
+    }
+}

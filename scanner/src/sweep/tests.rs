@@ -1,0 +1,582 @@
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::IpAddr,
+    time::Duration,
+};
+
+use model::{
+    AddressRange, Fact, MacAddr, Method, Observation, PortState, Site, Subject, Transport, Vantage,
+};
+
+use super::*;
+use crate::{
+    Scope,
+    net::{
+        Question, Tier,
+        scripted::{Device, Elsewhere, Fault, Scripted, Sent},
+    },
+    plan::Plan,
+    rate::Rates,
+    targets::{Purpose, Selection},
+};
+
+fn ip(text: &str) -> IpAddr {
+    text.parse().unwrap()
+}
+
+fn range(first: &str, last: &str) -> AddressRange {
+    AddressRange::new(ip(first), ip(last)).unwrap()
+}
+
+fn scope(target: &str) -> Scope {
+    let mut selection = Selection::default();
+    for part in target.split_whitespace() {
+        selection.add(Purpose::Target, part);
+    }
+    assert_eq!(selection.errors(), []);
+    selection.scope()
+}
+
+fn plan(target: &str, ports: &str) -> Plan {
+    Plan {
+        scope: scope(target),
+        ports: ports.parse().unwrap(),
+        rates: Rates::default(),
+        key: *b"0123456789abcdef",
+        assume_alive: false,
+    }
+}
+
+struct Run {
+    outcome: SweepOutcome,
+    seen: Vec<Observation>,
+    progress: Vec<Progress>,
+}
+
+fn payload(port: u16, cookie: u32) -> Vec<u8> {
+    let mut bytes = port.to_be_bytes().to_vec();
+    bytes.extend(cookie.to_be_bytes());
+    bytes
+}
+
+fn run_until(plan: &Plan, link: &mut Scripted, stop: &Stop) -> Run {
+    let vantage = Vantage { site: Site("test".into()), name: "here".into() };
+    let sweep = Sweep { plan, vantage: &vantage, udp_payload: payload, stop };
+    let mut pacer = Pacer::new(plan.rates);
+    let mut seen = Vec::new();
+    let mut progress = Vec::new();
+    let outcome =
+        sweep.run(link, &mut pacer, &mut |observation| seen.push(observation), &mut |told| {
+            progress.push(told)
+        });
+    check_rates(plan.rates, &link.sent);
+    assert_eq!(outcome.probes_sent, link.sent.len() as u64);
+    for sent in &link.sent {
+        assert!(plan.scope.permit(sent.to).is_ok(), "{} was not permitted", sent.to);
+    }
+    Run { outcome, seen, progress }
+}
+
+fn run(plan: &Plan, link: &mut Scripted) -> Run {
+    run_until(plan, link, &Stop::new())
+}
+
+/// No half-open second of the log holds more than the rates.
+fn check_rates(rates: Rates, sent: &[Sent]) {
+    let most = |times: &[Duration]| {
+        let mut first = 0;
+        let mut most = 0;
+        for (last, at) in times.iter().enumerate() {
+            while times[first] + Duration::from_secs(1) <= *at {
+                first += 1;
+            }
+            most = most.max(last - first + 1);
+        }
+        most
+    };
+    let all: Vec<Duration> = sent.iter().map(|sent| sent.at).collect();
+    assert!(most(&all) <= rates.total as usize, "{} in a second", most(&all));
+    let mut each: BTreeMap<IpAddr, Vec<Duration>> = BTreeMap::new();
+    for sent in sent {
+        each.entry(sent.to).or_default().push(sent.at);
+    }
+    for (to, times) in each {
+        assert!(most(&times) <= rates.per_host as usize, "{} in a second to {to}", most(&times));
+    }
+}
+
+impl Run {
+    fn alive(&self) -> BTreeSet<IpAddr> {
+        self.outcome.alive.iter().map(|(address, _)| *address).collect()
+    }
+
+    fn methods(&self, address: &str) -> BTreeSet<Method> {
+        self.facts(address)
+            .filter(|o| matches!(o.fact, Fact::Alive { .. }))
+            .map(|o| o.method)
+            .collect()
+    }
+
+    fn facts(&self, address: &str) -> impl Iterator<Item = &Observation> {
+        let address = ip(address);
+        self.seen.iter().filter(move |o| o.subject.address() == Some(address))
+    }
+
+    fn open(&self) -> Vec<String> {
+        self.outcome.open.iter().map(ToString::to_string).collect()
+    }
+
+    fn ports(&self, address: &str, transport: Transport, state: PortState) -> String {
+        self.facts(address)
+            .find_map(|o| match &o.fact {
+                Fact::Ports { transport: t, state: s, ports } if (*t, *s) == (transport, state) => {
+                    Some(ports.to_string())
+                }
+                _ => None,
+            })
+            .unwrap_or_default()
+    }
+
+    fn gaps(&self) -> Vec<String> {
+        self.outcome.gaps.iter().map(|gap| format!("{}: {}", gap.target, gap.reason)).collect()
+    }
+}
+
+/// A /24 on the link with devices of all sorts.
+fn office(tier: Tier) -> Scripted {
+    let mut link = Scripted::new(tier);
+    link.on_link = vec![range("192.0.2.0", "192.0.2.255")];
+    link.devices.insert(ip("192.0.2.1"), Device::new(1, "22,53,443"));
+    link.devices.insert(ip("192.0.2.20"), Device::shy(20, "9100"));
+    link.devices.insert(ip("192.0.2.21"), Device::shy(21, ""));
+    link.devices.insert(ip("192.0.2.22"), Device::shy(22, "62078"));
+    link.devices
+        .insert(ip("192.0.2.53"), Device { udp: "53".parse().unwrap(), ..Device::new(53, "53") });
+    link.devices.insert(
+        ip("192.0.2.80"),
+        Device { tcp_else: Elsewhere::Prohibited, echo: false, ..Device::new(80, "80") },
+    );
+    link
+}
+
+const OFFICE: [&str; 6] =
+    ["192.0.2.1", "192.0.2.20", "192.0.2.21", "192.0.2.22", "192.0.2.53", "192.0.2.80"];
+
+#[test]
+fn everything_on_the_link_is_found_in_both_tiers() {
+    for tier in [Tier::Raw, Tier::Connect] {
+        let mut link = office(tier);
+        let run = run(&plan("192.0.2.0/24", "default"), &mut link);
+        assert_eq!(run.alive(), OFFICE.map(ip).into(), "{tier}");
+        let expected = [
+            "192.0.2.1:22/tcp",
+            "192.0.2.1:53/tcp",
+            "192.0.2.1:443/tcp",
+            "192.0.2.20:9100/tcp",
+            "192.0.2.22:62078/tcp",
+            "192.0.2.53:53/tcp",
+            "192.0.2.53:53/udp",
+            "192.0.2.80:80/tcp",
+        ];
+        assert_eq!(run.open(), expected, "{tier}");
+        assert!(run.outcome.complete);
+        assert_eq!(run.gaps(), [""; 0]);
+        assert_eq!(
+            run.ports("192.0.2.1", Transport::Tcp, PortState::Closed).matches(',').count() > 50,
+            true
+        );
+        assert_eq!(run.ports("192.0.2.1", Transport::Tcp, PortState::Filtered), "");
+        let filtered: model::PortSet =
+            run.ports("192.0.2.20", Transport::Tcp, PortState::Filtered).parse().unwrap();
+        assert_eq!(filtered.len(), 199);
+        let silent: model::PortSet =
+            run.ports("192.0.2.20", Transport::Udp, PortState::OpenFiltered).parse().unwrap();
+        assert_eq!(silent.len(), 20);
+        let prohibited: model::PortSet =
+            run.ports("192.0.2.80", Transport::Tcp, PortState::Filtered).parse().unwrap();
+        assert_eq!(prohibited.len(), 199);
+        let (mac, by) = run
+            .facts("192.0.2.21")
+            .find_map(|o| match o.fact {
+                Fact::LinkAddress(mac) => Some((mac, o.method)),
+                _ => None,
+            })
+            .unwrap();
+        assert_eq!(mac, MacAddr([2, 0, 0, 0, 0, 21]));
+        let expected = if tier == Tier::Raw { Method::Arp } else { Method::NeighborTable };
+        assert_eq!(by, expected);
+        assert_eq!(run.outcome.udp_replies.len(), 1);
+        assert!(link.most_seen_under_way <= 200);
+        assert!(link.elapsed() < Duration::from_secs(60), "{tier}: {:?}", link.elapsed());
+    }
+}
+
+#[test]
+fn every_method_that_answered_is_told_once() {
+    let run = run(&plan("192.0.2.0/24", "22,53,443,u:53"), &mut office(Tier::Raw));
+    let expected = [Method::Arp, Method::Echo, Method::TcpSyn, Method::Udp];
+    assert_eq!(run.methods("192.0.2.1"), expected.into());
+    assert_eq!(run.methods("192.0.2.21"), [Method::Arp].into());
+    let told = run.facts("192.0.2.1").filter(|o| matches!(o.fact, Fact::Alive { .. })).count();
+    assert_eq!(told, 4);
+    let ttl = run.facts("192.0.2.1").find_map(|o| match o.fact {
+        Fact::Alive { ttl } if o.method == Method::Echo => ttl,
+        _ => None,
+    });
+    assert_eq!(ttl, Some(64));
+}
+
+#[test]
+fn an_address_behind_a_router_is_found_by_any_of_the_questions() {
+    for tier in [Tier::Raw, Tier::Connect] {
+        let mut link = Scripted::new(tier);
+        let ports = ["443", "22", "80", "445", "3389"];
+        for (n, port) in (1_u8..).zip(ports) {
+            link.devices.insert(IpAddr::from([198, 51, 100, n]), Device::shy(n, port));
+        }
+        link.devices.insert(ip("198.51.100.9"), Device::new(9, ""));
+        let run = run(&plan("198.51.100.0/24", "22,443,9999,8888"), &mut link);
+        assert_eq!(run.alive().len(), 6, "{tier}");
+        assert!(run.outcome.complete);
+    }
+}
+
+#[test]
+fn no_port_is_asked_twice_without_need() {
+    let mut link = Scripted::new(Tier::Raw);
+    link.devices.insert(ip("198.51.100.1"), Device { echo: false, ..Device::new(1, "80") });
+    run(&plan("198.51.100.1", "22,80,443,8080"), &mut link);
+    let mut asked: Vec<&Question> = link.sent.iter().map(|sent| &sent.question).collect();
+    asked.sort_by_key(|question| format!("{question:?}"));
+    let all = asked.len();
+    asked.dedup();
+    assert_eq!(asked.len(), all, "{asked:?}");
+}
+
+#[test]
+fn silence_costs_no_more_than_it_should() {
+    // Alive by ARP, and behind a filter: two passes of questions for ports, not three.
+    let mut link = Scripted::new(Tier::Raw);
+    link.on_link = vec![range("192.0.2.0", "192.0.2.255")];
+    link.devices.insert(ip("192.0.2.1"), Device::shy(1, ""));
+    run(&plan("192.0.2.1", "1-100"), &mut link);
+    assert_eq!(link.sent.len(), 1 + 2 + 200);
+    // Nobody there: three ARP requests, and it ends when they have expired.
+    let mut link = Scripted::new(Tier::Raw);
+    link.on_link = vec![range("192.0.2.0", "192.0.2.255")];
+    let run = run(&plan("192.0.2.1", "1-100"), &mut link);
+    assert_eq!(link.sent.len(), 3);
+    assert!(run.outcome.complete);
+    assert!(link.elapsed() < Duration::from_millis(3_200), "{:?}", link.elapsed());
+}
+
+#[test]
+fn ipv6_on_the_link_is_solicited() {
+    let mut link = Scripted::new(Tier::Raw);
+    link.on_link = vec![range("2001:db8::", "2001:db8::ffff")];
+    link.devices.insert(ip("2001:db8::17"), Device::shy(17, "22"));
+    let run = run(&plan("2001:db8::10-1f", "22"), &mut link);
+    assert_eq!(run.open(), ["[2001:db8::17]:22/tcp"]);
+    assert!(run.methods("2001:db8::17").contains(&Method::NeighborSolicitation));
+}
+
+#[test]
+fn a_stale_neighbour_is_nobody() {
+    let mut link = Scripted::new(Tier::Connect);
+    link.on_link = vec![range("192.0.2.0", "192.0.2.255")];
+    link.stale = vec![(ip("192.0.2.77"), MacAddr([2; 6]), Duration::from_millis(1))];
+    let run = run(&plan("192.0.2.77", "22"), &mut link);
+    assert_eq!(run.alive(), BTreeSet::new());
+    assert_eq!(run.outcome.coverage.len(), 1);
+    assert!(run.outcome.coverage[0].methods.contains(&Method::NeighborTable));
+}
+
+#[test]
+fn exclusions_are_never_asked() {
+    let mut selection = Selection::default();
+    selection.add(Purpose::Target, "192.0.2.0/24");
+    selection.add(Purpose::Exclusion, "192.0.2.16/28");
+    let plan = Plan { scope: selection.scope(), ..plan("192.0.2.0/24", "22") };
+    let mut link = office(Tier::Raw);
+    let run = run(&plan, &mut link);
+    assert!(link.sent.iter().all(|s| !range("192.0.2.16", "192.0.2.31").contains(s.to)));
+    assert_eq!(run.alive().len(), 3);
+    let covered: u128 = run.outcome.coverage.iter().map(|c| c.range.len()).sum();
+    assert_eq!(covered, 254 - 16);
+}
+
+#[test]
+fn recall_is_whole_without_loss_and_nearly_whole_with() {
+    for (loss, tier) in [(0, Tier::Raw), (50, Tier::Raw), (0, Tier::Connect), (50, Tier::Connect)] {
+        let mut link = Scripted::new(tier);
+        link.loss = loss;
+        link.most_under_way = link.most_under_way.map(|_| 1_000);
+        let mut wanted = 0;
+        for n in 0..200_u8 {
+            let ports = ["22,80", "443", "9100,515,631", "3389,445", "8080", "5900"];
+            let tcp = ports[usize::from(n) % ports.len()];
+            wanted += tcp.split(',').count();
+            let device = Device { ttl: 60 + n % 5, ..Device::new(n, tcp) };
+            let net = if n % 2 == 0 { [198, 51, 100, n + 1] } else { [203, 0, 113, n + 1] };
+            link.devices.insert(IpAddr::from(net), device);
+        }
+        link.on_link = vec![range("198.51.100.0", "198.51.100.255")];
+        let mut plan =
+            plan("198.51.100.0/24 203.0.113.0/24", "22,80,443,445,515,631,3389,5900,8080,9100");
+        plan.rates = Rates { total: 5_000, per_host: 100 };
+        let run = run(&plan, &mut link);
+        let found = run.outcome.open.len();
+        let least = if loss == 0 { wanted } else { wanted * 99 / 100 };
+        assert!(found >= least, "{tier}, loss {loss}: {found} of {wanted}");
+        assert!(run.alive().len() * 1_000 >= 200 * if loss == 0 { 1_000 } else { 990 });
+        assert!(run.outcome.complete);
+    }
+}
+
+#[test]
+fn the_rates_hold_with_many_and_with_one() {
+    for rates in
+        [Rates { total: 50, per_host: 2 }, Rates { total: 200, per_host: 10 }, Rates::default()]
+    {
+        let mut link = office(Tier::Raw);
+        link.lateness = Duration::from_micros(700);
+        let plan = Plan { rates, ..plan("192.0.2.0/26", "20-40") };
+        let run = run(&plan, &mut link);
+        assert!(run.outcome.complete);
+        assert!(run.progress.iter().all(|told| told.packets_per_second <= rates.total));
+    }
+}
+
+#[test]
+fn saturation_reaches_the_rate() {
+    let mut link = Scripted::new(Tier::Raw);
+    link.on_link = vec![range("10.0.0.0", "10.0.255.255")];
+    link.lateness = Duration::from_millis(1);
+    let plan = plan("10.0.0.0/20", "80");
+    let run = run(&plan, &mut link);
+    let ideal = run.outcome.probes_sent as f64 / 1_000.0;
+    let took = link.elapsed().as_secs_f64();
+    assert!(took <= ideal / 0.95 + 1.5, "{took} s instead of {ideal}");
+}
+
+#[test]
+fn the_same_key_gives_the_same_run_and_another_another() {
+    let sent = |key: [u8; 16]| {
+        let mut link = office(Tier::Raw);
+        link.loss = 20;
+        let plan = Plan { key, ..plan("192.0.2.0/25", "22,80,u:53") };
+        run(&plan, &mut link);
+        link.sent
+    };
+    assert_eq!(sent([1; 16]), sent([1; 16]));
+    assert_ne!(sent([1; 16]), sent([2; 16]));
+}
+
+#[test]
+fn progress_never_falls_and_is_told_ten_times_a_second_at_most() {
+    let mut link = office(Tier::Raw);
+    let run = run(&plan("192.0.2.0/24", "default"), &mut link);
+    assert!(run.progress.windows(2).all(|pair| pair[0].done <= pair[1].done));
+    assert!(run.progress.iter().all(|told| (0.0..=1.0).contains(&told.done)));
+    let most = link.elapsed().as_millis() / 100 + 1;
+    assert!(run.progress.len() as u128 <= most && run.progress.len() > 20);
+    assert!(run.progress.last().unwrap().done > 0.9);
+    assert!(run.progress.iter().any(|told| told.left.is_some()));
+}
+
+#[test]
+fn a_stop_is_obeyed_at_any_time() {
+    for millis in [0, 5, 90, 400, 1_100, 1_900, 2_500, 4_000, 6_500] {
+        for tier in [Tier::Raw, Tier::Connect] {
+            let mut link = office(tier);
+            let stop = Stop::new();
+            let at = Duration::from_millis(millis);
+            link.faults.push(Fault::Stop(at, stop.clone()));
+            let run = run_until(&plan("192.0.2.0/24", "default"), &mut link, &stop);
+            assert!(link.elapsed() <= at + Duration::from_millis(50), "{:?}", link.elapsed());
+            let last = link.sent.last().map(|sent| sent.at - link.started());
+            assert!(last.is_none_or(|last| last <= at), "{last:?} is after {at:?}");
+            assert!(!run.outcome.complete);
+            assert!(run.gaps().iter().any(|gap| gap.contains("interrupted (SIGINT)")));
+            // Nothing is called filtered that was not asked as often as it should be.
+            for address in OFFICE {
+                let silent = run.ports(address, Transport::Tcp, PortState::Filtered);
+                assert!(silent.is_empty() || address == "192.0.2.80", "{address}: {silent}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_stopped_sweep_covers_only_what_it_asked_often_enough() {
+    let mut link = office(Tier::Raw);
+    let stop = Stop::new();
+    link.faults.push(Fault::Stop(Duration::from_millis(150), stop.clone()));
+    let run = run_until(&plan("192.0.2.0/24", "22"), &mut link, &stop);
+    let alive = run.alive();
+    let covered: Vec<AddressRange> = run.outcome.coverage.iter().map(|c| c.range).collect();
+    assert!(covered.iter().all(|range| range.len() <= 2 && alive.contains(&range.first())));
+    let gaps = run.gaps();
+    let expected = format!("{} of 254 addresses were not asked", 254 - alive.len());
+    assert!(gaps.iter().any(|gap| gap.contains(&expected)), "{gaps:?}");
+}
+
+#[test]
+fn an_interface_that_goes_down_ends_the_sweep_with_what_it_has() {
+    let mut link = office(Tier::Raw);
+    link.faults.push(Fault::Down(Duration::from_millis(3_000)));
+    let run = run(&plan("192.0.2.0/24", "default"), &mut link);
+    assert!(!run.outcome.complete);
+    assert_eq!(run.alive().len(), 6);
+    let gaps = run.gaps();
+    assert!(
+        gaps.iter().any(|g| g.contains("interface test0 is gone or down: scripted")),
+        "{gaps:?}"
+    );
+    assert!(!run.outcome.coverage.is_empty());
+}
+
+#[test]
+fn a_busy_system_delays_and_loses_nothing() {
+    let mut link = office(Tier::Raw);
+    for second in 0..8 {
+        let from = Duration::from_millis(second * 700);
+        link.faults.push(Fault::Busy(from, from + Duration::from_millis(450)));
+    }
+    let run = run(&plan("192.0.2.0/24", "default"), &mut link);
+    assert!(run.outcome.complete);
+    assert_eq!((run.alive().len(), run.outcome.open.len()), (6, 8));
+}
+
+#[test]
+fn a_system_that_stays_busy_ends_the_sweep() {
+    let mut link = office(Tier::Raw);
+    link.faults.push(Fault::Busy(Duration::from_millis(100), Duration::MAX));
+    let run = run(&plan("192.0.2.0/24", "22"), &mut link);
+    assert!(!run.outcome.complete);
+    assert!(link.elapsed() < Duration::from_secs(35));
+    assert!(run.gaps().iter().any(|gap| gap.contains("took no more packets")), "{:?}", run.gaps());
+}
+
+#[test]
+fn what_cannot_be_sent_to_is_one_gap_for_each_stretch() {
+    let mut link = office(Tier::Raw);
+    link.faults.push(Fault::NoRoute(range("192.0.2.100", "192.0.2.119")));
+    link.faults.push(Fault::Refused(range("192.0.2.130", "192.0.2.130")));
+    let run = run(&plan("192.0.2.0/24", "22"), &mut link);
+    assert!(run.outcome.complete);
+    let expected = [
+        "192.0.2.100-192.0.2.119: no route to it: scripted",
+        "192.0.2.130: cannot send to it: scripted",
+    ];
+    assert_eq!(run.gaps(), expected);
+    let bad = [range("192.0.2.100", "192.0.2.119"), range("192.0.2.130", "192.0.2.130")];
+    for coverage in &run.outcome.coverage {
+        assert!(bad.iter().all(|bad| !coverage.range.contains(bad.first())));
+    }
+}
+
+#[test]
+fn a_firewall_on_the_link_is_one_gap() {
+    for tier in [Tier::Raw, Tier::Connect] {
+        let mut link = office(tier);
+        let firewall = Device::new(99, "");
+        link.devices.insert(ip("192.0.2.200"), firewall.clone());
+        link.firewalls.push((range("192.0.2.32", "192.0.2.95"), firewall));
+        let run = run(&plan("192.0.2.0/24", "22,53,80"), &mut link);
+        let expected = "192.0.2.32-192.0.2.95: answered for by one device, 02:00:00:00:00:63: \
+                        62 addresses not counted as assets";
+        assert_eq!(run.gaps(), [expected], "{tier}");
+        assert!(run.alive().contains(&ip("192.0.2.200")));
+        // Real devices in between stay.
+        assert!(run.alive().contains(&ip("192.0.2.53")) && run.alive().contains(&ip("192.0.2.80")));
+        assert_eq!(run.alive().len(), 7);
+        assert_eq!(run.facts("192.0.2.40").count(), 0);
+        assert!(run.outcome.coverage.iter().all(|c| !c.range.contains(ip("192.0.2.40"))));
+        assert!(run.outcome.complete);
+    }
+}
+
+#[test]
+fn a_firewall_behind_a_router_is_one_gap() {
+    for (tier, open) in [(Tier::Raw, ""), (Tier::Raw, "1-65535"), (Tier::Connect, "")] {
+        let mut link = Scripted::new(tier);
+        link.firewalls.push((range("198.51.100.64", "198.51.100.127"), Device::new(1, open)));
+        link.devices.insert(ip("198.51.100.9"), Device::new(9, "22"));
+        let run = run(&plan("198.51.100.0/24", "22,80"), &mut link);
+        assert_eq!(run.alive(), [ip("198.51.100.9")].into(), "{tier}");
+        let gaps = run.gaps();
+        assert_eq!(gaps.len(), 1, "{gaps:?}");
+        assert!(gaps[0].starts_with("198.51.100.64-198.51.100.127: answered for by one device"));
+        assert_eq!(run.open(), ["198.51.100.9:22/tcp"]);
+        assert!(run.facts("198.51.100.70").next().is_none());
+    }
+}
+
+#[test]
+fn a_dense_network_of_different_devices_stays() {
+    let mut link = Scripted::new(Tier::Raw);
+    for n in 0..=255_u8 {
+        let tcp = if n == 70 { "22,80" } else { "22" };
+        // One block in which one machine differs, and blocks of equal servers.
+        let device = if n / 32 == 3 && n != 100 { Device::new(n, "") } else { Device::new(n, tcp) };
+        link.devices.insert(IpAddr::from([198, 51, 100, n]), device);
+    }
+    let run = run(&plan("198.51.100.0-255", "22,80"), &mut link);
+    assert_eq!(run.alive().len(), 256);
+    assert_eq!(run.gaps(), [""; 0]);
+}
+
+#[test]
+fn assumed_to_be_alive_is_asked_without_liveness() {
+    let mut link = Scripted::new(Tier::Raw);
+    link.devices.insert(ip("198.51.100.7"), Device::shy(7, "50123"));
+    link.firewalls.push((range("198.51.100.64", "198.51.100.127"), Device::new(1, "")));
+    let plan = Plan { assume_alive: true, ..plan("198.51.100.0/24", "50123,50124") };
+    let run = run(&plan, &mut link);
+    assert_eq!(run.open(), ["198.51.100.7:50123/tcp"]);
+    assert_eq!(run.alive(), [ip("198.51.100.7")].into());
+    assert_eq!(run.gaps().len(), 1);
+    assert!(link.sent.iter().all(|sent| matches!(sent.question, Question::Tcp(_))));
+    assert_eq!(run.ports("198.51.100.7", Transport::Tcp, PortState::Filtered), "50124");
+    assert_eq!(run.ports("198.51.100.8", Transport::Tcp, PortState::Filtered), "");
+}
+
+#[test]
+fn coverage_tells_what_was_tried() {
+    let run = run(&plan("192.0.2.0/24", "22,u:53"), &mut office(Tier::Raw));
+    let covered: u128 = run.outcome.coverage.iter().map(|c| c.range.len()).sum();
+    assert_eq!(covered, 254);
+    let of = |address: &str| {
+        run.outcome.coverage.iter().find(|c| c.range.contains(ip(address))).unwrap()
+    };
+    assert_eq!(of("192.0.2.200").methods, [Method::Arp]);
+    assert_eq!(of("192.0.2.1").methods, [Method::Arp, Method::Echo, Method::TcpSyn, Method::Udp]);
+    assert_eq!(
+        (of("192.0.2.1").tcp.to_string(), of("192.0.2.1").udp.to_string()),
+        ("22".into(), "53".into())
+    );
+}
+
+#[test]
+fn a_udp_answer_is_kept_as_evidence() {
+    let run = run(&plan("192.0.2.53", "u:53"), &mut office(Tier::Raw));
+    let open = run
+        .seen
+        .iter()
+        .find(|o| o.fact == Fact::PortState(PortState::Open))
+        .expect("the port is open");
+    assert_eq!(open.subject, Subject::Endpoint(Endpoint::udp(ip("192.0.2.53"), 53)));
+    assert_eq!(open.method, Method::Udp);
+    assert_eq!(open.evidence[..2], 53_u16.to_be_bytes());
+    assert_eq!(run.outcome.udp_replies[0].1, open.evidence);
+}
+
+#[test]
+fn nothing_to_ask_ends_at_once() {
+    let mut link = office(Tier::Raw);
+    let plan = Plan { scope: Scope::default(), ..plan("192.0.2.1", "22") };
+    let run = run(&plan, &mut link);
+    assert!(run.outcome.complete && link.sent.is_empty());
+    assert_eq!(link.elapsed(), Duration::ZERO);
+}
