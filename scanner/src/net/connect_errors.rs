@@ -54,7 +54,8 @@ pub(super) fn take_refusal(socket: BorrowedFd<'_>) -> Option<Refusal> {
         return None;
     }
     let filled: Vec<u8> = control.iter().flat_map(|word| word.to_ne_bytes()).collect();
-    let len = usize::try_from(message.msg_controllen).unwrap_or(0);
+    // The C libraries do not agree on the type of this length.
+    let len = message.msg_controllen as usize;
     read_control(filled.get(..len)?).ok().flatten()
 }
 

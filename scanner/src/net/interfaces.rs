@@ -203,7 +203,8 @@ fn read_link(bytes: &[u8]) -> Result<Interface, Malformed> {
         addresses: Vec::new(),
         mtu,
         up: is(libc::IFF_UP),
-        running: is(libc::IFF_RUNNING),
+        // Not IFF_RUNNING, which follows the carrier up to a second later.
+        running: is(libc::IFF_LOWER_UP),
         point_to_point: is(libc::IFF_POINTOPOINT),
         speaks_ethernet: hardware == ETHERNET && !loopback && !is(libc::IFF_NOARP),
         kind,
@@ -484,12 +485,12 @@ mod tests {
         assert_eq!(got.mac, Some(MacAddr([2, 0, 0, 0, 0, 7])));
         assert_eq!(got.kind, kind);
         assert_eq!(got.up, flags & libc::IFF_UP != 0);
-        assert_eq!(got.running, flags & libc::IFF_RUNNING != 0);
+        assert_eq!(got.running, flags & libc::IFF_LOWER_UP != 0);
     }
 
     #[test]
     fn kinds_are_told_by_driver_flags_and_name() {
-        let on = libc::IFF_UP | libc::IFF_RUNNING;
+        let on = libc::IFF_UP | libc::IFF_LOWER_UP;
         check("eth0", 1, on, None, Kind::Ethernet);
         check("br0", 1, on, Some("bridge"), Kind::Bridge);
         check("docker0", 1, libc::IFF_UP, Some("bridge"), Kind::ContainerBridge);

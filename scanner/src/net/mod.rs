@@ -11,6 +11,7 @@ mod connect_echo;
 mod connect_errors;
 mod connect_limits;
 mod connect_poll;
+pub mod datagram;
 pub mod interfaces;
 pub mod neighbors;
 mod netlink;
@@ -20,6 +21,7 @@ mod raw_cookie;
 mod raw_frames;
 pub mod scripted;
 pub mod select;
+pub mod stream;
 
 use std::{fmt, net::IpAddr, time::Duration};
 

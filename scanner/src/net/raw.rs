@@ -13,7 +13,7 @@
 //! itself that come in as frames for forged ones, on loopback too, and drops them.
 
 use std::{
-    collections::{HashMap, HashSet, VecDeque},
+    collections::{HashMap, VecDeque},
     fs, io,
     net::IpAddr,
     sync::{
@@ -70,8 +70,8 @@ pub struct RawLink {
     channels: HashMap<u32, Channel>,
     outlet: Outlet,
     heard: Receiver<Heard>,
-    /// Whom we asked with ARP or neighbour solicitation.
-    asked: HashSet<IpAddr>,
+    /// Whom we asked with ARP or neighbour solicitation, and the answer since.
+    asked: HashMap<IpAddr, Option<MacAddr>>,
     /// Where next hops are, by interface.
     hops: HashMap<(u32, IpAddr), MacAddr>,
     /// Who did not answer, and until when nobody asks again.
@@ -115,7 +115,7 @@ impl RawLink {
             channels: HashMap::new(),
             outlet: Outlet { heard: sender, overflow: Arc::new(AtomicU64::new(0)) },
             heard,
-            asked: HashSet::new(),
+            asked: HashMap::new(),
             hops: HashMap::new(),
             silent: HashMap::new(),
             ready: VecDeque::new(),
@@ -152,7 +152,7 @@ impl RawLink {
             if !on_link || address.is_ipv4() != (*question == Question::Arp) {
                 return Err(LinkError::Send { address, source: io::ErrorKind::Unsupported.into() });
             }
-            self.asked.insert(address);
+            self.asked.insert(address, None);
             return self.who_has(route, mac, address, address);
         }
         let ends = route.source.and_then(|source| Ends::new(source, address));
@@ -281,7 +281,10 @@ impl RawLink {
                 self.ready.push_back(reply);
             }
             Heard::Claim { address, mac, from, ttl } => {
-                if !self.asked.contains(&address) {
+                let Some(last) = self.asked.get_mut(&address) else { return };
+                // Our kernel asks the same neighbours, for its RSTs, and we hear them
+                // answer that too. Another answerer than before is news, however.
+                if last.replace(mac) == Some(mac) {
                     return;
                 }
                 if let Ok(route) = self.routes.to(address) {

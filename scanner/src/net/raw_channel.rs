@@ -87,9 +87,9 @@ impl Channel {
             promiscuous: false,
             ..Config::default()
         };
-        let (sender, receiver) = match datalink::channel(&theirs, config).map_err(failed)? {
-            datalink::Channel::Ethernet(sender, receiver) => (sender, receiver),
-            _ => return Err(failed(io::ErrorKind::Unsupported.into())),
+        let opened = datalink::channel(&theirs, config).map_err(failed)?;
+        let datalink::Channel::Ethernet(sender, receiver) = opened else {
+            return Err(failed(io::ErrorKind::Unsupported.into()));
         };
         let stop = Arc::new(AtomicBool::new(false));
         let lost = Arc::new(Mutex::new(None));

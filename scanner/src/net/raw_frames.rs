@@ -200,35 +200,38 @@ fn read_error(
         return None;
     }
     let theirs = quote.destination;
-    let (is_ours, port, closed, filtered): (bool, u16, fn(u16) -> Answer, fn(u16) -> Answer) =
-        match quote.what {
-            Quoted::Tcp(start) => {
-                let port = start.destination_port;
-                let our_port = cookies.source_port(Use::TcpPort, ours, theirs, port);
-                let is_ours = start.source_port == our_port
-                    && start.sequence == cookies.sequence(ours, theirs, our_port, port);
-                // A TCP port that is not open answers RST; this comes from a filter.
-                (is_ours, port, Answer::TcpFiltered, Answer::TcpFiltered)
-            }
-            Quoted::Udp(our_port, port) => {
-                let is_ours = our_port == cookies.source_port(Use::UdpPort, ours, theirs, port);
-                (is_ours, port, Answer::UdpClosed, Answer::UdpFiltered)
-            }
-            Quoted::Echo(identifier, sequence) => {
-                let cookie = cookies.echo(ours, theirs);
-                let is_ours = (identifier, sequence) == (cookie.identifier, cookie.sequence);
-                // That an echo is filtered says nothing about the target.
-                return (is_ours && refusal == Refusal::NoWay)
-                    .then_some((theirs, Answer::Unreachable));
-            }
-        };
-    let answer = match refusal {
-        Refusal::NoWay => Answer::Unreachable,
-        Refusal::Port => closed(port),
-        Refusal::Filter => filtered(port),
-        Refusal::Other => return None,
+    let answer = match (quote.what, refusal) {
+        (_, Refusal::Other) => return None,
+        // That an echo is filtered says nothing about the target.
+        (Quoted::Echo(..), Refusal::Port | Refusal::Filter) => return None,
+        (_, Refusal::NoWay) => Answer::Unreachable,
+        // A TCP port that is not open answers RST; both of these come from a filter.
+        (Quoted::Tcp(start), Refusal::Port | Refusal::Filter) => {
+            Answer::TcpFiltered(start.destination_port)
+        }
+        (Quoted::Udp(_, port), Refusal::Port) => Answer::UdpClosed(port),
+        (Quoted::Udp(_, port), Refusal::Filter) => Answer::UdpFiltered(port),
     };
-    is_ours.then_some((theirs, answer))
+    is_ours(cookies, ours, theirs, quote.what).then_some((theirs, answer))
+}
+
+/// Whether a quoted packet carries our cookie.
+fn is_ours(cookies: &Cookies, ours: IpAddr, theirs: IpAddr, what: Quoted) -> bool {
+    match what {
+        Quoted::Tcp(start) => {
+            let port = start.destination_port;
+            let our_port = cookies.source_port(Use::TcpPort, ours, theirs, port);
+            start.source_port == our_port
+                && start.sequence == cookies.sequence(ours, theirs, our_port, port)
+        }
+        Quoted::Udp(our_port, port) => {
+            our_port == cookies.source_port(Use::UdpPort, ours, theirs, port)
+        }
+        Quoted::Echo(identifier, sequence) => {
+            let cookie = cookies.echo(ours, theirs);
+            (identifier, sequence) == (cookie.identifier, cookie.sequence)
+        }
+    }
 }
 
 /// The address from which an IPv4 question to the link is asked when the kernel named

@@ -101,9 +101,8 @@ impl Stream {
             .and_then(|name| ServerName::try_from(name.to_owned()).ok())
             // An address is not sent as a server name (RFC 6066, section 3).
             .unwrap_or_else(|| ServerName::IpAddress(self.host.into()));
-        let mut tls = Box::new(
-            ClientConnection::new(everybodys_client(), name).map_err(TlsError::Refused)?,
-        );
+        let mut tls =
+            Box::new(ClientConnection::new(everybodys_client(), name).map_err(TlsError::Refused)?);
         loop {
             self.flush(&mut tls).await.map_err(TlsError::NotTls)?;
             if !tls.is_handshaking() {
@@ -188,32 +187,31 @@ impl Stream {
         }
     }
 
-    /// Sends it all.
-    pub async fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
-        let Some(mut tls) = self.tls.take() else {
-            return self.write_socket(bytes).await;
-        };
-        let written = match tls.writer().write_all(bytes) {
-            Ok(()) => self.flush(&mut tls).await,
-            Err(error) => Err(error),
-        };
-        self.tls = Some(tls);
-        written
-    }
-
-    async fn write_socket(&mut self, bytes: &[u8]) -> io::Result<()> {
-        let segments = bytes.len().div_ceil(SEGMENT).max(1);
+    /// Waits until a message of so many bytes may go. Comes before [`Self::write`], which
+    /// does not wait, so that a caller can tell its own pace from the server's.
+    pub async fn turn(&self, bytes: usize) {
+        let segments = bytes.div_ceil(SEGMENT).max(1);
         self.pace.wait(self.host, u32::try_from(segments).unwrap_or(u32::MAX)).await;
-        self.socket.write_all(bytes).await
     }
 
-    /// Sends what TLS has to send.
+    /// Sends a message whose [`Self::turn`] has come.
+    pub async fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+        let Some(tls) = &mut self.tls else {
+            return self.socket.write_all(bytes).await;
+        };
+        tls.writer().write_all(bytes)?;
+        let out = pending(tls)?;
+        self.socket.write_all(&out).await
+    }
+
+    /// Sends what TLS has to send, in its turn.
     async fn flush(&mut self, tls: &mut ClientConnection) -> io::Result<()> {
-        let mut out = Vec::new();
-        while tls.wants_write() {
-            tls.write_tls(&mut out)?;
+        let out = pending(tls)?;
+        if out.is_empty() {
+            return Ok(());
         }
-        if out.is_empty() { Ok(()) } else { self.write_socket(&out).await }
+        self.turn(out.len()).await;
+        self.socket.write_all(&out).await
     }
 
     /// Leaves politely: our FIN, then a moment for theirs, so that the kernel need not
@@ -235,12 +233,20 @@ impl Stream {
     }
 }
 
+/// What TLS has to send.
+fn pending(tls: &mut ClientConnection) -> io::Result<Vec<u8>> {
+    let mut out = Vec::new();
+    while tls.wants_write() {
+        tls.write_tls(&mut out)?;
+    }
+    Ok(out)
+}
+
 /// Feeds bytes to TLS.
 fn take(tls: &mut ClientConnection, mut bytes: &[u8]) -> Result<(), rustls::Error> {
     while !bytes.is_empty() {
-        let len = tls
-            .read_tls(&mut bytes)
-            .map_err(|error| rustls::Error::General(error.to_string()))?;
+        let len =
+            tls.read_tls(&mut bytes).map_err(|error| rustls::Error::General(error.to_string()))?;
         tls.process_new_packets()?;
         if len == 0 {
             break;

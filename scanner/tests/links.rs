@@ -1,0 +1,682 @@
+//! Both tiers against real kernels, in network namespaces that each test makes itself.
+//!
+//! A test starts three times: as itself it makes the namespaces, then it starts its own
+//! program again in the far one (servers) and in the near one (the body of the test).
+//! The namespaces are joined by a virtual cable and have no way out. Making them needs
+//! root, and the programs ip, nft and prlimit and setpriv of util-linux.
+
+use std::{
+    env,
+    io::{self, BufRead, BufReader, Read},
+    net::{IpAddr, Ipv6Addr, TcpListener, UdpSocket},
+    process::{Child, ChildStdout, Command, Stdio},
+    sync::atomic::{AtomicU32, Ordering},
+    thread,
+    time::Duration,
+};
+
+use model::AddressRange;
+use scanner::{
+    LinkError, Permit, Scope,
+    net::{
+        Answer, Link, Question, Reply, Tier,
+        connect::ConnectLink,
+        interfaces::{Kind, interface, interfaces},
+        neighbors::{State, neighbors},
+        raw::RawLink,
+        select::{self, Choice},
+    },
+};
+
+/// Which part of the test this process is.
+const ROLE: &str = "LINKS_ROLE";
+/// The name that the namespaces of this test begin with.
+const PREFIX: &str = "LINKS_PREFIX";
+
+const FAR_V4: &str = "198.18.0.2";
+const FAR_V6: &str = "2001:db8::2";
+const FAR_MAC: &str = "02:00:00:00:00:02";
+/// Behind the far namespace.
+const BEYOND: &str = "198.19.0.9";
+const NOBODY: &str = "198.18.0.77";
+
+/// The longest that a test waits for something that must come.
+const PATIENCE: Duration = Duration::from_secs(8);
+
+/// What to start the body of a test with.
+#[derive(Clone, Copy, Debug, Default)]
+struct With {
+    /// A limit on open files.
+    open_files: Option<u32>,
+    /// Without CAP_NET_RAW.
+    unprivileged: bool,
+}
+
+/// Runs `body` in a namespace at the other end of whose cable is another.
+fn lab(with: With, body: fn(&Lab)) {
+    match env::var(ROLE).ok().as_deref() {
+        None => Lab::run(with),
+        Some("far") => serve(),
+        Some("near") => body(&Lab { prefix: env::var(PREFIX).unwrap() }),
+        Some(other) => panic!("{ROLE}={other}"),
+    }
+}
+
+struct Lab {
+    prefix: String,
+}
+
+impl Lab {
+    fn run(with: With) {
+        static NUMBER: AtomicU32 = AtomicU32::new(0);
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        let lab = Made(Self { prefix: format!("links-{}-{number}", std::process::id()) });
+        let lab = &lab.0;
+        let (near, far, beyond) = (lab.name("near"), lab.name("far"), lab.name("beyond"));
+        for name in [&near, &far, &beyond] {
+            must(Command::new("ip").args(["netns", "add", name]));
+            // Addresses are used at once, not after a second of asking who else has them.
+            lab.write(name, "/proc/sys/net/ipv6/conf/all/accept_dad", "0");
+            lab.write(name, "/proc/sys/net/ipv6/conf/default/accept_dad", "0");
+            lab.ip_in(name, "link set lo up");
+        }
+        lab.cable((&near, "near0", "02:00:00:00:00:01"), (&far, "far0", FAR_MAC));
+        lab.cable((&far, "far1", "02:00:00:00:00:12"), (&beyond, "beyond0", "02:00:00:00:00:19"));
+        for (namespace, address) in [
+            (&near, "198.18.0.1/24 dev near0"),
+            (&near, "2001:db8::1/64 dev near0 nodad"),
+            (&far, "198.18.0.2/24 dev far0"),
+            (&far, "2001:db8::2/64 dev far0 nodad"),
+            (&far, "198.19.0.1/24 dev far1"),
+            (&beyond, "198.19.0.9/24 dev beyond0"),
+        ] {
+            lab.ip_in(namespace, &format!("address add {address}"));
+        }
+        lab.ip_in(&near, "route add 198.19.0.0/24 via 198.18.0.2");
+        lab.ip_in(&near, "route add 203.0.113.0/24 via 198.18.0.2");
+        lab.ip_in(&beyond, "route add default via 198.19.0.1");
+        lab.write(&far, "/proc/sys/net/ipv4/ip_forward", "1");
+        // Errors at any rate: the tests ask faster than one a second.
+        for namespace in [&far, &beyond] {
+            lab.write(namespace, "/proc/sys/net/ipv4/icmp_ratelimit", "0");
+            lab.write(namespace, "/proc/sys/net/ipv6/icmp/ratelimit", "0");
+        }
+        let servers = [Server::start(lab, &far), Server::start(lab, &beyond)];
+        let mut command = Command::new("ip");
+        command.args(["netns", "exec", &near]);
+        if let Some(limit) = with.open_files {
+            command.args(["prlimit", &format!("--nofile={limit}:{limit}"), "--"]);
+        }
+        if with.unprivileged {
+            command.args(["setpriv", "--bounding-set=-net_raw", "--inh-caps=-net_raw", "--"]);
+        }
+        let status = itself(&mut command, lab, "near").status().expect("the test starts again");
+        drop(servers);
+        assert!(status.success(), "the part in the namespace failed, see above");
+    }
+
+    fn name(&self, end: &str) -> String {
+        format!("{}-{end}", self.prefix)
+    }
+
+    fn cable(&self, one: (&str, &str, &str), other: (&str, &str, &str)) {
+        must(Command::new("ip").args([
+            "link", "add", one.1, "netns", one.0, "address", one.2, "type", "veth", "peer", "name",
+            other.1, "netns", other.0, "address", other.2,
+        ]));
+        for (namespace, interface, _) in [one, other] {
+            self.ip_in(namespace, &format!("link set {interface} up"));
+        }
+    }
+
+    fn write(&self, namespace: &str, path: &str, value: &str) {
+        let script = format!("echo {value} > {path}");
+        must(Command::new("ip").args(["netns", "exec", namespace, "sh", "-c", &script]));
+    }
+
+    fn ip_in(&self, namespace: &str, command: &str) {
+        must(Command::new("ip").args(["-n", namespace]).args(command.split(' ')));
+    }
+
+    fn near(&self, command: &str) {
+        self.ip_in(&self.name("near"), command);
+    }
+
+    fn far(&self, command: &str) {
+        self.ip_in(&self.name("far"), command);
+    }
+
+    /// Lets the far end treat arriving packets by these rules.
+    fn filter(&self, rules: &str) {
+        let chain = "type filter hook input priority 0; policy accept;";
+        let table = format!("table inet lab {{\nchain input {{\n{chain} {rules}\n}}\n}}");
+        let far = self.name("far");
+        must(Command::new("ip").args(["netns", "exec", &far, "nft", &table]));
+    }
+
+    /// What a file of /proc says in the far namespace.
+    fn read_far(&self, path: &str) -> String {
+        let far = self.name("far");
+        let mut command = Command::new("ip");
+        let output = command.args(["netns", "exec", &far, "cat", path]).output().unwrap();
+        String::from_utf8(output.stdout).unwrap()
+    }
+}
+
+/// A lab that its maker takes down.
+struct Made(Lab);
+
+impl Drop for Made {
+    fn drop(&mut self) {
+        for end in ["near", "far", "beyond"] {
+            // What was not made cannot be taken down.
+            let name = self.0.name(end);
+            let _ = Command::new("ip").args(["netns", "delete", &name]).output();
+        }
+    }
+}
+
+fn must(command: &mut Command) {
+    let output = command.output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{command:?} (this test needs root): {said}");
+}
+
+/// The program of this test, running this test again, in another role.
+fn itself<'a>(command: &'a mut Command, lab: &Lab, role: &str) -> &'a mut Command {
+    let thread = thread::current();
+    command
+        .arg(env::current_exe().unwrap())
+        .args(["--exact", thread.name().unwrap(), "--nocapture"])
+        .env(ROLE, role)
+        .env(PREFIX, &lab.prefix)
+}
+
+/// A program in a namespace that answers on TCP port 22 and on UDP port 161.
+struct Server(Child, BufReader<ChildStdout>);
+
+impl Server {
+    fn start(lab: &Lab, namespace: &str) -> Self {
+        let mut command = Command::new("ip");
+        command.args(["netns", "exec", namespace]);
+        let command = itself(&mut command, lab, "far");
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        let mut said = BufReader::new(child.stdout.take().unwrap());
+        let ready = said.by_ref().lines().map_while(Result::ok).any(|line| line.contains("ready"));
+        assert!(ready, "the servers in {namespace} did not start");
+        Self(child, said)
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // The end of its input ends it.
+        drop(self.0.stdin.take());
+        // It ends after its last words, which somebody has to read.
+        self.1.read_to_end(&mut Vec::new()).unwrap();
+        self.0.wait().unwrap();
+    }
+}
+
+fn serve() {
+    let any = Ipv6Addr::UNSPECIFIED;
+    let _tcp = TcpListener::bind((any, 22)).unwrap();
+    let udp = UdpSocket::bind((any, 161)).unwrap();
+    thread::spawn(move || {
+        let mut buffer = [0; 2048];
+        while let Ok((len, from)) = udp.recv_from(&mut buffer) {
+            buffer[..len].reverse();
+            let _ = udp.send_to(&buffer[..len], from);
+        }
+    });
+    println!("ready");
+    io::stdin().read_to_end(&mut Vec::new()).unwrap();
+}
+
+fn address(text: &str) -> IpAddr {
+    text.parse().unwrap()
+}
+
+fn permit(to: IpAddr) -> Permit {
+    Scope::new(vec![AddressRange::single(to)], Vec::new()).permit(to).unwrap()
+}
+
+fn raw() -> RawLink {
+    RawLink::open(None, [7; 16]).unwrap()
+}
+
+fn connect() -> ConnectLink {
+    ConnectLink::open(None, [7; 16]).unwrap()
+}
+
+/// The first reply to one question.
+#[track_caller]
+fn ask(link: &mut dyn Link, to: &str, question: Question) -> Reply {
+    assert!(link.can_ask(address(to), &question), "{to} {question:?}");
+    link.send(permit(address(to)), &question).unwrap_or_else(|error| panic!("{to}: {error:?}"));
+    let end = link.now() + PATIENCE;
+    let reply = link.receive(end).unwrap();
+    reply.unwrap_or_else(|| panic!("{to} does not answer {question:?}"))
+}
+
+#[track_caller]
+fn check(link: &mut dyn Link, to: &str, question: Question, expected: Answer) {
+    let reply = ask(link, to, question);
+    assert_eq!((reply.about, reply.answer), (address(to), expected));
+}
+
+/// Nothing comes back in a time in which everything else here does.
+#[track_caller]
+fn check_silence(link: &mut dyn Link, to: &str, question: Question) {
+    link.send(permit(address(to)), &question).unwrap();
+    let end = link.now() + Duration::from_millis(300);
+    assert_eq!(link.receive(end).unwrap(), None);
+    assert!(link.now() < end + Duration::from_millis(100), "it waited past the end");
+}
+
+fn udp(port: u16) -> Question {
+    Question::Udp(port, b"abc".to_vec())
+}
+
+#[test]
+fn raw_hears_a_neighbour_in_every_way() {
+    lab(With::default(), |_| {
+        let link = &mut raw();
+        let mac = FAR_MAC.parse().unwrap();
+        for (far, who_has, claimed) in [
+            (FAR_V4, Question::Arp, Answer::Arp(mac)),
+            (FAR_V6, Question::NeighborSolicitation, Answer::Neighbor(mac)),
+        ] {
+            assert!(link.is_on_link(address(far)));
+            check(link, far, who_has, claimed);
+            for (question, answer) in [
+                (Question::Echo, Answer::Echo),
+                (Question::Tcp(22), Answer::TcpOpen(22)),
+                (Question::Tcp(23), Answer::TcpClosed(23)),
+                (udp(161), Answer::UdpReply(161, b"cba".to_vec())),
+            ] {
+                let reply = ask(link, far, question);
+                let expected = Reply { about: address(far), answer, ttl: Some(64), mac: Some(mac) };
+                assert_eq!(reply, expected);
+            }
+            // Kernels take it that an error of the target itself quotes the target.
+            check(link, far, udp(162), Answer::UdpClosed(162));
+        }
+        assert_eq!(link.drops(), 0);
+    });
+}
+
+#[test]
+fn raw_asks_for_the_link_layer_address_by_itself_when_nobody_did() {
+    lab(With::default(), |_| {
+        check(&mut raw(), FAR_V4, Question::Tcp(22), Answer::TcpOpen(22));
+        check(&mut raw(), FAR_V6, Question::Tcp(23), Answer::TcpClosed(23));
+        let error = raw().send(permit(address(NOBODY)), &Question::Echo).unwrap_err();
+        assert!(matches!(error, LinkError::NoRoute { .. }), "{error:?}");
+        check_silence(&mut raw(), NOBODY, Question::Arp);
+    });
+}
+
+#[test]
+fn raw_leaves_no_half_open_connection() {
+    lab(With::default(), |lab| {
+        let link = &mut raw();
+        check(link, FAR_V4, Question::Tcp(22), Answer::TcpOpen(22));
+        // Column 4 is the state; 03 is SYN_RECV (include/net/tcp_states.h). Sockets that
+        // listen on [::] show their IPv4 peers in tcp6.
+        let half_open = || {
+            let table = lab.read_far("/proc/net/tcp6");
+            assert!(table.contains(":0016"), "port 22 is not listed: {table}");
+            table.lines().any(|line| line.split_whitespace().nth(3) == Some("03"))
+        };
+        let end = link.now() + PATIENCE;
+        while half_open() {
+            assert!(link.now() < end, "it stays half open");
+        }
+    });
+}
+
+#[test]
+fn raw_tells_filters_from_closed_ports_and_from_silence() {
+    lab(With::default(), |lab| {
+        lab.filter(
+            "tcp dport 81 drop; udp dport 81 drop; \
+             tcp dport 82 reject with icmpx admin-prohibited; \
+             udp dport 82 reject with icmpx admin-prohibited; \
+             tcp dport 83 reject with icmpx port-unreachable; \
+             tcp dport 84 reject with tcp reset; \
+             tcp dport 85 reject with icmpx host-unreachable;",
+        );
+        let link = &mut raw();
+        for far in [FAR_V4, FAR_V6] {
+            check_silence(link, far, Question::Tcp(81));
+            check_silence(link, far, udp(81));
+            check(link, far, Question::Tcp(82), Answer::TcpFiltered(82));
+            check(link, far, udp(82), Answer::UdpFiltered(82));
+            check(link, far, Question::Tcp(83), Answer::TcpFiltered(83));
+            check(link, far, Question::Tcp(84), Answer::TcpClosed(84));
+            check(link, far, Question::Tcp(85), Answer::Unreachable);
+        }
+    });
+}
+
+#[test]
+fn connect_tells_filters_from_closed_ports_and_from_silence() {
+    lab(With::default(), |lab| {
+        lab.filter(
+            "tcp dport 81 drop; udp dport 81 drop; \
+             tcp dport 82 reject with icmpx admin-prohibited; \
+             udp dport 82 reject with icmpx admin-prohibited; \
+             tcp dport 83 reject with icmpx port-unreachable; \
+             tcp dport 84 reject with tcp reset; \
+             tcp dport 85 reject with icmpx host-unreachable;",
+        );
+        let link = &mut connect();
+        for far in [FAR_V4, FAR_V6] {
+            assert!(link.is_on_link(address(far)));
+            check(link, far, Question::Tcp(22), Answer::TcpOpen(22));
+            check(link, far, Question::Tcp(23), Answer::TcpClosed(23));
+            let sent = link.now();
+            check(link, far, Question::Tcp(81), Answer::TcpSilent(81));
+            // Before the kernel repeats its SYN.
+            assert!(link.now() - sent < Duration::from_secs(1));
+            check(link, far, Question::Tcp(82), Answer::TcpFiltered(82));
+            check(link, far, Question::Tcp(83), Answer::TcpFiltered(83));
+            check(link, far, Question::Tcp(84), Answer::TcpClosed(84));
+            check(link, far, Question::Tcp(85), Answer::Unreachable);
+            check(link, far, udp(161), Answer::UdpReply(161, b"cba".to_vec()));
+            check(link, far, udp(162), Answer::UdpClosed(162));
+            check(link, far, udp(82), Answer::UdpFiltered(82));
+            check_silence(link, far, udp(81));
+        }
+    });
+}
+
+#[test]
+fn connect_asks_with_echo_where_the_system_allows_it() {
+    lab(With { unprivileged: true, ..With::default() }, |lab| {
+        let link = connect();
+        let may = "/proc/sys/net/ipv4/ping_group_range";
+        // A new namespace allows it to nobody ("1 0").
+        assert!(!link.can_ask(address(FAR_V4), &Question::Echo));
+        lab.write(&lab.name("near"), may, "0 0");
+        let link = &mut connect();
+        check(link, FAR_V4, Question::Echo, Answer::Echo);
+        check(link, FAR_V6, Question::Echo, Answer::Echo);
+        check_silence(link, NOBODY, Question::Echo);
+    });
+}
+
+#[test]
+fn both_tiers_go_through_routers() {
+    lab(With::default(), |_| {
+        let mut raw = raw();
+        let reply = ask(&mut raw, BEYOND, Question::Tcp(22));
+        // One router on the way, whose link-layer address is not the target's.
+        assert_eq!((reply.answer, reply.ttl, reply.mac), (Answer::TcpOpen(22), Some(63), None));
+        for link in [&mut raw as &mut dyn Link, &mut connect()] {
+            assert!(!link.is_on_link(address(BEYOND)));
+            assert!(!link.can_ask(address(BEYOND), &Question::Arp));
+            check(link, BEYOND, Question::Tcp(22), Answer::TcpOpen(22));
+            check(link, BEYOND, Question::Tcp(23), Answer::TcpClosed(23));
+            check(link, BEYOND, udp(161), Answer::UdpReply(161, b"cba".to_vec()));
+            check(link, BEYOND, udp(162), Answer::UdpClosed(162));
+            // The router has no route there, and says so.
+            check(link, "203.0.113.5", Question::Tcp(22), Answer::Unreachable);
+            check(link, "203.0.113.5", udp(53), Answer::Unreachable);
+        }
+        check(&mut raw, "203.0.113.5", Question::Echo, Answer::Unreachable);
+    });
+}
+
+#[test]
+fn both_tiers_reach_the_machine_itself() {
+    lab(With::default(), |_| {
+        let _listener = TcpListener::bind("[::]:8080").unwrap();
+        for link in [&mut raw() as &mut dyn Link, &mut connect()] {
+            for own in ["127.0.0.1", "127.9.9.9", "::1", "198.18.0.1", "2001:db8::1"] {
+                assert!(!link.is_on_link(address(own)), "{own}");
+                assert!(!link.can_ask(address(own), &Question::Arp), "{own}");
+                check(link, own, Question::Tcp(8080), Answer::TcpOpen(8080));
+                check(link, own, Question::Tcp(23), Answer::TcpClosed(23));
+                check(link, own, udp(162), Answer::UdpClosed(162));
+            }
+        }
+    });
+}
+
+#[test]
+fn connect_never_takes_itself_for_a_service() {
+    lab(With::default(), |lab| {
+        // With so few ports to choose from, the kernel soon gives us the one we ask about.
+        lab.write(&lab.name("near"), "/proc/sys/net/ipv4/ip_local_port_range", "40000 40003");
+        let link = &mut connect();
+        for _ in 0..50 {
+            for port in 40_000..40_004 {
+                check(link, "127.0.0.1", Question::Tcp(port), Answer::TcpClosed(port));
+                check(link, "127.0.0.1", udp(port), Answer::UdpClosed(port));
+            }
+        }
+    });
+}
+
+#[test]
+fn what_cannot_be_sent_is_an_error_and_not_a_silence() {
+    lab(With::default(), |_| {
+        for link in [&mut raw() as &mut dyn Link, &mut connect()] {
+            let error = link.send(permit(address("192.0.2.1")), &Question::Tcp(22)).unwrap_err();
+            assert!(matches!(error, LinkError::NoRoute { .. }), "{error:?}");
+            let error = link.send(permit(address("198.18.0.255")), &udp(161)).unwrap_err();
+            assert!(matches!(error, LinkError::Send { .. }), "{error:?}");
+            assert!(!link.can_ask(address("198.18.0.255"), &Question::Arp));
+        }
+        let long = Question::Udp(161, vec![0; 2000]);
+        let error = raw().send(permit(address(FAR_V4)), &long).unwrap_err();
+        assert!(matches!(error, LinkError::Send { .. }), "{error:?}");
+    });
+}
+
+#[test]
+fn an_interface_that_goes_down_is_noticed_while_listening() {
+    lab(With::default(), |lab| {
+        let near = || Some(interface("near0").unwrap());
+        let mut raw = raw();
+        check(&mut raw, FAR_V4, Question::Tcp(22), Answer::TcpOpen(22));
+        let mut connect = ConnectLink::open(near(), [7; 16]).unwrap();
+        check(&mut connect, FAR_V4, Question::Tcp(22), Answer::TcpOpen(22));
+        lab.near("link set near0 down");
+        for link in [&mut raw as &mut dyn Link, &mut connect] {
+            let error = link.receive(link.now() + PATIENCE).unwrap_err();
+            assert!(matches!(&error, LinkError::Down { interface, .. } if interface == "near0"));
+            let error = link.send(permit(address(FAR_V4)), &Question::Tcp(22)).unwrap_err();
+            assert!(matches!(&error, LinkError::Down { .. }), "{error:?}");
+        }
+    });
+}
+
+#[test]
+fn a_cable_pulled_at_the_other_end_is_noticed() {
+    lab(With::default(), |lab| {
+        let mut link = raw();
+        check(&mut link, FAR_V4, Question::Tcp(22), Answer::TcpOpen(22));
+        lab.far("link set far0 down");
+        let error = link.receive(link.now() + PATIENCE).unwrap_err();
+        assert!(matches!(&error, LinkError::Down { .. }), "{error:?}");
+    });
+}
+
+#[test]
+fn an_interface_that_is_taken_away_is_noticed() {
+    lab(With::default(), |lab| {
+        let mut link = raw();
+        check(&mut link, FAR_V6, Question::Tcp(22), Answer::TcpOpen(22));
+        lab.near("link delete near0");
+        let error = link.receive(link.now() + PATIENCE).unwrap_err();
+        assert!(matches!(&error, LinkError::Down { .. }), "{error:?}");
+    });
+}
+
+#[test]
+fn thirty_two_open_files_are_enough() {
+    lab(With { open_files: Some(32), ..With::default() }, |lab| {
+        lab.filter("tcp dport 81-200 drop;");
+        let link = &mut connect();
+        let most = link.most_under_way().unwrap();
+        assert!((1..24).contains(&most), "{most}");
+        // Somebody else takes what we had counted on.
+        let others: Vec<TcpListener> =
+            (0..8).map(|_| TcpListener::bind("127.0.0.1:0").unwrap()).collect();
+        let (mut silent, mut busy, mut next) = (0, 0, 81);
+        while silent < 40 {
+            match link.send(permit(address(FAR_V4)), &Question::Tcp(next)) {
+                Ok(()) => next += 1,
+                Err(LinkError::Busy { .. }) => {
+                    busy += 1;
+                    let end = link.now() + PATIENCE;
+                    match link.receive(end).unwrap().unwrap().answer {
+                        Answer::TcpSilent(_) => silent += 1,
+                        other => panic!("{other:?}"),
+                    }
+                }
+                Err(other) => panic!("{other:?}"),
+            }
+        }
+        assert!(busy > 0 && link.most_under_way().unwrap() <= most);
+        drop(others);
+        while link.receive(link.now() + Duration::from_secs(1)).unwrap().is_some() {}
+        check(link, FAR_V4, Question::Tcp(22), Answer::TcpOpen(22));
+    });
+}
+
+#[test]
+fn a_neighbour_in_the_table_is_not_thereby_alive() {
+    lab(With::default(), |lab| {
+        let link = &mut connect();
+        let stale = "198.18.0.70";
+        lab.near("neigh add 198.18.0.70 lladdr 02:00:00:00:00:70 dev near0 nud stale");
+        lab.near("neigh add 198.18.0.71 lladdr 02:00:00:00:00:71 dev near0 nud permanent");
+        lab.near("neigh add 198.18.0.72 dev near0 nud failed");
+        check(link, FAR_V4, Question::Tcp(22), Answer::TcpOpen(22));
+        check(link, FAR_V6, Question::Tcp(22), Answer::TcpOpen(22));
+        let heard = link.neighbors();
+        let of = |wanted: &str| heard.iter().find(|known| known.address == address(wanted));
+        for far in [FAR_V4, FAR_V6] {
+            let known = of(far).unwrap_or_else(|| panic!("{far} is not in {heard:?}"));
+            assert_eq!(known.mac, FAR_MAC.parse().unwrap());
+            assert!(known.confirmed < Duration::from_secs(5), "{known:?}");
+        }
+        // In the table, but nobody ever confirmed it.
+        assert!(of(stale).unwrap().confirmed > Duration::from_secs(30), "{heard:?}");
+        assert_eq!(of("198.18.0.71"), None);
+        assert_eq!(of("198.18.0.72"), None);
+        let all = neighbors().unwrap();
+        let state = |wanted: &str| {
+            all.iter().find(|entry| entry.address == address(wanted)).map(|entry| entry.state)
+        };
+        assert_eq!(state(stale), Some(State::Stale));
+        assert_eq!(state("198.18.0.71"), Some(State::Permanent));
+    });
+}
+
+#[test]
+fn nobody_there_ends_in_silence_and_in_no_neighbour() {
+    lab(With::default(), |_| {
+        let link = &mut connect();
+        check(link, NOBODY, Question::Tcp(22), Answer::TcpSilent(22));
+        assert_eq!(link.neighbors().iter().find(|n| n.address == address(NOBODY)), None);
+    });
+}
+
+#[test]
+fn no_more_than_half_the_neighbour_table_is_asked_for_at_once() {
+    lab(With::default(), |lab| {
+        lab.near("address add 198.18.8.1/21 dev near0");
+        let link = &mut connect();
+        let mut sent = 0;
+        let error = loop {
+            let to = format!("198.18.{}.{}", 8 + sent / 200, 2 + sent % 200);
+            match link.send(permit(address(&to)), &Question::Tcp(22)) {
+                Ok(()) => sent += 1,
+                Err(error) => break error,
+            }
+        };
+        assert!(matches!(error, LinkError::Busy { .. }), "{error:?}");
+        assert_eq!(sent, 512);
+    });
+}
+
+#[test]
+fn link_local_addresses_are_found_on_the_one_link_there_is() {
+    lab(With::default(), |_| {
+        let far = "fe80::ff:fe00:2";
+        for link in [&mut raw() as &mut dyn Link, &mut connect()] {
+            check(link, far, Question::Tcp(22), Answer::TcpOpen(22));
+            check(link, far, Question::Tcp(23), Answer::TcpClosed(23));
+        }
+        check(&mut raw(), far, Question::NeighborSolicitation, {
+            Answer::Neighbor(FAR_MAC.parse().unwrap())
+        });
+    });
+}
+
+#[test]
+fn with_two_links_a_link_local_address_needs_an_interface() {
+    lab(With::default(), |lab| {
+        let far = address("fe80::ff:fe00:2");
+        lab.near("link add other0 type veth peer name other1");
+        lab.near("link set other1 up");
+        lab.near("link set other0 up");
+        for link in [&mut raw() as &mut dyn Link, &mut connect()] {
+            let error = link.send(permit(far), &Question::Tcp(22)).unwrap_err();
+            assert!(matches!(error, LinkError::NoRoute { .. }), "{error:?}");
+        }
+        for choice in [Choice::Raw, Choice::Connect] {
+            let (mut link, _) = select::open(choice, Some("near0"), [7; 16]).unwrap();
+            check(link.as_mut(), &far.to_string(), Question::Tcp(22), Answer::TcpOpen(22));
+            // Elsewhere there is no way through that interface, and none is tried.
+            let (mut link, _) = select::open(choice, Some("other0"), [7; 16]).unwrap();
+            let error = link.send(permit(address(FAR_V4)), &Question::Tcp(22)).unwrap_err();
+            assert!(matches!(error, LinkError::NoRoute { .. }), "{choice}: {error:?}");
+        }
+    });
+}
+
+#[test]
+fn without_the_capability_the_choice_is_connect_and_raw_says_why_not() {
+    lab(With { unprivileged: true, ..With::default() }, |_| {
+        let (mut link, reason) = select::open(Choice::Auto, None, [7; 16]).unwrap();
+        assert_eq!(reason, "connect: no CAP_NET_RAW");
+        check(link.as_mut(), FAR_V4, Question::Tcp(22), Answer::TcpOpen(22));
+        let error = select::open(Choice::Raw, Some("near0"), [7; 16]).err().unwrap();
+        assert_eq!(error.to_string(), "raw packets on near0 need the capability CAP_NET_RAW");
+        assert!(select::advice(&error).unwrap().contains("setcap cap_net_raw+ep "));
+        // To one interface without privilege, too.
+        let (mut link, _) = select::open(Choice::Auto, Some("near0"), [7; 16]).unwrap();
+        check(link.as_mut(), FAR_V6, Question::Tcp(23), Answer::TcpClosed(23));
+    });
+}
+
+#[test]
+fn with_the_capability_the_choice_is_raw() {
+    lab(With::default(), |_| {
+        let (link, reason) = select::open(Choice::Auto, None, [7; 16]).unwrap();
+        assert_eq!((link.tier(), reason.as_str()), (Tier::Raw, "raw: CAP_NET_RAW is there"));
+    });
+}
+
+#[test]
+fn interfaces_are_told_with_their_kinds_and_addresses() {
+    lab(With::default(), |lab| {
+        lab.near("link add docker0 type bridge");
+        let all = interfaces().unwrap();
+        let of = |name: &str| all.iter().find(|interface| interface.name == name).unwrap();
+        let near = of("near0");
+        assert_eq!((&near.kind, near.mtu, near.is_usable()), (&Kind::Veth, 1500, true));
+        assert_eq!(near.mac, Some("02:00:00:00:00:01".parse().unwrap()));
+        assert!(near.owns(address("198.18.0.1")) && near.owns(address("2001:db8::1")));
+        assert!(near.addresses.contains(&(address("198.18.0.1"), 24)));
+        assert!(near.link_local().is_some());
+        assert_eq!((&of("docker0").kind, of("docker0").up), (&Kind::ContainerBridge, false));
+        assert_eq!(of("lo").kind, Kind::Loopback);
+    });
+}
