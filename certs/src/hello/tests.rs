@@ -182,6 +182,57 @@ fn a_server_that_wants_another_group_gets_it() {
     }
 }
 
+/// A HelloRetryRequest with these extensions.
+fn retry(extensions: &[u8]) -> Vec<u8> {
+    let word = ring::digest::digest(&ring::digest::SHA256, b"HelloRetryRequest");
+    let versions = [0, 43, 0, 2, 3, 4];
+    let length = u16::try_from(extensions.len() + versions.len()).unwrap().to_be_bytes();
+    let body =
+        [&[3, 3][..], word.as_ref(), &[0, 0x13, 1, 0], &length, &versions, extensions].concat();
+    let length = u32::try_from(body.len()).unwrap().to_be_bytes();
+    record::write(22, 0x0303, &[&[2], &length[1..], &body].concat())
+}
+
+const P384_WANTED: [u8; 6] = [0, 51, 0, 2, 0, 0x18];
+const COOKIE: [u8; 9] = [0, 44, 0, 5, 0, 3, b'a', b'b', b'c'];
+
+#[test]
+fn a_retry_repeats_the_cookie_and_the_rest_of_the_hello() {
+    let mut collector = attempt(Kind::Modern, Some("a.example"));
+    let first = collector.hello().to_vec();
+    let Progress::Say(second) = collector.feed(&retry(&[&P384_WANTED[..], &COOKIE].concat()))
+    else {
+        panic!("no second hello");
+    };
+    let contains = |bytes: &[u8], what: &[u8]| bytes.windows(what.len()).any(|w| w == what);
+    assert!(second.starts_with(&[20, 3, 3, 0, 1, 1, 22, 3, 3]));
+    assert!(contains(&second, &COOKIE) && !contains(&first, &COOKIE));
+    // Group, length and the start of an uncompressed point: the only share.
+    assert!(contains(&second, &[0, 51, 0, 103, 0, 101, 0, 0x18, 0, 97, 4]));
+    // Random, session id and suites are those of the first.
+    assert_eq!(second[6 + 9..6 + 9 + 2 + 32 + 33 + 8], first[9..9 + 2 + 32 + 33 + 8]);
+    assert!(contains(&second, b"a.example"));
+    // A second retry is none.
+    assert_eq!(collector.feed(&retry(&COOKIE)), Progress::Failed(HelloError::Unexpected(2)));
+}
+
+#[test]
+fn a_retry_for_a_cookie_alone_keeps_the_shares() {
+    let mut collector = attempt(Kind::Modern, None);
+    let first = collector.hello().to_vec();
+    let Progress::Say(second) = collector.feed(&retry(&COOKIE)) else {
+        panic!("no second hello");
+    };
+    // The last extension is that of the shares: 36 bytes of X25519, 69 of P-256, their length.
+    assert_eq!(first[first.len() - 107..], second[second.len() - 107..]);
+}
+
+#[test]
+fn a_retry_for_a_group_that_we_lack_is_said() {
+    let progress = attempt(Kind::Modern, None).feed(&retry(&[0, 51, 0, 2, 0, 0x19]));
+    assert_eq!(progress, Progress::Failed(HelloError::Group(0x19)));
+}
+
 #[test]
 fn versions_that_do_not_meet_are_refused_and_that_is_said() {
     let (old, _) = Server { version: &version::TLS12, ..Server::default() }.build();

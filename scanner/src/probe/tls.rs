@@ -100,7 +100,7 @@ impl Collection {
                 }
             }
         }
-        let old = [TLS11, TLS10, SSL30].map(|version| Kind::Bare(version));
+        let old = [TLS11, TLS10, SSL30].map(Kind::Bare);
         let old = old.map(|kind| Attempt { kind, server_name: None });
         let untried = old.into_iter().find(|attempt| self.outcome(attempt).is_none());
         untried.filter(|_| self.looks_intolerant())

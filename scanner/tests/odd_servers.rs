@@ -1,0 +1,301 @@
+//! Certificates from servers that an honest TLS client does not get on with: OpenSSL's
+//! `s_server` on loopback, in one odd configuration after another.
+#![allow(
+    clippy::allow_attributes,
+    clippy::print_stdout,
+    reason = "a test prints what it found and may fail loudly"
+)]
+
+use std::{
+    collections::BTreeSet,
+    fs,
+    io::{BufRead, BufReader, Read, Write},
+    net::{Ipv4Addr, SocketAddr, TcpStream},
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    time::Duration,
+};
+
+use certs::{
+    KeyKind,
+    hello::{HelloError, Progress, ServerName},
+};
+use scanner::probe::tls::{Attempt, Collection, Outcome, Served};
+use tempfile::TempDir;
+
+/// A certificate and its key, in files.
+#[derive(Clone)]
+struct Identity {
+    certificate: PathBuf,
+    key: PathBuf,
+    der: Vec<u8>,
+}
+
+#[track_caller]
+fn openssl(arguments: &[&str]) {
+    let output = Command::new("openssl")
+        .args(arguments)
+        .stdin(Stdio::null())
+        .output()
+        .expect("the openssl command is installed");
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "openssl {}: {told}", arguments.join(" "));
+}
+
+fn text(path: &Path) -> &str {
+    path.to_str().expect("a path in UTF-8")
+}
+
+/// Makes a self-signed certificate, with these arguments to `genpkey` and to `req`.
+fn identity(folder: &TempDir, name: &str, key_arguments: &[&str], arguments: &[&str]) -> Identity {
+    let path = |suffix: &str| folder.path().join(format!("{name}.{suffix}"));
+    let (certificate, key, der) = (path("pem"), path("key"), path("der"));
+    openssl(&[&["genpkey", "-out", text(&key)], key_arguments].concat());
+    let subject = format!("/CN={name}");
+    let request = ["req", "-x509", "-key", text(&key), "-subj", &subject, "-days", "30"];
+    openssl(&[&request, arguments, &["-out", text(&certificate)]].concat());
+    openssl(&["x509", "-in", text(&certificate), "-outform", "DER", "-out", text(&der)]);
+    let der = fs::read(der).expect("openssl wrote it");
+    Identity { certificate, key, der }
+}
+
+/// A server, ended when it goes out of scope.
+struct Server {
+    process: Child,
+    address: SocketAddr,
+}
+
+impl Server {
+    fn start(identity: &Identity, arguments: &[&str]) -> Self {
+        let mut process = Command::new("openssl")
+            .args(["s_server", "-accept", "127.0.0.1:0", "-naccept", "50"])
+            .args(["-cert", text(&identity.certificate), "-key", text(&identity.key)])
+            .args(arguments)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("the openssl command is installed");
+        let output = process.stdout.take().expect("piped");
+        let mut lines = BufReader::new(output).lines().map_while(Result::ok);
+        // `ACCEPT 127.0.0.1:40123`, once it listens.
+        let port =
+            lines.find_map(|line| line.strip_prefix("ACCEPT ")?.rsplit(':').next()?.parse().ok());
+        // It must not stop on a full pipe.
+        std::thread::spawn(move || lines.for_each(drop));
+        let Some(port) = port else {
+            let status = process.wait();
+            panic!("openssl s_server {}: {status:?}", arguments.join(" "));
+        };
+        Self { process, address: (Ipv4Addr::LOCALHOST, port).into() }
+    }
+
+    fn collect(&self, names: &[&str]) -> Served {
+        let names = names.iter().map(|name| ServerName::new(name).expect("a host name"));
+        let mut collection = Collection::new(names);
+        while let Some(attempt) = collection.next() {
+            let outcome = converse(self.address, &attempt);
+            collection.record(outcome);
+        }
+        collection.finish()
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+fn converse(address: SocketAddr, attempt: &Attempt) -> Outcome {
+    let Ok(mut stream) = TcpStream::connect(address) else { return Outcome::NoConnection };
+    stream.set_read_timeout(Some(Duration::from_secs(10))).expect("a time that is not zero");
+    let mut collector = attempt.collector([0x42; 64]).expect("randomness");
+    stream.write_all(collector.hello()).expect("a fresh connection takes a hello");
+    let mut bytes = [0; 4096];
+    let over = loop {
+        let progress = match stream.read(&mut bytes) {
+            Ok(0) | Err(_) => collector.end(),
+            Ok(len) => collector.feed(&bytes[..len]),
+        };
+        match progress {
+            Progress::More => {}
+            Progress::Say(more) => stream.write_all(&more).expect("the server listens"),
+            Progress::Done(collected) => break Outcome::Collected(collected),
+            Progress::Failed(why) => break Outcome::Failed(why),
+        }
+    };
+    let _ = stream.write_all(&collector.farewell());
+    over
+}
+
+const LOW: &str = "ALL:@SECLEVEL=0";
+
+/// Asks a server; asserts that its certificate came, in these versions.
+#[track_caller]
+fn check(what: &str, identity: &Identity, arguments: &[&str], versions: &str) -> Served {
+    let served = Server::start(identity, arguments).collect(&[]);
+    let seen: Vec<String> = served.versions.iter().map(ToString::to_string).collect();
+    println!("{what}: {} in {}", served.chains.len(), seen.join(" "));
+    assert_eq!(seen.join(" "), versions, "{what}: {served:?}");
+    let leaves: BTreeSet<&[u8]> = served.chains.iter().map(|c| c.chain[0].as_slice()).collect();
+    assert_eq!(leaves, BTreeSet::from([identity.der.as_slice()]), "{what}");
+    assert!(served.speaks_tls);
+    served
+}
+
+#[test]
+fn every_version_of_tls_gives_its_certificate() {
+    let folder = TempDir::new().unwrap();
+    let rsa = identity(&folder, "rsa", &["-algorithm", "RSA"], &[]);
+    check("TLS 1.0", &rsa, &["-tls1", "-cipher", LOW], "TLSv1.0");
+    check("TLS 1.1", &rsa, &["-tls1_1", "-cipher", LOW], "TLSv1.1");
+    check("TLS 1.2", &rsa, &["-tls1_2"], "TLSv1.2");
+    check("TLS 1.3", &rsa, &["-tls1_3"], "TLSv1.3");
+    check("TLS 1.2 and 1.3", &rsa, &[], "TLSv1.2 TLSv1.3");
+    check("TLS 1.0 to 1.3", &rsa, &["-cipher", LOW], "TLSv1.2 TLSv1.3");
+}
+
+#[test]
+fn every_kind_of_key_exchange_is_no_obstacle() {
+    let folder = TempDir::new().unwrap();
+    let rsa = identity(&folder, "rsa", &["-algorithm", "RSA"], &[]);
+    for suite in [
+        "AES128-SHA",
+        "AES256-GCM-SHA384",
+        "CAMELLIA128-SHA",
+        "AES128-CCM",
+        "DHE-RSA-AES128-SHA",
+        "DHE-RSA-CHACHA20-POLY1305",
+        "ECDHE-RSA-AES128-SHA",
+        "ECDHE-RSA-CAMELLIA256-SHA384",
+        "ARIA128-GCM-SHA256:AES128-SHA256",
+    ] {
+        check(suite, &rsa, &["-tls1_2", "-cipher", &format!("{suite}:@SECLEVEL=0")], "TLSv1.2");
+    }
+    for group in ["X25519", "P-256", "P-384", "P-521", "X448", "brainpoolP384r1", "secp256k1"] {
+        check(group, &rsa, &["-tls1_2", "-groups", group], "TLSv1.2");
+    }
+}
+
+#[test]
+fn every_kind_of_key_is_no_obstacle() {
+    let folder = TempDir::new().unwrap();
+    let ec = |curve: &str| {
+        let option = format!("ec_paramgen_curve:{curve}");
+        identity(&folder, curve, &["-algorithm", "EC", "-pkeyopt", &option], &[])
+    };
+    let all = &["-cipher", LOW];
+    check("P-521", &ec("P-521"), all, "TLSv1.2 TLSv1.3");
+    // Curves that TLS 1.3 has no signature scheme for, or OpenSSL none.
+    for curve in ["brainpoolP256r1", "secp256k1", "P-224"] {
+        check(
+            curve,
+            &ec(curve),
+            &["-tls1_2", "-cipher", LOW, "-groups", &format!("P-256:{curve}")],
+            "TLSv1.2",
+        );
+    }
+    for algorithm in ["ED25519", "ED448"] {
+        let odd = identity(&folder, algorithm, &["-algorithm", algorithm], &[]);
+        check(algorithm, &odd, all, "TLSv1.2 TLSv1.3");
+    }
+    let pss = identity(&folder, "pss", &["-algorithm", "RSA-PSS"], &[]);
+    check("RSA-PSS", &pss, all, "TLSv1.2 TLSv1.3");
+
+    let bits = |bits: u32| format!("rsa_keygen_bits:{bits}");
+    let weak =
+        identity(&folder, "weak", &["-algorithm", "RSA", "-pkeyopt", &bits(1024)], &["-sha1"]);
+    check("RSA 1024, SHA-1", &weak, &["-tls1_2", "-cipher", LOW], "TLSv1.2");
+    let tiny = identity(&folder, "tiny", &["-algorithm", "RSA", "-pkeyopt", &bits(512)], &["-md5"]);
+    let served =
+        check("RSA 512, MD5", &tiny, &["-tls1_1", "-cipher", "AES128-SHA:@SECLEVEL=0"], "TLSv1.1");
+    let certificate = certs::parse(&served.chains[0].chain[0]);
+    assert_eq!((certificate.key.kind, certificate.key.bits), (KeyKind::Rsa, Some(512)));
+    assert_eq!(certificate.signature.hash, Some(certs::Hash::Md5));
+
+    let parameters = folder.path().join("dsa");
+    openssl(&["dsaparam", "-out", text(&parameters), "1024"]);
+    let dsa = identity(&folder, "dsa", &["-paramfile", text(&parameters)], &[]);
+    let served = check("DSA", &dsa, &["-tls1_2", "-cipher", LOW], "TLSv1.2");
+    assert_eq!(certs::parse(&served.chains[0].chain[0]).key.kind, KeyKind::Dsa);
+}
+
+#[test]
+fn what_tls_13_asks_on_the_way_is_answered() {
+    let folder = TempDir::new().unwrap();
+    let rsa = identity(&folder, "rsa", &["-algorithm", "RSA"], &[]);
+    check("another group", &rsa, &["-tls1_3", "-groups", "P-384"], "TLSv1.3");
+    for suite in
+        ["TLS_AES_128_GCM_SHA256", "TLS_AES_256_GCM_SHA384", "TLS_CHACHA20_POLY1305_SHA256"]
+    {
+        check(suite, &rsa, &["-tls1_3", "-ciphersuites", suite], "TLSv1.3");
+    }
+    // A group that we do not have: TLS 1.2 it is then.
+    check("a group that we lack", &rsa, &["-groups", "P-521"], "TLSv1.2");
+    for version in [&["-tls1_2"][..], &["-tls1_3"]] {
+        let arguments = [version, &["-Verify", "1"]].concat();
+        let served = Server::start(&rsa, &arguments).collect(&[]);
+        assert!(served.client_certificate_requested, "{version:?}");
+        assert_eq!(served.chains[0].chain, [rsa.der.clone()]);
+    }
+}
+
+#[test]
+fn the_certificate_of_each_name_is_found() {
+    let folder = TempDir::new().unwrap();
+    let rsa = &["-algorithm", "RSA"];
+    let (first, second) =
+        (identity(&folder, "first", rsa, &[]), identity(&folder, "second", rsa, &[]));
+    let arguments = ["-cert2", text(&second.certificate), "-key2", text(&second.key)];
+    let arguments = [&arguments[..], &["-servername", "second.example"]].concat();
+    let server = Server::start(&first, &arguments);
+    // The name that it does not know earns a warning alert, which must not end anything.
+    let served = server.collect(&["second.example", "third.example"]);
+    let found: BTreeSet<(Option<&str>, &[u8])> =
+        served.chains.iter().map(|c| (c.server_name.as_deref(), c.chain[0].as_slice())).collect();
+    let expected = BTreeSet::from([
+        (None, first.der.as_slice()),
+        (Some("second.example"), second.der.as_slice()),
+        (Some("third.example"), first.der.as_slice()),
+    ]);
+    assert_eq!(found, expected);
+}
+
+#[test]
+fn a_chain_comes_whole_and_in_its_order() {
+    let folder = TempDir::new().unwrap();
+    let rsa = &["-algorithm", "RSA"];
+    let (leaf, other) = (identity(&folder, "leaf", rsa, &[]), identity(&folder, "other", rsa, &[]));
+    let served = Server::start(&leaf, &["-cert_chain", text(&other.certificate), "-build_chain"])
+        .collect(&[]);
+    assert!(!served.chains.is_empty(), "{served:?}");
+    let served = Server::start(&leaf, &["-cert_chain", text(&other.certificate)]).collect(&[]);
+    assert_eq!(served.chains[0].chain, [leaf.der, other.der]);
+}
+
+#[test]
+fn a_port_that_is_closed_or_speaks_otherwise_costs_one_connection() {
+    let listener = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let address = listener.local_addr().unwrap();
+    let server = std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        stream.write_all(b"220 mail.example ESMTP\r\n").unwrap();
+        // Until the other side closes.
+        let _ = stream.read_to_end(&mut Vec::new());
+    });
+    let mut collection = Collection::new([]);
+    let attempt = collection.next().unwrap();
+    let outcome = converse(address, &attempt);
+    assert_eq!(outcome, Outcome::Failed(HelloError::NotTls));
+    collection.record(outcome);
+    assert_eq!(collection.next(), None);
+    assert_eq!(collection.finish(), Served::default());
+    server.join().unwrap();
+
+    let mut collection = Collection::new([]);
+    let attempt = collection.next().unwrap();
+    collection.record(converse(address, &attempt));
+    assert_eq!(collection.next(), None);
+}
