@@ -26,8 +26,6 @@ pub struct Config {
     pub vantage: Option<String>,
     /// Targets that are never sent to, not yet parsed.
     pub exclude: Vec<String>,
-    /// The most addresses of one sweep without leave.
-    pub largest_sweep: u64,
     /// Packets a second in all, from 1 to 10,000,000.
     pub rate: u32,
     /// Packets a second to one asset, from 1 to `rate`.
@@ -60,10 +58,6 @@ pub struct Config {
     pub expiring_critical: Duration,
     /// Seconds east of UTC that dates in registers mean.
     pub register_offset: i32,
-    /// Looks in vain before a device is missing, from 1 to 1,000.
-    pub looks_before_missing: u32,
-    /// How long before its end of support a product is announced.
-    pub support_warning: Duration,
 }
 
 /// Which I/O tier to use.
@@ -116,7 +110,6 @@ impl Config {
             site: layers.read("site.name", units::name)?,
             vantage: optional("site.vantage")?,
             exclude: layers.read("scope.exclude", units::texts)?,
-            largest_sweep: layers.read("scope.largest", |v| units::number(v, 1, 1 << 40))?,
             rate,
             host_rate,
             ports: text("sweep.ports")?,
@@ -142,11 +135,6 @@ impl Config {
             expiring_warning,
             expiring_critical,
             register_offset: layers.read("register.utc_offset", units::utc_offset)?,
-            looks_before_missing: layers
-                .read("findings.looks_before_missing", |v| units::number(v, 1, 1_000))?,
-            support_warning: layers.read("findings.support_warning", |value| {
-                units::duration(value, Duration::ZERO, 3_650 * DAY)
-            })?,
         })
     }
 }
@@ -174,7 +162,6 @@ mod tests {
         assert_eq!((config.rate, config.host_rate), (1_000, 40));
         assert_eq!(config.database, None);
         assert_eq!(config.site, "default");
-        assert_eq!(config.largest_sweep, 1 << 20);
         assert_eq!(config.time_limit, Duration::from_secs(5));
         assert_eq!(config.read_limit, 64 << 10);
         assert_eq!(config.expiring_warning, 30 * DAY);
