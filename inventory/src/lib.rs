@@ -4,7 +4,13 @@
 //! only module that contains SQL.
 
 pub mod asset;
+mod event;
+pub mod evidence;
+pub mod identity;
+mod project;
+pub mod vendor;
 pub mod query;
+pub mod compare;
 pub mod coverage;
 pub mod finding;
 pub mod register;

@@ -67,11 +67,18 @@ impl fmt::Display for ParseDayError {
 
 impl std::error::Error for ParseDayError {}
 
-/// The Japanese eras that registers still use: names, first day, and the year before year 1.
-const ERAS: [(&[&str], (i16, i8, i8), i16); 3] = [
-    (&["令和", "r"], (2019, 5, 1), 2018),
-    (&["平成", "h"], (1989, 1, 8), 1988),
-    (&["昭和", "s"], (1926, 12, 25), 1925),
+/// A Japanese era that registers still use.
+struct Era {
+    names: [&'static str; 2],
+    first: (i16, i8, i8),
+    /// The year before its year 1.
+    before: i16,
+}
+
+const ERAS: [Era; 3] = [
+    Era { names: ["令和", "r"], first: (2019, 5, 1), before: 2018 },
+    Era { names: ["平成", "h"], first: (1989, 1, 8), before: 1988 },
+    Era { names: ["昭和", "s"], first: (1926, 12, 25), before: 1925 },
 ];
 
 /// Excel's day 0, which counts a 29 February 1900 that never was (so this holds from
@@ -99,7 +106,7 @@ fn date((year, month, day): (i16, i8, i8)) -> Option<Date> {
 }
 
 fn read(text: &str) -> Option<Date> {
-    for (names, first, before) in ERAS {
+    for Era { names, first, before } in ERAS {
         let Some(rest) = names.iter().find_map(|name| text.strip_prefix(name)) else { continue };
         let rest = rest.trim_start().replace('元', "1");
         let (year, month, day) = parts(without_time(&rest))?;

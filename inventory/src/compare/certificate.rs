@@ -1,0 +1,240 @@
+//! The certificates that are served now, against the certificate rules and the issuer
+//! register.
+//!
+//! A certificate is one subject, however many places serve it: it has to be renewed once.
+//! What was served once and no longer is raises nothing.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+
+use certs::{Certificate, Verdict};
+use model::{Endpoint, PortState, Severity};
+
+use super::{Detections, Input, Rule, name_of};
+use crate::{
+    asset::{Asset, Deployment, Detection},
+    register::{Entry, IssuerEntry, fold},
+};
+
+pub(super) const UNAPPROVED_ISSUER: Rule = Rule {
+    id: "cert.unapproved-issuer",
+    title: "Certificate from an issuer that is not approved",
+    citation: "CIS Controls v8, 3.10; ISO/IEC 27001:2022, A.8.24",
+    severity: Severity::Warning,
+};
+
+/// How many places a detection names.
+const NAMED_PLACES: usize = 10;
+
+/// How many certificates a path has at most.
+const MAX_PATH: usize = 16;
+
+/// A place that serves a certificate.
+struct Place<'a> {
+    asset: &'a Asset,
+    deployment: &'a Deployment,
+}
+
+pub(super) fn compare(
+    input: &Input<'_>,
+    detections: &mut Detections,
+    evaluated: &mut BTreeSet<&'static str>,
+) {
+    let known: HashMap<&str, &Certificate> =
+        input.certificates.iter().map(|cert| (cert.sha256.as_str(), cert)).collect();
+    let issuers = input.issuers.map(Issuers::new);
+    for (sha256, places) in served(input.assets) {
+        let subject = format!("certificate:{sha256}");
+        let Some(certificate) = known.get(sha256) else {
+            // The caller did not hand it over: nothing follows from that.
+            for rule in certs::RULES.iter().map(|rule| rule.id).chain([UNAPPROVED_ISSUER.id]) {
+                detections.cannot_tell(rule, subject.clone());
+            }
+            continue;
+        };
+        let what = format!("{} on {}", called(certificate), places_text(&places));
+        let mut detect = |rule, title: &str, severity, detail: &str| {
+            detections.add(Detection {
+                rule,
+                severity,
+                subject: subject.clone(),
+                asset: places.first().map(|place| place.asset.id),
+                title: format!("{title}: {}", called(certificate)),
+                detail: format!("{what}: {detail}"),
+            });
+        };
+        for rule in certs::RULES {
+            let verdict = (rule.check)(certificate, input.as_of, &input.thresholds);
+            if let Verdict::Fail { severity, detail } = verdict {
+                detect(rule.id, rule.title, severity, &detail);
+            }
+        }
+        let Some(issuers) = &issuers else { continue };
+        let verdicts: Vec<Verdict> = places
+            .iter()
+            .map(|place| issuers.judge(certificate, &place.deployment.chain, &known))
+            .collect();
+        for verdict in &verdicts {
+            if let Verdict::Fail { severity, detail } = verdict {
+                let rule = UNAPPROVED_ISSUER;
+                detect(rule.id, rule.title, *severity, detail);
+            }
+        }
+        if verdicts.contains(&Verdict::NotApplicable) {
+            detections.cannot_tell(UNAPPROVED_ISSUER.id, subject);
+        }
+    }
+    evaluated.extend(certs::RULES.iter().map(|rule| rule.id));
+    evaluated.extend(issuers.map(|_| UNAPPROVED_ISSUER.id));
+}
+
+/// The leaves that are served now, with their places. A port that is closed serves
+/// nothing; one that stays silent may.
+fn served(assets: &[Asset]) -> BTreeMap<&str, Vec<Place<'_>>> {
+    let mut places: BTreeMap<&str, Vec<Place<'_>>> = BTreeMap::new();
+    for asset in assets {
+        let closed: HashSet<_> = asset
+            .services
+            .iter()
+            .filter(|service| service.state == PortState::Closed)
+            .map(|service| (service.address, service.transport, service.port))
+            .collect();
+        for deployment in asset.deployments.iter().filter(|deployment| deployment.current) {
+            let place = (deployment.address, deployment.transport, deployment.port);
+            if !closed.contains(&place) {
+                let list = places.entry(&deployment.sha256).or_default();
+                list.push(Place { asset, deployment });
+            }
+        }
+    }
+    places
+}
+
+/// How people recognise a certificate: its first name, else its subject, else its hash.
+fn called(certificate: &Certificate) -> String {
+    let named = certificate.names.first().cloned();
+    named
+        .or_else(|| Some(certificate.subject.clone()).filter(|subject| !subject.is_empty()))
+        .unwrap_or_else(|| certificate.sha256.clone())
+}
+
+fn places_text(places: &[Place<'_>]) -> String {
+    let text = |place: &Place<'_>| {
+        let Deployment { address, transport, port, .. } = *place.deployment;
+        let endpoint = Endpoint { address, transport, port };
+        match &place.deployment.server_name {
+            Some(name) => format!("{endpoint} as {name} ({})", name_of(place.asset)),
+            None => format!("{endpoint} ({})", name_of(place.asset)),
+        }
+    };
+    let named: Vec<String> = places.iter().take(NAMED_PLACES).map(text).collect();
+    match places.len().saturating_sub(NAMED_PLACES) {
+        0 => named.join(", "),
+        more => format!("{} and {more} more", named.join(", ")),
+    }
+}
+
+/// The issuer register, ready to be asked.
+struct Issuers {
+    certificates: HashSet<String>,
+    keys: HashSet<String>,
+    /// Folded names; true where an entry with the name gives no hash, so that the name is
+    /// all there is to go by.
+    names: HashMap<String, bool>,
+}
+
+impl Issuers {
+    fn new(entries: &[IssuerEntry]) -> Self {
+        let mut issuers =
+            Self { certificates: HashSet::new(), keys: HashSet::new(), names: HashMap::new() };
+        for entry in entries {
+            issuers.certificates.extend(entry.certificate_hashes.iter().cloned());
+            issuers.keys.extend(entry.key_hashes.iter().cloned());
+            let bare = entry.certificate_hashes.is_empty() && entry.key_hashes.is_empty();
+            let name = entry.name.as_ref().map(|_| fold(&entry.label()));
+            if let Some(name) = name.filter(|name| !name.is_empty()) {
+                *issuers.names.entry(name).or_insert(false) |= bare;
+            }
+        }
+        issuers
+    }
+
+    /// Walks from the leaf to its issuers, by their names, as far as they were served.
+    ///
+    /// A hash decides wherever the certificate was served. A name decides where the
+    /// issuer's certificate was not served (servers leave the root out), or where the
+    /// register gives nothing but the name. Signatures are not verified: this asks whose
+    /// certificate it claims to be, not whether the claim is true.
+    fn judge(
+        &self,
+        leaf: &Certificate,
+        chain: &[String],
+        known: &HashMap<&str, &Certificate>,
+    ) -> Verdict {
+        let served: Vec<&Certificate> =
+            chain.iter().filter_map(|sha256| known.get(sha256.as_str()).copied()).collect();
+        let mut path: Vec<&Certificate> = vec![leaf];
+        let mut here = leaf;
+        loop {
+            let listed = |key: &String| self.keys.contains(key);
+            if self.certificates.contains(&here.sha256)
+                || here.spki_sha256.as_ref().is_some_and(listed)
+            {
+                return Verdict::Pass;
+            }
+            let is_root = here.subject == here.issuer;
+            let above = served.iter().copied().find(|above| {
+                above.subject == here.issuer
+                    && !is_root
+                    && path.iter().all(|passed| passed.sha256 != above.sha256)
+                    && (above.subject_key_id.is_none()
+                        || here.authority_key_id.is_none()
+                        || above.subject_key_id == here.authority_key_id)
+            });
+            let mut names = names_in(&here.issuer).into_iter();
+            let by_name = names.find_map(|name| self.names.get(&fold(&name)).copied());
+            // The certificate of the issuer was served, or it is this one.
+            let was_served = above.is_some() || is_root;
+            if by_name.is_some_and(|bare| bare || !was_served) {
+                return Verdict::Pass;
+            }
+            match above {
+                Some(above) if path.len() < MAX_PATH => {
+                    path.push(above);
+                    here = above;
+                }
+                _ => break,
+            }
+        }
+        // Of an issuer that cannot be read, nothing can be said; nor of a chain of which
+        // a part was not handed over.
+        if leaf.issuer.is_empty() || served.len() < chain.len() {
+            return Verdict::NotApplicable;
+        }
+        let detail = format!("its issuer {:?} is not on the issuer register", leaf.issuer);
+        Verdict::Fail { severity: UNAPPROVED_ISSUER.severity, detail }
+    }
+}
+
+/// What a distinguished name (RFC 4514) may be called: the whole, its common names and its
+/// organisations.
+fn names_in(name: &str) -> Vec<String> {
+    let mut parts: Vec<String> = vec![String::new()];
+    let mut escaped = false;
+    for c in name.chars() {
+        match (escaped, c) {
+            (false, '\\') => escaped = true,
+            (false, ',' | '+') => parts.push(String::new()),
+            _ => {
+                escaped = false;
+                if let Some(part) = parts.last_mut() {
+                    part.push(c);
+                }
+            }
+        }
+    }
+    let called = parts.iter().filter_map(|part| match part.split_once('=')? {
+        ("CN" | "O", value) => Some(value.to_owned()),
+        _ => None,
+    });
+    called.chain([name.to_owned()]).collect()
+}

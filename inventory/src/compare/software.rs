@@ -1,0 +1,377 @@
+//! Software on assets against the software register.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use model::{Endpoint, MacAddr, PortState, Severity, Transport};
+
+use super::{
+    AssetState, Detections, Input, Registration, Rule, name_of, product::ProductIndex, subject_of,
+};
+use crate::{
+    asset::{Asset, Detection},
+    coverage::CoverageIndex,
+    register::{DeviceEntry, Entry, Scope, ScopeItem, SoftwareEntry, SoftwareStatus, fold},
+    version::Version,
+};
+
+/// How long before the end of support somebody is told, in seconds: a quarter, the time
+/// that a replacement takes.
+const SUPPORT_NOTICE: i64 = 90 * 86_400;
+
+pub(super) const FORBIDDEN: Rule = Rule {
+    id: "software.forbidden",
+    title: "Forbidden software",
+    citation: "CIS Controls v8, 2.3; ISO/IEC 27001:2022, A.8.19",
+    severity: Severity::Critical,
+};
+
+pub(super) const UNREGISTERED: Rule = Rule {
+    id: "software.unregistered",
+    title: "Unregistered software",
+    citation: "CIS Controls v8, 2.1 and 2.3; ISO/IEC 27001:2022, A.5.9",
+    severity: Severity::Warning,
+};
+
+pub(super) const VERSION_NOT_APPROVED: Rule = Rule {
+    id: "software.version-not-approved",
+    title: "Software in a version that is not approved",
+    citation: "CIS Controls v8, 2.3; ISO/IEC 27001:2022, A.8.9",
+    severity: Severity::Warning,
+};
+
+pub(super) const SUPPORT_ENDED: Rule = Rule {
+    id: "software.support-ended",
+    title: "Software without support",
+    citation: "CIS Controls v8, 2.2; ISO/IEC 27001:2022, A.8.8",
+    severity: Severity::Warning,
+};
+
+pub(super) const REQUIRED_MISSING: Rule = Rule {
+    id: "software.required-missing",
+    title: "Required software is missing",
+    citation: "CIS Controls v8, 2.1; ISO/IEC 27001:2022, A.8.9",
+    severity: Severity::Warning,
+};
+
+pub(super) const RULES: [Rule; 5] =
+    [FORBIDDEN, UNREGISTERED, VERSION_NOT_APPROVED, SUPPORT_ENDED, REQUIRED_MISSING];
+
+/// A product on an asset, whoever told of it.
+struct Seen<'a> {
+    product: &'a str,
+    version: Option<&'a str>,
+    source: &'a str,
+    /// The entries about the product, for any asset and version.
+    entries: Vec<usize>,
+    /// An operating system is judged where the register knows it; a register of software
+    /// need not list it.
+    is_os: bool,
+}
+
+/// What an entry's scope is asked about an asset.
+struct Place<'a> {
+    asset: &'a Asset,
+    macs: Vec<MacAddr>,
+    /// Folded: host names, the register's reference and name.
+    names: BTreeSet<String>,
+}
+
+pub(super) fn compare(
+    input: &Input<'_>,
+    entries: &[SoftwareEntry],
+    states: &[AssetState],
+    coverage: &CoverageIndex,
+    detections: &mut Detections,
+) {
+    let index = ProductIndex::new(entries);
+    let scopes: Vec<ScopeSet> = entries.iter().map(|entry| ScopeSet::new(&entry.scope)).collect();
+    let mut required = Required::new(entries, &index, input.assets);
+    for (asset, state) in input.assets.iter().zip(states) {
+        let device = state.entry.and_then(|at| input.devices?.get(at));
+        let place = Place::new(asset, device);
+        let mut present: BTreeSet<usize> = BTreeSet::new();
+        for seen in seen_on(asset, &index) {
+            present.extend(&seen.entries);
+            let list: Vec<&SoftwareEntry> = seen
+                .entries
+                .iter()
+                .filter(|at| scopes.get(**at).is_some_and(|scope| scope.includes(&place)))
+                .filter_map(|at| entries.get(*at))
+                .collect();
+            judge(input, asset, &seen, &list, detections);
+        }
+        for (at, entry) in required.list() {
+            let scope = scopes.get(at);
+            if present.contains(&at) || !scope.is_some_and(|s| s.is_a_list() && s.includes(&place))
+            {
+                continue;
+            }
+            let subject = subject(asset, &entry.product);
+            match required.looked_for(at, asset, state, coverage) {
+                Some(endpoints) => {
+                    let detail =
+                        format!("nothing of it at {endpoints}, where it answers elsewhere");
+                    let rule = REQUIRED_MISSING;
+                    let title = title(rule.title, &entry.product, asset);
+                    detections.add(Detection {
+                        rule: rule.id,
+                        severity: rule.severity,
+                        subject,
+                        asset: Some(asset.id),
+                        title,
+                        detail,
+                    });
+                }
+                None => detections.cannot_tell(REQUIRED_MISSING.id, subject),
+            }
+        }
+    }
+}
+
+/// The products that are on the asset now.
+fn seen_on<'a>(asset: &'a Asset, index: &ProductIndex) -> Vec<Seen<'a>> {
+    let software = asset.software.iter().filter(|software| software.current);
+    let mut list: Vec<Seen<'a>> = software
+        .map(|software| Seen {
+            product: &software.product,
+            version: software.version.as_deref(),
+            source: &software.source,
+            entries: index.entries(&software.product, software.cpe.as_ref()),
+            is_os: false,
+        })
+        .collect();
+    list.extend(asset.os.as_ref().map(|os| Seen {
+        product: &os.name,
+        version: os.version.as_deref(),
+        source: "its own word",
+        entries: index.entries(&os.name, os.cpe.as_ref()),
+        is_os: true,
+    }));
+    list
+}
+
+/// Judges one product on one asset by the entries that are about both.
+///
+/// A version that is not known meets only the rule "any": it never breaks a narrower one,
+/// and never proves that a finding about one is over.
+fn judge(
+    input: &Input<'_>,
+    asset: &Asset,
+    seen: &Seen<'_>,
+    entries: &[&SoftwareEntry],
+    detections: &mut Detections,
+) {
+    let version = seen.version.map(Version::new);
+    let what = match seen.version {
+        Some(version) => format!("{} {version}", seen.product),
+        None => seen.product.to_owned(),
+    };
+    let subject = subject(asset, seen.product);
+    let mut detect = |rule: Rule, severity: Severity, detail: String| {
+        detections.add(Detection {
+            rule: rule.id,
+            severity,
+            subject: subject.clone(),
+            asset: Some(asset.id),
+            title: title(rule.title, &what, asset),
+            detail: format!("{detail}; seen by {}", seen.source),
+        });
+    };
+    // Some(true): about this version. None: nobody can tell.
+    let meets = |entry: &SoftwareEntry| match &version {
+        _ if entry.version.is_any() => Some(true),
+        Some(version) => Some(entry.version.matches(version)),
+        None => None,
+    };
+    let forbidding = |entry: &&&SoftwareEntry| entry.status == SoftwareStatus::Forbidden;
+    let forbidden: Vec<_> = entries.iter().filter(forbidding).collect();
+    if let Some(entry) = forbidden.iter().find(|entry| meets(entry) == Some(true)) {
+        let detail = format!("the register forbids {} {}", entry.label(), entry.version);
+        return detect(FORBIDDEN, FORBIDDEN.severity, detail);
+    }
+    let allowing: Vec<_> = entries.iter().filter(|entry| !forbidding(entry)).collect();
+    let allowed: Vec<_> = allowing.iter().filter(|entry| meets(entry) == Some(true)).collect();
+    let untold = |list: &[&&SoftwareEntry]| list.iter().any(|entry| meets(entry).is_none());
+    if allowing.is_empty() {
+        if !seen.is_os {
+            let detail = match seen.entries.is_empty() {
+                true => format!("{what} is not in the software register"),
+                false => format!("no entry approves {what} for this asset"),
+            };
+            detect(UNREGISTERED, UNREGISTERED.severity, detail);
+        }
+    } else if allowed.is_empty() && !untold(&allowing) {
+        let rules: Vec<String> = allowing.iter().map(|entry| entry.version.to_string()).collect();
+        let detail = format!("{what} is not in {}", rules.join(" or "));
+        detect(VERSION_NOT_APPROVED, VERSION_NOT_APPROVED.severity, detail);
+    }
+    // Of several entries that allow it, the one with the longest support counts.
+    let ends: Option<Vec<_>> = allowed.iter().map(|entry| entry.support_ends).collect();
+    if let Some(day) = ends.and_then(|days| days.into_iter().max()) {
+        let end = day.ends_at(input.offset);
+        if end <= input.as_of {
+            let detail = format!("support of {what} ended with {day}");
+            detect(SUPPORT_ENDED, SUPPORT_ENDED.severity, detail);
+        } else if end.plus_seconds(-SUPPORT_NOTICE) <= input.as_of {
+            let detail = format!("support of {what} ends with {day}");
+            detect(SUPPORT_ENDED, Severity::Info, detail);
+        }
+    }
+    if untold(&forbidden) {
+        detections.cannot_tell(FORBIDDEN.id, subject.clone());
+    }
+    if allowed.is_empty() && untold(&allowing) {
+        detections.cannot_tell(VERSION_NOT_APPROVED.id, subject.clone());
+        detections.cannot_tell(SUPPORT_ENDED.id, subject);
+    }
+}
+
+fn subject(asset: &Asset, product: &str) -> String {
+    format!("{} software:{}", subject_of(asset.id), fold(product))
+}
+
+fn title(rule: &str, what: &str, asset: &Asset) -> String {
+    format!("{rule}: {what} on {}", name_of(asset))
+}
+
+impl<'a> Place<'a> {
+    fn new(asset: &'a Asset, device: Option<&DeviceEntry>) -> Self {
+        let mut names: BTreeSet<String> = BTreeSet::new();
+        for name in &asset.names {
+            names.insert(fold(&name.name));
+            names.extend(name.name.split_once('.').map(|(label, _)| fold(label)));
+        }
+        if let Some(device) = device {
+            names.insert(fold(&device.reference));
+            names.extend(device.name.as_deref().map(fold));
+            names.extend(device.host_names.iter().map(|name| fold(name)));
+        }
+        Self { asset, macs: asset.macs().collect(), names }
+    }
+}
+
+/// A scope, ready to be asked about one asset after the other.
+struct ScopeSet {
+    all: bool,
+    macs: BTreeSet<MacAddr>,
+    names: BTreeSet<String>,
+    ranges: Vec<model::AddressRange>,
+}
+
+impl ScopeSet {
+    fn new(scope: &Scope) -> Self {
+        let mut set = Self {
+            all: *scope == Scope::All,
+            macs: BTreeSet::new(),
+            names: BTreeSet::new(),
+            ranges: Vec::new(),
+        };
+        let items = match scope {
+            Scope::All => &[][..],
+            Scope::Only(items) => items,
+        };
+        for item in items {
+            match item {
+                ScopeItem::Mac(mac) => {
+                    set.macs.insert(*mac);
+                }
+                ScopeItem::Addresses(range) => set.ranges.push(*range),
+                ScopeItem::Name(name) => {
+                    set.names.insert(fold(name));
+                }
+            }
+        }
+        set
+    }
+
+    fn is_a_list(&self) -> bool {
+        !self.all
+    }
+
+    fn includes(&self, place: &Place<'_>) -> bool {
+        self.all
+            || place.macs.iter().any(|mac| self.macs.contains(mac))
+            || place.names.iter().any(|name| self.names.contains(name))
+            || !self.ranges.is_empty()
+                && place.asset.addresses().any(|a| self.ranges.iter().any(|r| r.contains(a)))
+    }
+}
+
+/// The required products, and where the network shows them.
+///
+/// A product that is required and not seen is missing only where it would have been seen:
+/// it is required of a list of assets, it was seen somewhere at some port (so that we know
+/// it when we meet it), and the asset was asked at such a port in a scan that it answered.
+/// An antivirus program that opens no port is never missing.
+struct Required<'a> {
+    entries: Vec<(usize, &'a SoftwareEntry)>,
+    /// For each of them the ports at which it was seen.
+    ports: HashMap<usize, BTreeSet<(Transport, u16)>>,
+}
+
+impl<'a> Required<'a> {
+    fn new(entries: &'a [SoftwareEntry], index: &ProductIndex, assets: &[Asset]) -> Self {
+        let is_listed = |entry: &SoftwareEntry| {
+            entry.status == SoftwareStatus::Required && entry.scope != Scope::All
+        };
+        let list: Vec<_> = entries.iter().enumerate().filter(|(_, e)| is_listed(e)).collect();
+        let mut ports: HashMap<usize, BTreeSet<(Transport, u16)>> = HashMap::new();
+        if !list.is_empty() {
+            let mut known: BTreeMap<(&str, Option<&str>), Vec<usize>> = BTreeMap::new();
+            for service in assets.iter().flat_map(|asset| &asset.services) {
+                let Some(product) = &service.product else { continue };
+                let key = (product.as_str(), service.cpe.as_ref().map(|cpe| cpe.0.as_str()));
+                let found = known
+                    .entry(key)
+                    .or_insert_with(|| index.entries(product, service.cpe.as_ref()));
+                for at in found.iter().filter(|at| entries.get(**at).is_some_and(is_listed)) {
+                    ports.entry(*at).or_default().insert((service.transport, service.port));
+                }
+            }
+        }
+        Self { entries: list, ports }
+    }
+
+    fn list(&self) -> Vec<(usize, &'a SoftwareEntry)> {
+        self.entries.clone()
+    }
+
+    /// Where the asset was asked for the product and answered that it is not there, or
+    /// `None` where nobody can tell.
+    fn looked_for(
+        &mut self,
+        at: usize,
+        asset: &Asset,
+        state: &AssetState,
+        coverage: &CoverageIndex,
+    ) -> Option<String> {
+        // One that is gone answers nothing; of one that may be another, nothing follows.
+        if matches!(state.state, Registration::Missing | Registration::Conflicting) {
+            return None;
+        }
+        let ports = self.ports.get(&at)?;
+        let mut asked: Vec<String> = Vec::new();
+        for address in asset.addresses() {
+            for (transport, port) in ports {
+                let endpoint = Endpoint { address, transport: *transport, port: *port };
+                let service = asset.services.iter().find(|service| {
+                    (service.address, service.transport, service.port)
+                        == (address, *transport, *port)
+                });
+                // Silence, and an open port whose product is not known, prove nothing.
+                let told = service.is_none_or(|service| match service.state {
+                    PortState::Closed => true,
+                    PortState::Open => service.product.is_some(),
+                    PortState::Filtered | PortState::OpenFiltered => false,
+                });
+                let mut scans = coverage.asked(&asset.site, endpoint, model::Timestamp(i64::MIN));
+                let answered = scans.next().is_some_and(|started| started <= asset.last_seen);
+                match answered && told {
+                    true => asked.push(endpoint.to_string()),
+                    false => return None,
+                }
+            }
+        }
+        (!asked.is_empty()).then(|| asked.join(", "))
+    }
+}

@@ -1,0 +1,671 @@
+use certs::{Key, KeyKind, SelfSigned};
+use model::{
+    AddressRange, Cpe, Identifier, MachineIdKind, Method, NameSource, PortState, Site, Strength,
+    TlsVersion, Transport, Vantage,
+};
+
+use super::*;
+use crate::{
+    asset::{Assigned, Deployment, Name, ServiceState, Software},
+    register::{Entry, read},
+};
+
+const DAY: i64 = 86_400;
+const NOW: Timestamp = Timestamp::from_seconds(1_795_339_800);
+const YESTERDAY: Timestamp = NOW.plus_seconds(-DAY);
+
+/// An asset with identifiers as text: MACs, addresses and host names are told apart by
+/// their look, and `serial:` marks a serial number.
+fn asset(id: i64, identifiers: &[&str]) -> Asset {
+    let mut asset = Asset {
+        id: AssetId(id),
+        site: Site("plant".into()),
+        first_seen: YESTERDAY,
+        last_seen: YESTERDAY,
+        identity_uncertain: false,
+        identifiers: Vec::new(),
+        names: Vec::new(),
+        alive_by: vec![Method::Arp, Method::Echo],
+        services: Vec::new(),
+        software: Vec::new(),
+        os: None,
+        deployments: Vec::new(),
+        anomalies: Vec::new(),
+    };
+    for text in identifiers {
+        let identifier = if let Some(serial) = text.strip_prefix("serial:") {
+            Identifier::MachineId(MachineIdKind::Serial, serial.into())
+        } else if let Ok(mac) = text.parse() {
+            Identifier::Mac(mac)
+        } else if let Ok(address) = text.parse() {
+            Identifier::Address(address)
+        } else {
+            asset.names.push(Name {
+                name: (*text).into(),
+                source: NameSource::Mdns,
+                last_seen: YESTERDAY,
+            });
+            Identifier::HostName((*text).into())
+        };
+        asset.identifiers.push(Assigned {
+            identifier,
+            strength: Strength::Moderate,
+            first_seen: YESTERDAY,
+            last_seen: YESTERDAY,
+            current: true,
+            because: "said so".into(),
+        });
+    }
+    asset
+}
+
+fn with_software(mut asset: Asset, product: &str, version: Option<&str>) -> Asset {
+    asset.software.push(Software {
+        product: product.into(),
+        version: version.map(str::to_owned),
+        cpe: version.map(|version| Cpe::application("maker", product, Some(version))),
+        source: "192.0.2.9:22/tcp ssh".into(),
+        first_seen: YESTERDAY,
+        last_seen: YESTERDAY,
+        current: true,
+    });
+    asset
+}
+
+fn with_service(mut asset: Asset, port: u16, product: Option<&str>, state: PortState) -> Asset {
+    let address = asset.addresses().next().unwrap();
+    asset.services.push(ServiceState {
+        address,
+        transport: Transport::Tcp,
+        port,
+        state,
+        protocol: None,
+        product: product.map(str::to_owned),
+        version: None,
+        cpe: None,
+        tls: false,
+        attributes: BTreeMap::new(),
+        first_seen: YESTERDAY,
+        last_seen: YESTERDAY,
+    });
+    asset
+}
+
+fn with_certificate(mut asset: Asset, certificate: &Certificate, chain: &[&Certificate]) -> Asset {
+    let address = asset.addresses().next().unwrap();
+    asset.deployments.push(Deployment {
+        sha256: certificate.sha256.clone(),
+        chain: chain.iter().map(|above| above.sha256.clone()).collect(),
+        address,
+        port: 443,
+        transport: Transport::Tcp,
+        server_name: None,
+        protocol_version: TlsVersion(0x0304),
+        starttls: None,
+        first_seen: YESTERDAY,
+        last_seen: YESTERDAY,
+        current: true,
+    });
+    asset
+}
+
+/// A certificate without a fault; `name` stands for its bytes.
+fn certificate(name: &str, issuer: &str) -> Certificate {
+    Certificate {
+        subject: format!("CN={name}"),
+        issuer: format!("CN={issuer},O=Example\\, Inc."),
+        names: vec![name.to_owned()],
+        not_before: Some(NOW.plus_seconds(-10 * DAY)),
+        not_after: Some(NOW.plus_seconds(380 * DAY)),
+        key: Key {
+            algorithm: "EC".into(),
+            kind: KeyKind::Ec,
+            bits: Some(256),
+            curve: Some("P-256".into()),
+        },
+        spki_sha256: Some(format!("{:0>64}", name.len())),
+        self_signed: SelfSigned::No,
+        anomalies: Vec::new(),
+        ..certs::parse(name.as_bytes())
+    }
+}
+
+/// A scan that looked at these addresses with ARP and echo, `days` ago.
+fn scan(days: i64, addresses: &str) -> ScanRecord {
+    let range = crate::register::address_range(addresses).unwrap();
+    ScanRecord {
+        vantage: Vantage { site: Site("plant".into()), name: "here".into() },
+        started_at: NOW.plus_seconds(-days * DAY),
+        ended_at: None,
+        io: "raw".into(),
+        probes_sent: 9,
+        replies: 1,
+        drops: 0,
+        complete: true,
+        gaps: Vec::new(),
+        coverage: vec![model::Coverage {
+            range,
+            methods: vec![Method::Arp, Method::Echo],
+            tcp: "22,443,8006".parse().unwrap(),
+            udp: model::PortSet::default(),
+        }],
+    }
+}
+
+#[derive(Clone, Default)]
+struct World {
+    assets: Vec<Asset>,
+    devices: Option<Vec<DeviceEntry>>,
+    software: Option<Vec<SoftwareEntry>>,
+    issuers: Option<Vec<IssuerEntry>>,
+    certificates: Vec<Certificate>,
+    scans: Vec<ScanRecord>,
+}
+
+#[track_caller]
+fn entries<E: Entry>(csv: &str) -> Option<Vec<E>> {
+    let import = read::<E>(csv.as_bytes()).unwrap();
+    assert_eq!(import.errors, []);
+    Some(import.entries)
+}
+
+impl World {
+    fn of(assets: impl IntoIterator<Item = Asset>) -> Self {
+        Self { assets: assets.into_iter().collect(), ..Self::default() }
+    }
+
+    #[track_caller]
+    fn devices(self, csv: &str) -> Self {
+        let csv = format!("reference,mac,ip,host name,serial,status,valid from,valid until\n{csv}");
+        Self { devices: entries(&csv), ..self }
+    }
+
+    #[track_caller]
+    fn software(self, csv: &str) -> Self {
+        let csv = format!("product,version,status,support ends,scope\n{csv}");
+        Self { software: entries(&csv), ..self }
+    }
+
+    #[track_caller]
+    fn issuers(self, csv: &str) -> Self {
+        let csv = format!("issuer,certificate hash,key hash\n{csv}");
+        Self { issuers: entries(&csv), ..self }
+    }
+
+    fn certificates(self, certificates: &[&Certificate]) -> Self {
+        Self { certificates: certificates.iter().copied().cloned().collect(), ..self }
+    }
+
+    fn scans(self, scans: impl IntoIterator<Item = ScanRecord>) -> Self {
+        Self { scans: scans.into_iter().collect(), ..self }
+    }
+
+    fn compare(&self) -> Comparison {
+        compare(&Input {
+            assets: &self.assets,
+            devices: self.devices.as_deref(),
+            software: self.software.as_deref(),
+            issuers: self.issuers.as_deref(),
+            certificates: &self.certificates,
+            scans: &self.scans,
+            thresholds: Thresholds::default(),
+            offset: Offset::UTC,
+            as_of: NOW,
+        })
+    }
+
+    fn rules(&self) -> Vec<&'static str> {
+        self.compare().detections.iter().map(|detection| detection.rule).collect()
+    }
+
+    /// The state of the first asset and the reason, which must contain `because`.
+    #[track_caller]
+    fn first_is(&self, state: Registration, because: &str) {
+        let comparison = self.compare();
+        let got = comparison.asset(self.assets[0].id).unwrap();
+        assert_eq!(got.state, state, "{}", got.reason);
+        assert!(got.reason.contains(because), "{:?} does not contain {because:?}", got.reason);
+    }
+
+    #[track_caller]
+    fn cannot_tell(&self, rule: &str, subject: &str, expected: bool) {
+        let key = FindingKey { rule: rule.into(), subject: subject.into() };
+        assert_eq!(self.compare().checked(&key), !expected, "{key:?}");
+    }
+}
+
+const MAC: &str = "00:11:22:33:44:55";
+const OTHER_MAC: &str = "00:11:22:33:44:66";
+const RANDOM_MAC: &str = "02:11:22:33:44:55";
+const IP: &str = "192.0.2.9";
+
+fn looked_for() -> [ScanRecord; 3] {
+    [1, 2, 3].map(|hours| ScanRecord {
+        started_at: NOW.plus_seconds(-3600 * hours),
+        ..scan(0, "192.0.2.0/24")
+    })
+}
+
+/// Everything approved: what breaks a rule below differs from this in one thing.
+fn good() -> World {
+    World::of([with_software(asset(1, &[MAC, IP]), "OpenSSH", Some("9.2p1"))])
+        .devices("PC-1,00:11:22:33:44:55,192.0.2.9,,,,,\n")
+        .software("OpenSSH,>= 9,approved,,\n")
+        .issuers("Example CA,,\n")
+}
+
+/// For each rule, a world that breaks it and no other.
+fn broken(rule: &str) -> World {
+    match rule {
+        "device.unregistered" => good().devices("PC-2,00:11:22:33:44:66,DHCP,,,,,\n"),
+        "device.rejected" => good().devices("PC-1,00:11:22:33:44:55,,,,rejected,,\n"),
+        "device.expired" => good().devices("PC-1,00:11:22:33:44:55,,,,,,2026-11-20\n"),
+        "device.retired-seen" => good().devices("PC-1,00:11:22:33:44:55,,,,廃棄,,\n"),
+        "device.missing" => good().scans(looked_for()),
+        "device.conflicting" => {
+            good().devices("PC-1,00:11:22:33:44:55,,,,,,\nPC-2,,192.0.2.9,,,,,\n")
+        }
+        "device.identity-uncertain" => {
+            let world = World::of([asset(1, &[IP])]);
+            world.devices("PC-1,00:11:22:33:44:55,192.0.2.9,,,,,\n")
+        }
+        "software.forbidden" => good().software("OpenSSH,,forbidden,,\n"),
+        "software.unregistered" => good().software("nginx,,approved,,\n"),
+        "software.version-not-approved" => good().software("OpenSSH,>= 9.3,approved,,\n"),
+        "software.support-ended" => good().software("OpenSSH,,approved,2026-11-21,\n"),
+        "software.required-missing" => {
+            let mut world = good();
+            world.assets.push(with_service(
+                with_software(asset(2, &[OTHER_MAC, "192.0.2.10"]), "Zabbix", None),
+                8006,
+                Some("Zabbix"),
+                PortState::Open,
+            ));
+            world
+                .devices("PC-1,00:11:22:33:44:55,,,,,,\nPC-2,00:11:22:33:44:66,,,,,,\n")
+                .software("OpenSSH,,approved,,\nZabbix,,required,,PC-1; PC-2\n")
+                .scans([scan(2, "192.0.2.0/24")])
+        }
+        "cert.unapproved-issuer" => {
+            let leaf = certificate("www.example.jp", "Nobody CA");
+            let mut world = good().certificates(&[&leaf]);
+            world.assets[0] = with_certificate(world.assets[0].clone(), &leaf, &[]);
+            world
+        }
+        other => panic!("add a world that breaks the rule {other}"),
+    }
+}
+
+#[test]
+fn each_rule_fires_on_its_own_example_and_on_no_other() {
+    assert_eq!(good().rules(), [] as [&str; 0]);
+    for rule in RULES {
+        let comparison = broken(rule.id).compare();
+        let fired: Vec<_> = comparison.detections.iter().map(|detection| detection.rule).collect();
+        assert_eq!(fired, [rule.id]);
+        let detection = &comparison.detections[0];
+        assert!(detection.severity <= rule.severity, "{}", rule.id);
+        assert!(detection.title.starts_with(rule.title), "{}", detection.title);
+        assert!(!detection.detail.is_empty());
+    }
+}
+
+#[test]
+fn rules_are_told_apart_and_cited() {
+    let ids: BTreeSet<_> = RULES.iter().map(|rule| rule.id).collect();
+    assert_eq!(ids.len(), RULES.len());
+    for rule in RULES {
+        assert!(rule.citation.contains("CIS Controls v8"), "{}", rule.id);
+        assert!(certs::rules::rule(rule.id).is_none(), "{} is a certificate rule", rule.id);
+    }
+}
+
+#[test]
+fn without_a_register_nothing_is_unregistered() {
+    let world = World { devices: None, software: None, issuers: None, ..broken("device.rejected") };
+    assert_eq!(world.rules(), [] as [&str; 0]);
+    world.first_is(Registration::Unknown, "no device register");
+    world.cannot_tell("device.unregistered", "asset:1", true);
+    world.cannot_tell("software.unregistered", "asset:1 software:openssh", true);
+    world.cannot_tell("cert.unapproved-issuer", "certificate:ab", true);
+    world.cannot_tell("cert.expired", "certificate:ab", false);
+}
+
+#[test]
+fn a_mac_is_asked_before_a_name_and_a_name_before_an_address() {
+    let register = "A,00:11:22:33:44:55,,,,,,\nB,,,pc-7.example.jp,,,,\nC,,192.0.2.9,,,,,\n\
+                    D,,,,sn-4,,,\nE,,192.0.2.64/26,,,,,\n";
+    let check = |identifiers: &[&str], state, because| {
+        World::of([asset(1, identifiers)]).devices(register).first_is(state, because);
+    };
+    check(&[MAC], Registration::Registered, "matches A by MAC");
+    check(&["serial:SN-4"], Registration::Registered, "matches D by serial number");
+    check(&["pc-7"], Registration::Registered, "matches B by host name pc-7");
+    check(&["pc-7.example.jp"], Registration::Registered, "matches B");
+    check(&["pc-7.example.com"], Registration::Unregistered, "");
+    check(&["192.0.2.9"], Registration::Registered, "matches C by address 192.0.2.9 only (weak)");
+    check(&["192.0.2.70"], Registration::Registered, "192.0.2.64-192.0.2.127 (weak)");
+    check(&["192.0.2.63"], Registration::Unregistered, "none of its identifiers");
+    check(&["localhost"], Registration::Unregistered, "");
+    check(&[MAC, "192.0.2.9"], Registration::Conflicting, "address 192.0.2.9 to C");
+    check(&[MAC, "pc-7"], Registration::Conflicting, "host name pc-7 to B");
+    check(&["serial:sn-4", MAC], Registration::Conflicting, "serial number sn-4 to D");
+    check(&["pc-7", "192.0.2.9"], Registration::Conflicting, "address 192.0.2.9 to C");
+}
+
+#[test]
+fn a_random_mac_is_weak_and_says_so() {
+    World::of([asset(1, &[RANDOM_MAC])])
+        .devices("A,02:11:22:33:44:55,,,,,,\n")
+        .first_is(Registration::Registered, "(weak)");
+}
+
+#[test]
+fn a_borrowed_address_or_name_is_not_enough() {
+    let register = "A,00:11:22:33:44:55,192.0.2.9,pc-7,,,,\n";
+    let address = World::of([asset(1, &[OTHER_MAC, IP])]).devices(register);
+    address.first_is(Registration::Unregistered, "whose MAC is another than 00:11:22:33:44:66");
+    let random = World::of([asset(1, &[RANDOM_MAC, IP])]).devices(register);
+    random.first_is(Registration::Unregistered, "whose MAC is another");
+    let name = World::of([asset(1, &[OTHER_MAC, "pc-7"])]).devices(register);
+    name.first_is(Registration::Conflicting, "host name pc-7 belongs to A");
+    // A phone that changes its MAC is recognised by its name.
+    let phone = World::of([asset(1, &[RANDOM_MAC, "pc-7"])]).devices(register);
+    phone.first_is(Registration::Registered, "host name pc-7");
+    // The MAC cannot be seen from here.
+    let far = World::of([asset(1, &[IP])]).devices(register);
+    far.first_is(Registration::IdentityUncertain, "address 192.0.2.9 only");
+}
+
+#[test]
+fn two_registered_devices_in_one_asset_conflict() {
+    let world = World::of([asset(1, &[MAC, OTHER_MAC])])
+        .devices("A,00:11:22:33:44:55,,,,,,\nB,00:11:22:33:44:66,,,,rejected,,\n");
+    world.first_is(Registration::Conflicting, "A and B");
+    // One of them must not be there at all.
+    assert_eq!(world.compare().detections[0].severity, Severity::Critical);
+    let one = World::of([asset(1, &[MAC, OTHER_MAC])])
+        .devices("A,00:11:22:33:44:55 00:11:22:33:44:66,,,,,,\n");
+    one.first_is(Registration::Registered, "A");
+}
+
+#[test]
+fn a_former_identifier_matches_nothing() {
+    let mut it = asset(1, &[MAC, IP]);
+    it.identifiers[0].current = false;
+    let world = World::of([it]).devices("A,00:11:22:33:44:55,,,,,,\n");
+    world.first_is(Registration::Unregistered, "");
+}
+
+#[test]
+fn approval_lasts_to_the_end_of_its_last_day() {
+    // NOW is 2026-11-22T09:30:00Z; the asset was seen the day before at that time.
+    let until = |day: &str| {
+        World::of([asset(1, &[MAC])]).devices(&format!("A,00:11:22:33:44:55,,,,,,{day}\n"))
+    };
+    until("2026-11-22").first_is(Registration::Registered, "");
+    until("2026-11-20").first_is(Registration::Expired, "ended with 2026-11-20");
+    // Not seen since it ended.
+    until("2026-11-21").first_is(Registration::Expired, "ended with 2026-11-21");
+    assert_eq!(until("2026-11-21").rules(), [] as [&str; 0]);
+    let from = World::of([asset(1, &[MAC])]).devices("A,00:11:22:33:44:55,,,,,2026-11-23,\n");
+    from.first_is(Registration::Unregistered, "only from 2026-11-23 on");
+    assert_eq!(from.rules(), ["device.unregistered"]);
+}
+
+#[test]
+fn missing_needs_three_looks_by_a_way_it_answers() {
+    let looks = |count: usize, change: fn(&mut ScanRecord)| {
+        let mut scans = looked_for()[..count].to_vec();
+        scans.iter_mut().for_each(change);
+        let world = good().scans(scans);
+        (world.compare().entries[0].state, world)
+    };
+    let (state, world) = looks(3, |_| {});
+    assert_eq!(state, Registration::Missing);
+    world.first_is(Registration::Missing, "in vain");
+    assert_eq!(looks(2, |_| {}).0, Registration::Registered);
+    assert_eq!(looks(3, |scan| scan.drops = 1).0, Registration::Registered);
+    let udp = |scan: &mut ScanRecord| scan.coverage[0].methods = vec![Method::Udp];
+    assert_eq!(looks(3, udp).0, Registration::Registered);
+    let elsewhere = |scan: &mut ScanRecord| scan.vantage.site = Site("office".into());
+    assert_eq!(looks(3, elsewhere).0, Registration::Registered);
+}
+
+#[test]
+fn what_is_gone_is_missing_and_nothing_else() {
+    for rule in ["device.unregistered", "device.rejected", "device.expired", "device.retired-seen"]
+    {
+        let world = broken(rule).scans(looked_for());
+        assert!(!world.rules().contains(&rule), "{rule}");
+        // And that is known, not a lack of looking.
+        world.cannot_tell(rule, "asset:1", false);
+    }
+}
+
+#[test]
+fn an_entry_never_seen_is_missing_only_where_somebody_looked() {
+    let world = |line: &str| World::of([]).devices(line).scans(looked_for());
+    let state = |line: &str| world(line).compare().entries[0].state;
+    assert_eq!(state("A,00:11:22:33:44:55,192.0.2.7,,,,,\n"), Registration::Missing);
+    assert_eq!(state("A,,192.0.2.7,,,,,\n"), Registration::Missing);
+    assert_eq!(state("A,,192.0.2.7 192.0.3.7,,,,,\n"), Registration::Unknown);
+    assert_eq!(state("A,,192.0.3.7,,,,,\n"), Registration::Unknown);
+    assert_eq!(state("A,00:11:22:33:44:55,DHCP,,,,,\n"), Registration::Unknown);
+    assert_eq!(state("A,,192.0.2.0/28,,,,,\n"), Registration::Unknown);
+    assert_eq!(state("A,,192.0.2.7,,,retired,,\n"), Registration::Unknown);
+    // Approved since this morning: the looks before it do not count.
+    assert_eq!(state("A,,192.0.2.7,,,,2026-11-23,\n"), Registration::Unknown);
+    world("A,,192.0.3.7,,,,,\n").cannot_tell("device.missing", "device:A", true);
+    world("A,,192.0.2.7,,,retired,,\n").cannot_tell("device.missing", "device:A", false);
+    // Another site that never got that far cannot say that nobody has the address.
+    let mut office = scan(0, "192.0.2.0/24");
+    office.vantage.site = Site("office".into());
+    let two_sites = world("A,,192.0.2.7,,,,,\n");
+    let two_sites = World { scans: [two_sites.scans.clone(), vec![office]].concat(), ..two_sites };
+    assert_eq!(two_sites.compare().entries[0].state, Registration::Unknown);
+}
+
+#[test]
+fn a_version_that_nobody_told_breaks_no_rule_and_proves_nothing() {
+    let unknown = |register: &str| {
+        World::of([with_software(asset(1, &[MAC]), "OpenSSH", None)]).software(register)
+    };
+    let any = unknown("OpenSSH,any,approved,,\n");
+    assert_eq!(any.rules(), [] as [&str; 0]);
+    any.cannot_tell("software.version-not-approved", "asset:1 software:openssh", false);
+    let narrow = unknown("OpenSSH,>= 9,approved,,\nOpenSSH,< 8,forbidden,,\n");
+    assert_eq!(narrow.rules(), [] as [&str; 0]);
+    narrow.cannot_tell("software.version-not-approved", "asset:1 software:openssh", true);
+    narrow.cannot_tell("software.forbidden", "asset:1 software:openssh", true);
+    assert_eq!(unknown("OpenSSH,,forbidden,,\n").rules(), ["software.forbidden"]);
+}
+
+#[test]
+fn entries_count_where_their_scope_says() {
+    let world = |scope: &str| {
+        good().software(&format!("OpenSSH,,approved,,\nOpenSSH,,forbidden,,{scope}\n")).rules()
+    };
+    for scope in ["PC-1", "pc-1; other", MAC, "192.0.2.0/28", "", "全社"] {
+        assert_eq!(world(scope), ["software.forbidden"], "{scope}");
+    }
+    for scope in ["PC-2", OTHER_MAC, "192.0.2.16/28"] {
+        assert_eq!(world(scope), [] as [&str; 0], "{scope}");
+    }
+    let elsewhere = good().software("OpenSSH,,approved,,PC-2\n").compare();
+    assert!(elsewhere.detections[0].detail.contains("for this asset"));
+}
+
+#[test]
+fn the_end_of_support_is_told_ahead_and_grows() {
+    let severity = |day: &str| {
+        let world = good().software(&format!("OpenSSH,,approved,{day},\n"));
+        world.compare().detections.first().map(|detection| detection.severity)
+    };
+    assert_eq!(severity("2026-11-21"), Some(Severity::Warning));
+    assert_eq!(severity("2026-11-22"), Some(Severity::Info));
+    assert_eq!(severity("2027-02-19"), Some(Severity::Info));
+    assert_eq!(severity("2027-03-01"), None);
+    // A second entry with longer support, or none that ends.
+    let longer = good().software("OpenSSH,,approved,2026-01-01,\nOpenSSH,,approved,2030-01-01,\n");
+    assert_eq!(longer.rules(), [] as [&str; 0]);
+    let endless = good().software("OpenSSH,,approved,2026-01-01,\nOpenSSH,,approved,,\n");
+    assert_eq!(endless.rules(), [] as [&str; 0]);
+}
+
+#[test]
+fn required_software_is_missing_only_where_it_would_be_seen() {
+    let subject = "asset:1 software:zabbix";
+    let check = |change: &dyn Fn(&mut World), expected: &[&str]| {
+        let mut world = broken("software.required-missing");
+        change(&mut world);
+        assert_eq!(world.rules(), expected);
+        if expected.is_empty() {
+            world.cannot_tell("software.required-missing", subject, true);
+        }
+    };
+    check(&|_| {}, &["software.required-missing"]);
+    check(&|world| world.scans.clear(), &[]);
+    // The scan came after it was last seen: it may have been off.
+    check(&|world| world.assets[0].last_seen = NOW.plus_seconds(-3 * DAY), &[]);
+    // Nobody asked the port where it answers elsewhere.
+    check(&|world| world.scans[0].coverage[0].tcp = "22".parse().unwrap(), &[]);
+    // Nobody has seen it anywhere: we might not know it if we met it.
+    check(&|world| world.assets[1].services.clear(), &[]);
+    let open = |product: Option<&'static str>, state| {
+        move |world: &mut World| {
+            world.assets[0] = with_service(world.assets[0].clone(), 8006, product, state);
+        }
+    };
+    check(&open(None, PortState::Open), &[]);
+    check(&open(None, PortState::Filtered), &[]);
+    check(&open(None, PortState::Closed), &["software.required-missing"]);
+}
+
+/// A world with one asset that serves the leaf with these certificates above it.
+fn serving(leaf: &Certificate, chain: &[&Certificate]) -> World {
+    let all: Vec<&Certificate> = chain.iter().copied().chain([leaf]).collect();
+    World::of([with_certificate(asset(1, &[IP]), leaf, chain)]).certificates(&all)
+}
+
+#[test]
+fn certificate_rules_run_over_what_is_served() {
+    let expired = Certificate { not_after: Some(YESTERDAY), ..certificate("old", "CA") };
+    let world = serving(&expired, &[]);
+    assert_eq!(world.rules(), ["cert.expired"]);
+    let detection = &world.compare().detections[0];
+    assert_eq!(detection.subject, format!("certificate:{}", expired.sha256));
+    assert!(detection.detail.contains("192.0.2.9:443/tcp"), "{}", detection.detail);
+
+    let mut replaced = world.clone();
+    replaced.assets[0].deployments[0].current = false;
+    assert_eq!(replaced.rules(), [] as [&str; 0]);
+
+    for (state, expected) in
+        [(PortState::Closed, &[][..]), (PortState::Filtered, &["cert.expired"])]
+    {
+        let mut port = world.clone();
+        port.assets[0] = with_service(port.assets[0].clone(), 443, None, state);
+        assert_eq!(port.rules(), expected, "{state}");
+    }
+}
+
+#[test]
+fn one_certificate_in_many_places_is_one_finding() {
+    let expired = Certificate { not_after: Some(YESTERDAY), ..certificate("old", "CA") };
+    let assets =
+        (1..=30).map(|n| with_certificate(asset(n, &[&format!("192.0.2.{n}")]), &expired, &[]));
+    let comparison = World::of(assets).certificates(&[&expired]).compare();
+    assert_eq!(comparison.detections.len(), 1);
+    assert!(comparison.detections[0].detail.contains("and 20 more"));
+}
+
+#[test]
+fn a_certificate_that_was_not_handed_over_is_not_judged() {
+    let leaf = certificate("www", "CA");
+    let world = World { certificates: Vec::new(), ..serving(&leaf, &[]) }.issuers("Other CA,,\n");
+    assert_eq!(world.rules(), [] as [&str; 0]);
+    world.cannot_tell("cert.expired", &format!("certificate:{}", leaf.sha256), true);
+    world.cannot_tell("cert.unapproved-issuer", &format!("certificate:{}", leaf.sha256), true);
+}
+
+#[test]
+fn an_issuer_is_approved_by_hash_or_by_name() {
+    let root = Certificate { issuer: "CN=Root CA".into(), ..certificate("Root CA", "") };
+    let above = Certificate { issuer: "CN=Root CA".into(), ..certificate("Issuing CA", "") };
+    let leaf = Certificate { issuer: "CN=Issuing CA".into(), ..certificate("www", "") };
+    let fake = Certificate { sha256: "f".repeat(64), spki_sha256: None, ..root.clone() };
+    let none: &[&str] = &[];
+    let check = |register: String, chain: &[&Certificate], expected: &[&str]| {
+        assert_eq!(serving(&leaf, chain).issuers(&register).rules(), expected, "{register}");
+    };
+    let no = &["cert.unapproved-issuer"][..];
+    check("Root CA,,\n".into(), &[&above], none);
+    check("ＲＯＯＴ ｃａ,,\n".into(), &[&above, &root], none);
+    check("Other CA,,\n".into(), &[&above, &root], no);
+    // The chain is walked by names: a stranger's certificate in it approves nothing.
+    check(format!(",{},\n", certificate("Stranger", "x").sha256), &[&above], no);
+    check(format!("Root CA,{},\n", root.sha256), &[&above, &root], none);
+    check(format!(",,{}\n", above.spki_sha256.clone().unwrap()), &[&above], none);
+    // Servers leave the root out: then its name has to do.
+    check(format!("Root CA,{},\n", root.sha256), &[&above], none);
+    // It was served, and is another than the registered one.
+    check(format!("Root CA,{},\n", root.sha256), &[&above, &fake], no);
+    // Pinned leaf.
+    check(format!(",{},\n", leaf.sha256), &[], none);
+    // By organisation, with an escaped comma in the name.
+    let by_organisation = serving(&certificate("www", "Some CA"), &[]);
+    assert_eq!(by_organisation.issuers("\"Example, Inc.\",,\n").rules(), none);
+}
+
+#[test]
+fn a_chain_in_a_circle_ends() {
+    let a = Certificate { subject: "CN=a".into(), issuer: "CN=b".into(), ..certificate("a", "") };
+    let b = Certificate { subject: "CN=b".into(), issuer: "CN=a".into(), ..certificate("b", "") };
+    let world = serving(&a, &[&b, &a, &b]).issuers("Other CA,,\n");
+    assert_eq!(world.rules(), ["cert.unapproved-issuer"]);
+}
+
+#[test]
+fn the_same_input_gives_the_same_answer_whatever_the_order() {
+    let mut world = broken("software.required-missing");
+    world.assets.push(asset(3, &["192.0.2.30"]));
+    let forward = world.compare();
+    assert_eq!(world.compare(), forward);
+    world.assets.reverse();
+    assert_eq!(world.compare().detections, forward.detections);
+}
+
+#[test]
+fn ten_thousand_assets_against_ten_thousand_entries() {
+    const COUNT: u32 = 10_000;
+    let mac = |n: u32| format!("00:11:22:{:02x}:{:02x}:{:02x}", n >> 16, n >> 8 & 255, n & 255);
+    let address = |n: u32| std::net::Ipv4Addr::from(0x0a00_0000 + n).to_string();
+    let assets = (0..COUNT).map(|n| {
+        let it = asset(n.into(), &[&mac(n), &address(n), &format!("pc-{n}")]);
+        with_software(it, &format!("Product {n}"), Some("1.2.3"))
+    });
+    let devices: String = (0..COUNT)
+        .map(|n| format!("R-{n},{},{},pc-{n}.example.jp,,,,\n", mac(n + 100), address(n + 100)))
+        .chain((0..COUNT).map(|n| format!("S-{n},,{}-{},,,,,\n", address(n), address(n + 3))))
+        .collect();
+    let software: String =
+        (0..COUNT).map(|n| format!("Product {n},>= 1,approved,,PC-{n}\n")).collect();
+    let world = World::of(assets)
+        .devices(&devices)
+        .software(&software)
+        .scans((0..100).map(|day| scan(day, "10.0.0.0/16")));
+    let comparison = world.compare();
+    assert_eq!(comparison.assets.len(), COUNT as usize);
+    // The names of the first hundred are registered with other MACs, and so on: what counts
+    // here is that everything was judged.
+    assert_eq!(comparison.entries.len(), 2 * COUNT as usize);
+}
+
+#[test]
+fn names_lead_back() {
+    for state in Registration::ALL {
+        assert_eq!(Registration::from_name(state.as_str()), Some(state));
+    }
+    assert_eq!(AddressRange::single(IP.parse().unwrap()).to_string(), IP);
+}
