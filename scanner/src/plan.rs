@@ -88,6 +88,8 @@ impl Plan {
         let far = count.saturating_sub(near);
         let ports = u64::try_from(self.ports.len()).unwrap_or(u64::MAX);
         let tcp_liveness = u64::try_from(self.liveness_ports(tier).len()).unwrap_or(u64::MAX);
+        // And two echoes.
+        let far_silent = far.saturating_mul(tcp_liveness.saturating_add(2));
 
         // Silence costs every question for liveness; an address that is there costs one
         // of them (and an echo) and its ports, up to as often as silence is asked.
@@ -97,17 +99,12 @@ impl Plan {
                 (silent, count.saturating_mul(ports))
             }
             (false, Tier::Raw) => {
-                let far_silent = far.saturating_mul(tcp_liveness.saturating_add(2));
                 let silent = near.saturating_mul(LINK_TRIES).saturating_add(far_silent);
                 (silent, near.saturating_mul(2).saturating_add(far))
             }
             // The kernel's own ARP settles silence on the link with the first question,
             // at its cost of three packets.
-            (false, Tier::Connect) => {
-                let silent =
-                    near.saturating_mul(3).saturating_add(far.saturating_mul(tcp_liveness));
-                (silent, count)
-            }
+            (false, Tier::Connect) => (near.saturating_mul(3).saturating_add(far_silent), count),
         };
         let per_port = match tier {
             Tier::Raw => 1,

@@ -50,8 +50,8 @@ pub struct TargetError {
     pub argument: String,
     /// File and line, counted from 1, for an entry of a list.
     pub place: Option<(String, usize)>,
-    /// What is wrong and what to do.
-    pub problem: Problem,
+    /// What is wrong and what to do. Boxed, because most results carry none.
+    pub problem: Box<Problem>,
 }
 
 impl fmt::Display for TargetError {
@@ -166,7 +166,7 @@ pub fn parse(argument: &str, purpose: Purpose) -> Result<Target, TargetError> {
     read(argument.trim(), purpose).map_err(|problem| TargetError {
         argument: argument.trim().to_owned(),
         place: None,
-        problem,
+        problem: Box::new(problem),
     })
 }
 
@@ -205,7 +205,7 @@ impl Selection {
                 Ok(Target::File(_)) => Err(TargetError {
                     argument: line.to_owned(),
                     place: None,
-                    problem: Problem::NestedFile,
+                    problem: Box::new(Problem::NestedFile),
                 }),
                 other => other,
             };
@@ -223,7 +223,7 @@ impl Selection {
     pub fn add_resolved(&mut self, purpose: Purpose, name: &str, address: IpAddr) {
         let address = address.to_canonical();
         if purpose == Purpose::Target && crate::is_not_unicast(address) {
-            let problem = Problem::NotUnicast(address);
+            let problem = Box::new(Problem::NotUnicast(address));
             self.errors.push(TargetError { argument: name.to_owned(), place: None, problem });
             return;
         }
@@ -275,7 +275,7 @@ impl Selection {
         let texts: Vec<String> = ranges.iter().take(3).map(ToString::to_string).collect();
         let more = if ranges.len() > 3 { ", …" } else { "" };
         let argument = format!("{}{more}", texts.join(", "));
-        Err(TargetError { argument, place: None, problem: Problem::Large(count) })
+        Err(TargetError { argument, place: None, problem: Box::new(Problem::Large(count)) })
     }
 }
 

@@ -1,5 +1,7 @@
 //! What an answer means, and what is told of it.
 
+use std::time::Duration;
+
 use model::{
     Endpoint, Fact, Gap, MacAddr, Method, Observation, PortSet, PortState, Subject, Timestamp,
     Transport,
@@ -12,6 +14,13 @@ use super::{
     state::{ABSENT, ALIVE, ASKED, Ask, Cell, SWALLOWED, UNREACHABLE_ONCE},
 };
 use crate::net::{Answer, Reply, Tier};
+
+/// The kernel counts the age of an entry in ticks of up to ten milliseconds, twice
+/// rounded: an answer that came at once may look that much older than its question.
+const TABLE_TICK: Duration = Duration::from_millis(20);
+
+/// What is kept of a UDP answer: more than any packet on an ordinary link holds.
+const MOST_UDP_REPLY: usize = 4_096;
 
 impl Engine<'_> {
     /// Takes in one reply, whenever it comes: a late one counts as much.
@@ -99,7 +108,7 @@ impl Engine<'_> {
     }
 
     /// Accounts for what the kernel sent around this reply.
-    fn charge_for(&mut self, reply: &Reply, took: std::time::Duration) {
+    fn charge_for(&mut self, reply: &Reply, took: Duration) {
         let connect = self.link.tier() == Tier::Connect;
         // The kernel repeats an unanswered SYN after one second and after three.
         let again = match took.as_secs() {
@@ -168,7 +177,8 @@ impl Engine<'_> {
         if state == PortState::Open {
             let endpoint = Endpoint { address, transport, port };
             if transport == Transport::Udp {
-                self.udp_replies.entry(endpoint).or_insert_with(|| bytes.to_vec());
+                let kept = bytes.get(..MOST_UDP_REPLY).unwrap_or(bytes);
+                self.udp_replies.entry(endpoint).or_insert_with(|| kept.to_vec());
             }
             if self.open.insert(endpoint) && !self.holding {
                 self.tell_open(endpoint);
@@ -236,7 +246,8 @@ impl Engine<'_> {
         for entry in table {
             let Some(number) = self.state.addresses.number(entry.address) else { continue };
             let Some(asked) = self.state.first_asked.get(&number) else { continue };
-            if entry.confirmed >= now.saturating_sub(*asked)
+            let since = now.saturating_sub(*asked).saturating_add(TABLE_TICK);
+            if entry.confirmed >= since
                 || self.state.has(number, SWALLOWED)
                 || !self.link.is_on_link(entry.address)
             {

@@ -4,24 +4,21 @@ use std::{
     cmp::Reverse,
     collections::{BTreeMap, BTreeSet, BinaryHeap, HashMap, VecDeque},
     error::Error as _,
-    hash::Hasher,
-    net::IpAddr,
     time::Duration,
 };
 
-use model::{Endpoint, Method, Observation, Transport};
-use siphasher::sip::SipHasher13;
+use model::{Endpoint, Observation, Transport};
 
 use super::{
     Phase, Progress, Sweep, SweepOutcome,
     questions::{Course, Work},
     recognise,
     rtt::RoundTrip,
-    state::{self, ALIVE, ASKED, Ask, Group, State},
+    state::{ALIVE, Ask, Group, State},
 };
 use crate::{
     LinkError,
-    net::{Link, Question, Tier},
+    net::Link,
     plan::{Addresses, Permutation},
     rate::Pacer,
 };
@@ -40,7 +37,7 @@ pub(super) struct Flight {
     pub(super) ask: Ask,
     pub(super) pass: u64,
     pub(super) at: Duration,
-    due: Duration,
+    pub(super) due: Duration,
 }
 
 /// What `next` found.
@@ -55,9 +52,6 @@ enum Next {
 /// How soon a stop is seen, whatever else there is to wait for.
 const GLANCE: Duration = Duration::from_millis(20);
 
-/// The connect tier tells when it gives up on a connection. If it does not, this ends it.
-const CONNECT_PATIENCE: Duration = Duration::from_secs(5);
-
 /// Questions that wait for their address's rate or for an earlier question to expire.
 const MOST_WAITING: usize = 4_096;
 
@@ -66,26 +60,21 @@ const BURST: usize = 64;
 const PULLS: usize = 4_096;
 
 /// The pause after the system took no packet; doubled while it goes on.
-const SHORTEST_PAUSE: Duration = Duration::from_millis(1);
-const LONGEST_PAUSE: Duration = Duration::from_millis(100);
-
-/// A system that takes nothing for so long will not take anything.
-const MOST_BUSY: Duration = Duration::from_secs(30);
+pub(super) const SHORTEST_PAUSE: Duration = Duration::from_millis(1);
 
 /// Cells of one group: 16 MiB.
 const MOST_CELLS: usize = 1 << 24;
+const MOST_HOSTS: usize = 1 << 20;
 
 /// How often the neighbour table is read while it decides who is alive.
 const NEIGHBOR_PERIOD: Duration = Duration::from_secs(1);
 
-const PROGRESS_PERIOD: Duration = Duration::from_millis(100);
-
 pub(super) struct Engine<'a> {
     pub(super) sweep: Sweep<'a>,
     pub(super) link: &'a mut dyn Link,
-    pacer: &'a mut Pacer,
+    pub(super) pacer: &'a mut Pacer,
     pub(super) observe: &'a mut dyn FnMut(Observation),
-    progress: &'a mut dyn FnMut(Progress),
+    pub(super) progress: &'a mut dyn FnMut(Progress),
     pub(super) state: State,
     pub(super) rounds: Vec<Ask>,
     pub(super) course: Course,
@@ -104,22 +93,22 @@ pub(super) struct Engine<'a> {
     /// Alive addresses whose ports are still to come, after this group.
     pub(super) hosts_left: u64,
     pub(super) all_round_trips: RoundTrip,
-    flights: HashMap<u64, Vec<Flight>>,
-    in_flight: usize,
-    expiry: BinaryHeap<Reverse<(Duration, u64, Ask)>>,
-    waiting: HashMap<u64, VecDeque<(Ask, u64)>>,
-    waiting_count: usize,
-    ready: BinaryHeap<Reverse<(Duration, u64)>>,
-    resume_at: Duration,
-    pause: Duration,
-    busy_since: Option<Duration>,
-    next_neighbors: Duration,
-    next_progress: Duration,
+    pub(super) flights: HashMap<u64, Vec<Flight>>,
+    pub(super) in_flight: usize,
+    pub(super) expiry: BinaryHeap<Reverse<(Duration, u64, Ask)>>,
+    pub(super) waiting: HashMap<u64, VecDeque<(Ask, u64)>>,
+    pub(super) waiting_count: usize,
+    pub(super) ready: BinaryHeap<Reverse<(Duration, u64)>>,
+    pub(super) resume_at: Duration,
+    pub(super) pause: Duration,
+    pub(super) busy_since: Option<Duration>,
+    pub(super) next_neighbors: Duration,
+    pub(super) next_progress: Duration,
     /// Time and packets of a second ago, for the rate that is shown.
-    mark: (Duration, u64),
-    shown_rate: u32,
-    shown_done: f32,
-    drops_before: u64,
+    pub(super) mark: (Duration, u64),
+    pub(super) shown_rate: u32,
+    pub(super) shown_done: f32,
+    pub(super) drops_before: u64,
 }
 
 impl<'a> Engine<'a> {
@@ -224,7 +213,8 @@ impl<'a> Engine<'a> {
     }
 
     fn group_size(&self) -> usize {
-        MOST_CELLS.checked_div(self.sweep.plan.ports.len()).unwrap_or(1).max(1)
+        let fit = MOST_CELLS.checked_div(self.sweep.plan.ports.len()).unwrap_or(1);
+        fit.clamp(1, MOST_HOSTS)
     }
 
     fn ports_of(&mut self, hosts: Vec<u64>) -> Result<(), End> {
@@ -431,209 +421,10 @@ impl<'a> Engine<'a> {
         now.max(under_way).max(paced)
     }
 
-    fn ask(&mut self, number: u64, ask: Ask, pass: u64) -> Result<(), End> {
-        let Some(address) = self.state.address(number) else { return Ok(()) };
-        let question = self.question(address, ask);
-        if !self.link.can_ask(address, &question) {
-            return Ok(());
-        }
-        let Ok(permit) = self.sweep.plan.scope.permit(address) else { return Ok(()) };
-        let now = self.link.now();
-        match self.link.send(permit, &question) {
-            Ok(()) => {}
-            Err(LinkError::Busy { .. }) => return self.back_off(number, ask, pass, now),
-            Err(LinkError::NoRoute { source, .. }) => {
-                self.state.fail(number, format!("no route to it: {source}"));
-                return Ok(());
-            }
-            Err(LinkError::Send { source, .. }) => {
-                self.state.fail(number, format!("cannot send to it: {source}"));
-                return Ok(());
-            }
-            Err(error) => return Err(End::Failed(chain(&error))),
-        }
-        self.busy_since = None;
-        self.pause = SHORTEST_PAUSE;
-        self.outcome.probes_sent += 1;
-        let connect = self.link.tier() == Tier::Connect;
-        let near = self.link.is_on_link(address);
-        // The kernel asks for the link-layer address first.
-        let first = connect && near && !self.state.has(number, ASKED);
-        self.pacer.sent(address, now, if first { 2 } else { 1 });
-        if first {
-            self.state.first_asked.insert(number, now);
-        }
-        self.state.set(number, ASKED);
-        self.state.try_by(number, state::bit(self.method(ask)));
-        if let (Work::Ports, Some((transport, port))) = (&self.course.work, port_of(ask)) {
-            self.group.note(number, transport, port, state::Cell::Silent);
-        }
-        let wait = match ask {
-            Ask::Tcp(_) if connect => CONNECT_PATIENCE,
-            _ => {
-                let own = self.state.hosts.get(&number).map(|host| &host.round_trip);
-                RoundTrip::timeout(own, &self.all_round_trips)
-            }
-        };
-        let due = now.saturating_add(wait);
-        self.flights.entry(number).or_default().push(Flight { ask, pass, at: now, due });
-        self.in_flight += 1;
-        self.expiry.push(Reverse((due, number, ask)));
-        Ok(())
-    }
-
-    /// The system cannot take packets now: this question goes to the head of its queue.
-    fn back_off(&mut self, number: u64, ask: Ask, pass: u64, now: Duration) -> Result<(), End> {
-        let since = *self.busy_since.get_or_insert(now);
-        if now.saturating_sub(since) >= MOST_BUSY {
-            let reason = "the system took no more packets for half a minute".to_owned();
-            return Err(End::Failed(reason));
-        }
-        self.resume_at = now.saturating_add(self.pause);
-        self.pause = self.pause.saturating_mul(2).min(LONGEST_PAUSE);
-        if !self.waiting.contains_key(&number) {
-            self.ready.push(Reverse((self.resume_at, number)));
-        }
-        self.waiting.entry(number).or_default().push_front((ask, pass));
-        self.waiting_count += 1;
-        Ok(())
-    }
-
-    fn question(&self, address: IpAddr, ask: Ask) -> Question {
-        match ask {
-            Ask::Arp => Question::Arp,
-            Ask::Neighbor => Question::NeighborSolicitation,
-            Ask::Echo => Question::Echo,
-            Ask::Tcp(port) => Question::Tcp(port),
-            Ask::Udp(port) => {
-                let mut hasher = SipHasher13::new_with_key(&self.sweep.plan.key);
-                match address {
-                    IpAddr::V4(v4) => hasher.write(&v4.octets()),
-                    IpAddr::V6(v6) => hasher.write(&v6.octets()),
-                }
-                hasher.write_u16(port);
-                let [a, b, c, d, ..] = hasher.finish().to_be_bytes();
-                let cookie = u32::from_be_bytes([a, b, c, d]);
-                Question::Udp(port, (self.sweep.udp_payload)(port, cookie))
-            }
-        }
-    }
-
-    pub(super) fn method(&self, ask: Ask) -> Method {
-        match (ask, self.link.tier()) {
-            (Ask::Arp, _) => Method::Arp,
-            (Ask::Neighbor, _) => Method::NeighborSolicitation,
-            (Ask::Echo, _) => Method::Echo,
-            (Ask::Tcp(_), Tier::Raw) => Method::TcpSyn,
-            (Ask::Tcp(_), Tier::Connect) => Method::TcpConnect,
-            (Ask::Udp(_), _) => Method::Udp,
-        }
-    }
-
-    /// Takes the question out of those under way; any of the address for `None`.
-    pub(super) fn land(&mut self, number: u64, ask: Option<Ask>) -> Option<Flight> {
-        let flights = self.flights.get_mut(&number)?;
-        let place = flights.iter().position(|flight| ask.is_none_or(|ask| ask == flight.ask))?;
-        let flight = flights.swap_remove(place);
-        if flights.is_empty() {
-            self.flights.remove(&number);
-        }
-        self.in_flight = self.in_flight.saturating_sub(1);
-        if self.waiting.contains_key(&number) {
-            // What waited for it need not wait until it would have expired.
-            self.ready.push(Reverse((self.link.now(), number)));
-        }
-        Some(flight)
-    }
-
-    pub(super) fn is_under_way(&self, number: u64, ask: Ask) -> bool {
-        self.flights
-            .get(&number)
-            .is_some_and(|flights| flights.iter().any(|flight| flight.ask == ask))
-    }
-
-    fn expire(&mut self, now: Duration) {
-        while let Some(Reverse((due, number, ask))) = self.expiry.peek().copied()
-            && due <= now
-        {
-            self.expiry.pop();
-            let still = self.flights.get(&number).is_some_and(|flights| {
-                flights.iter().any(|flight| flight.ask == ask && flight.due == due)
-            });
-            if still {
-                self.land(number, Some(ask));
-            }
-        }
-    }
-
-    /// Packets that the system sent because of a reply.
-    pub(super) fn charge(&mut self, address: IpAddr, packets: u32) {
-        let now = self.link.now();
-        self.pacer.sent(address, now, packets);
-    }
-
     fn poll_neighbors(&mut self, now: Duration) {
         if now >= self.next_neighbors && matches!(self.course.work, Work::Liveness) {
             self.next_neighbors = now.saturating_add(NEIGHBOR_PERIOD);
             self.look_at_neighbors();
-        }
-    }
-
-    fn tell_progress(&mut self, now: Duration) {
-        if now < self.next_progress {
-            return;
-        }
-        self.next_progress = now.saturating_add(PROGRESS_PERIOD);
-        let (then, sent) = self.mark;
-        let passed = now.saturating_sub(then);
-        if passed >= Duration::from_secs(1) {
-            let packets = self.outcome.probes_sent.saturating_sub(sent);
-            let millis = u64::try_from(passed.as_millis()).unwrap_or(u64::MAX).max(1);
-            let rate = packets.saturating_mul(1_000) / millis;
-            self.shown_rate = u32::try_from(rate).unwrap_or(u32::MAX);
-            self.mark = (now, self.outcome.probes_sent);
-        }
-        let sent = self.outcome.probes_sent;
-        let left = self.questions_left();
-        let share = sent as f32 / sent.saturating_add(left).max(1) as f32;
-        self.shown_done = self.shown_done.max(share);
-        let seconds = left.checked_div(u64::from(self.shown_rate));
-        (self.progress)(Progress {
-            phase: self.phase,
-            done: self.shown_done,
-            packets_per_second: self.shown_rate,
-            alive: self.state.hosts.len(),
-            open: self.open.len(),
-            left: seconds.map(Duration::from_secs),
-        });
-    }
-
-    /// How many questions are probably left.
-    fn questions_left(&self) -> u64 {
-        let ports = u64::try_from(self.sweep.plan.ports.len()).unwrap_or(u64::MAX);
-        let alive = u64::try_from(self.state.hosts.len()).unwrap_or(u64::MAX);
-        let places = self.course.total().saturating_sub(self.course.cursor);
-        match self.course.work {
-            Work::Liveness => {
-                let count = self.course.size.max(1);
-                let silent = count.saturating_sub(alive);
-                let asked = self.course.cursor.min(count).max(1);
-                // As many alive among the rest as among those asked so far.
-                let expected = u128::from(alive) * u128::from(count) / u128::from(asked);
-                let expected = u64::try_from(expected).unwrap_or(u64::MAX).min(count);
-                (u128::from(places) * u128::from(silent) / u128::from(count))
-                    .try_into()
-                    .unwrap_or(u64::MAX)
-                    .saturating_add(expected.saturating_mul(ports))
-            }
-            Work::Echo { .. } | Work::Confirm { .. } => {
-                places.min(self.course.size).saturating_add(alive.saturating_mul(ports))
-            }
-            Work::Ports => {
-                let later = self.hosts_left.saturating_mul(ports);
-                let again = self.group.unsettled();
-                places.min(again).saturating_add(later)
-            }
         }
     }
 
@@ -658,17 +449,8 @@ impl<'a> Engine<'a> {
     }
 }
 
-/// The transport and port of a question for one.
-pub(super) const fn port_of(ask: Ask) -> Option<(Transport, u16)> {
-    match ask {
-        Ask::Tcp(port) => Some((Transport::Tcp, port)),
-        Ask::Udp(port) => Some((Transport::Udp, port)),
-        Ask::Arp | Ask::Neighbor | Ask::Echo => None,
-    }
-}
-
 /// An error and its causes on one line.
-fn chain(error: &LinkError) -> String {
+pub(super) fn chain(error: &LinkError) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {

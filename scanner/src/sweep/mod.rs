@@ -14,10 +14,12 @@
 
 mod answers;
 mod engine;
+mod progress;
 mod questions;
 mod recognise;
 mod report;
 mod rtt;
+mod sending;
 mod state;
 #[cfg(test)]
 mod tests;
