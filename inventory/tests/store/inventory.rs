@@ -1,0 +1,468 @@
+//! From observations to assets and findings, through the file.
+
+use inventory::{
+    asset::{AssetId, EventKind},
+    finding::{ChangeKind, FindingState},
+    register::{self, DeviceEntry, RegisterKind, SoftwareEntry},
+    store::{Policy, RegisterSource},
+};
+use model::{Identifier, MachineIdKind};
+
+use super::*;
+
+/// Every table whose rows a merge must leave alone.
+const ASSET_TABLES: &[&str] = &[
+    "asset",
+    "identifier",
+    "name",
+    "service",
+    "software",
+    "os",
+    "deployment",
+    "certificate",
+    "anomaly",
+    "observation",
+];
+
+fn policy() -> Policy {
+    Policy { thresholds: certs::Thresholds::default(), offset: jiff::tz::Offset::UTC }
+}
+
+fn certificate(name: &str) -> Vec<u8> {
+    let key = rcgen::KeyPair::generate().unwrap();
+    let parameters = rcgen::CertificateParams::new(vec![name.to_owned()]).unwrap();
+    parameters.self_signed(&key).unwrap().der().to_vec()
+}
+
+fn chain(seconds: i64, index: u32, chain: Vec<Vec<u8>>) -> Observation {
+    let served = CertificateChain {
+        chain,
+        server_name: Some("www.example.com".into()),
+        protocol_version: TlsVersion(0x0304),
+        starttls: None,
+    };
+    let subject = Subject::Endpoint(Endpoint::tcp(address(index), 443));
+    observation(seconds, subject, Method::Tls, Fact::Certificates(served))
+}
+
+/// A machine with something in every table.
+fn machine(seconds: i64, index: u32) -> Vec<Observation> {
+    let here = Subject::Address(address(index));
+    vec![
+        link(seconds, index),
+        observation(seconds, here, Method::Echo, Fact::Alive { ttl: Some(64) }),
+        observation(
+            seconds,
+            here,
+            Method::Resolver,
+            Fact::HostName { name: format!("pc-{index}.example.com"), source: NameSource::Dns },
+        ),
+        observation(
+            seconds,
+            here,
+            Method::Dialogue,
+            Fact::MachineId { kind: MachineIdKind::SmbGuid, value: format!("guid-{index}") },
+        ),
+        observation(
+            seconds,
+            here,
+            Method::Dialogue,
+            Fact::OperatingSystem { name: "Debian".into(), version: Some("12".into()), cpe: None },
+        ),
+        port(seconds, index, 80, PortState::Open),
+        port(seconds, index, 22, PortState::Open),
+        banner(seconds, index, 80, "nginx", "1.22.1"),
+        observation(
+            seconds,
+            here,
+            Method::Dialogue,
+            Fact::Anomaly {
+                protocol: "ssh".into(), problem: "ends too soon\0 \"x\" 台帳".into()
+            },
+        ),
+    ]
+}
+
+impl Folder {
+    /// A sweep that saw this, stored and digested.
+    async fn sweep(
+        &self,
+        store: &Store,
+        seconds: i64,
+        seen: Vec<Observation>,
+    ) -> inventory::store::Digest {
+        let scan = self.begin(store, seconds).await;
+        store.write_observations(scan, seen).await.unwrap();
+        store.finish_scan(scan, &record(seconds)).await.unwrap();
+        store.digest(scan, at(seconds + 10)).await.unwrap()
+    }
+}
+
+#[tokio::test]
+async fn what_was_seen_is_an_asset_with_all_its_parts() {
+    let folder = Folder::new();
+    let store = folder.store().await;
+    let (leaf, issuer) = (certificate("www.example.com"), certificate("ca"));
+    let mut seen = machine(1, 7);
+    seen.push(chain(1, 7, vec![leaf.clone(), issuer.clone()]));
+    let digest = folder.sweep(&store, 1, seen).await;
+    assert_eq!(digest.observations, 10);
+    assert_eq!(digest.assets, store.assets().await.unwrap());
+    let [asset] = &digest.assets[..] else { panic!("{:?}", digest.assets) };
+    assert_eq!(asset.addresses().collect::<Vec<_>>(), [address(7)]);
+    assert_eq!(asset.macs().collect::<Vec<_>>(), [mac(7)]);
+    assert_eq!(asset.names[0].name, "pc-7.example.com");
+    assert_eq!(asset.os.as_ref().unwrap().name, "Debian");
+    assert!(asset.software.iter().any(|software| software.product == "nginx"));
+    assert_eq!(asset.anomalies[0].problem, "ends too soon\0 \"x\" 台帳");
+    assert_eq!(asset.deployments[0].chain.len(), 1);
+    assert!(asset.services.iter().any(|service| service.port == 80));
+    assert!(digest.events.iter().any(|event| event.kind == EventKind::AssetFirstSeen));
+    // The certificates came back whole.
+    let stored = store.certificate_der(&asset.deployments[0].sha256).await.unwrap();
+    assert_eq!(stored, Some(leaf));
+    let certificates = store.certificates(None).await.unwrap();
+    assert_eq!(certificates.len(), 2);
+    let places: Vec<usize> = certificates.iter().map(|c| c.endpoints.len()).collect();
+    assert_eq!(places.iter().sum::<usize>(), 1);
+    assert!(certificates.iter().all(|c| c.self_signed && !c.names.is_empty()));
+    assert_eq!(store.certificates(Some(at(0))).await.unwrap(), []);
+    is_sound(&store).await;
+}
+
+#[tokio::test]
+async fn digesting_again_changes_nothing() {
+    let folder = Folder::new();
+    let store = folder.store().await;
+    folder.sweep(&store, 1, machine(1, 7)).await;
+    let tables: Vec<&str> = ASSET_TABLES.iter().copied().chain(["event", "merge"]).collect();
+    let before = folder.dump(&tables).await;
+    let scan = store.scans(1).await.unwrap()[0].id;
+    assert_eq!(store.digest(scan, at(50)).await.unwrap().observations, 0);
+    assert_eq!(folder.dump(&tables).await, before);
+    let missing = store.digest(model::ScanId(77), at(1)).await;
+    assert!(matches!(missing, Err(StoreError::NoScan(_))));
+}
+
+#[tokio::test]
+async fn a_second_sweep_updates_the_same_asset() {
+    let folder = Folder::new();
+    let store = folder.store().await;
+    folder.sweep(&store, 1, machine(1, 7)).await;
+    let mut later = machine(100, 7);
+    later.retain(|o| !matches!(o.fact, Fact::Service(_)));
+    later.push(banner(100, 7, 80, "nginx", "1.26.0"));
+    let digest = folder.sweep(&store, 100, later).await;
+    let assets = store.assets().await.unwrap();
+    assert_eq!(assets.len(), 1);
+    assert_eq!((assets[0].first_seen, assets[0].last_seen), (at(1), at(100)));
+    let changed: Vec<_> = digest.events.iter().map(|event| event.kind).collect();
+    assert_eq!(changed, [EventKind::ProductChanged]);
+    let nginx = assets[0].software.iter().filter(|software| software.product == "nginx");
+    let versions: Vec<_> = nginx.map(|s| (s.version.as_deref().unwrap(), s.current)).collect();
+    assert_eq!(versions, [("1.22.1", false), ("1.26.0", true)]);
+    is_sound(&store).await;
+}
+
+#[tokio::test]
+async fn a_new_fact_counts_at_its_first_and_its_last_time() {
+    let folder = Folder::new();
+    let store = folder.store().await;
+    folder.sweep(&store, 1, vec![link(1, 7), link(60, 7)]).await;
+    let assets = store.assets().await.unwrap();
+    // The digest is as of the eleventh second, so what was claimed for later counts then.
+    assert_eq!((assets[0].first_seen, assets[0].last_seen), (at(1), at(11)));
+}
+
+#[tokio::test]
+async fn sites_do_not_mix() {
+    let folder = Folder::new();
+    let store = folder.store().await;
+    folder.sweep(&store, 1, vec![link(1, 7)]).await;
+    let office = Vantage { site: Site("office".into()), name: "there".into() };
+    let scan = store.begin_scan(&office, at(5), "raw", &[], "sweep").await.unwrap();
+    let elsewhere = Observation { vantage: office.clone(), ..link(5, 7) };
+    store.write_observations(scan, [elsewhere]).await.unwrap();
+    store.digest(scan, at(6)).await.unwrap();
+    assert_eq!(store.assets().await.unwrap().len(), 2);
+    assert_eq!(store.assets_at(&office.site).await.unwrap().len(), 1);
+    let error = store.merge(AssetId(1), AssetId(2), "same", at(7)).await.unwrap_err();
+    assert!(matches!(error, StoreError::OtherSite { .. }), "{error}");
+}
+
+#[tokio::test]
+async fn a_merge_is_read_as_one_and_a_split_gives_back_every_byte() {
+    let folder = Folder::new();
+    let store = folder.store().await;
+    let seen: Vec<_> = [1, 2, 3].into_iter().flat_map(|index| machine(1, index)).collect();
+    folder.sweep(&store, 1, seen).await;
+    let apart = store.assets().await.unwrap();
+    assert_eq!(apart.len(), 3);
+    let before = folder.dump(ASSET_TABLES).await;
+    let [a, b, c] = [apart[0].id, apart[1].id, apart[2].id];
+
+    store.merge(c, b, "one machine, two cards", at(20)).await.unwrap();
+    store.merge(b, a, "and a third", at(21)).await.unwrap();
+    assert_eq!(folder.dump(ASSET_TABLES).await, before, "a merge changes no row");
+    let merged = store.assets().await.unwrap();
+    assert_eq!(merged.len(), 1);
+    assert_eq!(merged[0].id, a);
+    assert_eq!(merged[0].addresses().count(), 3);
+    assert_eq!(merged[0].names.len(), 3);
+    assert_eq!(merged[0].services.len(), 6);
+    assert_eq!(store.shown_as(c).await.unwrap(), a);
+    for id in [a, b, c] {
+        let dossier = store.asset(id).await.unwrap();
+        assert_eq!(dossier.asset, merged[0]);
+        assert_eq!(dossier.parts, apart);
+        assert_eq!(dossier.merges.len(), 2);
+        assert_eq!(dossier.observations.len(), 27);
+    }
+
+    store.split(b, "it was not", at(30)).await.unwrap();
+    let dossier = store.asset(c).await.unwrap();
+    assert_eq!((dossier.asset.id, dossier.parts.len()), (b, 2), "what was merged into it stays");
+    store.split(c, "nor that", at(31)).await.unwrap();
+    assert_eq!(folder.dump(ASSET_TABLES).await, before);
+    assert_eq!(store.assets().await.unwrap(), apart);
+    let kinds: Vec<_> = store.events(4).await.unwrap().iter().map(|event| event.kind).collect();
+    assert_eq!(kinds, [EventKind::Split, EventKind::Split, EventKind::Merged, EventKind::Merged]);
+    assert_eq!(folder.dump(&["merge"]).await.len(), 2, "the overlay's past stays");
+    is_sound(&store).await;
+}
+
+#[tokio::test]
+async fn what_is_learned_during_a_merge_goes_to_the_asset_that_it_is_about() {
+    let folder = Folder::new();
+    let store = folder.store().await;
+    let both = |seconds| [machine(seconds, 1), machine(seconds, 2)].concat();
+    folder.sweep(&store, 1, both(1)).await;
+    let [a, b] = [AssetId(1), AssetId(2)];
+    store.merge(b, a, "one machine", at(20)).await.unwrap();
+    let mut later = both(100);
+    later.push(port(100, 2, 8080, PortState::Open));
+    let digest = folder.sweep(&store, 100, later).await;
+    assert_eq!(digest.assets.len(), 1, "shown as one");
+    assert!(digest.assets[0].services.iter().any(|service| service.port == 8080));
+    store.split(b, "two machines", at(120)).await.unwrap();
+    let assets = store.assets().await.unwrap();
+    let has = |index: usize| assets[index].services.iter().any(|service| service.port == 8080);
+    assert_eq!((has(0), has(1)), (false, true));
+    assert_eq!(assets[0].addresses().collect::<Vec<_>>(), [address(1)]);
+    is_sound(&store).await;
+}
+
+#[tokio::test]
+async fn merges_that_make_no_sense_are_refused() {
+    let folder = Folder::new();
+    let store = folder.store().await;
+    folder.sweep(&store, 1, [1, 2, 3].into_iter().flat_map(|i| machine(1, i)).collect()).await;
+    let [a, b, c] = [AssetId(1), AssetId(2), AssetId(3)];
+    store.merge(b, a, "one", at(20)).await.unwrap();
+    let refused = [
+        (store.merge(b, a, "again", at(21)).await, "asset 2 and asset 1 are one asset already"),
+        (store.merge(a, b, "around", at(21)).await, "asset 1 and asset 2 are one asset already"),
+        (store.merge(a, a, "self", at(21)).await, "asset 1 and asset 1 are one asset already"),
+        (
+            store.merge(b, c, "elsewhere", at(21)).await,
+            "asset 2 is part of asset 1: split it from there first",
+        ),
+        (store.merge(AssetId(9), a, "no", at(21)).await, "there is no asset 9"),
+        (store.merge(a, AssetId(9), "no", at(21)).await, "there is no asset 9"),
+        (store.split(AssetId(9), "no", at(21)).await, "there is no asset 9"),
+        (
+            store.split(c, "no", at(21)).await,
+            "asset 3 is not part of another, so there is nothing to split",
+        ),
+        (
+            store.split(a, "no", at(21)).await,
+            "asset 1 is not part of another, so there is nothing to split; its part is 2, split \
+             that",
+        ),
+    ];
+    for (result, expected) in refused {
+        assert_eq!(result.unwrap_err().to_string(), expected);
+    }
+    assert!(matches!(store.asset(AssetId(9)).await, Err(StoreError::NoAsset(_))));
+}
+
+#[tokio::test]
+async fn an_asset_tells_why() {
+    let folder = Folder::new();
+    let store = folder.store().await;
+    folder.sweep(&store, 1, machine(1, 7)).await;
+    folder.sweep(&store, 100, machine(100, 7)).await;
+    let dossier = store.asset(AssetId(1)).await.unwrap();
+    assert_eq!(dossier.observations.len(), 9);
+    assert!(dossier.observations.iter().all(|o| o.times == 2 && o.first_seen == at(1)));
+    assert!(dossier.asset.identifiers.iter().all(|assigned| !assigned.because.is_empty()));
+    let guid = Identifier::MachineId(MachineIdKind::SmbGuid, "guid-7".into());
+    assert!(dossier.asset.identifiers.iter().any(|assigned| assigned.identifier == guid));
+    assert_eq!(dossier.observations[0].observation.evidence, b"bytes");
+    assert_eq!(store.events_of(AssetId(1)).await.unwrap(), dossier.events);
+}
+
+#[tokio::test]
+async fn an_address_that_changed_hands_shows_each_asset_its_own_time() {
+    let folder = Folder::new();
+    let store = folder.store().await;
+    folder.sweep(&store, 1, vec![link(1, 7)]).await;
+    let mut other = link(100, 7);
+    other.fact = Fact::LinkAddress(mac(8));
+    folder.sweep(&store, 100, vec![other]).await;
+    let assets = store.assets().await.unwrap();
+    assert_eq!(assets.len(), 2);
+    let first = store.asset(assets[0].id).await.unwrap();
+    assert_eq!(first.asset.addresses().count(), 0);
+    let facts: Vec<_> = first.observations.iter().map(|o| o.observation.fact.clone()).collect();
+    assert_eq!(facts, [Fact::LinkAddress(mac(7))]);
+    let second = store.asset(assets[1].id).await.unwrap();
+    let facts: Vec<_> = second.observations.iter().map(|o| o.observation.fact.clone()).collect();
+    assert_eq!(facts, [Fact::LinkAddress(mac(8))]);
+    is_sound(&store).await;
+}
+
+#[tokio::test]
+async fn events_cannot_be_changed() {
+    let folder = Folder::new();
+    let store = folder.store().await;
+    folder.sweep(&store, 1, machine(1, 7)).await;
+    let mut raw = folder.raw().await;
+    for sql in ["UPDATE event SET detail = ''", "DELETE FROM event"] {
+        let error = sqlx::query(sql).execute(&mut raw).await.unwrap_err().to_string();
+        assert!(error.contains("an event is never"), "{error}");
+    }
+}
+
+fn devices(csv: &str) -> Vec<DeviceEntry> {
+    let import = register::read::<DeviceEntry>(csv.as_bytes()).unwrap();
+    assert_eq!(import.errors, []);
+    import.entries
+}
+
+#[tokio::test]
+async fn a_register_is_replaced_as_a_whole() {
+    let folder = Folder::new();
+    let store = folder.store().await;
+    assert_eq!(store.register::<DeviceEntry>().await.unwrap(), None);
+    let first = devices(
+        "reference,mac,owner,棚\nPC-1,00:00:5e:00:00:01,Sato,A\nPC-2,00:00:5e:00:00:02,Ito,B\n",
+    );
+    let source = RegisterSource::of("devices.csv", b"...");
+    let diff = store.replace_register(&first, &source, at(1)).await.unwrap();
+    assert_eq!((diff.added.len(), diff.removed.len(), diff.unchanged), (2, 0, 0));
+    let again = store.replace_register(&first, &source, at(2)).await.unwrap();
+    assert_eq!((again.added.len(), again.removed.len(), again.unchanged), (0, 0, 2));
+    let second =
+        devices("reference,mac,owner\nPC-3,00:00:5e:00:00:03,Abe\nPC-2,00:00:5e:00:00:02,Ueno\n");
+    let other = RegisterSource::of("new.csv", b"!");
+    let diff = store.replace_register(&second, &other, at(3)).await.unwrap();
+    assert_eq!((diff.added.len(), diff.changed.len(), diff.removed.len()), (1, 1, 1));
+    let stored = store.register::<DeviceEntry>().await.unwrap().unwrap();
+    assert_eq!(stored.entries, second);
+    assert_eq!((stored.imported_at, stored.source), (at(3), other));
+    assert_eq!(store.register::<SoftwareEntry>().await.unwrap(), None);
+    let summary = store.registers().await.unwrap();
+    assert_eq!((summary.len(), summary[0].kind, summary[0].entries), (1, RegisterKind::Device, 2));
+    let event = &store.events(1).await.unwrap()[0];
+    assert_eq!(event.detail, "new.csv: 1 added, 1 changed, 1 removed, 0 unchanged");
+    assert_eq!(folder.dump(&["entry"]).await.len(), 2);
+    is_sound(&store).await;
+}
+
+#[tokio::test]
+async fn a_review_opens_resolves_and_is_the_same_twice() {
+    let folder = Folder::new();
+    let store = folder.store().await;
+    folder.sweep(&store, 1, [machine(1, 1), machine(1, 2)].concat()).await;
+    // Without a register nothing is unregistered.
+    let review = store.review(at(20), &policy()).await.unwrap();
+    assert_eq!(review.findings, []);
+    let source = RegisterSource::of("devices.csv", b"");
+    let one = devices("reference,mac\nPC-1,00:00:5e:00:00:01\n");
+    store.replace_register(&one, &source, at(21)).await.unwrap();
+
+    let review = store.review(at(30), &policy()).await.unwrap();
+    let opened: Vec<_> = review.findings.iter().map(|f| f.finding.key.rule.as_str()).collect();
+    assert_eq!(opened, ["device.unregistered"]);
+    assert_eq!(review.findings[0].finding.asset, Some(AssetId(2)));
+    let before = folder.dump(&["finding", "event"]).await;
+    let again = store.review(at(30), &policy()).await.unwrap();
+    assert_eq!(again.changes, []);
+    assert_eq!(again.findings, review.findings);
+    assert_eq!(folder.dump(&["finding", "event"]).await, before);
+    assert_eq!(store.findings().await.unwrap(), review.findings);
+    assert_eq!(store.compare(at(30), &policy()).await.unwrap(), review.compared);
+    assert_eq!(store.asset(AssetId(2)).await.unwrap().findings, review.findings);
+
+    // Accepted, it stays accepted; approved, it is resolved; its number never changes.
+    let id = review.findings[0].id;
+    let accepted = store.accept_finding(id, at(1000), " a guest ", at(40)).await.unwrap();
+    assert_eq!(accepted.finding.state, FindingState::Accepted);
+    let review = store.review(at(50), &policy()).await.unwrap();
+    assert_eq!(review.findings[0].finding.state, FindingState::Accepted);
+    assert_eq!(review.findings[0].finding.accepted.as_ref().unwrap().reason, "a guest");
+    let two = devices("reference,mac\nPC-1,00:00:5e:00:00:01\nPC-2,00:00:5e:00:00:02\n");
+    store.replace_register(&two, &source, at(60)).await.unwrap();
+    let review = store.review(at(70), &policy()).await.unwrap();
+    assert_eq!(review.changes[0].kind, ChangeKind::Resolved);
+    assert_eq!((review.findings[0].id, review.findings[0].finding.resolved_at), (id, Some(at(70))));
+    is_sound(&store).await;
+}
+
+#[tokio::test]
+async fn a_finding_that_cannot_be_accepted_says_why() {
+    let folder = Folder::new();
+    let store = folder.store().await;
+    let missing = store.accept_finding(7, at(9), "x", at(1)).await.unwrap_err();
+    assert_eq!(missing.to_string(), "there is no finding 7");
+    folder.sweep(&store, 1, machine(1, 1)).await;
+    let source = RegisterSource::of("devices.csv", b"");
+    let other = devices("reference,mac\nPC-9,00:00:5e:00:00:09\n");
+    store.replace_register(&other, &source, at(2)).await.unwrap();
+    let id = store.review(at(20), &policy()).await.unwrap().findings[0].id;
+    let error = store.accept_finding(id, at(20), "x", at(20)).await.unwrap_err();
+    assert!(matches!(error, StoreError::Accept { .. }), "{error}");
+    assert_eq!(store.findings().await.unwrap()[0].finding.state, FindingState::Open);
+}
+
+#[tokio::test]
+async fn what_the_network_writes_cannot_break_a_statement() {
+    let folder = Folder::new();
+    let store = folder.store().await;
+    let nasty =
+        ["'; DROP TABLE asset; --", "\"}],[", "\0\u{1}\u{7f}\u{feff}", "台帳\u{202e}\\u0000"];
+    let mut seen = vec![link(1, 7), port(1, 7, 80, PortState::Open)];
+    for (index, text) in (0_u16..).zip(nasty) {
+        seen.push(port(1, 7, 8000 + index, PortState::Open));
+        seen.push(banner(1, 7, 8000 + index, text, text));
+    }
+    folder.sweep(&store, 1, seen.clone()).await;
+    let dossier = store.asset(AssetId(1)).await.unwrap();
+    for text in nasty {
+        assert!(dossier.asset.software.iter().any(|s| s.product == text), "{text:?}");
+    }
+    for observation in seen {
+        assert!(
+            dossier.observations.iter().any(|o| o.observation == observation),
+            "{observation:?}"
+        );
+    }
+    is_sound(&store).await;
+}
+
+#[tokio::test]
+async fn a_certificate_that_nobody_can_read_is_kept() {
+    let folder = Folder::new();
+    let store = folder.store().await;
+    let noise = b"\x30\x03\x02\x01".to_vec();
+    folder.sweep(&store, 1, vec![link(1, 7), chain(1, 7, vec![noise.clone()])]).await;
+    store.write_certificates([noise.clone(), noise.clone(), vec![]], at(9)).await.unwrap();
+    let certificates = store.certificates(None).await.unwrap();
+    assert_eq!(certificates.len(), 2);
+    assert!(certificates.iter().all(|c| !c.anomalies.is_empty() && c.not_after.is_none()));
+    let kept = certificates.iter().find(|c| !c.endpoints.is_empty()).unwrap();
+    assert_eq!((kept.first_seen, kept.last_seen), (at(1), at(9)));
+    assert_eq!(store.certificate_der(&kept.sha256).await.unwrap(), Some(noise));
+    is_sound(&store).await;
+}

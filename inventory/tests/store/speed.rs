@@ -1,0 +1,81 @@
+//! How fast the store is. Every test prints its numbers (`--nocapture`); those that hold it
+//! to a number do so in release builds, which is what users run.
+
+use std::time::Instant;
+
+use super::*;
+
+/// Prints what was measured, and in a release build holds it to `least` a second.
+#[expect(clippy::print_stderr, reason = "the number is what this is for")]
+fn report(what: &str, count: usize, began: Instant, least: f64) {
+    let seconds = began.elapsed().as_secs_f64();
+    let rate = count as f64 / seconds;
+    eprintln!("{what}: {count} in {:.0} ms, {rate:.0} a second", seconds * 1e3);
+    if !cfg!(debug_assertions) {
+        assert!(rate >= least, "{what}: {rate:.0} a second, expected {least:.0}");
+    }
+}
+
+/// Ten thousand machines with an open port, a product, a name and a MAC each.
+fn machines(count: u32) -> Vec<Observation> {
+    (0..count)
+        .flat_map(|index| {
+            let here = Subject::Address(address(index));
+            let name = format!("pc-{index}.example.com");
+            [
+                link(1, index),
+                observation(
+                    1,
+                    here,
+                    Method::Resolver,
+                    Fact::HostName { name, source: NameSource::Dns },
+                ),
+                port(1, index, 80, PortState::Open),
+                banner(1, index, 80, "nginx", "1.22.1"),
+            ]
+        })
+        .collect()
+}
+
+#[tokio::test]
+async fn observations_are_written_fast() {
+    const COUNT: u32 = 100_000;
+    let folder = Folder::new();
+    let store = folder.store().await;
+    for (what, seconds) in [("new observations", 1), ("the same observations again", 2)] {
+        let scan = folder.begin(&store, seconds).await;
+        let seen: Vec<_> = (0..COUNT).map(|index| link(seconds, index)).collect();
+        let (sink, writer) = Writer::start(&store, scan).unwrap();
+        let began = Instant::now();
+        for observation in seen {
+            sink.send(observation).await.unwrap();
+        }
+        drop(sink);
+        writer.finish().await.unwrap();
+        report(what, COUNT as usize, began, 20_000.0);
+    }
+    assert_eq!(store.observation_count().await.unwrap(), u64::from(COUNT));
+}
+
+#[tokio::test]
+async fn ten_thousand_assets_are_stored_and_listed_fast() {
+    const COUNT: u32 = 10_000;
+    let folder = Folder::new();
+    let store = folder.store().await;
+    let scan = folder.begin(&store, 1).await;
+    let seen = machines(COUNT);
+    let all = Instant::now();
+    let began = Instant::now();
+    store.write_observations(scan, seen).await.unwrap();
+    report("observations of assets", 4 * COUNT as usize, began, 20_000.0);
+    let began = Instant::now();
+    let digest = store.digest(scan, at(5)).await.unwrap();
+    report("assets digested", digest.assets.len(), began, 5_000.0);
+    let began = Instant::now();
+    let assets = store.assets().await.unwrap();
+    report("assets listed", assets.len(), began, 20_000.0);
+    report("assets imported and listed", assets.len(), all, 5_000.0);
+    assert_eq!(assets.len(), COUNT as usize);
+    assert_eq!(assets, digest.assets);
+    is_sound(&store).await;
+}
