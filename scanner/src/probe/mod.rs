@@ -17,6 +17,7 @@ pub mod http;
 pub mod imap;
 pub mod ipp;
 pub mod ldap;
+pub mod mdns;
 pub mod memcached;
 pub mod mqtt;
 pub mod mysql;
@@ -30,11 +31,15 @@ pub mod rtsp;
 mod said;
 pub mod smb;
 pub mod smtp;
+pub mod snmp;
+pub mod ssdp;
 pub mod ssh;
+mod sysdescr;
 pub mod telnet;
 #[cfg(test)]
 pub(crate) mod testing;
 pub mod tls;
+pub mod udp;
 pub mod vnc;
 
 use std::net::IpAddr;
