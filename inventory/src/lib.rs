@@ -4,15 +4,15 @@
 //! only module that contains SQL.
 
 pub mod asset;
-mod event;
-pub mod evidence;
-pub mod identity;
-mod project;
-pub mod vendor;
-pub mod query;
 pub mod compare;
 pub mod coverage;
+mod event;
+pub mod evidence;
 pub mod finding;
+pub mod identity;
+mod project;
+pub mod query;
 pub mod register;
 pub mod store;
+pub mod vendor;
 pub mod version;

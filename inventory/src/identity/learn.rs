@@ -1,0 +1,547 @@
+//! What the chosen assets learn: identifiers with their reasons, moves, conflicts, and
+//! through `project` everything else.
+
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, BTreeSet},
+    net::IpAddr,
+};
+
+use model::{Identifier, MachineIdKind, Observation, Strength, Timestamp};
+
+use super::{Scan, State, Work, assigned, choose::Chosen, cluster::Clusters, link::Links};
+use crate::{
+    asset::{Asset, AssetId, Assigned},
+    event,
+    evidence::{Seen, is_of_an_interface},
+    project::{self, Replaced},
+};
+
+impl State<'_> {
+    pub(super) fn learn(
+        &mut self,
+        scan: &Scan<'_>,
+        turn: &[Work],
+        clusters: &Clusters,
+        chosen: &Chosen,
+        links: &Links,
+    ) {
+        let mut of_asset: BTreeMap<usize, Vec<&Work>> = BTreeMap::new();
+        for (work, &asset) in turn.iter().zip(&chosen.asset) {
+            of_asset.entry(asset).or_default().push(work);
+        }
+        for asset in self.assets.len()..chosen.assets {
+            let works = of_asset.get(&asset).map_or(&[][..], Vec::as_slice);
+            self.found(works);
+        }
+        let takes: Vec<(IpAddr, usize, &Seen)> = turn
+            .iter()
+            .zip(&chosen.asset)
+            .filter_map(|(work, &asset)| self.takes(work, asset))
+            .collect();
+        let mut taken: BTreeMap<usize, BTreeSet<IpAddr>> = BTreeMap::new();
+        for (address, asset, _) in &takes {
+            taken.entry(*asset).or_default().insert(*address);
+        }
+        let disputes = self.new_disputes(turn, chosen);
+        let mut left: BTreeMap<IpAddr, usize> = BTreeMap::new();
+        for (asset, works) in &of_asset {
+            let taken = taken.remove(asset).unwrap_or_default();
+            let from = self.learn_one(scan, *asset, works, &taken, clusters);
+            left.extend(from.into_iter().map(|address| (address, *asset)));
+        }
+        self.hand_over(&takes, &left, links);
+        self.tell_of(disputes);
+        self.take_macs(&of_asset);
+        for (asset, works) in of_asset {
+            self.index(asset, &works);
+        }
+    }
+
+    /// A new asset, of which nothing is known yet but that it is there.
+    fn found(&mut self, works: &[&Work]) {
+        let id = self.next;
+        self.next = AssetId(id.0.saturating_add(1));
+        let from = works.iter().map(|work| work.sighting.from).min().unwrap_or_default();
+        let at = works.iter().map(|work| work.sighting.at).max().unwrap_or_default();
+        let seen = || works.iter().flat_map(|work| &work.sighting.identifiers);
+        let strongest = seen().max_by_key(|seen| seen.strength);
+        let because: Vec<String> = seen()
+            .filter(|seen| {
+                matches!(seen.identifier, Identifier::Address(_))
+                    || strongest.is_some_and(|strongest| seen.strength == strongest.strength)
+            })
+            .map(|seen| format!("{} ({})", seen.identifier, seen.because))
+            .collect();
+        let subject = works.first().map_or_else(String::new, |work| match work.sighting.address {
+            Some(address) => address.to_string(),
+            None => work.sighting.macs().next().map(|mac| mac.to_string()).unwrap_or_default(),
+        });
+        self.events.push(event::first_seen(from, id, subject, &because.join(", ")));
+        self.assets.push(Cow::Owned(Asset {
+            id,
+            site: self.site.clone(),
+            first_seen: from,
+            last_seen: at,
+            identity_uncertain: true,
+            identifiers: Vec::new(),
+            names: Vec::new(),
+            alive_by: Vec::new(),
+            services: Vec::new(),
+            software: Vec::new(),
+            os: None,
+            deployments: Vec::new(),
+            anomalies: Vec::new(),
+        }));
+    }
+
+    /// The address that a sighting gives to the asset, unless another was seen there later,
+    /// or it has it already.
+    fn takes<'w>(&self, work: &'w Work, asset: usize) -> Option<(IpAddr, usize, &'w Seen)> {
+        let address = work.sighting.address.filter(|_| !work.contested)?;
+        let identifier = Identifier::Address(address);
+        let seen = work.sighting.identifiers.iter().find(|seen| seen.identifier == identifier)?;
+        let is_older = |other: usize| {
+            assigned(&self.assets[other], &identifier).is_none_or(|a| a.last_seen < seen.at)
+        };
+        let free = match self.address.get(&address) {
+            Some(&holder) if holder == asset => false,
+            Some(&holder) => is_older(holder) && is_older(asset),
+            None => is_older(asset),
+        };
+        free.then_some((address, asset, seen))
+    }
+
+    /// Lets one asset learn what was seen of it. Returns the addresses that it left.
+    fn learn_one(
+        &mut self,
+        scan: &Scan<'_>,
+        i: usize,
+        works: &[&Work],
+        taken: &BTreeSet<IpAddr>,
+        clusters: &Clusters,
+    ) -> Vec<IpAddr> {
+        let is_new = self.is_new(i) && self.assets[i].identifiers.is_empty();
+        let known = !self.is_new(i);
+        let moved = match is_new {
+            true => Vec::new(),
+            false => self.moves(i, works, taken),
+        };
+        let asset = self.assets[i].to_mut();
+        if !asset.identifiers.is_sorted_by(|a, b| a.identifier <= b.identifier) {
+            asset.identifiers.sort_by(|a, b| a.identifier.cmp(&b.identifier));
+        }
+        let mut still: BTreeSet<IpAddr> = asset.addresses().collect();
+        for (from, to, _) in &moved {
+            if let Some(old) = record(asset, &Identifier::Address(*from)) {
+                old.current = false;
+            }
+            project::rehome(asset, *from, *to);
+            if still.remove(from) && self.address.get(from) == Some(&i) {
+                self.address.remove(from);
+                self.former.insert(*from, i);
+            }
+        }
+        let replaced_macs = replaced_macs(asset, works, &still);
+        let observations: Vec<&Observation> = works
+            .iter()
+            .flat_map(|work| &work.sighting.observations)
+            .filter_map(|&o| scan.observations.get(o))
+            .collect();
+        let (mut events, replaced) =
+            project::apply(asset, known, &observations, scan.as_of, scan.leaf_key);
+        let link = works
+            .iter()
+            .flat_map(|work| &work.sighting.identifiers)
+            .filter(|seen| assigned(asset, &seen.identifier).is_some_and(|a| a.current))
+            .max_by_key(|seen| seen.strength)
+            .map(|seen| seen.identifier.clone());
+        let mut added: BTreeMap<Identifier, Assigned> = BTreeMap::new();
+        for work in works {
+            for seen in &work.sighting.identifiers {
+                let shared = clusters.shared.contains(&seen.identifier);
+                let may_have = match seen.identifier {
+                    Identifier::Address(address) => taken.contains(&address),
+                    _ => true,
+                };
+                match record(asset, &seen.identifier) {
+                    Some(old) => see_again(old, seen, shared, may_have),
+                    None => {
+                        let new = added
+                            .entry(seen.identifier.clone())
+                            .or_insert_with(|| first_time(seen, shared, link.as_ref()));
+                        new.first_seen = new.first_seen.min(seen.from);
+                        new.last_seen = new.last_seen.max(seen.at);
+                        new.current = may_have;
+                    }
+                }
+            }
+            if let Some(doubtful) = &work.doubtful {
+                doubt(asset, work, doubtful, &mut added);
+            }
+            if work.sighting.left_out > 0 {
+                let subject = work.sighting.address.map_or_else(String::new, |a| a.to_string());
+                let problem = "more link-layer addresses answer for it than are followed";
+                project::note_anomaly(asset, &subject, "arp", problem, work.sighting.at);
+            }
+        }
+        let left = moved.iter().map(|(from, _, _)| *from).collect();
+        for (from, to, because) in moved {
+            let at = added.get(&Identifier::Address(to)).map_or_else(
+                || assigned(asset, &Identifier::Address(to)).map(|a| a.last_seen),
+                |new| Some(new.first_seen),
+            );
+            let at = at.unwrap_or(asset.last_seen);
+            events.push(event::address_moved(at, asset.id, from, to, &because));
+            if let Some(new) = added.get_mut(&Identifier::Address(to)) {
+                new.because = format!("{}, moved from {from}", new.because);
+            }
+        }
+        if !is_new {
+            let moved_to = |identifier: &Identifier, new: &Assigned| {
+                matches!(identifier, Identifier::Address(_))
+                    && (!new.current || new.because.contains(", moved from "))
+            };
+            for (identifier, new) in &added {
+                if !moved_to(identifier, new) && new.current {
+                    let (at, because) = (new.first_seen, &new.because);
+                    events.push(event::identifier_added(at, asset.id, identifier, because));
+                }
+            }
+        }
+        asset.identifiers.extend(added.into_values());
+        asset.identifiers.sort_by(|a, b| a.identifier.cmp(&b.identifier));
+        retire(asset, works, &replaced, &replaced_macs);
+        asset.identity_uncertain =
+            !asset.identifiers.iter().any(|a| a.current && a.strength > Strength::Weak);
+        self.events.append(&mut events);
+        left
+    }
+
+    /// Which of its addresses the asset left for a new one: for each new one at most one, the
+    /// nearest of those where it was not seen this time. A new interface leaves none.
+    fn moves(
+        &self,
+        i: usize,
+        works: &[&Work],
+        taken: &BTreeSet<IpAddr>,
+    ) -> Vec<(IpAddr, IpAddr, String)> {
+        let asset = &self.assets[i];
+        let here: BTreeSet<IpAddr> =
+            works.iter().filter_map(|work| work.sighting.address).collect();
+        let mut moves: Vec<(IpAddr, IpAddr, String)> = Vec::new();
+        for work in works {
+            let sighting = &work.sighting;
+            let Some(to) = sighting.address.filter(|address| taken.contains(address)) else {
+                continue;
+            };
+            let mut macs = sighting.macs().peekable();
+            let new_interface = macs.peek().is_some()
+                && asset.macs().next().is_some()
+                && macs.all(|mac| {
+                    let known = assigned(asset, &Identifier::Mac(mac));
+                    !mac.is_locally_administered() && known.is_none_or(|a| !a.current)
+                });
+            if new_interface {
+                continue;
+            }
+            let left = |a: &&Assigned, current: bool| match a.identifier {
+                Identifier::Address(from) => {
+                    a.current == current
+                        && same_scope(from, to)
+                        && !here.contains(&from)
+                        && a.last_seen < sighting.at
+                        && moves.iter().all(|(other, _, _)| *other != from)
+                }
+                _ => false,
+            };
+            let address = |a: &Assigned| match a.identifier {
+                Identifier::Address(address) => Some(address),
+                _ => None,
+            };
+            let is_placed = asset.addresses().any(|address| same_scope(address, to));
+            let from = match is_placed {
+                true => asset
+                    .identifiers
+                    .iter()
+                    .filter(|a| left(a, true))
+                    .filter_map(address)
+                    .max_by_key(|from| (common_prefix(*from, to), std::cmp::Reverse(*from))),
+                // It lost its address to another before.
+                false => asset
+                    .identifiers
+                    .iter()
+                    .filter(|a| left(a, false))
+                    .max_by_key(|a| a.last_seen)
+                    .and_then(address),
+            };
+            if let Some(from) = from {
+                let known = sighting
+                    .identifiers
+                    .iter()
+                    .filter(|seen| assigned(asset, &seen.identifier).is_some())
+                    .max_by_key(|seen| seen.strength);
+                let because = known.map_or_else(
+                    || "seen with its other addresses".to_owned(),
+                    |seen| format!("the same {}", seen.identifier),
+                );
+                moves.push((from, to, because));
+            }
+        }
+        moves
+    }
+
+    /// Gives the addresses to their new holders, and tells where somebody had them, if only
+    /// until this very scan.
+    fn hand_over(
+        &mut self,
+        takes: &[(IpAddr, usize, &Seen)],
+        left: &BTreeMap<IpAddr, usize>,
+        links: &Links,
+    ) {
+        for &(address, asset, seen) in takes {
+            let holder = self.address.insert(address, asset).or(left.get(&address).copied());
+            self.former.remove(&address);
+            let Some(holder) = holder.filter(|holder| *holder != asset) else { continue };
+            let old = self.assets[holder].to_mut();
+            if let Some(record) = record(old, &Identifier::Address(address)) {
+                record.current = false;
+            }
+            project::release(old, address);
+            if links.provisional.get(&holder) != Some(&asset) {
+                let ids = (self.assets[asset].id, self.assets[holder].id);
+                let because = self.told_apart(asset, address);
+                self.events.push(event::address_conflict(seen.at, ids, address, &because));
+            }
+        }
+    }
+
+    /// By what the holder of an address is known not to be the one before.
+    fn told_apart(&self, asset: usize, address: IpAddr) -> String {
+        let others = self.assets[asset]
+            .identifiers
+            .iter()
+            .filter(|a| a.current && a.identifier != Identifier::Address(address))
+            .max_by_key(|a| a.strength);
+        others
+            .map_or_else(|| "nothing else is known of it".to_owned(), |a| a.identifier.to_string())
+    }
+
+    /// Where another asset answers for an address than has the better right to it, and was
+    /// never known to.
+    fn new_disputes(&self, turn: &[Work], chosen: &Chosen) -> Vec<(IpAddr, usize, Timestamp)> {
+        let contested = turn.iter().zip(&chosen.asset).filter(|(work, _)| work.contested);
+        contested
+            .filter_map(|(work, &asset)| {
+                let address = work.sighting.address?;
+                let known = assigned(&self.assets[asset], &Identifier::Address(address));
+                known.is_none().then_some((address, asset, work.sighting.at))
+            })
+            .collect()
+    }
+
+    fn tell_of(&mut self, disputes: Vec<(IpAddr, usize, Timestamp)>) {
+        for (address, asset, at) in disputes {
+            let holder = self.address.get(&address).copied();
+            if let Some(holder) = holder.filter(|holder| *holder != asset) {
+                let ids = (self.assets[asset].id, self.assets[holder].id);
+                let because = format!("both answer, {}", self.told_apart(asset, address));
+                self.events.push(event::address_conflict(at, ids, address, &because));
+            }
+        }
+    }
+
+    /// A link-layer address that is seen here and not there went from there to here.
+    fn take_macs(&mut self, of_asset: &BTreeMap<usize, Vec<&Work>>) {
+        let mut seen_on: BTreeMap<&Identifier, (BTreeSet<usize>, Timestamp)> = BTreeMap::new();
+        for (asset, works) in of_asset {
+            for seen in works.iter().flat_map(|work| &work.sighting.identifiers) {
+                if matches!(seen.identifier, Identifier::Mac(mac) if is_of_an_interface(mac)) {
+                    let (on, at) = seen_on.entry(&seen.identifier).or_default();
+                    on.insert(*asset);
+                    *at = seen.at.max(*at);
+                }
+            }
+        }
+        for (identifier, (on, at)) in seen_on {
+            let holders = self.holders.get(identifier).cloned().unwrap_or_default();
+            for holder in holders.into_iter().filter(|holder| !on.contains(holder)) {
+                let is_past = |a: &Assigned| a.current && a.last_seen < at;
+                if !assigned(&self.assets[holder], identifier).is_some_and(is_past) {
+                    continue;
+                }
+                let asset = self.assets[holder].to_mut();
+                if let Some(record) = record(asset, identifier) {
+                    record.current = false;
+                }
+                asset.identity_uncertain =
+                    !asset.identifiers.iter().any(|a| a.current && a.strength > Strength::Weak);
+            }
+        }
+    }
+
+    fn index(&mut self, asset: usize, works: &[&Work]) {
+        for work in works {
+            let seen = work.sighting.identifiers.iter().chain(&work.doubtful);
+            for seen in seen.filter(|s| !matches!(s.identifier, Identifier::Address(_))) {
+                let holders = self.holders.entry(seen.identifier.clone()).or_default();
+                if !holders.contains(&asset) {
+                    holders.push(asset);
+                }
+            }
+        }
+    }
+}
+
+fn record<'a>(asset: &'a mut Asset, identifier: &Identifier) -> Option<&'a mut Assigned> {
+    let place = asset.identifiers.binary_search_by(|a| a.identifier.cmp(identifier)).ok()?;
+    asset.identifiers.get_mut(place)
+}
+
+/// Notes that a known identifier was seen again. Only what is newer than what is known can
+/// make it current.
+fn see_again(old: &mut Assigned, seen: &Seen, shared: bool, may_have: bool) {
+    let newer = seen.at > old.last_seen;
+    if newer && may_have && !old.current {
+        old.current = true;
+        old.strength = seen.strength;
+    }
+    if shared && old.strength > Strength::Weak {
+        old.strength = Strength::Weak;
+        old.because = format!("{}; shown by several machines at once", old.because);
+    }
+    old.first_seen = old.first_seen.min(seen.from);
+    old.last_seen = old.last_seen.max(seen.at);
+}
+
+fn first_time(seen: &Seen, shared: bool, link: Option<&Identifier>) -> Assigned {
+    let mut because = seen.because.clone();
+    if let Some(link) = link {
+        because = format!("{because}, seen together with {link}");
+    }
+    if shared && seen.strength > Strength::Weak {
+        because = format!("{because}; shown by several machines at once");
+    }
+    Assigned {
+        identifier: seen.identifier.clone(),
+        strength: if shared { Strength::Weak } else { seen.strength },
+        first_seen: seen.from,
+        last_seen: seen.at,
+        current: true,
+        because,
+    }
+}
+
+/// Notes a link-layer address that is probably a damaged reading of the known one.
+fn doubt(
+    asset: &mut Asset,
+    work: &Work,
+    doubtful: &Seen,
+    added: &mut BTreeMap<Identifier, Assigned>,
+) {
+    let subject = work.sighting.address.map_or_else(String::new, |a| a.to_string());
+    let problem = "answered with a link-layer address one bit from its own";
+    project::note_anomaly(asset, &subject, "arp", problem, doubtful.at);
+    match record(asset, &doubtful.identifier) {
+        Some(old) => old.last_seen = old.last_seen.max(doubtful.at),
+        None => {
+            let because = format!("{}, one bit from the known one, once", doubtful.because);
+            let assigned = Assigned {
+                identifier: doubtful.identifier.clone(),
+                strength: Strength::Weak,
+                first_seen: doubtful.from,
+                last_seen: doubtful.at,
+                current: false,
+                because,
+            };
+            added.insert(doubtful.identifier.clone(), assigned);
+        }
+    }
+}
+
+/// The link-layer addresses that new ones replace: random ones by any other, a fixed one by
+/// another at the address that the asset had before.
+fn replaced_macs(asset: &Asset, works: &[&Work], had: &BTreeSet<IpAddr>) -> Vec<Identifier> {
+    let here: BTreeSet<_> = works.iter().flat_map(|work| work.sighting.macs()).collect();
+    let mut replaced = Vec::new();
+    for work in works {
+        let sighting = &work.sighting;
+        let new = |mac: &model::MacAddr| {
+            assigned(asset, &Identifier::Mac(*mac))
+                .is_none_or(|a| !a.current && a.last_seen < sighting.at)
+        };
+        let Some(mac) = sighting.macs().find(new) else { continue };
+        let in_place = sighting.address.is_some_and(|address| had.contains(&address));
+        let unseen = asset.identifiers.iter().filter(|a| match a.identifier {
+            Identifier::Mac(old) => a.current && !here.contains(&old) && a.last_seen < sighting.at,
+            _ => false,
+        });
+        let is_local = |a: &&Assigned| matches!(a.identifier, Identifier::Mac(old) if old.is_locally_administered());
+        let (random, fixed): (Vec<&Assigned>, Vec<&Assigned>) = unseen.partition(is_local);
+        if mac.is_locally_administered() || in_place {
+            replaced.extend(random.iter().map(|a| a.identifier.clone()));
+        }
+        if let [one] = fixed[..]
+            && in_place
+            && !mac.is_locally_administered()
+        {
+            replaced.push(one.identifier.clone());
+        }
+    }
+    replaced
+}
+
+/// Marks what was replaced as former.
+fn retire(asset: &mut Asset, works: &[&Work], replaced: &Replaced, macs: &[Identifier]) {
+    let seen: BTreeSet<&Identifier> = works
+        .iter()
+        .flat_map(|work| &work.sighting.identifiers)
+        .map(|seen| &seen.identifier)
+        .collect();
+    let mut latest: BTreeMap<MachineIdKind, Timestamp> = BTreeMap::new();
+    for seen in works.iter().flat_map(|work| &work.sighting.identifiers) {
+        if let Identifier::MachineId(kind, _) = seen.identifier {
+            let at = latest.entry(kind).or_insert(seen.at);
+            *at = seen.at.max(*at);
+        }
+    }
+    let names: BTreeSet<&str> = asset.names.iter().map(|name| name.name.as_str()).collect();
+    for old in &mut asset.identifiers {
+        let gone = match &old.identifier {
+            Identifier::HostName(name) => !names.contains(name.as_str()),
+            identifier if seen.contains(identifier) => false,
+            identifier @ Identifier::Mac(_) => macs.contains(identifier),
+            Identifier::SshHostKey(key) => replaced.host_keys.contains(key),
+            Identifier::TlsKey(key) => replaced.tls_keys.contains(key),
+            // A machine has one of each of these, but for those of its programs.
+            Identifier::MachineId(
+                kind @ (MachineIdKind::SmbGuid
+                | MachineIdKind::SnmpEngineId
+                | MachineIdKind::Serial),
+                _,
+            ) => latest.get(kind).is_some_and(|at| *at > old.last_seen),
+            Identifier::MachineId(..) | Identifier::Address(_) => false,
+        };
+        old.current &= !gone;
+    }
+}
+
+/// Whether an address can take the place of another: of the same family and reach.
+fn same_scope(a: IpAddr, b: IpAddr) -> bool {
+    let link_local = |address: IpAddr| match address {
+        IpAddr::V4(v4) => v4.is_link_local(),
+        IpAddr::V6(v6) => v6.is_unicast_link_local(),
+    };
+    a.is_ipv4() == b.is_ipv4()
+        && a.is_loopback() == b.is_loopback()
+        && link_local(a) == link_local(b)
+}
+
+/// How many leading bits two addresses of one family have in common.
+fn common_prefix(a: IpAddr, b: IpAddr) -> u32 {
+    match (a, b) {
+        (IpAddr::V4(a), IpAddr::V4(b)) => (u32::from(a) ^ u32::from(b)).leading_zeros(),
+        (IpAddr::V6(a), IpAddr::V6(b)) => (u128::from(a) ^ u128::from(b)).leading_zeros(),
+        _ => 0,
+    }
+}
