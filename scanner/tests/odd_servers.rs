@@ -10,17 +10,23 @@ use std::{
     collections::BTreeSet,
     fs,
     io::{BufRead, BufReader, Read, Write},
-    net::{Ipv4Addr, SocketAddr, TcpStream},
+    net::{IpAddr, Ipv4Addr},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
+    sync::{Arc, Mutex},
     time::Duration,
 };
 
-use certs::{
-    KeyKind,
-    hello::{HelloError, Progress, ServerName},
+use certs::{KeyKind, hello::ServerName};
+use model::AddressRange;
+use scanner::{
+    Scope,
+    collect::collect_certificates,
+    dialogue::Pace,
+    net::clock::Clock,
+    probe::tls::Served,
+    rate::{Pacer, Rates},
 };
-use scanner::probe::tls::{Attempt, Collection, Outcome, Served};
 use tempfile::TempDir;
 
 /// A certificate and its key, in files.
@@ -62,7 +68,7 @@ fn identity(folder: &TempDir, name: &str, key_arguments: &[&str], arguments: &[&
 /// A server, ended when it goes out of scope.
 struct Server {
     process: Child,
-    address: SocketAddr,
+    port: u16,
 }
 
 impl Server {
@@ -87,18 +93,25 @@ impl Server {
             let status = process.wait();
             panic!("openssl s_server {}: {status:?}", arguments.join(" "));
         };
-        Self { process, address: (Ipv4Addr::LOCALHOST, port).into() }
+        Self { process, port }
     }
 
     fn collect(&self, names: &[&str]) -> Served {
         let names = names.iter().map(|name| ServerName::new(name).expect("a host name"));
-        let mut collection = Collection::new(names);
-        while let Some(attempt) = collection.next() {
-            let outcome = converse(self.address, &attempt);
-            collection.record(outcome);
-        }
-        collection.finish()
+        collect(self.port, names)
     }
+}
+
+/// Asks a port of loopback, as a sweep would.
+fn collect(port: u16, names: impl IntoIterator<Item = ServerName>) -> Served {
+    let here = IpAddr::V4(Ipv4Addr::LOCALHOST);
+    let scope = Scope::new(vec![AddressRange::single(here)], vec![]);
+    let rates = Rates { total: 100_000, per_host: 100_000 };
+    let pace = Pace::new(Arc::new(Mutex::new(Pacer::new(rates))), Clock::start());
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let permit = scope.permit(here).expect("it is the scope");
+    let collecting = collect_certificates(permit, port, names, &pace, Duration::from_secs(20));
+    runtime.expect("a runtime").block_on(collecting)
 }
 
 impl Drop for Server {
@@ -106,28 +119,6 @@ impl Drop for Server {
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
-}
-
-fn converse(address: SocketAddr, attempt: &Attempt) -> Outcome {
-    let Ok(mut stream) = TcpStream::connect(address) else { return Outcome::NoConnection };
-    stream.set_read_timeout(Some(Duration::from_secs(10))).expect("a time that is not zero");
-    let mut collector = attempt.collector([0x42; 64]).expect("randomness");
-    stream.write_all(collector.hello()).expect("a fresh connection takes a hello");
-    let mut bytes = [0; 4096];
-    let over = loop {
-        let progress = match stream.read(&mut bytes) {
-            Ok(0) | Err(_) => collector.end(),
-            Ok(len) => collector.feed(&bytes[..len]),
-        };
-        match progress {
-            Progress::More => {}
-            Progress::Say(more) => stream.write_all(&more).expect("the server listens"),
-            Progress::Done(collected) => break Outcome::Collected(collected),
-            Progress::Failed(why) => break Outcome::Failed(why),
-        }
-    };
-    let _ = stream.write_all(&collector.farewell());
-    over
 }
 
 const LOW: &str = "ALL:@SECLEVEL=0";
@@ -238,7 +229,7 @@ fn what_tls_13_asks_on_the_way_is_answered() {
         let arguments = [version, &["-Verify", "1"]].concat();
         let served = Server::start(&rsa, &arguments).collect(&[]);
         assert!(served.client_certificate_requested, "{version:?}");
-        assert_eq!(served.chains[0].chain, [rsa.der.clone()]);
+        assert_eq!(served.chains[0].chain, std::slice::from_ref(&rsa.der));
     }
 }
 
@@ -278,24 +269,19 @@ fn a_chain_comes_whole_and_in_its_order() {
 #[test]
 fn a_port_that_is_closed_or_speaks_otherwise_costs_one_connection() {
     let listener = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-    let address = listener.local_addr().unwrap();
+    let port = listener.local_addr().unwrap().port();
     let server = std::thread::spawn(move || {
         let (mut stream, _) = listener.accept().unwrap();
         stream.write_all(b"220 mail.example ESMTP\r\n").unwrap();
         // Until the other side closes.
         let _ = stream.read_to_end(&mut Vec::new());
+        listener.set_nonblocking(true).unwrap();
+        assert!(listener.accept().is_err(), "one connection was enough");
     });
-    let mut collection = Collection::new([]);
-    let attempt = collection.next().unwrap();
-    let outcome = converse(address, &attempt);
-    assert_eq!(outcome, Outcome::Failed(HelloError::NotTls));
-    collection.record(outcome);
-    assert_eq!(collection.next(), None);
-    assert_eq!(collection.finish(), Served::default());
+    let served = collect(port, []);
+    assert!(!served.speaks_tls && served.facts().is_empty());
+    assert_eq!(served.refusal.as_deref(), Some("it does not speak TLS"));
     server.join().unwrap();
-
-    let mut collection = Collection::new([]);
-    let attempt = collection.next().unwrap();
-    collection.record(converse(address, &attempt));
-    assert_eq!(collection.next(), None);
+    let served = collect(port, []);
+    assert_eq!(served.refusal.as_deref(), Some("it took no connection"));
 }

@@ -49,14 +49,16 @@ pub enum Outcome {
 pub struct Served {
     /// Whether the endpoint speaks TLS: it answered in its records, if only to refuse.
     pub speaks_tls: bool,
-    /// The chains, each once for each name that it was served for, with the highest version
-    /// in which it was.
+    /// The chains, one for each question (name and version) that was answered. The same chain
+    /// stands here for each: a server may renew one of them and forget the others.
     pub chains: Vec<CertificateChain>,
     /// The versions in which a chain was served. Others may be served too: each hello shows
     /// only the one that the server likes best of those offered.
     pub versions: BTreeSet<TlsVersion>,
     /// Whether it asked for a client certificate.
     pub client_certificate_requested: bool,
+    /// Why the last attempt that brought nothing did not.
+    pub refusal: Option<String>,
     /// What broke a protocol: protocol (`tls` or `x509`) and problem.
     pub anomalies: BTreeSet<(&'static str, String)>,
 }
@@ -148,7 +150,10 @@ impl Collection {
             match outcome {
                 Outcome::Collected(collected) => served.add(&attempt, *collected),
                 Outcome::Failed(why) => served.note(&why),
-                Outcome::TimedOut | Outcome::NoConnection => {}
+                Outcome::TimedOut => served.refusal = Some("it let its time pass".to_owned()),
+                Outcome::NoConnection => {
+                    served.refusal = Some("it took no connection".to_owned());
+                }
             }
         }
         served
@@ -203,23 +208,19 @@ impl Served {
             self.anomalies.insert(("tls", problem));
         }
         let server_name = attempt.server_name.as_ref().map(|name| name.as_str().to_owned());
-        let known = self
-            .chains
-            .iter_mut()
-            .find(|known| known.server_name == server_name && known.chain == collected.chain);
-        if let Some(known) = known {
-            known.protocol_version = known.protocol_version.max(collected.version);
-            return;
+        // Looked at once, though several questions brought it.
+        if !self.chains.iter().any(|known| known.chain == collected.chain) {
+            collected.chain.iter().for_each(|der| self.examine(der));
         }
-        for der in &collected.chain {
-            self.examine(der);
-        }
-        self.chains.push(CertificateChain {
+        let chain = CertificateChain {
             chain: collected.chain,
             server_name,
             protocol_version: collected.version,
             starttls: None,
-        });
+        };
+        if !self.chains.contains(&chain) {
+            self.chains.push(chain);
+        }
     }
 
     /// Notes what is broken about a certificate. What merely breaks a profile is for rules.
@@ -234,6 +235,7 @@ impl Served {
     }
 
     fn note(&mut self, why: &HelloError) {
+        self.refusal = Some(why.to_string());
         match why {
             HelloError::NotTls | HelloError::Silent | HelloError::NoRandomness => {}
             // It stopped, or refused, as it may.
@@ -315,7 +317,8 @@ mod tests {
             check(&["a.example"], server, &["1.3 -", "wide -", "1.3 a.example", "wide a.example"]);
         let of: Vec<_> =
             served.chains.iter().map(|c| (c.server_name.as_deref(), c.protocol_version)).collect();
-        assert_eq!(of, [(None, TLS13), (Some("a.example"), TLS13)]);
+        let name = Some("a.example");
+        assert_eq!(of, [(None, TLS13), (None, TLS12), (name, TLS13), (name, TLS12)]);
         assert_eq!(served.attributes()["tls_versions"], "TLSv1.2 TLSv1.3");
         assert!(served.speaks_tls);
     }
@@ -387,7 +390,8 @@ mod tests {
     fn what_is_no_tls_costs_one_connection() {
         for outcome in [Outcome::Failed(HelloError::NotTls), Outcome::NoConnection] {
             let served = check(&["a"], |_| outcome.clone(), &["1.3 -"]);
-            assert_eq!(served, Served::default());
+            assert!(served.facts().is_empty() && !served.speaks_tls);
+            assert!(served.refusal.is_some());
         }
         let served = check(&["a"], |_| Outcome::TimedOut, &["1.3 -", "wide -"]);
         assert!(!served.speaks_tls);

@@ -1,0 +1,418 @@
+//! Collecting certificates: holding the conversations that `probe::tls` plans.
+//!
+//! Every limit is kept here: a permit for each address, one connection at once to one
+//! address, seconds and bytes a connection, the pacer's rates, and the stop. What a server
+//! does with its connection costs that connection's limits and nothing else.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap, VecDeque},
+    net::IpAddr,
+    sync::Arc,
+    time::Duration,
+};
+
+use certs::hello::{Collector, HelloError, Progress, ServerName};
+use model::{Endpoint, Gap, Method, Observation, Subject, Vantage};
+use tokio::{task::JoinSet, time::timeout};
+
+use crate::{
+    Permit, Scope,
+    dialogue::Pace,
+    net::stream::Stream,
+    probe::tls::{self, Collection, Served},
+    stop::Stop,
+};
+
+/// How many bytes one connection may bring. The largest chains in use have some 100 KiB.
+const BYTES: usize = 256 << 10;
+
+/// How often the stop is looked at. A stop must act within 100 ms.
+const LOOK: Duration = Duration::from_millis(50);
+
+/// The driver of collections.
+#[derive(Clone, Debug)]
+pub struct Collecting {
+    /// What we may send to.
+    pub scope: Arc<Scope>,
+    /// Where we stand.
+    pub vantage: Vantage,
+    /// How fast.
+    pub pace: Pace,
+    /// Ends it early.
+    pub stop: Stop,
+    /// Connections at once in all; keep it below the limit of open files.
+    pub at_once: usize,
+    /// How long one connection may take, to be made and then to bring the chain. Waiting for
+    /// our own pace to let us speak is not counted. 5 s is enough for slow devices.
+    pub time: Duration,
+}
+
+/// What collecting brought, beside its observations.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Outcome {
+    /// What each endpoint showed, of those that had their turn.
+    pub served: BTreeMap<Endpoint, Served>,
+    /// Endpoints without a certificate, with the reason, ascending.
+    pub gaps: Vec<Gap>,
+    /// Whether every endpoint had its turn. Gaps leave it true, a stop does not.
+    pub complete: bool,
+}
+
+impl Outcome {
+    fn gap(&mut self, endpoint: Endpoint, reason: String) {
+        self.gaps.push(Gap { target: endpoint.to_string(), reason });
+    }
+}
+
+impl Collecting {
+    /// Asks each TCP endpoint for its chains, without a name and with each of its names.
+    /// `observe` gets each observation as its endpoint ends, `progress` how many of how many
+    /// endpoints are done.
+    ///
+    /// Returns early, with what there is, when the stop is requested. Must run inside a tokio
+    /// runtime with time and I/O.
+    pub async fn collect(
+        &self,
+        endpoints: BTreeMap<Endpoint, BTreeSet<ServerName>>,
+        observe: &mut dyn FnMut(Observation),
+        progress: &mut dyn FnMut(usize, usize),
+    ) -> Outcome {
+        let total = endpoints.len();
+        let mut outcome = Outcome { complete: true, ..Outcome::default() };
+        let mut waiting: BTreeMap<IpAddr, VecDeque<_>> = BTreeMap::new();
+        for (endpoint, names) in endpoints {
+            waiting.entry(endpoint.address).or_default().push_back((endpoint, names));
+        }
+        // Addresses that nobody is talking with, each with something left to ask.
+        let mut ready: VecDeque<IpAddr> = waiting.keys().copied().collect();
+        let mut tasks = JoinSet::new();
+        let mut running: HashMap<tokio::task::Id, Endpoint> = HashMap::new();
+        let mut done = 0;
+        progress(done, total);
+        while !self.stop.is_requested() {
+            while running.len() < self.at_once.max(1)
+                && let Some(address) = ready.pop_front()
+            {
+                let next = waiting.get_mut(&address).and_then(VecDeque::pop_front);
+                let Some((endpoint, names)) = next else { continue };
+                match self.scope.permit(address) {
+                    Ok(permit) => {
+                        let (pace, time) = (self.pace.clone(), self.time);
+                        let task = tasks.spawn(async move {
+                            collect_certificates(permit, endpoint.port, names, &pace, time).await
+                        });
+                        running.insert(task.id(), endpoint);
+                    }
+                    Err(refused) => {
+                        outcome.gap(endpoint, refused.to_string());
+                        ready.push_back(address);
+                        done += 1;
+                        progress(done, total);
+                    }
+                }
+            }
+            if running.is_empty() {
+                break;
+            }
+            // Nothing ends: look at the stop again.
+            let Ok(Some(ended)) = timeout(LOOK, tasks.join_next_with_id()).await else {
+                continue;
+            };
+            let (id, served) = match ended {
+                Ok((id, served)) => (id, Some(served)),
+                Err(error) => (error.id(), None),
+            };
+            let Some(endpoint) = running.remove(&id) else { continue };
+            ready.push_back(endpoint.address);
+            done += 1;
+            match served {
+                Some(served) => {
+                    self.report(endpoint, &served, observe);
+                    if let (true, Some(why)) = (served.chains.is_empty(), &served.refusal) {
+                        outcome.gap(endpoint, format!("no certificate: {why}"));
+                    }
+                    outcome.served.insert(endpoint, served);
+                }
+                None => outcome.gap(endpoint, "our conversation with it failed inside".to_owned()),
+            }
+            progress(done, total);
+        }
+        // Ending the tasks closes what they hold.
+        tasks.shutdown().await;
+        outcome.gaps.sort_unstable();
+        if done < total {
+            outcome.complete = false;
+            outcome.gaps.push(Gap {
+                target: format!("{} endpoints", total - done),
+                reason: format!("not asked for certificates: {}", self.stop.reason()),
+            });
+        }
+        outcome
+    }
+
+    fn report(&self, endpoint: Endpoint, served: &Served, observe: &mut dyn FnMut(Observation)) {
+        for fact in served.facts() {
+            observe(Observation {
+                observed_at: self.pace.clock().timestamp(),
+                vantage: self.vantage.clone(),
+                method: Method::Tls,
+                subject: Subject::Endpoint(endpoint),
+                fact,
+                // The chain is its own evidence, and stored whole.
+                evidence: Vec::new(),
+            });
+        }
+    }
+}
+
+/// Asks one TCP endpoint for the chains that it serves, without a name and with each of these,
+/// one connection after another. Each connection has its own `time`, and a server that lets it
+/// pass twice is not asked again.
+pub async fn collect_certificates(
+    to: Permit,
+    port: u16,
+    names: impl IntoIterator<Item = ServerName>,
+    pace: &Pace,
+    time: Duration,
+) -> Served {
+    let mut collection = Collection::new(names);
+    while let Some(attempt) = collection.next() {
+        let mut entropy = [0; 64];
+        let collector = getrandom::fill(&mut entropy)
+            .map_err(|_| HelloError::NoRandomness)
+            .and_then(|()| attempt.collector(entropy));
+        let outcome = match collector {
+            Err(why) => tls::Outcome::Failed(why),
+            Ok(collector) => match Stream::connect(to, port, pace, BYTES, time).await {
+                Err(_) => tls::Outcome::NoConnection,
+                Ok(stream) => converse(stream, collector, time).await,
+            },
+        };
+        collection.record(outcome);
+    }
+    collection.finish()
+}
+
+/// One attempt over one connection.
+async fn converse(mut stream: Stream, mut collector: Collector, time: Duration) -> tls::Outcome {
+    // Our own pace is waited for before the server's time begins.
+    stream.turn(collector.hello().len()).await;
+    let outcome = match timeout(time, talk(&mut stream, &mut collector)).await {
+        Ok(progress) => concluded(progress),
+        // A chain that had come by then is kept.
+        Err(_) => match concluded(collector.end()) {
+            tls::Outcome::Failed(_) => tls::Outcome::TimedOut,
+            outcome => outcome,
+        },
+    };
+    if matches!(outcome, tls::Outcome::Collected(_)) {
+        let farewell = collector.farewell();
+        stream.turn(farewell.len()).await;
+        // The server may have gone; it has said what we wanted.
+        let _ = timeout(LOOK, stream.write(&farewell)).await;
+    }
+    stream.close().await;
+    outcome
+}
+
+fn concluded(progress: Progress) -> tls::Outcome {
+    match progress {
+        Progress::Done(collected) => tls::Outcome::Collected(collected),
+        Progress::Failed(why) => tls::Outcome::Failed(why),
+        Progress::More | Progress::Say(_) => tls::Outcome::TimedOut,
+    }
+}
+
+async fn talk(stream: &mut Stream, collector: &mut Collector) -> Progress {
+    let mut ours = collector.hello().to_vec();
+    let mut theirs = Vec::new();
+    loop {
+        // A connection that breaks while we speak may still hold what the server said.
+        let _ = stream.write(&ours).await;
+        ours = loop {
+            theirs.clear();
+            if !matches!(stream.read(&mut theirs).await, Ok(1..)) {
+                return match collector.end() {
+                    Progress::Failed(_) if stream.is_exhausted() => {
+                        Progress::Failed(HelloError::TooLarge)
+                    }
+                    over => over,
+                };
+            }
+            match collector.feed(&theirs) {
+                Progress::More => {}
+                Progress::Say(more) => {
+                    stream.turn(more.len()).await;
+                    break more;
+                }
+                over => return over,
+            }
+        };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{net::Ipv4Addr, sync::Mutex};
+
+    use certs::hello::TLS12;
+    use model::{AddressRange, Fact, Site};
+    use tokio::{
+        io::{AsyncReadExt, AsyncWriteExt},
+        net::{TcpListener, TcpStream},
+    };
+
+    use super::*;
+    use crate::{
+        net::clock::Clock,
+        rate::{Pacer, Rates},
+    };
+
+    const HERE: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+
+    /// A driver in a hurry.
+    fn collecting() -> Collecting {
+        let rates = Rates { total: 100_000, per_host: 100_000 };
+        Collecting {
+            scope: Arc::new(Scope::new(vec![AddressRange::single(HERE)], vec![])),
+            vantage: Vantage { site: Site("test".into()), name: "here".into() },
+            pace: Pace::new(Arc::new(Mutex::new(Pacer::new(rates))), Clock::start()),
+            stop: Stop::new(),
+            at_once: 16,
+            time: Duration::from_millis(500),
+        }
+    }
+
+    /// A server that does this with each connection. Returns its endpoint.
+    async fn serve<F>(answer: impl Fn(TcpStream) -> F + Send + 'static) -> Endpoint
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let listener = TcpListener::bind((HERE, 0)).await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        tokio::spawn(async move {
+            while let Ok((socket, _)) = listener.accept().await {
+                tokio::spawn(answer(socket));
+            }
+        });
+        Endpoint::tcp(HERE, port)
+    }
+
+    /// A first flight of TLS 1.2 with one certificate, which is noise.
+    fn flight() -> Vec<u8> {
+        let mut hello = vec![2, 0, 0, 38, 3, 3];
+        hello.extend([7; 32]);
+        hello.extend([0, 0, 0x2f, 0]);
+        let certificate = [&[11, 0, 0, 11, 0, 0, 8, 0, 0, 5][..], b"noise"].concat();
+        let messages = [hello, certificate, vec![14, 0, 0, 0]].concat();
+        let length = u16::try_from(messages.len()).unwrap().to_be_bytes();
+        [&[22, 3, 3], &length[..], &messages].concat()
+    }
+
+    /// Reads a hello; true if it offers TLS 1.3, which only the modern one does: its key shares
+    /// come last, those of the wide one never.
+    async fn hello(socket: &mut TcpStream) -> bool {
+        let mut header = [0; 5];
+        socket.read_exact(&mut header).await.unwrap();
+        let mut body = vec![0; usize::from(u16::from_be_bytes([header[3], header[4]]))];
+        socket.read_exact(&mut body).await.unwrap();
+        body.windows(7).any(|extension| extension == [0, 43, 0, 3, 2, 3, 4])
+    }
+
+    async fn collect(collecting: &Collecting, all: &[Endpoint]) -> (Vec<Observation>, Outcome) {
+        let endpoints = all.iter().map(|endpoint| (*endpoint, BTreeSet::new())).collect();
+        let mut observations = Vec::new();
+        let mut last = (0, 0);
+        let observe = &mut |observation| observations.push(observation);
+        let outcome =
+            collecting.collect(endpoints, observe, &mut |done, of| last = (done, of)).await;
+        assert_eq!(outcome.complete, last.0 == all.len());
+        assert_eq!(last.1, all.len());
+        (observations, outcome)
+    }
+
+    #[tokio::test]
+    async fn a_chain_becomes_observations() {
+        let server = serve(|mut socket| async move {
+            let answer =
+                if hello(&mut socket).await { vec![21, 3, 3, 0, 2, 2, 70] } else { flight() };
+            socket.write_all(&answer).await.unwrap();
+            let _ = socket.read_to_end(&mut Vec::new()).await;
+        })
+        .await;
+        let (observations, outcome) = collect(&collecting(), &[server]).await;
+        assert!(outcome.gaps.is_empty() && outcome.complete, "{outcome:?}");
+        let served = &outcome.served[&server];
+        assert_eq!(served.versions, BTreeSet::from([TLS12]));
+        let first = &observations[0];
+        assert_eq!((first.method, first.subject), (Method::Tls, Subject::Endpoint(server)));
+        assert!(matches!(&first.fact, Fact::Certificates(c) if c.chain == [b"noise".to_vec()]));
+        assert!(observations[1..].iter().all(|o| matches!(o.fact, Fact::Anomaly { .. })));
+        assert!(observations.len() > 1, "noise is an anomaly");
+    }
+
+    #[tokio::test]
+    async fn hostile_servers_cost_their_own_limits() {
+        let silent = serve(|mut socket| async move {
+            let _ = socket.read_to_end(&mut Vec::new()).await;
+        })
+        .await;
+        // A record that promises 16 KiB and stops.
+        let unfinished = serve(|mut socket| async move {
+            socket.write_all(&[22, 3, 3, 64, 0, 2]).await.unwrap();
+            let _ = socket.read_to_end(&mut Vec::new()).await;
+        })
+        .await;
+        let endless = serve(|mut socket| async move {
+            let record = [&[22, 3, 3, 64, 0][..], &[0; 16_384]].concat();
+            while socket.write_all(&record).await.is_ok() {}
+        })
+        .await;
+        let slammed = serve(|socket| async move { drop(socket) }).await;
+        let collecting = collecting();
+        let clock = collecting.pace.clock();
+        let began = clock.now();
+        let all = [silent, unfinished, endless, slammed];
+        let (observations, outcome) = collect(&collecting, &all).await;
+        let took = clock.now().saturating_sub(began);
+        // One address, so one after the other: two connections of 0.5 s for each of the first
+        // two, five short ones for the last two.
+        assert!(took < Duration::from_secs(10), "{took:?}");
+        assert!(outcome.complete && outcome.served.len() == 4);
+        assert_eq!(outcome.gaps.len(), 4);
+        assert!(observations.iter().all(|o| matches!(o.fact, Fact::Anomaly { .. })));
+        let refusal = |endpoint| outcome.served[endpoint].refusal.clone().unwrap();
+        assert_eq!(refusal(&silent), "it let its time pass");
+        assert_eq!(refusal(&unfinished), "it let its time pass");
+    }
+
+    #[tokio::test]
+    async fn a_stop_ends_it_and_is_said() {
+        let stop = Stop::new();
+        let stopping = stop.clone();
+        let silent = serve(move |mut socket| {
+            // Asked for once the conversation is under way.
+            stopping.by_signal(2);
+            async move {
+                let _ = socket.read_to_end(&mut Vec::new()).await;
+            }
+        })
+        .await;
+        let collecting = Collecting { stop, time: Duration::from_secs(60), ..collecting() };
+        let clock = collecting.pace.clock();
+        let began = clock.now();
+        let all = [silent];
+        let (_, outcome) = collect(&collecting, &all).await;
+        assert!(clock.now().saturating_sub(began) < Duration::from_secs(5));
+        assert!(!outcome.complete);
+        assert!(outcome.gaps[0].reason.ends_with("interrupted (SIGINT)"), "{outcome:?}");
+    }
+
+    #[tokio::test]
+    async fn nobody_is_asked_without_leave() {
+        let collecting = Collecting { scope: Arc::default(), ..collecting() };
+        let (observations, outcome) = collect(&collecting, &[Endpoint::tcp(HERE, 9)]).await;
+        assert!(observations.is_empty() && outcome.served.is_empty() && outcome.complete);
+        assert!(outcome.gaps[0].reason.contains("not among the targets"), "{outcome:?}");
+    }
+}
