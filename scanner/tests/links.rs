@@ -7,7 +7,7 @@
 
 use std::{
     env,
-    io::{self, BufRead, BufReader, Read},
+    io::{self, BufRead, BufReader, Read, Write},
     net::{IpAddr, Ipv6Addr, TcpListener, UdpSocket},
     process::{Child, ChildStdout, Command, Stdio},
     sync::atomic::{AtomicU32, Ordering},
@@ -229,7 +229,7 @@ fn serve() {
             let _ = udp.send_to(&buffer[..len], from);
         }
     });
-    println!("ready");
+    writeln!(io::stdout(), "ready").unwrap();
     io::stdin().read_to_end(&mut Vec::new()).unwrap();
 }
 

@@ -5,6 +5,10 @@ use std::{io, path::Path};
 use caps::{CapSet, Capability};
 use socket2::{Domain, Socket, Type};
 
+pub use super::{
+    connect_echo::echo_allowed,
+    connect_limits::{Limits, limits},
+};
 use crate::LinkError;
 
 /// Whether frames of our own can be sent here: tries, because the capability counts in

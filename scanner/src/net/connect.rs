@@ -28,7 +28,7 @@ use super::{
     clock::Clock,
     connect_echo::Echoes,
     connect_errors::{keep_errors, take_refusal},
-    connect_limits::{Unresolved, most_sockets},
+    connect_limits::{Unresolved, limits},
     connect_poll::Poll,
     interfaces::{Hop, Interface, Route, Routes, interfaces},
     neighbors,
@@ -44,6 +44,9 @@ const LISTEN: Duration = Duration::from_secs(1);
 
 /// How often the chosen interface is looked at while nothing happens.
 const LOOK: Duration = Duration::from_millis(250);
+
+/// How long after a lack of descriptors one socket more is tried.
+const RAISE: Duration = Duration::from_millis(100);
 
 /// Room for the largest datagram.
 const DATAGRAM: usize = 65_536;
@@ -63,7 +66,12 @@ pub struct ConnectLink {
     /// The same for UDP sockets.
     stop_listening: VecDeque<(Duration, u64)>,
     unresolved: Unresolved,
+    /// How many sockets may be open at once, by the limit on descriptors.
+    ceiling: usize,
+    /// The same, less what others were found to have taken since.
     most: usize,
+    /// When `most` may grow again.
+    next_raise: Duration,
     ready: VecDeque<Reply>,
     buffer: Vec<u8>,
     next_look: Duration,
@@ -103,6 +111,7 @@ impl ConnectLink {
         let system = |what| move |source| LinkError::System { what, source };
         let poll = Poll::open().map_err(system("event queue"))?;
         let echoes = Echoes::open(key, &poll, only.as_ref());
+        let ceiling = limits().map_err(system("limit on open files"))?.sockets;
         Ok(Self {
             clock,
             routes: Routes::open(only.as_ref().map(|interface| interface.index))?,
@@ -114,7 +123,9 @@ impl ConnectLink {
             give_up: VecDeque::new(),
             stop_listening: VecDeque::new(),
             unresolved: Unresolved::default(),
-            most: most_sockets().map_err(system("limit on open files"))?,
+            ceiling,
+            most: ceiling,
+            next_raise: Duration::ZERO,
             ready: VecDeque::new(),
             buffer: vec![0; DATAGRAM],
             next_look: Duration::ZERO,
@@ -173,6 +184,7 @@ impl ConnectLink {
         let socket = made.map_err(|source| {
             // Others opened descriptors since we counted: so many and no more.
             self.most = self.attempts.len().max(1);
+            self.next_raise = self.clock.now() + RAISE;
             self.refused(address, source, route)
         })?;
         let prepared = keep_errors(socket.as_fd(), address.is_ipv6())
@@ -316,6 +328,10 @@ impl ConnectLink {
     /// Gives up what has waited long enough.
     fn expire(&mut self) {
         let now = self.clock.now();
+        if self.most < self.ceiling && now >= self.next_raise {
+            self.most += 1;
+            self.next_raise = now + RAISE;
+        }
         while let Some(number) = due(&mut self.give_up, now) {
             if let Some(Attempt { address, what: What::Tcp(port), .. }) =
                 self.attempts.remove(&number)
@@ -329,9 +345,15 @@ impl ConnectLink {
     }
 
     /// When [`Self::expire`] has something to do next.
-    fn next_end(&self) -> Option<Duration> {
-        let first = |queue: &VecDeque<(Duration, u64)>| queue.front().map(|(end, _)| *end);
-        [first(&self.give_up), first(&self.stop_listening)].into_iter().flatten().min()
+    fn next_end(&mut self) -> Option<Duration> {
+        let attempts = &self.attempts;
+        let first = |queue: &mut VecDeque<(Duration, u64)>| {
+            // Most have been answered long since.
+            while queue.pop_front_if(|(_, number)| !attempts.contains_key(number)).is_some() {}
+            queue.front().map(|(end, _)| *end)
+        };
+        let (tcp, udp) = (first(&mut self.give_up), first(&mut self.stop_listening));
+        [tcp, udp].into_iter().flatten().min()
     }
 
     /// Whether the interface that the user chose is still there.

@@ -20,6 +20,14 @@ pub(super) struct Echoes {
     cookies: Cookies,
 }
 
+/// Whether the system lets this process send echo requests without privilege, over IPv4
+/// and over IPv6.
+#[must_use]
+pub fn echo_allowed() -> (bool, bool) {
+    let able = |domain, protocol| Socket::new(domain, Type::DGRAM, Some(protocol)).is_ok();
+    (able(Domain::IPV4, Protocol::ICMPV4), able(Domain::IPV6, Protocol::ICMPV6))
+}
+
 /// The kernel puts its own identifier into what we send and takes only answers to it, so
 /// the data alone is our cookie. It does not know the source address beforehand.
 const OURS: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);

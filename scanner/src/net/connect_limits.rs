@@ -15,13 +15,26 @@ const MOST: usize = 8_192;
 /// conversations with services, a report. A quarter of a small limit, at most this.
 const RESERVE: usize = 256;
 
-/// How many sockets may be open at once, from the limit on descriptors (getrlimit(2)),
-/// after raising the soft one to the hard one. At least one.
-pub(super) fn most_sockets() -> io::Result<usize> {
-    let limit = raise_limit()?;
+/// Limits of this process.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Limits {
+    /// How many files and sockets may be open: the soft limit of getrlimit(2), after it
+    /// was raised to the hard one.
+    pub open_files: usize,
+    /// How many sockets the tier `connect` keeps open at once. At least one.
+    pub sockets: usize,
+}
+
+/// Raises the soft limit on open files to the hard one, and tells what follows from it.
+///
+/// # Errors
+///
+/// The system does not tell its limit.
+pub fn limits() -> io::Result<Limits> {
+    let open_files = raise_limit()?;
     // Without /proc it is not known how many are open; a small program has about this many.
     let open = fs::read_dir("/proc/self/fd").map_or(16, Iterator::count);
-    Ok(from_limit(limit, open))
+    Ok(Limits { open_files, sockets: from_limit(open_files, open) })
 }
 
 fn from_limit(limit: usize, open: usize) -> usize {
@@ -105,7 +118,8 @@ mod tests {
         {
             assert_eq!(from_limit(limit, open), expected, "{limit} with {open} open");
         }
-        assert!(most_sockets().unwrap() >= 1);
+        let here = limits().unwrap();
+        assert!(here.sockets >= 1 && here.open_files >= here.sockets);
     }
 
     #[test]

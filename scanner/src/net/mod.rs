@@ -19,6 +19,7 @@ pub mod raw;
 mod raw_channel;
 mod raw_cookie;
 mod raw_frames;
+mod raw_socket;
 pub mod resolve;
 pub mod scripted;
 pub mod select;

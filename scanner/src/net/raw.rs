@@ -391,7 +391,9 @@ impl Link for RawLink {
     }
 
     fn drops(&mut self) -> u64 {
-        self.outlet.overflow.load(Ordering::Relaxed)
+        // The kernel counts every frame that found no room, answers and others alike.
+        let kernel: u64 = self.channels.values_mut().map(Channel::losses).sum();
+        self.outlet.overflow.load(Ordering::Relaxed).saturating_add(kernel)
     }
 
     fn most_under_way(&self) -> Option<usize> {

@@ -1,10 +1,10 @@
 //! An interface opened for frames of our own, on pnet's portable channel.
 //!
 //! Receiving has a thread of its own, which lets through only what is an answer, so
-//! that a busy network cannot fill the queue. Two things this channel cannot do: the
+//! that a busy network cannot fill the queue. One thing this channel cannot do: the
 //! kernel hands VLAN tags over beside the frame, where pnet does not look, so that a
-//! tagged answer looks untagged; and pnet does not tell how many frames the kernel
-//! dropped before we read them, so only the losses of our own queue are counted.
+//! tagged answer looks untagged. What the kernel drops before we read it is counted on a
+//! second descriptor of the same socket.
 
 use std::{
     io,
@@ -24,6 +24,7 @@ use super::{
     interfaces::Interface,
     raw_cookie::Cookies,
     raw_frames::{Heard, read},
+    raw_socket::{Losses, packet_socket},
 };
 use crate::LinkError;
 
@@ -40,6 +41,7 @@ const FRAME: usize = 16 * 1024;
 pub(super) struct Channel {
     pub(super) name: String,
     sender: Box<dyn DataLinkSender>,
+    losses: Losses,
     stop: Arc<AtomicBool>,
     /// Why the thread ended, if it did by itself.
     lost: Arc<Mutex<Option<io::Error>>>,
@@ -79,7 +81,9 @@ impl Channel {
             ips: Vec::new(),
             flags: 0,
         };
+        let (socket, losses) = packet_socket().map_err(failed)?;
         let config = Config {
+            socket_fd: Some(socket),
             read_buffer_size: FRAME,
             read_timeout: Some(PATIENCE),
             write_timeout: Some(ROOM),
@@ -105,12 +109,17 @@ impl Channel {
             .name(format!("listen {name}"))
             .spawn(move || listener.run())
             .map_err(failed)?;
-        Ok(Self { name, sender, stop, lost, thread: Some(thread) })
+        Ok(Self { name, sender, losses, stop, lost, thread: Some(thread) })
     }
 
     /// Hands a frame to the driver.
     pub(super) fn send(&mut self, frame: &[u8]) -> io::Result<()> {
         self.sender.send_to(frame, None).unwrap_or_else(|| Err(io::ErrorKind::InvalidInput.into()))
+    }
+
+    /// Frames that the kernel had no room for.
+    pub(super) fn losses(&mut self) -> u64 {
+        self.losses.total()
     }
 
     /// Why nothing is received any more, if that is so. Tells once.

@@ -131,6 +131,8 @@ pub struct Scripted {
     pub patience: Duration,
     /// Everything that was taken.
     pub sent: Vec<Sent>,
+    /// Packets that the system sends by itself, with their receivers, ascending in time.
+    pub by_system: Vec<(Duration, IpAddr)>,
     /// Questions under way in the connect tier, and the most there were.
     pub under_way: usize,
     /// See `under_way`.
@@ -163,6 +165,7 @@ impl Scripted {
             },
             patience: Duration::from_secs(1),
             sent: Vec::new(),
+            by_system: Vec::new(),
             under_way: 0,
             most_seen_under_way: 0,
             now,
@@ -295,6 +298,9 @@ impl Link for Scripted {
             _ => None,
         };
         self.sent.push(Sent { at: self.now, to: address, question: question.clone() });
+        if connect && self.is_on_link(address) && !self.first_asked.contains_key(&address) {
+            self.by_system.push((self.now, address));
+        }
         self.first_asked.entry(address).or_insert(self.now);
         if tcp.is_some() {
             self.under_way += 1;
@@ -340,6 +346,10 @@ impl Link for Scripted {
             self.pending.pop();
             self.advance(at);
             let reply = self.replies.remove(&id);
+            if let Some(Reply { about, answer: Answer::TcpOpen(_), .. }) = reply {
+                let packets = if self.tier == Tier::Connect { 3 } else { 1 };
+                self.by_system.extend((0..packets).map(|_| (self.now, about)));
+            }
             if self.tier == Tier::Connect
                 && let Some(reply) = &reply
                 && !matches!(
