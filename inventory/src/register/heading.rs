@@ -3,6 +3,8 @@
 //! The list is documentation as much as code: `docs/registers.md` holds the same one, and
 //! a test compares them.
 
+use std::{collections::HashMap, sync::LazyLock};
+
 use unicode_normalization::UnicodeNormalization;
 
 use super::RegisterKind;
@@ -496,12 +498,23 @@ fn fold_heading(text: &str) -> String {
     }
 }
 
+/// The columns of each register by their folded headings.
+static KNOWN: LazyLock<HashMap<(RegisterKind, String), &'static Column>> = LazyLock::new(|| {
+    let all = RegisterKind::ALL.into_iter().flat_map(|kind| {
+        let headings = columns(kind).iter().flat_map(|c| c.headings.iter().map(move |h| (c, h)));
+        headings.map(move |(column, heading)| ((kind, fold_heading(heading)), column))
+    });
+    all.collect()
+});
+
+/// The longest heading that can be one of ours, in bytes. Anything can stand in the first
+/// rows of a file.
+const MAX_HEADING: usize = 400;
+
 /// Which column of the register a heading means, if we know it.
 pub(super) fn column(kind: RegisterKind, heading: &str) -> Option<&'static Column> {
-    let folded = fold_heading(heading);
-    columns(kind)
-        .iter()
-        .find(|column| column.headings.iter().any(|known| fold_heading(known) == folded))
+    let short = heading.len() <= MAX_HEADING;
+    short.then(|| KNOWN.get(&(kind, fold_heading(heading))).copied())?
 }
 
 /// Which column of a file means what.
