@@ -102,14 +102,14 @@ impl Plan {
                 let silent = near.saturating_mul(LINK_TRIES).saturating_add(far_silent);
                 (silent, near.saturating_mul(2).saturating_add(far))
             }
-            // The kernel's own ARP settles silence on the link with the first question,
-            // at its cost of three packets.
-            (false, Tier::Connect) => (near.saturating_mul(3).saturating_add(far_silent), count),
+            // The kernel's own ARP settles silence on the link within three seconds, in
+            // which it sends three requests and we ask about four times.
+            (false, Tier::Connect) => (near.saturating_mul(5).saturating_add(far_silent), count),
         };
         let per_port = match tier {
             Tier::Raw => 1,
-            // SYN, ACK and FIN where all are open.
-            Tier::Connect => 3,
+            // SYN, ACK, FIN and ACK where all are open.
+            Tier::Connect => 4,
         };
         let all_ports = count.saturating_mul(ports);
         let (least, most) = match self.assume_alive {

@@ -73,14 +73,20 @@ impl Pacer {
 
     /// The moment, not before `now`, at which one more packet to `host` may go.
     pub fn earliest(&mut self, host: IpAddr, now: Duration) -> Duration {
-        let all = self.all.earliest(now);
-        self.hosts.get_mut(&host).map_or(all, |window| all.max(window.earliest(now)))
+        self.earliest_for(host, now, 1)
+    }
+
+    /// The same for so many packets at once: for a packet after which the system may send
+    /// others that nobody can hold back. More than a second allows count as a second's.
+    pub fn earliest_for(&mut self, host: IpAddr, now: Duration, packets: u32) -> Duration {
+        let all = self.all.earliest(now, packets);
+        self.hosts.get_mut(&host).map_or(all, |window| all.max(window.earliest(now, packets)))
     }
 
     /// The moment, not before `now`, at which one more packet to anybody may go, if
     /// that address got none lately.
     pub fn earliest_to_anyone(&mut self, now: Duration) -> Duration {
-        self.all.earliest(now)
+        self.all.earliest(now, 1)
     }
 
     /// Accounts for packets to `host` that left at `now`, ours and those that the system
@@ -157,10 +163,11 @@ impl Window {
         }
     }
 
-    fn earliest(&mut self, now: Duration) -> Duration {
+    fn earliest(&mut self, now: Duration, packets: u32) -> Duration {
         self.expire(now);
         let even = now.max(self.due.saturating_sub(CATCH_UP));
-        let mut over = (self.count.saturating_add(1)).saturating_sub(self.limit);
+        let packets = packets.min(self.limit);
+        let mut over = self.count.saturating_add(packets).saturating_sub(self.limit);
         let mut free = Duration::ZERO;
         for (slot, packets) in &self.slots {
             if over == 0 {
@@ -297,6 +304,20 @@ mod tests {
         assert!(after_three >= after_one + Duration::from_millis(200));
         // Another address only feels the rate of all.
         assert!(pacer.earliest(host(2), now) < now + Duration::from_millis(10));
+    }
+
+    #[test]
+    fn room_for_several_is_waited_for() {
+        let mut pacer = Pacer::new(Rates { total: 1_000, per_host: 10 });
+        for n in 0..8 {
+            let now = pacer.earliest(host(1), Duration::from_millis(n * 200));
+            pacer.sent(host(1), now, 1);
+        }
+        let now = Duration::from_millis(1_500);
+        assert_eq!(pacer.earliest_for(host(1), now, 4), now);
+        assert!(pacer.earliest_for(host(1), now, 9) > now + Duration::from_millis(500));
+        // More than fit into any second wait for an empty one.
+        assert_eq!(pacer.earliest_for(host(1), now, 99), Duration::from_millis(2_410));
     }
 
     #[test]

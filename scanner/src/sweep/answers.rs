@@ -8,7 +8,7 @@ use model::{
 };
 
 use super::{
-    engine::Engine,
+    engine::{Engine, kernel_packets},
     questions::Work,
     recognise::{self, Swallowed},
     state::{ABSENT, ALIVE, ASKED, Ask, Cell, SWALLOWED, UNREACHABLE_ONCE},
@@ -45,7 +45,9 @@ impl Engine<'_> {
         };
         let flight = self.land(number, ask);
         let took = flight.map(|flight| self.link.now().saturating_sub(flight.at));
-        self.charge_for(&reply, took.unwrap_or_default());
+        if matches!(reply.answer, Answer::TcpOpen(_)) {
+            self.charge(reply.about, kernel_packets(self.link.tier()));
+        }
         if self.state.has(number, SWALLOWED) {
             return;
         }
@@ -104,27 +106,6 @@ impl Engine<'_> {
             }
             Answer::Unreachable => self.is_unreachable(number),
             Answer::Arp(_) | Answer::Neighbor(_) | Answer::Echo | Answer::TcpSilent(_) => {}
-        }
-    }
-
-    /// Accounts for what the kernel sent around this reply.
-    fn charge_for(&mut self, reply: &Reply, took: Duration) {
-        let connect = self.link.tier() == Tier::Connect;
-        // The kernel repeats an unanswered SYN after one second and after three.
-        let again = match took.as_secs() {
-            0 => 0,
-            1 | 2 => 1,
-            _ => 2,
-        };
-        let packets = match (&reply.answer, connect) {
-            (Answer::TcpOpen(_), true) => 2 + again,
-            (Answer::TcpOpen(_), false) => 1,
-            (Answer::TcpClosed(_) | Answer::TcpFiltered(_) | Answer::TcpSilent(_), true) => again,
-            (Answer::Unreachable, true) if self.link.is_on_link(reply.about) => 2,
-            _ => 0,
-        };
-        if packets > 0 {
-            self.charge(reply.about, packets);
         }
     }
 

@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     LinkError,
-    net::Link,
+    net::{Link, Tier},
     plan::{Addresses, Permutation},
     rate::Pacer,
 };
@@ -309,6 +309,14 @@ impl<'a> Engine<'a> {
             match self.link.receive(until) {
                 Ok(Some(reply)) => self.take(reply),
                 Ok(None) => break,
+                // What the system could not do for one address ends nothing else.
+                Err(LinkError::Busy { .. }) => break,
+                Err(LinkError::Send { address, source }) => {
+                    self.cannot_send(address, format!("cannot send to it: {source}"));
+                }
+                Err(LinkError::NoRoute { address, source }) => {
+                    self.cannot_send(address, format!("no route to it: {source}"));
+                }
                 Err(error) => return Err(End::Failed(chain(&error))),
             }
             until = self.link.now();
@@ -366,7 +374,11 @@ impl<'a> Engine<'a> {
         Next::At(now)
     }
 
-    fn next_ready(&self) -> Next {
+    fn next_ready(&mut self) -> Next {
+        if self.waiting_count == 0 {
+            // Times of those who need not wait any more.
+            self.ready.clear();
+        }
         self.ready.peek().map_or(Next::Drained, |Reverse((at, _))| Next::At(*at))
     }
 
@@ -417,7 +429,14 @@ impl<'a> Engine<'a> {
             let relevant = flights.iter().filter(|flight| liveness || flight.ask == ask);
             relevant.map(|flight| flight.due).max().unwrap_or(now)
         });
-        let paced = self.state.address(number).map_or(now, |a| self.pacer.earliest(a, now));
+        // Room for what the system will send by itself if the port is open, so that an
+        // answer does not lead beyond the rates.
+        let packets = match ask {
+            Ask::Tcp(_) => 1 + kernel_packets(self.link.tier()),
+            _ => 1,
+        };
+        let address = self.state.address(number);
+        let paced = address.map_or(now, |a| self.pacer.earliest_for(a, now, packets));
         now.max(under_way).max(paced)
     }
 
@@ -446,6 +465,16 @@ impl<'a> Engine<'a> {
         let unsure = unsure.into_iter().map(|numbers| recognise::Swallowed { numbers, mac: None });
         self.swallow(unsure.collect(), " as it seems; the sweep ended before that was certain");
         self.release();
+    }
+}
+
+/// How many packets the system sends by itself around a TCP port that turned out open:
+/// after a connect the ACK, the FIN, and the ACK of the other side's FIN; to the SYN-ACK
+/// that a packet of our own brought, of which it knows nothing, one RST.
+pub(super) const fn kernel_packets(tier: Tier) -> u32 {
+    match tier {
+        Tier::Connect => 3,
+        Tier::Raw => 1,
     }
 }
 

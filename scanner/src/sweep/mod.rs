@@ -7,10 +7,12 @@
 //! [`SweepOutcome`] where it looked and where it could not. What speaks on an open port is
 //! `crate::dialogue`'s question.
 //!
-//! Packets are counted with those that the system sends for us: in the connect tier a
-//! connection that opened costs two more (ACK and FIN), and the first question to an
-//! address on the link one ARP request, three if nobody answers it; in the raw tier the
-//! kernel refuses the SYN-ACK of an open port with one RST. A refused connection costs none.
+//! Packets are counted with those that the system sends for us, and sent only when there is
+//! room for those, too: in the connect tier an open port costs three more (the ACK, the FIN
+//! and the ACK of the other side's FIN) and the first question to an address on the link one
+//! for ARP; in the raw tier the kernel refuses the SYN-ACK of an open port with one RST. A
+//! refused connection costs none. Rates to one address below four a second cannot hold for a
+//! connection that opens.
 
 mod answers;
 mod engine;

@@ -41,7 +41,8 @@ impl Engine<'_> {
     fn questions_left(&self) -> u64 {
         let ports = u64::try_from(self.sweep.plan.ports.len()).unwrap_or(u64::MAX);
         let alive = u64::try_from(self.state.hosts.len()).unwrap_or(u64::MAX);
-        let places = self.course.total().saturating_sub(self.course.cursor);
+        let waiting = u64::try_from(self.waiting_count).unwrap_or(u64::MAX);
+        let places = self.course.total().saturating_sub(self.course.cursor).saturating_add(waiting);
         match self.course.work {
             Work::Liveness => {
                 let count = self.course.size.max(1);

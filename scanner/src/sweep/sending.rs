@@ -38,11 +38,11 @@ impl Engine<'_> {
             Ok(()) => {}
             Err(LinkError::Busy { .. }) => return self.back_off(number, ask, pass, now),
             Err(LinkError::NoRoute { source, .. }) => {
-                self.state.fail(number, format!("no route to it: {source}"));
+                self.cannot_send(address, format!("no route to it: {source}"));
                 return Ok(());
             }
             Err(LinkError::Send { source, .. }) => {
-                self.state.fail(number, format!("cannot send to it: {source}"));
+                self.cannot_send(address, format!("cannot send to it: {source}"));
                 return Ok(());
             }
             Err(error) => return Err(End::Failed(chain(&error))),
@@ -75,6 +75,13 @@ impl Engine<'_> {
         self.in_flight += 1;
         self.expiry.push(Reverse((due, number, ask)));
         Ok(())
+    }
+
+    /// The address gets no more questions, and becomes part of a gap.
+    pub(super) fn cannot_send(&mut self, address: IpAddr, reason: String) {
+        if let Some(number) = self.state.addresses.number(address) {
+            self.state.fail(number, reason);
+        }
     }
 
     /// The system cannot take packets now: this question goes to the head of its queue.

@@ -13,7 +13,7 @@ use crate::{
     Scope,
     net::{
         Question, Tier,
-        scripted::{Device, Elsewhere, Fault, Scripted, Sent},
+        scripted::{Device, Elsewhere, Fault, Scripted},
     },
     plan::Plan,
     rate::Rates,
@@ -69,7 +69,7 @@ fn run_until(plan: &Plan, link: &mut Scripted, stop: &Stop) -> Run {
         sweep.run(link, &mut pacer, &mut |observation| seen.push(observation), &mut |told| {
             progress.push(told);
         });
-    check_rates(plan.rates, &link.sent);
+    check_rates(plan.rates, link);
     assert_eq!(outcome.probes_sent, link.sent.len() as u64);
     for sent in &link.sent {
         assert!(plan.scope.permit(sent.to).is_ok(), "{} was not permitted", sent.to);
@@ -81,8 +81,12 @@ fn run(plan: &Plan, link: &mut Scripted) -> Run {
     run_until(plan, link, &Stop::new())
 }
 
-/// No half-open second of the log holds more than the rates.
-fn check_rates(rates: Rates, sent: &[Sent]) {
+/// No half-open second of the log holds more than the rates, what the system sent by
+/// itself included.
+fn check_rates(rates: Rates, link: &Scripted) {
+    let mut sent: Vec<(Duration, IpAddr)> = link.sent.iter().map(|s| (s.at, s.to)).collect();
+    sent.extend(&link.by_system);
+    sent.sort_unstable();
     let most = |times: &[Duration]| {
         let mut first = 0;
         let mut most = 0;
@@ -94,11 +98,11 @@ fn check_rates(rates: Rates, sent: &[Sent]) {
         }
         most
     };
-    let all: Vec<Duration> = sent.iter().map(|sent| sent.at).collect();
+    let all: Vec<Duration> = sent.iter().map(|(at, _)| *at).collect();
     assert!(most(&all) <= rates.total as usize, "{} in a second", most(&all));
     let mut each: BTreeMap<IpAddr, Vec<Duration>> = BTreeMap::new();
-    for sent in sent {
-        each.entry(sent.to).or_default().push(sent.at);
+    for (at, to) in sent {
+        each.entry(to).or_default().push(at);
     }
     for (to, times) in each {
         assert!(most(&times) <= rates.per_host as usize, "{} in a second to {to}", most(&times));
@@ -337,12 +341,18 @@ fn the_rates_hold_with_many_and_with_one() {
     for rates in
         [Rates { total: 50, per_host: 2 }, Rates { total: 200, per_host: 10 }, Rates::default()]
     {
-        let mut link = office(Tier::Raw);
-        link.lateness = Duration::from_micros(700);
-        let plan = Plan { rates, ..plan("192.0.2.0/26", "20-40") };
-        let run = run(&plan, &mut link);
-        assert!(run.outcome.complete);
-        assert!(run.progress.iter().all(|told| told.packets_per_second <= rates.total));
+        for tier in [Tier::Raw, Tier::Connect] {
+            if tier == Tier::Connect && rates.per_host < 4 {
+                continue;
+            }
+            let mut link = office(tier);
+            link.devices.insert(ip("192.0.2.2"), Device::new(2, "1-65535"));
+            link.lateness = Duration::from_micros(700);
+            let plan = Plan { rates, ..plan("192.0.2.0/26", "20-90") };
+            let run = run(&plan, &mut link);
+            assert!(run.outcome.complete);
+            assert!(run.progress.iter().all(|told| told.packets_per_second <= rates.total));
+        }
     }
 }
 
@@ -605,4 +615,53 @@ fn nothing_to_ask_ends_at_once() {
     let run = run(&plan, &mut link);
     assert!(run.outcome.complete && link.sent.is_empty());
     assert_eq!(link.elapsed(), Duration::ZERO);
+}
+
+/// The one test here with a real network: this machine's loopback, through the system's
+/// sockets.
+#[test]
+fn the_loopback_is_swept_through_the_systems_sockets() {
+    use crate::net::{Link as _, connect::ConnectLink};
+
+    let tcp = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let open = tcp.local_addr().unwrap().port();
+    let closed = {
+        let once = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        once.local_addr().unwrap().port()
+    };
+    let plan = plan("127.0.0.1", &format!("{open},{closed}"));
+    let mut link = ConnectLink::open(None, plan.key).unwrap();
+    let vantage = Vantage { site: Site("test".into()), name: "here".into() };
+    let stop = Stop::new();
+    let sweep = Sweep { plan: &plan, vantage: &vantage, udp_payload: payload, stop: &stop };
+    let began = link.now();
+    let mut seen = Vec::new();
+    let outcome = sweep.run(
+        &mut link,
+        &mut Pacer::new(plan.rates),
+        &mut |observation| seen.push(observation),
+        &mut |_| {},
+    );
+    assert_eq!(outcome.open, [Endpoint::tcp(ip("127.0.0.1"), open)]);
+    assert_eq!(outcome.alive, [(ip("127.0.0.1"), None)]);
+    assert!(outcome.complete);
+    assert!(seen.iter().any(|o| matches!(
+        &o.fact,
+        Fact::Ports { state: PortState::Closed, ports, .. } if ports.contains(closed)
+    )));
+    // No question outlived its answer: that would have cost the five seconds of patience.
+    assert!(link.now() - began < Duration::from_secs(4));
+}
+
+/// A /16 at one port, nobody there: the two bytes an address and what is under way.
+#[test]
+fn a_large_silent_network_is_cheap() {
+    let mut link = Scripted::new(Tier::Raw);
+    link.on_link = vec![range("10.0.0.0", "10.0.255.255")];
+    let plan = Plan { rates: Rates { total: 10_000, per_host: 40 }, ..plan("10.0.0.0/16", "80") };
+    let run = run(&plan, &mut link);
+    assert!(run.outcome.complete);
+    assert_eq!(run.outcome.probes_sent, 65_534 * 3);
+    assert_eq!(run.outcome.coverage.len(), 1);
+    assert!(link.elapsed() < Duration::from_secs(22), "{:?}", link.elapsed());
 }
