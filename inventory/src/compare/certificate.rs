@@ -2,7 +2,9 @@
 //! register.
 //!
 //! A certificate is one subject, however many places serve it: it has to be renewed once.
-//! What was served once and no longer is raises nothing.
+//! The certificates above a leaf are judged as well, as far as they lead from it to its
+//! issuers; roots are not, for nobody takes a root from the server, and neither is what was
+//! served with it for no reason. What was served once and no longer is raises nothing.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
@@ -29,6 +31,7 @@ const NAMED_PLACES: usize = 10;
 const MAX_PATH: usize = 16;
 
 /// A place that serves a certificate.
+#[derive(Clone, Copy)]
 struct Place<'a> {
     asset: &'a Asset,
     deployment: &'a Deployment,
@@ -42,7 +45,7 @@ pub(super) fn compare(
     let known: HashMap<&str, &Certificate> =
         input.certificates.iter().map(|cert| (cert.sha256.as_str(), cert)).collect();
     let issuers = input.issuers.map(Issuers::new);
-    for (sha256, places) in served(input.assets) {
+    for (sha256, places) in served(input.assets, &known) {
         let subject = format!("certificate:{sha256}");
         let Some(certificate) = known.get(sha256) else {
             // The caller did not hand it over: nothing follows from that.
@@ -71,6 +74,7 @@ pub(super) fn compare(
         let Some(issuers) = &issuers else { continue };
         let verdicts: Vec<Verdict> = places
             .iter()
+            .filter(|place| place.deployment.sha256 == sha256)
             .map(|place| issuers.judge(certificate, &place.deployment.chain, &known))
             .collect();
         for verdict in &verdicts {
@@ -87,9 +91,12 @@ pub(super) fn compare(
     evaluated.extend(issuers.map(|_| UNAPPROVED_ISSUER.id));
 }
 
-/// The leaves that are served now, with their places. A port that is closed serves
+/// The certificates that are served now, with their places. A port that is closed serves
 /// nothing; one that stays silent may.
-fn served(assets: &[Asset]) -> BTreeMap<&str, Vec<Place<'_>>> {
+fn served<'a>(
+    assets: &'a [Asset],
+    known: &HashMap<&str, &'a Certificate>,
+) -> BTreeMap<&'a str, Vec<Place<'a>>> {
     let mut places: BTreeMap<&str, Vec<Place<'_>>> = BTreeMap::new();
     for asset in assets {
         let closed: HashSet<_> = asset
@@ -99,14 +106,47 @@ fn served(assets: &[Asset]) -> BTreeMap<&str, Vec<Place<'_>>> {
             .map(|service| (service.address, service.transport, service.port))
             .collect();
         for deployment in asset.deployments.iter().filter(|deployment| deployment.current) {
-            let place = (deployment.address, deployment.transport, deployment.port);
-            if !closed.contains(&place) {
-                let list = places.entry(&deployment.sha256).or_default();
-                list.push(Place { asset, deployment });
+            if closed.contains(&(deployment.address, deployment.transport, deployment.port)) {
+                continue;
+            }
+            let place = Place { asset, deployment };
+            places.entry(&deployment.sha256).or_default().push(place);
+            let leaf = known.get(deployment.sha256.as_str());
+            let above = leaf.map(|leaf| path(leaf, &deployment.chain, known)).unwrap_or_default();
+            for certificate in above.into_iter().skip(1).filter(|above| !is_root(above)) {
+                places.entry(&certificate.sha256).or_default().push(place);
             }
         }
     }
     places
+}
+
+/// The certificates from the leaf upwards, by their names, as far as they were served.
+fn path<'a>(
+    leaf: &'a Certificate,
+    chain: &[String],
+    known: &HashMap<&str, &'a Certificate>,
+) -> Vec<&'a Certificate> {
+    let mut path = vec![leaf];
+    let mut here = leaf;
+    while path.len() < MAX_PATH && !is_root(here) {
+        let served = chain.iter().filter_map(|sha256| known.get(sha256.as_str()).copied());
+        let mut above = served.filter(|above| {
+            above.subject == here.issuer
+                && path.iter().all(|passed| passed.sha256 != above.sha256)
+                && (above.subject_key_id.is_none()
+                    || here.authority_key_id.is_none()
+                    || above.subject_key_id == here.authority_key_id)
+        });
+        let Some(next) = above.next() else { break };
+        path.push(next);
+        here = next;
+    }
+    path
+}
+
+fn is_root(certificate: &Certificate) -> bool {
+    certificate.subject == certificate.issuer
 }
 
 /// How people recognise a certificate: its first name, else its subject, else its hash.
@@ -158,7 +198,7 @@ impl Issuers {
         issuers
     }
 
-    /// Walks from the leaf to its issuers, by their names, as far as they were served.
+    /// Asks for every certificate on the path, and for the names of their issuers.
     ///
     /// A hash decides wherever the certificate was served. A name decides where the
     /// issuer's certificate was not served (servers leave the root out), or where the
@@ -170,44 +210,25 @@ impl Issuers {
         chain: &[String],
         known: &HashMap<&str, &Certificate>,
     ) -> Verdict {
-        let served: Vec<&Certificate> =
-            chain.iter().filter_map(|sha256| known.get(sha256.as_str()).copied()).collect();
-        let mut path: Vec<&Certificate> = vec![leaf];
-        let mut here = leaf;
-        loop {
-            let listed = |key: &String| self.keys.contains(key);
+        let path = path(leaf, chain, known);
+        for (at, here) in path.iter().enumerate() {
+            let key = here.spki_sha256.as_ref();
             if self.certificates.contains(&here.sha256)
-                || here.spki_sha256.as_ref().is_some_and(listed)
+                || key.is_some_and(|key| self.keys.contains(key))
             {
                 return Verdict::Pass;
             }
-            let is_root = here.subject == here.issuer;
-            let above = served.iter().copied().find(|above| {
-                above.subject == here.issuer
-                    && !is_root
-                    && path.iter().all(|passed| passed.sha256 != above.sha256)
-                    && (above.subject_key_id.is_none()
-                        || here.authority_key_id.is_none()
-                        || above.subject_key_id == here.authority_key_id)
-            });
             let mut names = names_in(&here.issuer).into_iter();
             let by_name = names.find_map(|name| self.names.get(&fold(&name)).copied());
-            // The certificate of the issuer was served, or it is this one.
-            let was_served = above.is_some() || is_root;
+            let was_served = at.saturating_add(1) < path.len() || is_root(here);
             if by_name.is_some_and(|bare| bare || !was_served) {
                 return Verdict::Pass;
-            }
-            match above {
-                Some(above) if path.len() < MAX_PATH => {
-                    path.push(above);
-                    here = above;
-                }
-                _ => break,
             }
         }
         // Of an issuer that cannot be read, nothing can be said; nor of a chain of which
         // a part was not handed over.
-        if leaf.issuer.is_empty() || served.len() < chain.len() {
+        let handed_over = chain.iter().all(|sha256| known.contains_key(sha256.as_str()));
+        if leaf.issuer.is_empty() || !handed_over {
             return Verdict::NotApplicable;
         }
         let detail = format!("its issuer {:?} is not on the issuer register", leaf.issuer);

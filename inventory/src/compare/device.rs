@@ -96,10 +96,16 @@ pub(super) fn compare(
     for (at, asset) in input.assets.iter().enumerate() {
         let gone = is_gone(asset, coverage);
         let matched = match_asset(asset, entries, &index);
-        if let Match::One { entry, .. } = &matched
-            && let Some(list) = found.get_mut(*entry)
-        {
-            list.push((at, gone));
+        // A conflict leaves open which of its entries it is, but not that they are about it.
+        let about: Vec<usize> = match &matched {
+            Match::None(_) => Vec::new(),
+            Match::One { entry, .. } => vec![*entry],
+            Match::Conflict { entries, .. } => entries.iter().copied().collect(),
+        };
+        for entry in about {
+            if let Some(list) = found.get_mut(entry) {
+                list.push((at, gone));
+            }
         }
         let state = judge(input, asset, entries, matched, gone, detections);
         comparison.assets.push(state);
@@ -161,7 +167,8 @@ fn match_asset(asset: &Asset, entries: &[DeviceEntry], index: &DeviceIndex) -> M
     let foreign: Option<MacAddr> =
         asset.macs().find(|mac| !mac.is_locally_administered() && !mac.is_virtual_router());
     let lists_macs = |at: &usize| entries.get(*at).is_some_and(|entry| !entry.macs.is_empty());
-    let names = index.names(asset);
+    let mut names = index.names(asset);
+    names.sort_by_key(|hit| hit.value.1 == NameSource::Dns);
     let by_name: Entries = names.iter().flat_map(|hit| &hit.entries).copied().collect();
     if by_name.len() > 1 {
         let reason = format!("its host names belong to {}", references(&by_name));
@@ -179,6 +186,14 @@ fn match_asset(asset: &Asset, entries: &[DeviceEntry], index: &DeviceIndex) -> M
                 NameSource::Dns => Match::None(reason),
                 _ => Match::Conflict { entries: by_name, reason },
             };
+        }
+        // A name server's word alone is worth as much as the address that it is about.
+        if *source == NameSource::Dns && lists_macs(entry) {
+            let reason = format!(
+                "host name {name}, which only the name server told: its entry lists a MAC, which \
+                 was not seen"
+            );
+            return agreed(asset, entries, index, *entry, false, reason);
         }
         return agreed(asset, entries, index, *entry, true, format!("host name {name}"));
     }

@@ -10,7 +10,7 @@ use super::{
 use crate::{
     asset::{Asset, Detection},
     coverage::CoverageIndex,
-    register::{DeviceEntry, Entry, Scope, ScopeItem, SoftwareEntry, SoftwareStatus, fold},
+    register::{DeviceEntry, Entry, Scope, ScopeItem, SoftwareEntry, SoftwareStatus, fold, plain},
     version::Version,
 };
 
@@ -72,7 +72,7 @@ struct Seen<'a> {
 struct Place<'a> {
     asset: &'a Asset,
     macs: Vec<MacAddr>,
-    /// Folded: host names, the register's reference and name.
+    /// In plain form: host names, the register's reference and name.
     names: BTreeSet<String>,
 }
 
@@ -238,13 +238,13 @@ impl<'a> Place<'a> {
     fn new(asset: &'a Asset, device: Option<&DeviceEntry>) -> Self {
         let mut names: BTreeSet<String> = BTreeSet::new();
         for name in &asset.names {
-            names.insert(fold(&name.name));
-            names.extend(name.name.split_once('.').map(|(label, _)| fold(label)));
+            names.insert(plain(&name.name));
+            names.extend(name.name.split_once('.').map(|(label, _)| plain(label)));
         }
         if let Some(device) = device {
-            names.insert(fold(&device.reference));
-            names.extend(device.name.as_deref().map(fold));
-            names.extend(device.host_names.iter().map(|name| fold(name)));
+            names.insert(plain(&device.reference));
+            names.extend(device.name.as_deref().map(plain));
+            names.extend(device.host_names.iter().map(|name| plain(name)));
         }
         Self { asset, macs: asset.macs().collect(), names }
     }
@@ -277,7 +277,7 @@ impl ScopeSet {
                 }
                 ScopeItem::Addresses(range) => set.ranges.push(*range),
                 ScopeItem::Name(name) => {
-                    set.names.insert(fold(name));
+                    set.names.insert(plain(name));
                 }
             }
         }

@@ -372,6 +372,13 @@ fn a_borrowed_address_or_name_is_not_enough() {
     // A phone that changes its MAC is recognised by its name.
     let phone = World::of([asset(1, &[RANDOM_MAC, "pc-7"])]).devices(register);
     phone.first_is(Registration::Registered, "host name pc-7");
+    // The name server alone.
+    let mut named = asset(1, &[IP, "pc-7"]);
+    named.names[0].source = NameSource::Dns;
+    let only_dns = World::of([named.clone()]).devices("A,00:11:22:33:44:55,,pc-7,,,,\n");
+    only_dns.first_is(Registration::IdentityUncertain, "only the name server told");
+    let no_mac = World::of([named]).devices("A,,,pc-7,,,,\n");
+    no_mac.first_is(Registration::Registered, "host name pc-7");
     // The MAC cannot be seen from here.
     let far = World::of([asset(1, &[IP])]).devices(register);
     far.first_is(Registration::IdentityUncertain, "address 192.0.2.9 only");
@@ -387,6 +394,18 @@ fn two_registered_devices_in_one_asset_conflict() {
     let one = World::of([asset(1, &[MAC, OTHER_MAC])])
         .devices("A,00:11:22:33:44:55 00:11:22:33:44:66,,,,,,\n");
     one.first_is(Registration::Registered, "A");
+}
+
+#[test]
+fn an_entry_in_a_conflict_is_not_missing() {
+    let world = World::of([asset(1, &[MAC, IP])])
+        .devices("A,00:11:22:33:44:55,192.0.2.7,,,,,\nB,,192.0.2.9,,,,,\n")
+        .scans(
+            looked_for().map(|scan| ScanRecord { started_at: NOW.plus_seconds(-2 * DAY), ..scan }),
+        );
+    assert_eq!(world.rules(), ["device.conflicting"]);
+    let states: Vec<_> = world.compare().entries.iter().map(|entry| entry.state).collect();
+    assert_eq!(states, [Registration::Conflicting; 2]);
 }
 
 #[test]
@@ -489,7 +508,7 @@ fn entries_count_where_their_scope_says() {
     for scope in ["PC-1", "pc-1; other", MAC, "192.0.2.0/28", "", "全社"] {
         assert_eq!(world(scope), ["software.forbidden"], "{scope}");
     }
-    for scope in ["PC-2", OTHER_MAC, "192.0.2.16/28"] {
+    for scope in ["PC-2", "PC1", OTHER_MAC, "192.0.2.16/28"] {
         assert_eq!(world(scope), [] as [&str; 0], "{scope}");
     }
     let elsewhere = good().software("OpenSSH,,approved,,PC-2\n").compare();
@@ -568,6 +587,21 @@ fn certificate_rules_run_over_what_is_served() {
         port.assets[0] = with_service(port.assets[0].clone(), 443, None, state);
         assert_eq!(port.rules(), expected, "{state}");
     }
+}
+
+#[test]
+fn certificates_above_the_leaf_are_judged_as_far_as_they_lead() {
+    let expired =
+        |certificate: Certificate| Certificate { not_after: Some(YESTERDAY), ..certificate };
+    let leaf = Certificate { issuer: "CN=Issuing CA".into(), ..certificate("www", "") };
+    let above = Certificate { issuer: "CN=Root CA".into(), ..certificate("Issuing CA", "") };
+    let root = Certificate { issuer: "CN=Root CA".into(), ..certificate("Root CA", "") };
+    let stray = expired(certificate("Stray CA", "x"));
+    assert_eq!(serving(&leaf, &[&above, &expired(root), &stray]).rules(), [] as [&str; 0]);
+    let above = expired(above);
+    let comparison = serving(&leaf, &[&above]).compare();
+    assert_eq!(comparison.detections.len(), 1);
+    assert_eq!(comparison.detections[0].subject, format!("certificate:{}", above.sha256));
 }
 
 #[test]

@@ -3,7 +3,7 @@ use std::collections::BTreeMap;
 use model::{AddressRange, MacAddr};
 use serde::{Deserialize, Serialize};
 
-use super::{Day, Entry, Field, LineProblem, Reason, RegisterKind, Row, fold, value};
+use super::{Day, Entry, Field, LineProblem, Reason, RegisterKind, Row, plain, value};
 
 /// A device that its organisation knows.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
@@ -221,7 +221,7 @@ impl Entry for DeviceEntry {
     }
 
     fn key(&self) -> String {
-        fold(&self.reference)
+        plain(&self.reference)
     }
 
     fn cells(&self) -> Vec<(Field, String)> {

@@ -470,6 +470,12 @@ pub(crate) fn fold(text: &str) -> String {
         .collect()
 }
 
+/// A name or reference in the form in which those are compared: `PC-1` is `ＰＣ－１` and `pc-1`,
+/// and not `PC1`.
+pub(crate) fn plain(text: &str) -> String {
+    text.nfkc().flat_map(char::to_lowercase).collect::<String>().trim().to_owned()
+}
+
 /// A heading in the form in which headings are compared: without notes in parentheses and
 /// without a number at the end.
 fn fold_heading(text: &str) -> String {

@@ -55,7 +55,7 @@ pub use text::Encoding;
 pub use value::Reason;
 pub use write::to_csv;
 
-pub(crate) use heading::fold;
+pub(crate) use heading::{fold, plain};
 pub(crate) use value::address_range;
 
 /// How large a file may be, in bytes: a hundred times a list of a thousand devices.

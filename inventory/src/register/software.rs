@@ -4,7 +4,7 @@ use model::{AddressRange, MacAddr};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Day, Entry, Field, LineProblem, Reason, RegisterKind, Row, device::joined, fold, value,
+    Day, Entry, Field, LineProblem, Reason, RegisterKind, Row, device::joined, fold, plain, value,
 };
 use crate::version::VersionRule;
 
@@ -207,7 +207,7 @@ impl Entry for SoftwareEntry {
 
     fn key(&self) -> String {
         match &self.reference {
-            Some(reference) => fold(reference),
+            Some(reference) => plain(reference),
             None => {
                 let publisher = self.publisher.as_deref().unwrap_or_default();
                 format!("{}/{}", fold(&self.product), fold(publisher))

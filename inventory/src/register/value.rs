@@ -6,7 +6,7 @@ use model::{AddressRange, MacAddr};
 use thiserror::Error;
 use unicode_normalization::UnicodeNormalization;
 
-use super::{Day, ParseDayError, ScopeItem};
+use super::{Day, ParseDayError, ScopeItem, heading::plain};
 use crate::version::{ParseVersionRuleError, VersionRule};
 
 /// What is wrong with a line, or looks wrong.
@@ -172,11 +172,6 @@ fn is_nothing(text: &str) -> bool {
         "該当なし",
     ];
     NOTHING.contains(&text)
-}
-
-/// Compatibility forms resolved and lower case.
-fn plain(text: &str) -> String {
-    text.nfkc().flat_map(char::to_lowercase).collect::<String>().trim().to_owned()
 }
 
 /// Notes in parentheses say which interface or what for; they are no part of a value.
