@@ -143,7 +143,12 @@ pub struct Scripted {
     replies: HashMap<u64, Reply>,
     counter: u64,
     first_asked: BTreeMap<IpAddr, Duration>,
+    /// Since when the kernel has been asking for whose link-layer address.
+    resolving: BTreeMap<IpAddr, Duration>,
 }
+
+/// How long Linux asks for a link-layer address before it gives up.
+const ARP: Duration = Duration::from_secs(3);
 
 impl Scripted {
     /// An empty network.
@@ -163,7 +168,7 @@ impl Scripted {
                 Tier::Raw => None,
                 Tier::Connect => Some(200),
             },
-            patience: Duration::from_secs(1),
+            patience: Duration::from_millis(900),
             sent: Vec::new(),
             by_system: Vec::new(),
             under_way: 0,
@@ -174,6 +179,7 @@ impl Scripted {
             replies: HashMap::new(),
             counter: 0,
             first_asked: BTreeMap::new(),
+            resolving: BTreeMap::new(),
         }
     }
 
@@ -309,14 +315,20 @@ impl Link for Scripted {
         let lost = self.is_lost() || self.is_lost();
         let answer = self.answer(address, question).filter(|_| !lost);
         let near = self.is_on_link(address);
-        let late = Duration::from_secs(3);
         let (delay, answer) = match (answer, tcp) {
             (Some(answer), _) => {
                 (self.device(address).map_or(Duration::ZERO, |d| d.latency), answer)
             }
-            // Nobody answers the kernel's own ARP.
-            (None, Some(_)) if near && self.device(address).is_none() => {
-                (late, Answer::Unreachable)
+            // Nobody answers the kernel's own ARP, which takes three seconds to say so.
+            (None, Some(port)) if near && self.device(address).is_none() => {
+                let began = *self.resolving.entry(address).or_insert(self.now);
+                let left = began.saturating_add(ARP).saturating_sub(self.now);
+                if left <= self.patience {
+                    self.resolving.remove(&address);
+                    (left, Answer::Unreachable)
+                } else {
+                    (self.patience, Answer::TcpSilent(port))
+                }
             }
             (None, Some(port)) => (self.patience, Answer::TcpSilent(port)),
             (None, None) => return Ok(()),
@@ -346,8 +358,13 @@ impl Link for Scripted {
             self.pending.pop();
             self.advance(at);
             let reply = self.replies.remove(&id);
-            if let Some(Reply { about, answer: Answer::TcpOpen(_), .. }) = reply {
-                let packets = if self.tier == Tier::Connect { 3 } else { 1 };
+            if let Some(Reply { about, answer, .. }) = &reply {
+                let about = *about;
+                let packets = match (answer, self.tier) {
+                    (Answer::TcpOpen(_), Tier::Connect) => 3,
+                    (Answer::TcpOpen(_) | Answer::UdpReply(..), Tier::Raw) => 1,
+                    _ => 0,
+                };
                 self.by_system.extend((0..packets).map(|_| (self.now, about)));
             }
             if self.tier == Tier::Connect

@@ -45,8 +45,8 @@ impl Engine<'_> {
         };
         let flight = self.land(number, ask);
         let took = flight.map(|flight| self.link.now().saturating_sub(flight.at));
-        if matches!(reply.answer, Answer::TcpOpen(_)) {
-            self.charge(reply.about, kernel_packets(self.link.tier()));
+        if let (Answer::TcpOpen(_) | Answer::UdpReply(..), Some(ask)) = (&reply.answer, ask) {
+            self.charge(reply.about, kernel_packets(self.link.tier(), ask));
         }
         if self.state.has(number, SWALLOWED) {
             return;

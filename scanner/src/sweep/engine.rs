@@ -4,6 +4,7 @@ use std::{
     cmp::Reverse,
     collections::{BTreeMap, BTreeSet, BinaryHeap, HashMap, VecDeque},
     error::Error as _,
+    net::{IpAddr, Ipv4Addr},
     time::Duration,
 };
 
@@ -236,7 +237,7 @@ impl<'a> Engine<'a> {
             return Ok(());
         }
         let before = std::mem::replace(&mut self.phase, Phase::Recognition);
-        let ports = recognise::questions(&self.sweep.plan.key);
+        let ports = recognise::questions(&self.sweep.plan.key, &self.sweep.plan.ports.tcp);
         let course = self.confirm_course(suspects.concat(), ports.clone());
         self.follow(course)?;
         self.phase = before;
@@ -245,7 +246,10 @@ impl<'a> Engine<'a> {
         for members in suspects {
             if recognise::are_one(state, &members, &ports) {
                 let ttl = members.first().and_then(|n| state.hosts.get(n)?.ttl());
-                numbers.entry(ttl).or_default().extend(members);
+                // Of all loopback addresses one is this machine's own.
+                let own =
+                    |number: &u64| state.address(*number) != Some(IpAddr::V4(Ipv4Addr::LOCALHOST));
+                numbers.entry(ttl).or_default().extend(members.into_iter().filter(own));
             }
         }
         let found =
@@ -431,10 +435,7 @@ impl<'a> Engine<'a> {
         });
         // Room for what the system will send by itself if the port is open, so that an
         // answer does not lead beyond the rates.
-        let packets = match ask {
-            Ask::Tcp(_) => 1 + kernel_packets(self.link.tier()),
-            _ => 1,
-        };
+        let packets = 1 + kernel_packets(self.link.tier(), ask);
         let address = self.state.address(number);
         let paced = address.map_or(now, |a| self.pacer.earliest_for(a, now, packets));
         now.max(under_way).max(paced)
@@ -468,13 +469,14 @@ impl<'a> Engine<'a> {
     }
 }
 
-/// How many packets the system sends by itself around a TCP port that turned out open:
-/// after a connect the ACK, the FIN, and the ACK of the other side's FIN; to the SYN-ACK
-/// that a packet of our own brought, of which it knows nothing, one RST.
-pub(super) const fn kernel_packets(tier: Tier) -> u32 {
-    match tier {
-        Tier::Connect => 3,
-        Tier::Raw => 1,
+/// How many packets the system sends by itself if a port turns out open: after a connect
+/// the ACK, the FIN, and the ACK of the other side's FIN; in the raw tier, where it knows
+/// nothing of our question, one RST, or for UDP one "port unreachable".
+pub(super) const fn kernel_packets(tier: Tier, ask: Ask) -> u32 {
+    match (tier, ask) {
+        (Tier::Connect, Ask::Tcp(_)) => 3,
+        (Tier::Raw, Ask::Tcp(_) | Ask::Udp(_)) => 1,
+        _ => 0,
     }
 }
 

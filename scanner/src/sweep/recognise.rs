@@ -8,9 +8,9 @@
 //!   and for at least three quarters of those for which no other answers. Its addresses
 //!   outside of such blocks are its own, unless at least four in a row continue one.
 //! - Elsewhere: every single address of the block answers, by the same methods with the
-//!   same time to live, and none differs in twelve further questions, eight for usual and
-//!   four for unlikely ports; and either no usual port is open or the unlikely ones are,
-//!   too. Thirty servers of one kind share their open ports but refuse the unlikely ones;
+//!   same time to live, and none differs in at least twelve further questions, eight for
+//!   usual ports (and the user's, if those are few) and four for unlikely ones; and either
+//!   no usual port is open or the unlikely ones are, too. Thirty servers of one kind share their open ports but refuse the unlikely ones;
 //!   thirty devices that cannot be told apart by anything are not thirty findings.
 
 use std::{
@@ -18,7 +18,7 @@ use std::{
     net::IpAddr,
 };
 
-use model::{AddressRange, MacAddr, PortState, Transport};
+use model::{AddressRange, MacAddr, PortSet, PortState, Transport};
 
 use super::state::{ALIVE, ASKED, Host, State};
 use crate::plan::Key;
@@ -165,10 +165,13 @@ pub(super) fn suspects(state: &State) -> Vec<Vec<u64>> {
     by_block(state, far).into_values().filter(alike).collect()
 }
 
-/// The ports of the further questions: the usual ones, then the unlikely ones, which
-/// follow from the key, so that no device can be prepared for them.
-pub(super) fn questions(key: &Key) -> Vec<u16> {
+/// The ports of the further questions: the usual ones, the user's where those are few, and
+/// last the unlikely ones, which follow from the key, so that no device can be prepared.
+pub(super) fn questions(key: &Key, wanted: &PortSet) -> Vec<u16> {
     let mut ports = USUAL.to_vec();
+    if wanted.len() <= USUAL.len() {
+        ports.extend(wanted.iter().filter(|port| !USUAL.contains(port)));
+    }
     for pair in key.chunks_exact(2).take(UNLIKELY) {
         let value = pair.iter().fold(0_u16, |value, byte| value << 8 | u16::from(*byte));
         let mut port = 20_011 + value % 20_000;
@@ -196,7 +199,7 @@ pub(super) fn are_one(state: &State, members: &[u64], ports: &[u16]) -> bool {
         consensus.push(agreed);
     }
     let is_open = |answer: &Option<PortState>| *answer == Some(PortState::Open);
-    let (usual, unlikely) = consensus.split_at(USUAL.len().min(consensus.len()));
+    let (usual, unlikely) = consensus.split_at(consensus.len().saturating_sub(UNLIKELY));
     !usual.iter().any(is_open) || unlikely.iter().all(is_open)
 }
 

@@ -564,6 +564,38 @@ fn a_dense_network_of_different_devices_stays() {
 }
 
 #[test]
+fn a_difference_at_a_port_that_was_asked_for_saves_a_network() {
+    let mut link = Scripted::new(Tier::Raw);
+    for n in 32..64_u8 {
+        let device = Device::new(n, if n == 40 { "" } else { "502" });
+        link.devices.insert(IpAddr::from([198, 51, 100, n]), device);
+    }
+    let run = run(&plan("198.51.100.0/24", "502"), &mut link);
+    assert_eq!((run.alive().len(), run.outcome.open.len()), (32, 31));
+    assert_eq!(run.gaps(), [""; 0]);
+}
+
+#[test]
+fn of_loopback_addresses_one_is_this_machine() {
+    let mut link = Scripted::new(Tier::Connect);
+    link.firewalls.push((range("127.0.0.0", "127.255.255.255"), Device::new(0, "")));
+    let run = run(&plan("127.0.0.0/26", "5000-5010"), &mut link);
+    assert_eq!(run.alive(), [ip("127.0.0.1")].into());
+    assert_eq!(run.gaps().len(), 1);
+}
+
+#[test]
+fn a_silent_network_takes_seconds_in_both_tiers() {
+    for tier in [Tier::Raw, Tier::Connect] {
+        let mut link = Scripted::new(tier);
+        link.on_link = vec![range("192.0.2.0", "192.0.2.255")];
+        let run = run(&plan("192.0.2.0/24", "default"), &mut link);
+        assert!(run.outcome.complete && run.alive().is_empty());
+        assert!(link.elapsed() < Duration::from_secs(10), "{tier}: {:?}", link.elapsed());
+    }
+}
+
+#[test]
 fn assumed_to_be_alive_is_asked_without_liveness() {
     let mut link = Scripted::new(Tier::Raw);
     link.devices.insert(ip("198.51.100.7"), Device::shy(7, "50123"));
