@@ -192,7 +192,7 @@ mod tests {
 
     #[test]
     fn banners_choose_their_probe_by_port_then_by_form() {
-        let name = |banner: &[u8], port| recognise(banner, port, &[]).map(|p| p.protocol());
+        let name = |banner: &[u8], port| recognise(banner, port, &[]).map(Probe::protocol);
         assert_eq!(name(b"SSH-2.0-x\r\n", 25), Some("ssh"));
         assert_eq!(name(b"220 ready\r\n", 25), Some("smtp"));
         assert_eq!(name(b"220 ready\r\n", 21), Some("ftp"));

@@ -107,8 +107,9 @@ pub fn software(greeting: &str) -> Option<product::Product> {
         if known.version.is_some() || known.name != "ProFTPD" {
             return Some(known);
         }
-        let version =
-            greeting.split_whitespace().find(|w| product::is_version(w) && w.contains('.'));
+        let version = greeting
+            .split_whitespace()
+            .rfind(|word| product::is_version(word) && word.contains('.'));
         return Some(product::named("proftpd", version));
     }
     product::guess(super::without_time(greeting))
@@ -156,6 +157,17 @@ mod tests {
         assert!(!Ftp.recognises(b"220 h ESMTP SMTP\r\n"));
         assert_eq!(Ftp.request(&talk(&heard(&["HELLO\r\n"]), false)), Step::Finish);
         assert_eq!(Ftp.request(&talk(&heard(&["120 wait\r\n"]), false)), Step::Listen);
+    }
+
+    #[test]
+    fn agrees_with_the_corpus() {
+        use crate::probe::corpus;
+        let version = |text: &str| software(text).and_then(|product| product.version);
+        corpus::measure("ftp_banners", 0.80, |example| {
+            let wanted = example.wants("service.version")?;
+            let text = String::from_utf8_lossy(&example.bytes()).into_owned();
+            Some(version(text.trim()).as_deref() == Some(wanted))
+        });
     }
 
     proptest! {

@@ -304,6 +304,13 @@ const PLATFORMS: &[&str] = &[
 /// The product in a Server field (RFC 9110, section 10.2.4), or in what passes for one.
 #[must_use]
 pub fn software(server: &str) -> Option<product::Product> {
+    // UPnP's form is `system UPnP/1.0 product/version` (Device Architecture 1.0, 1.1.2).
+    if let Some((_, rest)) = server.split_once("UPnP/")
+        && let Some((_, product)) = rest.split_once([' ', ','])
+        && let Some(product) = software(product)
+    {
+        return Some(product);
+    }
     let mut fallback = None;
     for part in parts(server) {
         let (name, version) = name_and_version(&part);
@@ -351,7 +358,9 @@ fn parts(server: &str) -> Vec<String> {
             // `Jetty(9.4.48)`: the only thing in the brackets is the version.
             Some('(') if depth == 0 => {
                 depth = 1;
+                // `NetCache appliance (NetApp/6.0)`: or the maker and the version.
                 let inside = server_inside(server, word);
+                let inside = inside.split_once('/').map_or(inside, |(_, version)| version);
                 if !ended
                     && product::is_version(inside)
                     && let Some(part) = parts.last_mut()
@@ -431,6 +440,8 @@ mod tests {
         });
         check("Python/3.8 aiohttp/3.7.4", Some(("aiohttp", Some("3.7.4"))));
         check("Some Odd Server 2.1 build 7", Some(("Some Odd Server", Some("2.1"))));
+        check("Vendor/Model9 UPnP/1.0 MiniUPnPd/2.2.1", Some(("MiniUPnPd", Some("2.2.1"))));
+        check("Cache appliance (Maker/6.0.2P1)", Some(("Cache appliance", Some("6.0.2P1"))));
         check("CUPS/2.4 IPP/2.1", Some(("CUPS", Some("2.4"))));
         check("", None);
     }
@@ -519,6 +530,17 @@ mod tests {
         let service = server(&Http.read(&talk(&turns, true)));
         assert_eq!(service.product.as_deref(), Some("Apache Tomcat"));
         assert_eq!(service.version.as_deref(), Some("9.0.71"));
+    }
+
+    #[test]
+    fn agrees_with_the_corpus() {
+        use crate::probe::corpus;
+        let version = |text: &str| software(text).and_then(|product| product.version);
+        corpus::measure("http_servers", 0.91, |example| {
+            let wanted = example.wants("service.version")?;
+            let text = String::from_utf8_lossy(&example.bytes()).into_owned();
+            Some(version(text.trim()).as_deref() == Some(wanted))
+        });
     }
 
     proptest! {

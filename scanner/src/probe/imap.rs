@@ -181,6 +181,17 @@ mod tests {
         assert!(matches!(&facts[1], Fact::HostName { name, .. } if name == "imap.example.org"));
     }
 
+    #[test]
+    fn agrees_with_the_corpus() {
+        use crate::probe::corpus;
+        let version = |text: &str| software(text).and_then(|product| product.version);
+        corpus::measure("imap_banners", 0.80, |example| {
+            let wanted = example.wants("service.version")?;
+            let text = String::from_utf8_lossy(&example.bytes()).into_owned();
+            Some(version(text.trim()).as_deref() == Some(wanted))
+        });
+    }
+
     proptest! {
         #[test]
         fn nothing_panics(turns in proptest::collection::vec(

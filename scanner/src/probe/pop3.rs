@@ -138,6 +138,17 @@ mod tests {
         assert!(Pop3.read(&talk(&heard(&["220 no\r\n"]), true)).facts.is_empty());
     }
 
+    #[test]
+    fn agrees_with_the_corpus() {
+        use crate::probe::corpus;
+        let version = |text: &str| software(text).and_then(|product| product.version);
+        corpus::measure("pop_banners", 0.90, |example| {
+            let wanted = example.wants("service.version")?;
+            let text = String::from_utf8_lossy(&example.bytes()).into_owned();
+            Some(version(text.trim()).as_deref() == Some(wanted))
+        });
+    }
+
     proptest! {
         #[test]
         fn nothing_panics(turns in proptest::collection::vec(

@@ -195,6 +195,7 @@ const FILLERS: &[&str] = &[
     "for",
     "build",
     "software",
+    "tm",
     "imapd",
     "edition",
     "enterprise",
@@ -270,44 +271,67 @@ fn version_after(text: &str) -> Option<String> {
     let separators: &[char] = &['/', '(', ')', ',', ';', ':', '[', ']', '#', '"'];
     let words = text.split(|c: char| c.is_whitespace() || separators.contains(&c));
     let words = words.map(|word| word.trim_matches(['.', '-', '_', '='])).filter(|w| !w.is_empty());
-    for word in words.take(6) {
-        if is_version(word) {
-            return Some(upstream(word));
+    let mut words = words.take(7).peekable();
+    let mut marked = false;
+    while let Some(word) = words.next() {
+        let lower = word.to_ascii_lowercase();
+        // A version of four numbers looks like an address, unless a word says what it is.
+        if is_version(word) && (marked || !is_address(word)) {
+            let version = upstream(word);
+            return Some(match words.peek() {
+                Some(stage @ (&"beta" | &"alpha")) => format!("{version} {stage}"),
+                _ => version,
+            });
         }
+        marked = is_version_word(&lower);
         // Another spelling of the name may stand between: `Bitvise SSH Server (WinSSHD) 6.03`.
-        let word = word.to_ascii_lowercase();
-        let alias = PRODUCTS.iter().any(|known| known.spellings.contains(&word.as_str()));
-        if !alias && !FILLERS.contains(&word.as_str()) {
+        let alias = PRODUCTS.iter().any(|known| known.spellings.contains(&lower.as_str()));
+        if !alias && !FILLERS.contains(&lower.as_str()) {
             return None;
         }
     }
     None
 }
 
+fn is_version_word(lower: &str) -> bool {
+    matches!(lower, "version" | "ver" | "v" | "release")
+}
+
 /// A version anywhere in a free text, with the words before it that may be the product's
-/// name: what can be said of a product that is not in the table.
+/// name: what can be said of a product that is not in the table. Where the text says
+/// `version` and names nothing, the product's name is empty.
 #[must_use]
 pub fn guess(text: &str) -> Option<Product> {
     let separators: &[char] = &['(', ')', ',', ';', ':', '[', ']', '"', '*', '<', '>', '='];
+    let words = text.split(|c: char| c.is_whitespace() || separators.contains(&c));
+    let words = words.map(|word| word.trim_matches(['.', '-', '_', '!', '#', '\'']));
+    let mut words = words.filter(|word| !word.is_empty()).peekable();
     let mut name: Vec<&str> = Vec::new();
     let mut marked = false;
-    for word in text.split(|c: char| c.is_whitespace() || separators.contains(&c)) {
-        let word = word.trim_matches(['.', '-', '_', '!', '#', '\'']);
-        if word.is_empty() {
-            continue;
-        }
+    while let Some(word) = words.next() {
         let (before, rest) = match word.split_once('/') {
             Some((before, rest)) if is_version(rest) => (before, rest),
+            // `v7.02/key`: the version comes first.
+            Some((version, _)) if is_version(version) && version.contains('.') => ("", version),
             _ => ("", word),
         };
+        let lower = word.to_ascii_lowercase();
         // A bare number is a version only behind a word that says so, or in `name/4`.
         let plain = rest.chars().all(|c| c.is_ascii_digit());
-        if is_version(rest) && !is_address(rest) && (!plain || marked || !before.is_empty()) {
-            let words = if before.is_empty() { name.join(" ") } else { before.to_owned() };
-            return (!words.is_empty()).then(|| named(&words, Some(rest)));
+        marked |= rest.starts_with(['v', 'V']) && !plain;
+        let certain = marked || !before.is_empty();
+        if is_version(rest) && if plain || is_address(rest) { certain } else { true } {
+            let named_by = if before.is_empty() { name.join(" ") } else { before.to_owned() };
+            // `Version 1.4 (1.4.0.7)`: the longer one is the same one, in full.
+            let dots = |word: &str| word.matches('.').count();
+            let full = words
+                .peek()
+                .copied()
+                .filter(|next| marked && is_version(next) && dots(next) > dots(rest));
+            let version = full.unwrap_or(rest);
+            return (marked || !named_by.is_empty()).then(|| named(&named_by, Some(version)));
         }
-        let lower = word.to_ascii_lowercase();
-        marked = matches!(lower.as_str(), "version" | "ver" | "v" | "release");
+        marked = is_version_word(&lower);
         if is_name_word(word, &lower) {
             name.push(word);
             if name.len() > 3 {
@@ -390,6 +414,16 @@ pub fn upstream(version: &str) -> String {
     let version = match version.strip_prefix(['v', 'V']) {
         Some(rest) if rest.starts_with(|c: char| c.is_ascii_digit()) => rest,
         _ => version,
+    };
+    // A patch set's or vendor's name behind a plus sign (`8.9.3+Sun`), and versions that
+    // are written twice (`9.53-9.53`).
+    let vendor = version
+        .find('+')
+        .filter(|plus| version[plus + 1..].starts_with(|c: char| c.is_ascii_uppercase()));
+    let version = version.get(..vendor.unwrap_or(version.len())).unwrap_or(version);
+    let version = match version.split_once('-') {
+        Some((once, again)) if again.is_empty() || once == again.trim_start_matches('-') => once,
+        _ => version.split("--").next().unwrap_or(version),
     };
     let lower = version.to_ascii_lowercase();
     if DISTRIBUTIONS.iter().any(|mark| lower.contains(mark)) {
@@ -502,11 +536,16 @@ mod tests {
         check("mail.example.org ESMTP Exim 4.96 Sun, 22 Nov 2026", Some(("Exim", Some("4.96"))));
         check("(vsFTPd 3.0.3)", Some(("vsftpd", Some("3.0.3"))));
         check("h ESMTP Sendmail 8.17.1/8.17.1/Debian-2; Sun", Some(("Sendmail", Some("8.17.1"))));
-        check("FileZilla Server version 0.9.41 beta", Some(("FileZilla Server", Some("0.9.41"))));
+        check(
+            "FileZilla Server version 0.9.41 beta",
+            Some(("FileZilla Server", Some("0.9.41 beta"))),
+        );
         check("h Microsoft ESMTP MAIL Service, Version: 10.0.1 ready", {
             Some(("Exchange Server", Some("10.0.1")))
         });
-        check("Example Mail Server, Version 1.4 (1.4.0.7)", Some(("Example", Some("1.4"))));
+        check("Example Mail Server, Version 1.4 (1.4.0.7)", Some(("Example", Some("1.4.0.7"))));
+        check("host FTP server (Version 6.00LS) ready", Some(("host", Some("6.00LS"))));
+        check("[192.0.2.1] ESMTP Receiver Version 3.4.6.0 Ready", Some(("", Some("3.4.6.0"))));
         check("SomeFtp v2.1 ready", Some(("SomeFtp", Some("2.1"))));
         check("192.0.2.1 FTP server ready", None);
         check("Welcome, it is 10:30", None);

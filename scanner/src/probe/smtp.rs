@@ -176,6 +176,17 @@ mod tests {
         assert_eq!(Smtp.request(&talk(&heard(&["hello\n"]), false)), Step::Finish);
     }
 
+    #[test]
+    fn agrees_with_the_corpus() {
+        use crate::probe::corpus;
+        let version = |text: &str| software(text).and_then(|product| product.version);
+        corpus::measure("smtp_banners", 0.87, |example| {
+            let wanted = example.wants("service.version")?;
+            let text = String::from_utf8_lossy(&example.bytes()).into_owned();
+            Some(version(text.trim()).as_deref() == Some(wanted))
+        });
+    }
+
     proptest! {
         #[test]
         fn nothing_panics(turns in proptest::collection::vec(

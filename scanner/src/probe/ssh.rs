@@ -361,6 +361,20 @@ mod tests {
         assert!(matches!(&facts[1], Fact::Anomaly { protocol, .. } if protocol == "ssh"));
     }
 
+    #[test]
+    fn agrees_with_the_corpus() {
+        use crate::probe::corpus;
+        let version = |text: &str| {
+            let (name, comment) = text.split_once(' ').unwrap_or((text, ""));
+            software(name, comment).0.and_then(|product| product.version)
+        };
+        corpus::measure("ssh_banners", 0.95, |example| {
+            let wanted = example.wants("service.version")?;
+            let text = String::from_utf8_lossy(&example.bytes()).into_owned();
+            Some(version(text.trim()).as_deref() == Some(wanted))
+        });
+    }
+
     proptest! {
         #[test]
         fn nothing_panics(turns in proptest::collection::vec(

@@ -118,10 +118,14 @@ pub fn system(line: &str) -> Option<Fact> {
         ("NetBSD", "NetBSD", Some(("netbsd", "netbsd"))),
         ("OpenBSD", "OpenBSD", Some(("openbsd", "openbsd"))),
     ];
-    let (at, (mark, name, cpe)) = SYSTEMS
-        .iter()
-        .filter_map(|row| Some((line.find(row.0)?, row)))
-        .min_by_key(|(at, _)| *at)?;
+    let known =
+        SYSTEMS.iter().filter_map(|row| Some((line.find(row.0)?, row))).min_by_key(|(at, _)| *at);
+    let Some((at, (mark, name, cpe))) = known else {
+        // `Some Linux release 6.0`, the form of Red Hat's descendants.
+        let (name, rest) = line.split_once(" release ")?;
+        let version = rest.split([' ', ',']).next().filter(|word| product::is_version(word))?;
+        return name.ends_with("Linux").then(|| product::system(name.trim(), Some(version), None));
+    };
     let rest = line.get(at + mark.len()..)?;
     let version = rest
         .split([' ', ','])
@@ -170,6 +174,20 @@ mod tests {
         assert!(Telnet.read(&talk(&heard(&["220 ready\r\n"]), true)).facts.is_empty());
         assert!(Telnet.recognises(b"\r\nUser Access Verification\r\n\r\nPassword: "));
         assert!(!Telnet.recognises(b"SSH-2.0-x\r\n"));
+    }
+
+    #[test]
+    fn agrees_with_the_corpus() {
+        crate::probe::corpus::measure("telnet_banners", 0.50, |example| {
+            let wanted = example.wants("os.version")?;
+            let bytes = example.bytes();
+            let facts: Vec<Fact> =
+                lines::lines(&bytes).filter_map(|l| system(&lines::text(l))).collect();
+            Some(facts.iter().any(|fact| {
+                matches!(fact,
+                Fact::OperatingSystem { version: Some(version), .. } if version == wanted)
+            }))
+        });
     }
 
     proptest! {
