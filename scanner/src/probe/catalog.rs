@@ -18,9 +18,42 @@ pub fn all() -> &'static [&'static dyn Probe] {
         &super::memcached::Memcached,
         &super::rtsp::Rtsp,
         &super::vnc::Vnc,
+        &super::mysql::Mysql,
+        &super::postgresql::Postgresql,
+        &super::mqtt::Mqtt,
+        &super::smb::Smb,
+        &super::rdp::Rdp,
+        &super::ldap::Ldap,
+        &super::ipp::Ipp,
+        &super::dns::DnsTcp,
+        &super::dns::DnsUdp,
+        &super::ntp::Ntp,
+        &super::snmp::WITH_PUBLIC,
+        &super::snmp::WITHOUT_COMMUNITY,
+        &super::mdns::Mdns,
+        &super::ssdp::Ssdp,
+        &super::udp::TFTP,
+        &super::udp::RPCBIND,
+        &super::udp::NETBIOS,
+        &super::udp::CLDAP,
+        &super::udp::IKE,
+        &super::udp::IPMI,
+        &super::udp::OPENVPN,
+        &super::udp::SQL_BROWSER,
+        &super::udp::IPMSG,
+        &super::udp::STUN,
+        &super::udp::WS_DISCOVERY,
+        &super::udp::SIP,
+        &super::udp::COAP,
+        &super::udp::MEMCACHED,
+        &super::udp::BACNET,
         &super::banner::Banner,
     ]
 }
+
+/// Protocols that are for owners who allow them: whoever makes a dialogue excepts these by
+/// name otherwise. `snmp-public` uses a community, which is a password of a kind.
+pub const ON_REQUEST: [&str; 1] = ["snmp-public"];
 
 #[cfg(test)]
 mod tests {

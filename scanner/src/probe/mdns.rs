@@ -322,7 +322,7 @@ mod tests {
             at in 0_usize..200,
             with in any::<u8>(),
         ) {
-            read(&[one.clone()]);
+            read(std::slice::from_ref(&one));
             read(&[first(), one]);
             let mut damaged = second();
             let at = at % damaged.len();

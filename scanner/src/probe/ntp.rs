@@ -276,7 +276,7 @@ mod tests {
             bytes in proptest::collection::vec(any::<u8>(), 0..100),
             text in "\\PC{0,60}",
         ) {
-            read(&[bytes.clone()]);
+            read(std::slice::from_ref(&bytes));
             read(&[reply(), bytes]);
             read(&[reply(), variables(&text)]);
             let _ = operating_system(&text);

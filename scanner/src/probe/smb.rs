@@ -329,7 +329,7 @@ mod tests {
             first in proptest::collection::vec(any::<u8>(), 0..80),
             second in proptest::collection::vec(any::<u8>(), 0..120),
         ) {
-            read(&[first.clone()]);
+            read(std::slice::from_ref(&first));
             read(&[answer(0, 0, &first)]);
             read(&[negotiated(GUID), second.clone()]);
             let second = &second[..second.len().min(100)];

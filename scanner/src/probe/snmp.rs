@@ -2,7 +2,7 @@
 //! description of the system, which it tells to whoever knows the community.
 //!
 //! The community `public` is a password of a kind, if everybody's: [`WITH_PUBLIC`] asks
-//! with it and belongs in the list of probes only where the owner allows it. What a
+//! with it, under the name `snmp-public`, and is for owners who allow it. What a
 //! description means is in `sysdescr`.
 
 use model::{Fact, MacAddr, MachineIdKind, NameSource, Service, Transport};
@@ -20,7 +20,8 @@ use super::{
 /// Engine discovery only: nothing is asked that needs a community or a user.
 pub const WITHOUT_COMMUNITY: Snmp = Snmp { public: false };
 
-/// Engine discovery, then sysDescr, sysObjectID and sysName with the community `public`.
+/// sysDescr, sysObjectID and sysName with the community `public`, then engine discovery. A
+/// probe of its own name, so that it can be left out and the other still asked.
 pub const WITH_PUBLIC: Snmp = Snmp { public: true };
 
 /// The probe.
@@ -39,7 +40,7 @@ const NET_SNMP: u32 = 8072;
 
 impl Probe for Snmp {
     fn protocol(&self) -> &'static str {
-        "snmp"
+        if self.public { "snmp-public" } else { "snmp" }
     }
 
     fn transport(&self) -> Transport {
@@ -55,16 +56,18 @@ impl Probe for Snmp {
     }
 
     fn request(&self, talk: &Talk<'_>) -> Step {
+        let number = number(talk.cookie);
         let answered = !talk.heard(talk.said()).is_empty();
         match talk.said() {
-            0 => Step::Say(snmp::discover(number(talk.cookie))),
+            0 if self.public => {
+                let objects = [SYS_DESCR, SYS_OBJECT_ID, SYS_NAME];
+                Step::Say(snmp::get(number, "public", &objects))
+            }
+            0 => Step::Say(snmp::discover(number)),
+            // An agent is silent to a community that it does not know, and then the other
+            // probe has its turn.
+            1 if self.public && answered => Step::Say(snmp::discover(number)),
             1 | 2 if !answered && !talk.ended => Step::Listen,
-            // An agent without version 3 is silent at the first question.
-            1 if self.public => Step::Say(snmp::get(
-                number(talk.cookie),
-                "public",
-                &[SYS_DESCR, SYS_OBJECT_ID, SYS_NAME],
-            )),
             _ => Step::Finish,
         }
     }
@@ -126,10 +129,12 @@ fn describe(service: &mut Service, response: &Response) -> Vec<Fact> {
                 let text = lines::text(text);
                 attribute(service, "sys_descr", &text);
                 let described = sysdescr::read(&text);
+                let named = described.operating_system().is_some();
+                let firmware = if named { &described.firmware } else { &described.version };
                 facts.extend(described.operating_system());
                 for (name, value) in [
                     ("hardware", &described.hardware),
-                    ("firmware", &described.version),
+                    ("firmware", firmware),
                     ("vendor", &described.vendor),
                 ] {
                     attribute(service, name, value.as_deref().unwrap_or_default());
@@ -218,21 +223,30 @@ mod tests {
 
     #[test]
     fn public_is_asked_only_where_allowed() {
-        let heard = vec![vec![], discovered(&[1; 12])];
-        let talk = testing::talk(&heard, false);
-        assert_eq!(WITHOUT_COMMUNITY.request(&talk), Step::Finish);
-        let Step::Say(question) = WITH_PUBLIC.request(&talk) else { panic!() };
-        assert!(question.windows(6).any(|window| window == b"public"));
-        let silent = vec![vec![], vec![]];
-        assert_eq!(WITH_PUBLIC.request(&testing::talk(&silent, false)), Step::Listen);
-        assert!(matches!(WITH_PUBLIC.request(&testing::talk(&silent, true)), Step::Say(_)));
-        for heard in [vec![vec![]], heard.clone(), silent] {
+        let says_public = |probe: &Snmp, heard: &[Vec<u8>], ended| match probe
+            .request(&testing::talk(heard, ended))
+        {
+            Step::Say(bytes) => bytes.windows(6).any(|window| window == b"public"),
+            _ => false,
+        };
+        let conversations = [
+            vec![vec![]],
+            vec![vec![], vec![]],
+            vec![vec![], discovered(&[1; 12])],
+            vec![vec![], vec![1], vec![]],
+        ];
+        for heard in &conversations {
             for ended in [false, true] {
-                let step = WITHOUT_COMMUNITY.request(&testing::talk(&heard, ended));
-                let Step::Say(bytes) = step else { continue };
-                assert!(!bytes.windows(6).any(|window| window == b"public"));
+                assert!(!says_public(&WITHOUT_COMMUNITY, heard, ended));
             }
         }
+        assert!(says_public(&WITH_PUBLIC, &conversations[0], false));
+        let step = |heard: &[Vec<u8>], ended| WITH_PUBLIC.request(&testing::talk(heard, ended));
+        assert_eq!(step(&conversations[1], false), Step::Listen);
+        assert_eq!(step(&conversations[1], true), Step::Finish);
+        let number = number(COOKIE);
+        assert_eq!(step(&conversations[2], false), Step::Say(snmp::discover(number)));
+        assert_eq!(step(&conversations[3], true), Step::Finish);
     }
 
     #[test]
@@ -272,7 +286,7 @@ mod tests {
             bytes in proptest::collection::vec(any::<u8>(), 0..100),
             engine in proptest::collection::vec(any::<u8>(), 0..40),
         ) {
-            read(&[bytes.clone()]);
+            read(std::slice::from_ref(&bytes));
             read(&[discovered(&engine)]);
             read(&[vec![], described(&[(SYS_DESCR, ber::write(tag::OCTETS, &bytes))])]);
         }

@@ -2,11 +2,12 @@
 //!
 //! A UDP port that is asked in another language stays silent, so the sweep asks each in its
 //! own. All questions are well-formed, read nothing but what anybody may read, and change
-//! nothing. Ports with a probe of their own get that probe's first question.
+//! nothing. Ports with a probe of their own get that probe's first question; for the others
+//! there is a [`OneQuestion`] each, which asks and reads just that.
 
 use std::net::{IpAddr, Ipv4Addr};
 
-use model::{Fact, MacAddr, MachineIdKind, NameSource, Service};
+use model::{Fact, MacAddr, MachineIdKind, NameSource, Service, Transport};
 use wire::{Reader, lines, nbns, ssdp};
 
 use super::{
@@ -95,6 +96,90 @@ pub fn read(address: IpAddr, port: u16, cookie: u32, answer: &[u8]) -> Reading {
     Reading { facts, evidence }
 }
 
+/// A probe that asks a port's first question and reads its answer.
+pub struct OneQuestion {
+    protocol: &'static str,
+    ports: &'static [u16],
+}
+
+macro_rules! one_question {
+    ($($(#[$doc:meta])* $name:ident = $protocol:literal on $ports:expr;)+) => {
+        $($(#[$doc])* pub const $name: OneQuestion =
+            OneQuestion { protocol: $protocol, ports: &$ports };)+
+    };
+}
+
+one_question! {
+    /// Trivial File Transfer, RFC 1350.
+    TFTP = "tftp" on [69];
+    /// The port mapper, RFC 1833.
+    RPCBIND = "rpcbind" on [111];
+    /// NetBIOS names, RFC 1002.
+    NETBIOS = "netbios-ns" on [137];
+    /// LDAP without a connection, [MS-ADTS].
+    CLDAP = "ldap" on [389];
+    /// Internet Key Exchange, RFC 7296.
+    IKE = "isakmp" on [500, 4500];
+    /// Management controllers, DMTF DSP0136.
+    IPMI = "ipmi" on [623];
+    /// OpenVPN.
+    OPENVPN = "openvpn" on [1194];
+    /// SQL Server's browser, [MC-SQLR].
+    SQL_BROWSER = "ms-sql-browser" on [1434];
+    /// IP Messenger.
+    IPMSG = "ipmsg" on [2425];
+    /// STUN, RFC 8489.
+    STUN = "stun" on [3478];
+    /// WS-Discovery.
+    WS_DISCOVERY = "ws-discovery" on [3702];
+    /// Telephones, RFC 3261.
+    SIP = "sip" on [5060];
+    /// Small devices, RFC 7252.
+    COAP = "coap" on [5683];
+    /// memcached by UDP.
+    MEMCACHED = "memcached" on [11211];
+    /// Building control, ANSI/ASHRAE 135.
+    BACNET = "bacnet" on [47808];
+}
+
+impl Probe for OneQuestion {
+    fn protocol(&self) -> &'static str {
+        self.protocol
+    }
+
+    fn transport(&self) -> Transport {
+        Transport::Udp
+    }
+
+    fn ports(&self) -> &'static [u16] {
+        self.ports
+    }
+
+    fn recognises(&self, _banner: &[u8]) -> bool {
+        false
+    }
+
+    fn request(&self, talk: &Talk<'_>) -> Step {
+        match talk.said() {
+            0 => Step::Say(payload(self.port(talk), talk.cookie)),
+            1 if talk.heard(1).is_empty() && !talk.ended => Step::Listen,
+            _ => Step::Finish,
+        }
+    }
+
+    fn read(&self, talk: &Talk<'_>) -> Reading {
+        read(talk.address, self.port(talk), talk.cookie, talk.heard(1))
+    }
+}
+
+impl OneQuestion {
+    /// The port whose language is spoken, where the conversation is on another.
+    fn port(&self, talk: &Talk<'_>) -> u16 {
+        let known = self.ports.iter().find(|port| **port == talk.port);
+        known.or(self.ports.first()).copied().unwrap_or(talk.port)
+    }
+}
+
 /// The first thing that a probe says.
 fn first_question(probe: &dyn Probe, cookie: u32) -> Vec<u8> {
     let heard = [Vec::new()];
@@ -166,11 +251,19 @@ fn ike_spi(cookie: u32) -> [u8; 8] {
 }
 
 fn is_ike_answer(answer: &[u8], cookie: u32) -> bool {
+    const RESPONSE: u8 = 0x20;
     let mut r = Reader::new(answer);
-    r.array("initiator's SPI") == Ok(ike_spi(cookie))
-        && r.take("responder's SPI, next payload", 9).is_ok()
-        && r.u8("version").is_ok_and(|version| matches!(version >> 4, 1 | 2))
-        && r.take("exchange, flags, message id, length", 10).is_ok()
+    let ours = r.array("initiator's SPI") == Ok(ike_spi(cookie))
+        && r.take("responder's SPI, next payload", 9).is_ok();
+    let (version, flags) = (r.u8("version"), r.take("exchange", 1).and_then(|_| r.u8("flags")));
+    let whole = r.take("message id, length", 8).is_ok();
+    // A responder that knows only version 1 refuses in its own; there is no such flag there.
+    let answers = match version.map(|version| version >> 4) {
+        Ok(1) => true,
+        Ok(2) => flags.is_ok_and(|flags| flags & RESPONSE != 0),
+        _ => false,
+    };
+    ours && whole && answers
 }
 
 /// DMTF DSP0136, section 3.2.4: an ASF presence ping, which management controllers answer
@@ -458,8 +551,13 @@ fn bacnet_device(cookie: u32) -> Vec<u8> {
 }
 
 fn is_bacnet_answer(answer: &[u8]) -> bool {
-    // BVLC of any function, then version 1 of the network layer.
-    matches!(answer, [0x81, 0x0a, _, _, 1, ..]) && answer.len() >= 9
+    let [0x81, 0x0a, _, _, 1, control, apdu, _, _, ..] = answer else {
+        return false;
+    };
+    // With a route in between the type stands further on. Otherwise it is an acknowledgement,
+    // error, reject or abort (section 20.1).
+    let routed = control & 0x28 != 0;
+    routed || matches!(apdu >> 4, 2 | 3 | 5 | 6 | 7)
 }
 
 #[cfg(test)]
@@ -467,6 +565,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::probe::testing;
 
     const COOKIE: u32 = 0x0a0b_0c0d;
     const KNOWN: [u16; 21] = [
@@ -596,6 +695,20 @@ mod tests {
         for len in 0..answer.len() {
             facts(3702, &answer[..len]);
         }
+    }
+
+    #[test]
+    fn one_question_is_asked_and_its_answer_read() {
+        let mut heard = vec![vec![]];
+        let talk = testing::talk(&heard, false);
+        assert_eq!(MEMCACHED.request(&talk), Step::Say(payload(11211, COOKIE)));
+        heard.push(vec![]);
+        assert_eq!(MEMCACHED.request(&testing::talk(&heard, false)), Step::Listen);
+        assert_eq!(MEMCACHED.request(&testing::talk(&heard, true)), Step::Finish);
+        heard[1] = b"\x0c\x0d\0\0\0\x01\0\0VERSION 1.6.18\r\n".to_vec();
+        let talk = testing::talk(&heard, false);
+        assert_eq!(MEMCACHED.request(&talk), Step::Finish);
+        assert_eq!(MEMCACHED.read(&talk).facts.len(), 1);
     }
 
     proptest! {
