@@ -174,10 +174,10 @@ impl Looks {
 
 /// Addresses as ranges that do not touch, in ascending order.
 #[derive(Clone, Debug, Default)]
-struct Ranges(Vec<(IpAddr, IpAddr)>);
+pub(crate) struct Ranges(Vec<(IpAddr, IpAddr)>);
 
 impl Ranges {
-    fn new(mut ranges: Vec<AddressRange>) -> Self {
+    pub(crate) fn new(mut ranges: Vec<AddressRange>) -> Self {
         ranges.sort();
         let mut joined: Vec<(IpAddr, IpAddr)> = Vec::with_capacity(ranges.len());
         for range in ranges {
@@ -193,7 +193,7 @@ impl Ranges {
         Self(joined)
     }
 
-    fn contains(&self, address: IpAddr) -> bool {
+    pub(crate) fn contains(&self, address: IpAddr) -> bool {
         // IpAddr orders IPv4 before IPv6, so both families can share one list.
         let behind = self.0.partition_point(|(first, _)| *first <= address);
         behind

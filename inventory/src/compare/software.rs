@@ -1,6 +1,9 @@
 //! Software on assets against the software register.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    net::IpAddr,
+};
 
 use model::{Endpoint, MacAddr, PortState, Severity, Transport};
 
@@ -9,7 +12,7 @@ use super::{
 };
 use crate::{
     asset::{Asset, Detection},
-    coverage::CoverageIndex,
+    coverage::{CoverageIndex, Ranges},
     register::{DeviceEntry, Entry, Scope, ScopeItem, SoftwareEntry, SoftwareStatus, fold, plain},
     version::Version,
 };
@@ -85,43 +88,45 @@ pub(super) fn compare(
 ) {
     let index = ProductIndex::new(entries);
     let scopes: Vec<ScopeSet> = entries.iter().map(|entry| ScopeSet::new(&entry.scope)).collect();
-    let mut required = Required::new(entries, &index, input.assets);
-    for (asset, state) in input.assets.iter().zip(states) {
-        let device = state.entry.and_then(|at| input.devices?.get(at));
-        let place = Place::new(asset, device);
-        let mut present: BTreeSet<usize> = BTreeSet::new();
-        for seen in seen_on(asset, &index) {
-            present.extend(&seen.entries);
-            let list: Vec<&SoftwareEntry> = seen
-                .entries
-                .iter()
-                .filter(|at| scopes.get(**at).is_some_and(|scope| scope.includes(&place)))
-                .filter_map(|at| entries.get(*at))
-                .collect();
-            judge(input, asset, &seen, &list, detections);
+    let places: Vec<Place<'_>> = input
+        .assets
+        .iter()
+        .zip(states)
+        .map(|(asset, state)| Place::new(asset, state.entry.and_then(|at| input.devices?.get(at))))
+        .collect();
+    // For each asset the entries of its products.
+    let mut present: Vec<BTreeSet<usize>> = Vec::with_capacity(places.len());
+    for place in &places {
+        let mut here = BTreeSet::new();
+        for seen in seen_on(place.asset, &index) {
+            let about = |at: &&usize| scopes.get(**at).is_some_and(|scope| scope.includes(place));
+            let list: Vec<&SoftwareEntry> =
+                seen.entries.iter().filter(about).filter_map(|at| entries.get(*at)).collect();
+            judge(input, place.asset, &seen, &list, detections);
+            here.extend(seen.entries);
         }
-        for (at, entry) in required.list() {
-            let scope = scopes.get(at);
-            if present.contains(&at) || !scope.is_some_and(|s| s.is_a_list() && s.includes(&place))
-            {
+        present.push(here);
+    }
+    let members = Members::new(&places);
+    let required = Required::new(entries, &index, input.assets);
+    for (at, entry) in &required.entries {
+        for place in members.of(&entry.scope) {
+            let (Some(asset), Some(state)) = (input.assets.get(place), states.get(place)) else {
+                continue;
+            };
+            if present.get(place).is_some_and(|here| here.contains(at)) {
                 continue;
             }
             let subject = subject(asset, &entry.product);
-            match required.looked_for(at, asset, state, coverage) {
-                Some(endpoints) => {
-                    let detail =
-                        format!("nothing of it at {endpoints}, where it answers elsewhere");
-                    let rule = REQUIRED_MISSING;
-                    let title = title(rule.title, &entry.product, asset);
-                    detections.add(Detection {
-                        rule: rule.id,
-                        severity: rule.severity,
-                        subject,
-                        asset: Some(asset.id),
-                        title,
-                        detail,
-                    });
-                }
+            match required.looked_for(*at, asset, state, coverage) {
+                Some(endpoints) => detections.add(Detection {
+                    rule: REQUIRED_MISSING.id,
+                    severity: REQUIRED_MISSING.severity,
+                    subject,
+                    asset: Some(asset.id),
+                    title: title(REQUIRED_MISSING.title, &entry.product, asset),
+                    detail: format!("nothing of it at {endpoints}, where it answers elsewhere"),
+                }),
                 None => detections.cannot_tell(REQUIRED_MISSING.id, subject),
             }
         }
@@ -255,45 +260,87 @@ struct ScopeSet {
     all: bool,
     macs: BTreeSet<MacAddr>,
     names: BTreeSet<String>,
-    ranges: Vec<model::AddressRange>,
+    ranges: Ranges,
 }
 
 impl ScopeSet {
     fn new(scope: &Scope) -> Self {
-        let mut set = Self {
-            all: *scope == Scope::All,
-            macs: BTreeSet::new(),
-            names: BTreeSet::new(),
-            ranges: Vec::new(),
-        };
-        let items = match scope {
-            Scope::All => &[][..],
-            Scope::Only(items) => items,
-        };
-        for item in items {
+        let all = *scope == Scope::All;
+        let mut set =
+            Self { all, macs: BTreeSet::new(), names: BTreeSet::new(), ranges: Ranges::default() };
+        let mut ranges = Vec::new();
+        for item in items(scope) {
             match item {
                 ScopeItem::Mac(mac) => {
                     set.macs.insert(*mac);
                 }
-                ScopeItem::Addresses(range) => set.ranges.push(*range),
+                ScopeItem::Addresses(range) => ranges.push(*range),
                 ScopeItem::Name(name) => {
                     set.names.insert(plain(name));
                 }
             }
         }
+        set.ranges = Ranges::new(ranges);
         set
-    }
-
-    fn is_a_list(&self) -> bool {
-        !self.all
     }
 
     fn includes(&self, place: &Place<'_>) -> bool {
         self.all
             || place.macs.iter().any(|mac| self.macs.contains(mac))
             || place.names.iter().any(|name| self.names.contains(name))
-            || !self.ranges.is_empty()
-                && place.asset.addresses().any(|a| self.ranges.iter().any(|r| r.contains(a)))
+            || place.asset.addresses().any(|address| self.ranges.contains(address))
+    }
+}
+
+fn items(scope: &Scope) -> &[ScopeItem] {
+    match scope {
+        Scope::All => &[],
+        Scope::Only(items) => items,
+    }
+}
+
+/// The assets by what a scope may call them: the other way round than [`ScopeSet`], for
+/// entries that are about assets which do not have the product.
+struct Members {
+    macs: HashMap<MacAddr, Vec<usize>>,
+    names: HashMap<String, Vec<usize>>,
+    addresses: BTreeMap<IpAddr, Vec<usize>>,
+}
+
+impl Members {
+    fn new(places: &[Place<'_>]) -> Self {
+        let mut members =
+            Self { macs: HashMap::new(), names: HashMap::new(), addresses: BTreeMap::new() };
+        for (at, place) in places.iter().enumerate() {
+            for mac in &place.macs {
+                members.macs.entry(*mac).or_default().push(at);
+            }
+            for name in &place.names {
+                members.names.entry(name.clone()).or_default().push(at);
+            }
+            for address in place.asset.addresses() {
+                members.addresses.entry(address).or_default().push(at);
+            }
+        }
+        members
+    }
+
+    /// The assets that the scope lists; none where it lists none.
+    fn of(&self, scope: &Scope) -> BTreeSet<usize> {
+        let mut found = BTreeSet::new();
+        for item in items(scope) {
+            match item {
+                ScopeItem::Mac(mac) => found.extend(self.macs.get(mac).into_iter().flatten()),
+                ScopeItem::Name(name) => {
+                    found.extend(self.names.get(&plain(name)).into_iter().flatten());
+                }
+                ScopeItem::Addresses(range) => {
+                    let inside = self.addresses.range(range.first()..=range.last());
+                    found.extend(inside.flat_map(|(_, list)| list));
+                }
+            }
+        }
+        found
     }
 }
 
@@ -332,14 +379,10 @@ impl<'a> Required<'a> {
         Self { entries: list, ports }
     }
 
-    fn list(&self) -> Vec<(usize, &'a SoftwareEntry)> {
-        self.entries.clone()
-    }
-
     /// Where the asset was asked for the product and answered that it is not there, or
     /// `None` where nobody can tell.
     fn looked_for(
-        &mut self,
+        &self,
         at: usize,
         asset: &Asset,
         state: &AssetState,

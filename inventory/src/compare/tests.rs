@@ -683,8 +683,9 @@ fn ten_thousand_assets_against_ten_thousand_entries() {
         .map(|n| format!("R-{n},{},{},pc-{n}.example.jp,,,,\n", mac(n + 100), address(n + 100)))
         .chain((0..COUNT).map(|n| format!("S-{n},,{}-{},,,,,\n", address(n), address(n + 3))))
         .collect();
-    let software: String =
-        (0..COUNT).map(|n| format!("Product {n},>= 1,approved,,PC-{n}\n")).collect();
+    let software: String = (0..COUNT)
+        .map(|n| format!("Product {n},>= 1,required,,PC-{n}; {}\n", address(n ^ 1)))
+        .collect();
     let world = World::of(assets)
         .devices(&devices)
         .software(&software)
