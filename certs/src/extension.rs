@@ -39,7 +39,7 @@ pub(crate) fn read(body: &[u8], certificate: &mut Certificate, quirks: &mut Quir
         let id = der::oid_text(id.body);
         // Bounded, since looking for the same twice is quadratic.
         if seen.contains(&id) {
-            certificate.note(Encoding, "it has the same extension twice");
+            certificate.note(Profile, "it has the same extension twice");
             continue;
         }
         if seen.len() < 256 {

@@ -43,7 +43,8 @@ fn read_attribute(attribute: &Element<'_>, name: &mut Name, quirks: &mut Quirks)
     name.odd |= kind.tag != OID;
     let oid = der::oid_text(kind.body);
     let text = text(value);
-    name.odd |= text.is_none();
+    // x500UniqueIdentifier is the one attribute in use that is no string.
+    name.odd |= text.is_none() && oid != "2.5.4.45";
     if oid == "2.5.4.3" {
         name.common_name = text.clone().or(name.common_name.take());
     }

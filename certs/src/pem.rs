@@ -1,5 +1,9 @@
 //! Certificates in files: PEM bundles (RFC 7468) and plain DER.
 
+use wire::Reader;
+
+use crate::der;
+
 /// The DER of every certificate in a file's bytes, in order: of each PEM block that is
 /// labelled as one, or, where there is no PEM block at all, the bytes themselves if they start
 /// as DER does. Blocks of other labels (keys, requests, lists) are passed over, and so is what
@@ -7,18 +11,17 @@
 #[must_use]
 pub fn certificates_in(file: &[u8]) -> Vec<Vec<u8>> {
     let mut out = Vec::new();
-    let mut block: Option<(Vec<u8>, bool)> = None;
+    // The text of the block under way, and how much of what it holds is the certificate.
+    let mut block: Option<(Vec<u8>, Label)> = None;
     let mut is_pem = false;
     for line in file.split(|byte| matches!(byte, b'\n' | b'\r')) {
         let line = line.trim_ascii();
         if let Some(label) = label(line, b"-----BEGIN ") {
             is_pem = true;
-            block = Some((Vec::new(), LABELS.contains(&label)));
+            block = Some((Vec::new(), Label::of(label)));
         } else if label(line, b"-----END ").is_some() {
-            if let Some((text, true)) = block.take() {
-                out.extend(decode(&text));
-            }
-        } else if let Some((text, true)) = &mut block
+            out.extend(block.take().and_then(certificate));
+        } else if let Some((text, _)) = &mut block
             // Headers of old PEM (RFC 1421), such as `Proc-Type: 4,ENCRYPTED`.
             && !line.contains(&b':')
         {
@@ -26,18 +29,43 @@ pub fn certificates_in(file: &[u8]) -> Vec<Vec<u8>> {
         }
     }
     // A file that was cut, or written without its last line: DER knows its own end.
-    if let Some((text, true)) = block {
-        out.extend(decode(&text));
-    }
-    if !is_pem && file.first() == Some(&crate::der::SEQUENCE) {
+    out.extend(block.and_then(certificate));
+    if !is_pem && file.first() == Some(&der::SEQUENCE) {
         out.push(file.to_vec());
     }
     out
 }
 
-/// The label of today, that of OpenSSL's trust settings (which follow the certificate as
-/// a second element) and those of the last century.
-const LABELS: [&[u8]; 3] = [b"CERTIFICATE", b"TRUSTED CERTIFICATE", b"X509 CERTIFICATE"];
+/// What a block's label says of its contents.
+enum Label {
+    /// The label of today, and that of the last century.
+    Certificate,
+    /// A certificate, then OpenSSL's settings of what it is trusted for.
+    Trusted,
+    Other,
+}
+
+impl Label {
+    fn of(label: &[u8]) -> Self {
+        match label {
+            b"CERTIFICATE" | b"X509 CERTIFICATE" => Self::Certificate,
+            b"TRUSTED CERTIFICATE" => Self::Trusted,
+            _ => Self::Other,
+        }
+    }
+}
+
+fn certificate((text, label): (Vec<u8>, Label)) -> Option<Vec<u8>> {
+    match label {
+        Label::Certificate => decode(&text),
+        Label::Trusted => {
+            let bytes = decode(&text)?;
+            let first = der::element(&mut Reader::new(&bytes), &mut der::Quirks::default())?;
+            Some(first.whole.to_vec())
+        }
+        Label::Other => None,
+    }
+}
 
 fn label<'a>(line: &'a [u8], start: &[u8]) -> Option<&'a [u8]> {
     line.strip_prefix(start)?.strip_suffix(b"-----")
@@ -82,8 +110,8 @@ mod tests {
         let file =
             b"subject=x\r\n-----BEGIN CERTIFICATE-----\r\nAQI=\r\n-----END CERTIFICATE-----\r\n\
             -----BEGIN PRIVATE KEY-----\nBBBB\n-----END PRIVATE KEY-----\n\
-            -----BEGIN TRUSTED CERTIFICATE-----\nAw==\n-----END TRUSTED CERTIFICATE-----";
-        check(file, &[&[1, 2], &[3]]);
+            -----BEGIN TRUSTED CERTIFICATE-----\nMAEHMAA=\n-----END TRUSTED CERTIFICATE-----";
+        check(file, &[&[1, 2], &[0x30, 1, 7]]);
     }
 
     #[test]

@@ -113,8 +113,7 @@ pub const RULES: &[Rule] = &[
     Rule {
         id: "cert.expiring",
         title: "Certificate should have been renewed by now",
-        citation: "RFC 5280, section 4.1.2.5; renewal after two thirds of the lifetime, as ACME \
-                   renewal information (RFC 9773) suggests it in practice",
+        citation: "RFC 5280, section 4.1.2.5; how early is the organisation's own choice",
         severity: Severity::Critical,
         check: expiring,
     },

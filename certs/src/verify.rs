@@ -7,6 +7,7 @@ use ring::signature::{self, UnparsedPublicKey, VerificationAlgorithm};
 
 use crate::{
     certificate::{Certificate, SelfSigned},
+    der::{self, Quirks},
     oid::Hash,
     walk::Parts,
 };
@@ -56,14 +57,14 @@ fn algorithm(
         "1.2.840.113549.1.1.13" if rsa => {
             &signature::RSA_PKCS1_1024_8192_SHA512_FOR_LEGACY_USE_ONLY
         }
-        "1.2.840.113549.1.1.10" if rsa && bits >= 2048 => match certificate.signature.hash? {
-            // A salt of another length than the hash's is legal, and ring refuses it: then the
-            // answer is "no" where "unchecked" would be right. No issuer is known to do it.
-            Hash::Sha256 => &signature::RSA_PSS_2048_8192_SHA256,
-            Hash::Sha384 => &signature::RSA_PSS_2048_8192_SHA384,
-            Hash::Sha512 => &signature::RSA_PSS_2048_8192_SHA512,
-            _ => return None,
-        },
+        "1.2.840.113549.1.1.10" if rsa && bits >= 2048 && has_short_salt(certificate, parts) => {
+            match certificate.signature.hash? {
+                Hash::Sha256 => &signature::RSA_PSS_2048_8192_SHA256,
+                Hash::Sha384 => &signature::RSA_PSS_2048_8192_SHA384,
+                Hash::Sha512 => &signature::RSA_PSS_2048_8192_SHA512,
+                _ => return None,
+            }
+        }
         "1.2.840.10045.4.3.2" if curve == Some("P-256") => &signature::ECDSA_P256_SHA256_ASN1,
         "1.2.840.10045.4.3.3" if curve == Some("P-256") => &signature::ECDSA_P256_SHA384_ASN1,
         "1.2.840.10045.4.3.2" if curve == Some("P-384") => &signature::ECDSA_P384_SHA256_ASN1,
@@ -71,4 +72,21 @@ fn algorithm(
         "1.3.101.112" => &signature::ED25519,
         _ => return None,
     })
+}
+
+/// Whether the salt of an RSASSA-PSS signature is as long as its hash, the only length that
+/// ring takes. OpenSSL by itself uses the longest that fits. The length is in `[2]`, and 20 if
+/// that is absent (RFC 4055, section 3.1).
+fn has_short_salt(certificate: &Certificate, parts: &Parts<'_>) -> bool {
+    let mut quirks = Quirks::default();
+    let fields = der::children(parts.parameters, &mut quirks);
+    let field = fields.iter().find(|field| field.tag == 0xa2);
+    let number = field.and_then(|field| der::children(field.body, &mut quirks).into_iter().next());
+    let expected = match certificate.signature.hash {
+        Some(Hash::Sha256) => 32,
+        Some(Hash::Sha384) => 48,
+        Some(Hash::Sha512) => 64,
+        _ => return false,
+    };
+    number.is_some_and(|number| number.body == [expected])
 }

@@ -25,6 +25,8 @@ pub(crate) struct Parts<'a> {
     pub(crate) signature: &'a [u8],
     /// The signature algorithm's identifier, dotted.
     pub(crate) algorithm: String,
+    /// The contents of the signature algorithm's parameters.
+    pub(crate) parameters: &'a [u8],
     /// The public key, without its algorithm.
     pub(crate) key: &'a [u8],
     /// The subject's and the issuer's encodings.
@@ -76,7 +78,9 @@ fn read_outer<'a>(
     match outer.next() {
         Some(algorithm) if algorithm.tag == der::SEQUENCE => {
             let inner = std::mem::take(&mut parts.algorithm);
-            parts.algorithm = algorithm_id(&algorithm, quirks).0;
+            let (oid, parameters) = algorithm_id(&algorithm, quirks);
+            parts.algorithm = oid;
+            parts.parameters = parameters.map_or(&[], |parameters| parameters.body);
             certificate.signature = signature(&algorithm, quirks);
             if !inner.is_empty() && inner != parts.algorithm {
                 certificate.note(Profile, "it names two different signature algorithms");
