@@ -186,7 +186,8 @@ fn must(command: &mut Command) {
 fn itself<'a>(command: &'a mut Command, lab: &Lab, role: &str) -> &'a mut Command {
     let thread = thread::current();
     command
-        .arg(env::current_exe().unwrap())
+        // Not current_exe: a build that runs meanwhile may have put another there.
+        .arg(format!("/proc/{}/exe", std::process::id()))
         .args(["--exact", thread.name().unwrap(), "--nocapture"])
         .env(ROLE, role)
         .env(PREFIX, &lab.prefix)
@@ -229,7 +230,7 @@ fn serve() {
             let _ = udp.send_to(&buffer[..len], from);
         }
     });
-    writeln!(io::stdout(), "ready").unwrap();
+    io::stdout().write_all(b"ready\n").unwrap();
     io::stdin().read_to_end(&mut Vec::new()).unwrap();
 }
 
@@ -317,22 +318,39 @@ fn raw_asks_for_the_link_layer_address_by_itself_when_nobody_did() {
     });
 }
 
+/// Waits until no connection to port 22 of the far end is in that state: a number of
+/// include/net/tcp_states.h, in the fourth column. Sockets that listen on `[::]` show
+/// their IPv4 peers in tcp6.
+#[track_caller]
+fn wait_for_none_in(lab: &Lab, link: &dyn Link, state: &str) {
+    let end = link.now() + PATIENCE;
+    loop {
+        let table = lab.read_far("/proc/net/tcp6");
+        assert!(table.contains(":0016"), "port 22 is not listed: {table}");
+        if !table.lines().any(|line| line.split_whitespace().nth(3) == Some(state)) {
+            return;
+        }
+        assert!(link.now() < end, "it stays: {table}");
+    }
+}
+
 #[test]
 fn raw_leaves_no_half_open_connection() {
+    const SYN_RECEIVED: &str = "03";
     lab(With::default(), |lab| {
         let link = &mut raw();
         check(link, FAR_V4, Question::Tcp(22), Answer::TcpOpen(22));
-        // Column 4 is the state; 03 is SYN_RECV (include/net/tcp_states.h). Sockets that
-        // listen on [::] show their IPv4 peers in tcp6.
-        let half_open = || {
-            let table = lab.read_far("/proc/net/tcp6");
-            assert!(table.contains(":0016"), "port 22 is not listed: {table}");
-            table.lines().any(|line| line.split_whitespace().nth(3) == Some("03"))
-        };
-        let end = link.now() + PATIENCE;
-        while half_open() {
-            assert!(link.now() < end, "it stays half open");
-        }
+        wait_for_none_in(lab, link, SYN_RECEIVED);
+    });
+}
+
+#[test]
+fn connect_closes_what_it_opened() {
+    const ESTABLISHED: &str = "01";
+    lab(With::default(), |lab| {
+        let link = &mut connect();
+        check(link, FAR_V4, Question::Tcp(22), Answer::TcpOpen(22));
+        wait_for_none_in(lab, link, ESTABLISHED);
     });
 }
 

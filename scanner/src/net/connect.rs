@@ -30,7 +30,8 @@ use super::{
     connect_errors::{keep_errors, take_refusal},
     connect_limits::{Unresolved, limits},
     connect_poll::Poll,
-    interfaces::{Hop, Interface, Route, Routes, interfaces},
+    connect_socket::{bind, is_answer, is_itself, name_of},
+    interfaces::{Hop, Interface, Route, Routes},
     neighbors,
 };
 use crate::{LinkError, Permit};
@@ -203,9 +204,13 @@ impl ConnectLink {
                 match attempt.socket.connect(&to) {
                     Err(error) if error.raw_os_error() == Some(libc::EINPROGRESS) => {}
                     // Loopback answers before connect(2) returns.
-                    Ok(()) => return self.finish_tcp(&attempt, port, None),
+                    Ok(()) => {
+                        self.finish_tcp(&attempt, port, None);
+                        return Ok(());
+                    }
                     Err(error) if is_answer(&error) => {
-                        return self.finish_tcp(&attempt, port, Some(error));
+                        self.finish_tcp(&attempt, port, Some(error));
+                        return Ok(());
                     }
                     Err(error) => return Err(error),
                 }
@@ -241,57 +246,52 @@ impl ConnectLink {
     }
 
     /// Something happened to a socket.
-    fn happened(&mut self, number: u64) -> Result<(), LinkError> {
+    fn happened(&mut self, number: u64) {
         if number < Echoes::NUMBERS {
             for address in self.echoes.receive(number) {
                 self.push(address, Answer::Echo);
             }
-            return Ok(());
+            return;
         }
-        let Some(attempt) = self.attempts.remove(&number) else { return Ok(()) };
-        let address = attempt.address;
-        let done = match attempt.what {
+        let Some(attempt) = self.attempts.remove(&number) else { return };
+        match attempt.what {
             What::Tcp(port) => {
-                attempt.socket.take_error().and_then(|error| self.finish_tcp(&attempt, port, error))
+                let error = attempt.socket.take_error().unwrap_or_else(Some);
+                self.finish_tcp(&attempt, port, error);
             }
             What::Udp(port) => self.finish_udp(attempt, port, number),
-        };
-        done.map_err(|source| LinkError::Send { address, source })
+        }
     }
 
     /// What the end of a connect says. Dropping the attempt closes the socket.
-    fn finish_tcp(
-        &mut self,
-        attempt: &Attempt,
-        port: u16,
-        error: Option<io::Error>,
-    ) -> io::Result<()> {
-        let refusal = take_refusal(attempt.socket.as_fd());
-        let answer = match (refusal, error) {
+    fn finish_tcp(&mut self, attempt: &Attempt, port: u16, error: Option<io::Error>) {
+        let Some(error) = error else {
+            // Two ends with one name: the kernel chose the port that we ask about as our
+            // own, and connected us to ourselves (RFC 9293, section 3.5).
+            let answer = match is_itself(&attempt.socket) {
+                true => Answer::TcpClosed(port),
+                false => Answer::TcpOpen(port),
+            };
+            return self.push(attempt.address, answer);
+        };
+        let answer = match (take_refusal(attempt.socket.as_fd()), error.raw_os_error()) {
             (Some(Refusal::NoWay), _) => Answer::Unreachable,
             // The target itself refuses with RST; a port unreachable is a filter's.
             (Some(Refusal::Port | Refusal::Filter), _) => Answer::TcpFiltered(port),
-            // Two ends with one name: the kernel chose the port that we ask about as our
-            // own, and connected us to ourselves (RFC 9293, section 3.5).
-            (_, None) if is_itself(&attempt.socket) => Answer::TcpClosed(port),
-            (_, None) => Answer::TcpOpen(port),
-            (_, Some(error)) => match error.raw_os_error() {
-                Some(libc::ECONNREFUSED) => Answer::TcpClosed(port),
-                // It accepted, and thought better of it before we looked.
-                Some(libc::ECONNRESET | libc::EPIPE) => Answer::TcpOpen(port),
-                Some(libc::EHOSTUNREACH | libc::ENETUNREACH | libc::EHOSTDOWN | libc::ENONET) => {
-                    Answer::Unreachable
-                }
-                Some(libc::EACCES | libc::EPERM | libc::ENOPROTOOPT) => Answer::TcpFiltered(port),
-                Some(libc::ETIMEDOUT) => Answer::TcpSilent(port),
-                _ => return Err(error),
-            },
+            (_, Some(libc::ECONNREFUSED)) => Answer::TcpClosed(port),
+            // It accepted, and thought better of it before we looked.
+            (_, Some(libc::ECONNRESET | libc::EPIPE)) => Answer::TcpOpen(port),
+            (_, Some(libc::EHOSTUNREACH | libc::ENETUNREACH | libc::EHOSTDOWN | libc::ENONET)) => {
+                Answer::Unreachable
+            }
+            (_, Some(libc::EACCES | libc::EPERM | libc::ENOPROTOOPT)) => Answer::TcpFiltered(port),
+            // Any other error says nothing about the port, as silence does.
+            _ => Answer::TcpSilent(port),
         };
         self.push(attempt.address, answer);
-        Ok(())
     }
 
-    fn finish_udp(&mut self, attempt: Attempt, port: u16, number: u64) -> io::Result<()> {
+    fn finish_udp(&mut self, attempt: Attempt, port: u16, number: u64) {
         let answer = match take_refusal(attempt.socket.as_fd()) {
             Some(Refusal::NoWay) => Answer::Unreachable,
             Some(Refusal::Port) => Answer::UdpClosed(port),
@@ -305,17 +305,16 @@ impl ConnectLink {
                     Some(libc::ECONNREFUSED) => Answer::UdpClosed(port),
                     Some(libc::EHOSTUNREACH | libc::ENETUNREACH) => Answer::Unreachable,
                     Some(libc::EACCES) => Answer::UdpFiltered(port),
-                    // Nothing after all, such as a datagram with a wrong checksum.
-                    _ if error.kind() == io::ErrorKind::WouldBlock => {
+                    // Nothing that says anything, such as a datagram with a wrong
+                    // checksum: the answer may still come.
+                    _ => {
                         self.attempts.insert(number, attempt);
-                        return Ok(());
+                        return;
                     }
-                    _ => return Err(error),
                 },
             },
         };
         self.push(attempt.address, answer);
-        Ok(())
     }
 
     fn push(&mut self, about: IpAddr, answer: Answer) {
@@ -444,7 +443,7 @@ impl Link for ConnectLink {
                 .map_err(|source| LinkError::Receive { source })?;
             looked = true;
             for number in numbers {
-                self.happened(number)?;
+                self.happened(number);
             }
         }
     }
@@ -482,36 +481,4 @@ impl Link for ConnectLink {
 /// The number at the front of a queue, if its time has come.
 fn due(queue: &mut VecDeque<(Duration, u64)>, now: Duration) -> Option<u64> {
     queue.pop_front_if(|(end, _)| *end <= now).map(|(_, number)| number)
-}
-
-/// Whether an error of connect(2) is the far end's answer rather than our system's.
-fn is_answer(error: &io::Error) -> bool {
-    matches!(error.raw_os_error(), Some(libc::ECONNREFUSED | libc::ECONNRESET))
-}
-
-/// Whether both ends of a socket are the same.
-fn is_itself(socket: &Socket) -> bool {
-    let ends = socket.local_addr().and_then(|local| Ok((local, socket.peer_addr()?)));
-    ends.is_ok_and(|(local, peer)| local.as_socket() == peer.as_socket())
-}
-
-/// Ties a socket to the interface that the user chose. Since Linux 5.7 that needs no
-/// privilege; before, the source address has to do, which chooses the interface only
-/// where each network has its own.
-pub(super) fn bind(socket: &Socket, only: Option<&Interface>, route: Route) -> io::Result<()> {
-    let Some(only) = only.filter(|_| route.hop != Hop::Local) else { return Ok(()) };
-    match socket.bind_device(Some(only.name.as_bytes())) {
-        Err(error) if error.raw_os_error() == Some(libc::EPERM) => match route.source {
-            Some(source) => socket.bind(&SocketAddr::new(source, 0).into()),
-            None => Err(error),
-        },
-        done => done,
-    }
-}
-
-/// The name of an interface that just failed, or its number where it is gone.
-pub(super) fn name_of(index: u32) -> String {
-    let all = interfaces().unwrap_or_default();
-    let found = all.into_iter().find(|interface| interface.index == index);
-    found.map_or_else(|| format!("number {index}"), |interface| interface.name)
 }

@@ -458,6 +458,8 @@ fn read_route(bytes: &[u8]) -> Result<Option<Route>, Malformed> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     /// A bridge as linux/if_link.h lays it out.
@@ -550,6 +552,13 @@ mod tests {
         assert_eq!(route(2, &[(4, &three), (7, own)]), at(Hop::Local));
         assert_eq!(route(3, &[(4, &three), (7, own)]), at(Hop::Everybody));
         assert_eq!(route(7, &[]), None);
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_read_without_panic(bytes in proptest::collection::vec(any::<u8>(), 0..99)) {
+            let _ = (read_link(&bytes), read_address(&bytes), read_route(&bytes));
+        }
     }
 
     #[test]

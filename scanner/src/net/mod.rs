@@ -11,6 +11,7 @@ mod connect_echo;
 mod connect_errors;
 mod connect_limits;
 mod connect_poll;
+mod connect_socket;
 pub mod datagram;
 pub mod interfaces;
 pub mod neighbors;

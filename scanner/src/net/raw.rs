@@ -181,10 +181,13 @@ impl RawLink {
         address: IpAddr,
     ) -> Result<(), LinkError> {
         let link_local = self.interfaces.get(&route.interface).and_then(Interface::link_local);
+        let of_family = route.source.filter(|source| source.is_ipv4() == wanted.is_ipv4());
         let source = match wanted {
             // A router answers its link-local address to ours, which it surely reaches.
             IpAddr::V6(v6) if v6.is_unicast_link_local() => link_local.map(IpAddr::V6),
-            _ => route.source.filter(|source| source.is_ipv4() == wanted.is_ipv4()),
+            // An IPv4 packet may go by an IPv6 router.
+            IpAddr::V6(_) => of_family.or(link_local.map(IpAddr::V6)),
+            IpAddr::V4(_) => of_family,
         };
         let source = source.unwrap_or_else(|| no_address(wanted));
         let Some(frame) = who_has(mac, source, wanted) else { return Ok(()) };

@@ -245,6 +245,8 @@ pub(super) const fn no_address(like: IpAddr) -> IpAddr {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     const HERE: MacAddr = MacAddr([2, 0, 0, 0, 0, 1]);
@@ -482,6 +484,22 @@ mod tests {
         }
     }
 
+    proptest! {
+        #[test]
+        fn any_bytes_are_nothing(
+            mut bytes in proptest::collection::vec(any::<u8>(), 0..200),
+            kind in prop::sample::select(vec![0x0800u16, 0x0806, 0x86dd, 0x8100]),
+        ) {
+            // Addressed to us, so that they are looked at closely.
+            if let Some(start) = bytes.first_chunk_mut::<14>() {
+                start[..6].copy_from_slice(&HERE.0);
+                start[6] &= 0xfe;
+                start[12..].copy_from_slice(&kind.to_be_bytes());
+            }
+            prop_assert_eq!(read(&cookies(), HERE, &bytes), None);
+        }
+    }
+
     #[test]
     fn questions_to_the_link_have_these_bytes() {
         let (ours, theirs) = v4();
@@ -501,16 +519,15 @@ mod tests {
     }
 
     #[test]
-    fn a_question_is_a_packet_that_others_can_read() {
+    fn a_question_is_a_whole_packet() {
         let (ours, theirs) = v4();
         let ends = Ends::new(ours, theirs).unwrap();
         let bytes = packet(&cookies(), ends, &Question::Tcp(443)).unwrap();
-        let sliced = etherparse_of(&bytes);
-        assert_eq!(sliced, (theirs, 443, 44));
+        assert_eq!(syn_by_hand(&bytes), (theirs, 443, 44));
     }
 
     /// Destination, port and length of a SYN, read by hand from RFC 791 and RFC 9293.
-    fn etherparse_of(bytes: &[u8]) -> (IpAddr, u16, u16) {
+    fn syn_by_hand(bytes: &[u8]) -> (IpAddr, u16, u16) {
         let address = [bytes[16], bytes[17], bytes[18], bytes[19]];
         let port = u16::from_be_bytes([bytes[22], bytes[23]]);
         assert_eq!((bytes[9], bytes[33] & 0x3f), (6, tcp::SYN));
