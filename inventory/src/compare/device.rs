@@ -301,7 +301,13 @@ fn judge(
     };
     let state = |state, entry, reason| AssetState { asset: asset.id, state, entry, reason };
     let (at, certain, reason) = match matched {
-        Match::None(reason) => {
+        Match::None(mut reason) => {
+            if asset.identity_uncertain {
+                reason.push_str(
+                    "; only changeable identifiers name it, so it may be a known device under new \
+                     ones",
+                );
+            }
             detect(UNREGISTERED, UNREGISTERED.severity, &reason);
             return state(Registration::Unregistered, None, reason);
         }

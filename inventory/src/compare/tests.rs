@@ -361,6 +361,14 @@ fn a_random_mac_is_weak_and_says_so() {
 }
 
 #[test]
+fn what_may_be_a_known_device_under_a_new_name_says_so() {
+    let uncertain = Asset { identity_uncertain: true, ..asset(1, &[RANDOM_MAC]) };
+    let world = World::of([uncertain]).devices("A,00:11:22:33:44:55,,,,,,\n");
+    world.first_is(Registration::Unregistered, "may be a known device under new ones");
+    assert_eq!(world.rules(), ["device.unregistered"]);
+}
+
+#[test]
 fn a_borrowed_address_or_name_is_not_enough() {
     let register = "A,00:11:22:33:44:55,192.0.2.9,pc-7,,,,\n";
     let address = World::of([asset(1, &[OTHER_MAC, IP])]).devices(register);

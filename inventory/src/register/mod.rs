@@ -28,6 +28,7 @@
 )]
 
 mod change;
+mod columns;
 mod day;
 mod device;
 mod heading;
@@ -45,9 +46,9 @@ use serde::{Serialize, de::DeserializeOwned};
 use thiserror::Error;
 
 pub use change::{Changed, RegisterDiff, diff};
+pub use columns::{Column, Field, columns};
 pub use day::{Day, ParseDayError};
 pub use device::{DeviceEntry, DeviceStatus};
-pub use heading::{Column, Field, columns};
 pub use issuer::IssuerEntry;
 pub use row::Row;
 pub use software::{Scope, ScopeItem, SoftwareEntry, SoftwareStatus};

@@ -7,8 +7,8 @@
 use csv::{ReaderBuilder, StringRecord};
 
 use super::{
-    LineProblem, ReadError, Reason, RegisterKind,
-    heading::{Layout, column, columns},
+    LineProblem, ReadError, Reason, RegisterKind, columns,
+    heading::{Layout, column},
     text::line_after,
     value,
 };
