@@ -4,6 +4,7 @@
 //! only module that contains SQL.
 
 pub mod asset;
+pub mod class;
 pub mod compare;
 pub mod coverage;
 mod event;

@@ -20,7 +20,7 @@ use ring::digest::{SHA256, digest};
 use crate::{
     asset::{Anomaly, Asset, Deployment, Event, Name, OperatingSystem, ServiceState, Software},
     event,
-    evidence::{is_presence, plain_name},
+    evidence::{is_own_name, is_presence, plain_name},
 };
 
 /// The attribute of a service that holds its SSH host key of one algorithm is named by this
@@ -47,6 +47,7 @@ pub(crate) struct Replaced {
 pub(crate) fn apply(
     asset: &mut Asset,
     known: bool,
+    holds: &BTreeSet<IpAddr>,
     seen: &[&Observation],
     as_of: Timestamp,
     leaf_key: &dyn Fn(&[u8]) -> Option<String>,
@@ -54,11 +55,11 @@ pub(crate) fn apply(
     let mut events = Vec::new();
     let at = |observation: &Observation| observation.observed_at.min(as_of);
     let before = keys(asset);
-    services(asset, known, seen, &at, &mut events);
+    services(asset, known, holds, seen, &at, &mut events);
     products(asset, known, seen, &at, &mut events);
     keys_of_services(asset, seen, &at, leaf_key);
     operating_system(asset, known, seen, &at, &mut events);
-    certificates(asset, known, seen, &at, &mut events);
+    certificates(asset, known, holds, seen, &at, &mut events);
     names(asset, seen, &at);
     anomalies(asset, seen, &at);
     alive(asset, seen, &at);
@@ -93,6 +94,15 @@ fn endpoint_of(subject: &Subject) -> Option<Endpoint> {
         }
         _ => None,
     }
+}
+
+/// The endpoint of each port at the subject's address.
+fn endpoints_of(
+    subject: &Subject,
+    transport: Transport,
+) -> Option<impl Fn(u16) -> Endpoint + Copy + use<>> {
+    let address = subject.address()?.to_canonical();
+    Some(move |port| Endpoint { address, transport, port })
 }
 
 fn place(service: &ServiceState) -> Endpoint {
@@ -130,6 +140,7 @@ impl Asked {
 fn services(
     asset: &mut Asset,
     known: bool,
+    holds: &BTreeSet<IpAddr>,
     seen: &[&Observation],
     at: At<'_>,
     events: &mut Vec<Event>,
@@ -138,37 +149,45 @@ fn services(
         std::mem::take(&mut asset.services).into_iter().map(|s| (place(&s), s)).collect();
     let mut asked: BTreeMap<Endpoint, Asked> = BTreeMap::new();
     for observation in seen {
-        let Some(endpoint) = endpoint_of(&observation.subject) else { continue };
         let state = match &observation.fact {
             Fact::PortState(state) => *state,
             // Whoever talks is open.
             Fact::Service(_) | Fact::HostKey(_) | Fact::Certificates(_) => PortState::Open,
+            Fact::Ports { transport, state: PortState::Open, ports } => {
+                let Some(endpoint) = endpoints_of(&observation.subject, *transport) else {
+                    continue;
+                };
+                for endpoint in ports.iter().map(endpoint) {
+                    asked.entry(endpoint).or_default().add(PortState::Open, at(observation));
+                }
+                continue;
+            }
             _ => continue,
         };
-        asked.entry(endpoint).or_default().add(state, at(observation));
+        if let Some(endpoint) = endpoint_of(&observation.subject) {
+            asked.entry(endpoint).or_default().add(state, at(observation));
+        }
     }
+    // Of those that are not open, only the ones that matter: a set may hold all 65,535.
     for observation in seen {
         let Fact::Ports { transport, state, ports } = &observation.fact else { continue };
-        let Some(address) = observation.subject.address().map(|a| a.to_canonical()) else {
+        let Some(endpoint) = endpoints_of(&observation.subject, *transport) else { continue };
+        if *state == PortState::Open {
             continue;
-        };
-        let endpoint = |port| Endpoint { address, transport: *transport, port };
+        }
         let all = endpoint(0)..=endpoint(u16::MAX);
-        // Unless they are open, only those that matter: a set may hold all 65,535.
-        let matter: BTreeSet<Endpoint> = match state {
-            PortState::Open => ports.iter().map(endpoint).collect(),
-            _ => {
-                let known = services.range(all.clone()).map(|(endpoint, _)| *endpoint);
-                let now = asked.range(all).map(|(endpoint, _)| *endpoint);
-                known.chain(now).filter(|endpoint| ports.contains(endpoint.port)).collect()
-            }
-        };
+        let known = services.range(all.clone()).map(|(endpoint, _)| *endpoint);
+        let now = asked.range(all).map(|(endpoint, _)| *endpoint);
+        let matter: BTreeSet<Endpoint> =
+            known.chain(now).filter(|endpoint| ports.contains(endpoint.port)).collect();
         for endpoint in matter {
             asked.entry(endpoint).or_default().add(*state, at(observation));
         }
     }
     for (endpoint, asked) in asked {
         let Some((when, state)) = asked.latest() else { continue };
+        let held = holds.contains(&endpoint.address);
+        let state = if held { state } else { PortState::Filtered };
         match services.get_mut(&endpoint) {
             Some(service) => {
                 let newer = when > service.last_seen;
@@ -176,7 +195,7 @@ fn services(
                     service.first_seen = service.first_seen.min(first);
                     service.last_seen = service.last_seen.max(last);
                 }
-                if !newer || state == service.state {
+                if !newer || !held || state == service.state {
                     continue;
                 }
                 let was = std::mem::replace(&mut service.state, state);
@@ -458,6 +477,7 @@ fn operating_system(
 fn certificates(
     asset: &mut Asset,
     known: bool,
+    holds: &BTreeSet<IpAddr>,
     seen: &[&Observation],
     at: At<'_>,
     events: &mut Vec<Event>,
@@ -500,7 +520,9 @@ fn certificates(
                 newest = Some(i);
             }
         }
-        let is_news = mine.is_none_or(|i| when > asset.deployments[i].last_seen);
+        deployment.current = holds.contains(&deployment.address);
+        let is_news =
+            deployment.current && mine.is_none_or(|i| when > asset.deployments[i].last_seen);
         if let Some(i) = newest.filter(|_| is_news) {
             let other = &mut asset.deployments[i];
             deployment.current = other.last_seen <= when;
@@ -564,29 +586,30 @@ fn names(asset: &mut Asset, seen: &[&Observation], at: At<'_>) {
             *last = at(observation).max(*last);
         }
     }
-    let Some(first) = told.values().min().copied() else { return };
-    let sources: BTreeSet<NameSource> = told.keys().map(|(source, _)| *source).collect();
-    let addresses: BTreeSet<IpAddr> =
-        seen.iter().filter_map(|o| o.subject.address()).map(|a| a.to_canonical()).collect();
-    // A source that was asked of all its addresses and tells another name has forgotten the
-    // old one; what it said of an address that was not asked still stands.
-    let everywhere = asset.addresses().all(|address| addresses.contains(&address));
-    asset.names.retain(|name| {
-        let told_anew = told.contains_key(&(name.source, name.name.clone()));
-        told_anew || !everywhere || !sources.contains(&name.source) || name.last_seen > first
-    });
     for ((source, name), last_seen) in told {
         match asset.names.iter_mut().find(|n| n.source == source && n.name == name) {
             Some(known) => known.last_seen = known.last_seen.max(last_seen),
-            None => {
-                let newer = |n: &Name| n.source == source && n.last_seen > last_seen;
-                if !(everywhere && asset.names.iter().any(newer)) {
-                    asset.names.push(Name { name, source, last_seen });
-                }
-            }
+            None => asset.names.push(Name { name, source, last_seen }),
         }
     }
+    let mut latest: BTreeMap<NameSource, Timestamp> = BTreeMap::new();
+    for name in &asset.names {
+        let last = latest.entry(name.source).or_insert(name.last_seen);
+        *last = name.last_seen.max(*last);
+    }
+    asset.names.retain(|name| {
+        let behind = latest.get(&name.source).map(|last| last.seconds_since(name.last_seen));
+        behind.is_none_or(|behind| behind <= kept_for(name.source))
+    });
     asset.names.sort();
+}
+
+/// How many seconds a name stands after its source told another one. A device has one name
+/// of its own at a time, or several in one scan. A name in the name service belongs to one
+/// address, one in a greeting to one service, and not each is asked every time.
+fn kept_for(source: NameSource) -> i64 {
+    const HOUR: i64 = 3_600;
+    if is_own_name(source) { HOUR } else { 30 * 24 * HOUR }
 }
 
 fn anomalies(asset: &mut Asset, seen: &[&Observation], at: At<'_>) {

@@ -107,10 +107,21 @@ impl State<'_> {
             let asset = &self.assets[m.asset];
             (Reverse(m.common.score()), asset.first_seen, asset.id, m.sighting)
         });
-        let mut chosen: Vec<Option<(usize, u32)>> = vec![None; turn.len()];
+        // What was taken in before stays where it went, whatever was learned since.
+        let mut chosen: Vec<Option<(usize, u32)>> =
+            turn.iter().map(|work| Some((self.taken_in(work)?, 1))).collect();
         let mut primary: BTreeMap<usize, usize> = BTreeMap::new();
         // What was given to each asset so far, its marks together and its clusters.
         let mut given: HashMap<usize, (Traits, BTreeSet<usize>)> = HashMap::new();
+        for (sighting, taken) in chosen.iter().enumerate() {
+            let Some((asset, _)) = taken else { continue };
+            let cluster = clusters.of[sighting];
+            primary.entry(cluster).or_insert(*asset);
+            let (others, of) = given.entry(*asset).or_default();
+            if of.insert(cluster) {
+                others.join(&clusters.traits[&cluster]);
+            }
+        }
         for Match { sighting, asset, common } in matches {
             if chosen[sighting].is_some() {
                 continue;
@@ -152,6 +163,31 @@ impl State<'_> {
             score.push(much);
         }
         Chosen { asset, score, primary, assets }
+    }
+
+    /// The one asset that knows of every identifier of the sighting for all of its time.
+    fn taken_in(&self, work: &Work) -> Option<usize> {
+        let seen = || work.sighting.identifiers.iter().chain(&work.doubtful);
+        let has_all = |asset: &usize| {
+            seen().all(|seen| {
+                assigned(&self.assets[*asset], &seen.identifier)
+                    .is_some_and(|a| a.first_seen <= seen.from && seen.at <= a.last_seen)
+            })
+        };
+        let held: Vec<&Vec<usize>> =
+            seen().filter_map(|seen| self.holders.get(&seen.identifier)).collect();
+        let address = work.sighting.address;
+        let of_address = || {
+            let holder = address.and_then(|address| self.address.get(&address));
+            let former = address.and_then(|address| self.former.get(&address));
+            holder.into_iter().chain(former).copied().collect::<Vec<usize>>()
+        };
+        let fewest = held.into_iter().min_by_key(|holders| holders.len());
+        let mut all = fewest.map_or_else(of_address, Clone::clone).into_iter().filter(has_all);
+        match (all.next(), all.next()) {
+            (Some(one), None) => Some(one),
+            _ => None,
+        }
     }
 
     /// Every asset that has an identifier of the sighting, and what they have in common.

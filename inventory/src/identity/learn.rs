@@ -50,9 +50,13 @@ impl State<'_> {
             let from = self.learn_one(scan, *asset, works, &taken, clusters);
             left.extend(from.into_iter().map(|address| (address, *asset)));
         }
+        for (asset, works) in &of_asset {
+            let here = works.iter().filter_map(|work| work.sighting.address);
+            self.placed.extend(here.map(|address| (*asset, address)));
+        }
         self.hand_over(&takes, &left, links);
         self.tell_of(disputes);
-        self.take_macs(&of_asset);
+        self.note_macs(&of_asset);
         for (asset, works) in of_asset {
             self.index(asset, &works);
         }
@@ -143,13 +147,14 @@ impl State<'_> {
             }
         }
         let replaced_macs = replaced_macs(asset, works, &still);
+        let holds: BTreeSet<IpAddr> = still.union(taken).copied().collect();
         let observations: Vec<&Observation> = works
             .iter()
             .flat_map(|work| &work.sighting.observations)
             .filter_map(|&o| scan.observations.get(o))
             .collect();
         let (mut events, replaced) =
-            project::apply(asset, known, &observations, scan.as_of, scan.leaf_key);
+            project::apply(asset, known, &holds, &observations, scan.as_of, scan.leaf_key);
         let link = works
             .iter()
             .flat_map(|work| &work.sighting.identifiers)
@@ -250,6 +255,8 @@ impl State<'_> {
                     a.current == current
                         && same_scope(from, to)
                         && !here.contains(&from)
+                        && !self.disputed.contains(&from)
+                        && !self.placed.contains(&(i, from))
                         && a.last_seen < sighting.at
                         && moves.iter().all(|(other, _, _)| *other != from)
                 }
@@ -351,19 +358,25 @@ impl State<'_> {
         }
     }
 
-    /// A link-layer address that is seen here and not there went from there to here.
-    fn take_macs(&mut self, of_asset: &BTreeMap<usize, Vec<&Work>>) {
-        let mut seen_on: BTreeMap<&Identifier, (BTreeSet<usize>, Timestamp)> = BTreeMap::new();
+    fn note_macs(&mut self, of_asset: &BTreeMap<usize, Vec<&Work>>) {
         for (asset, works) in of_asset {
             for seen in works.iter().flat_map(|work| &work.sighting.identifiers) {
-                if matches!(seen.identifier, Identifier::Mac(mac) if is_of_an_interface(mac)) {
-                    let (on, at) = seen_on.entry(&seen.identifier).or_default();
+                if let Identifier::Mac(mac) = seen.identifier
+                    && is_of_an_interface(mac)
+                {
+                    let (on, at) = self.macs_seen.entry(mac).or_default();
                     on.insert(*asset);
                     *at = seen.at.max(*at);
                 }
             }
         }
-        for (identifier, (on, at)) in seen_on {
+    }
+
+    /// A link-layer address that was seen here and, in the same scan, not there went from
+    /// there to here.
+    pub(super) fn take_macs(&mut self) {
+        for (mac, (on, at)) in std::mem::take(&mut self.macs_seen) {
+            let identifier = &Identifier::Mac(mac);
             let holders = self.holders.get(identifier).cloned().unwrap_or_default();
             for holder in holders.into_iter().filter(|holder| !on.contains(holder)) {
                 let is_past = |a: &Assigned| a.current && a.last_seen < at;
@@ -466,14 +479,18 @@ fn replaced_macs(asset: &Asset, works: &[&Work], had: &BTreeSet<IpAddr>) -> Vec<
     let mut replaced = Vec::new();
     for work in works {
         let sighting = &work.sighting;
-        let new = |mac: &model::MacAddr| {
-            assigned(asset, &Identifier::Mac(*mac))
-                .is_none_or(|a| !a.current && a.last_seen < sighting.at)
-        };
-        let Some(mac) = sighting.macs().find(new) else { continue };
+        let new = sighting.identifiers.iter().find_map(|seen| match seen.identifier {
+            Identifier::Mac(mac) if is_of_an_interface(mac) => {
+                let is_new = assigned(asset, &seen.identifier)
+                    .is_none_or(|a| !a.current && a.last_seen < seen.at);
+                is_new.then_some((mac, seen.at))
+            }
+            _ => None,
+        });
+        let Some((mac, at)) = new else { continue };
         let in_place = sighting.address.is_some_and(|address| had.contains(&address));
         let unseen = asset.identifiers.iter().filter(|a| match a.identifier {
-            Identifier::Mac(old) => a.current && !here.contains(&old) && a.last_seen < sighting.at,
+            Identifier::Mac(old) => a.current && !here.contains(&old) && a.last_seen < at,
             _ => false,
         });
         let is_local = |a: &&Assigned| matches!(a.identifier, Identifier::Mac(old) if old.is_locally_administered());

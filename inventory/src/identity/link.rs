@@ -51,7 +51,7 @@ impl State<'_> {
                 if let Identifier::Address(address) = identifier {
                     let holder = self.address.get(address).copied();
                     if let Some(holder) = holder.filter(|_| !work.contested) {
-                        self.link_provisional(&mut links, chosen, i, holder);
+                        self.link_provisional(&mut links, chosen, (i, work), holder);
                     }
                     continue;
                 }
@@ -61,7 +61,7 @@ impl State<'_> {
                         assigned(&self.assets[**h], identifier).is_some_and(|a| a.current)
                     };
                     if let Some(&holder) = holders.iter().find(current) {
-                        self.link_provisional(&mut links, chosen, i, holder);
+                        self.link_provisional(&mut links, chosen, (i, work), holder);
                     }
                 }
                 if !tells || holders.contains(&asset) {
@@ -141,7 +141,13 @@ impl State<'_> {
 
     /// An asset that is no more than the address it was seen at, where that is now another
     /// asset's that was not seen elsewhere in the meantime: it was that asset all along.
-    fn link_provisional(&self, links: &mut Links, chosen: &Chosen, i: usize, holder: usize) {
+    fn link_provisional(
+        &self,
+        links: &mut Links,
+        chosen: &Chosen,
+        (i, work): (usize, &Work),
+        holder: usize,
+    ) {
         let asset = chosen.asset[i];
         let (Some(into), from) = (self.assets.get(asset), &self.assets[holder]) else { return };
         let nothing_more = from.identity_uncertain
@@ -152,6 +158,7 @@ impl State<'_> {
             && nothing_more
             && unseen
             && into.last_seen < from.first_seen
+            && from.last_seen < work.sighting.at
             && is_one(into, from)
         {
             links.provisional.insert(holder, asset);

@@ -134,6 +134,13 @@ struct State<'a> {
     address: BTreeMap<IpAddr, usize>,
     /// Whose an address was last, where nobody has it now.
     former: HashMap<IpAddr, usize>,
+    /// Addresses for which several link-layer addresses answered in this scan. Whose they
+    /// are is told by that, and not by where else their holders were seen.
+    disputed: BTreeSet<IpAddr>,
+    /// Where each asset was seen so far in this scan.
+    placed: BTreeSet<(usize, IpAddr)>,
+    /// On which assets each link-layer address was seen in this scan, and when last.
+    macs_seen: BTreeMap<MacAddr, (BTreeSet<usize>, Timestamp)>,
     next: AssetId,
     events: Vec<Event>,
     merges: Vec<(AssetId, AssetId, String)>,
@@ -155,6 +162,9 @@ impl<'a> State<'a> {
             address: BTreeMap::new(),
             former: HashMap::new(),
             assets: Vec::new(),
+            disputed: BTreeSet::new(),
+            placed: BTreeSet::new(),
+            macs_seen: BTreeMap::new(),
             next,
             events: Vec::new(),
             merges: Vec::new(),
@@ -197,6 +207,7 @@ impl<'a> State<'a> {
         let mut turns: Vec<Vec<Work>> = Vec::new();
         for ((address, _), sightings) in by_address {
             let right = self.better_right(address, &sightings);
+            self.disputed.extend(address.filter(|_| sightings.len() > 1));
             let (from, at) = sightings.get(right).map_or_else(Default::default, |s| (s.from, s.at));
             for (turn, sighting) in sightings.into_iter().enumerate() {
                 let apart = sighting.from.seconds_since(at).max(from.seconds_since(sighting.at));
@@ -213,6 +224,7 @@ impl<'a> State<'a> {
             }
             self.round(scan, &turn);
         }
+        self.take_macs();
     }
 
     /// Which of those that answered for an address has the best right to it: the present
