@@ -83,10 +83,10 @@ impl Pacer {
         self.hosts.get_mut(&host).map_or(all, |window| all.max(window.earliest(now, packets)))
     }
 
-    /// The moment, not before `now`, at which one more packet to anybody may go, if
-    /// that address got none lately.
-    pub fn earliest_to_anyone(&mut self, now: Duration) -> Duration {
-        self.all.earliest(now, 1)
+    /// The moment, not before `now`, at which so many packets may go to an address that
+    /// got none lately.
+    pub fn earliest_to_anyone(&mut self, now: Duration, packets: u32) -> Duration {
+        self.all.earliest(now, packets)
     }
 
     /// Accounts for packets to `host` that left at `now`, ours and those that the system

@@ -123,6 +123,8 @@ pub struct Scripted {
     pub faults: Vec<Fault>,
     /// Of a thousand packets, each way, so many are lost.
     pub loss: u16,
+    /// What [`Link::drops`] says, growing by as much with each question.
+    pub drops_per_question: u64,
     /// By how much `receive` comes back late when nothing arrived.
     pub lateness: Duration,
     /// How many questions the connect tier bears at once.
@@ -163,6 +165,7 @@ impl Scripted {
             stale: Vec::new(),
             faults: Vec::new(),
             loss: 0,
+            drops_per_question: 0,
             lateness: Duration::ZERO,
             most_under_way: match tier {
                 Tier::Raw => None,
@@ -407,7 +410,8 @@ impl Link for Scripted {
     }
 
     fn drops(&mut self) -> u64 {
-        0
+        let asked = u64::try_from(self.sent.len()).unwrap_or(u64::MAX);
+        self.drops_per_question.saturating_mul(asked)
     }
 
     fn most_under_way(&self) -> Option<usize> {

@@ -47,6 +47,7 @@ impl Engine<'_> {
         let took = flight.map(|flight| self.link.now().saturating_sub(flight.at));
         if let (Answer::TcpOpen(_) | Answer::UdpReply(..), Some(ask)) = (&reply.answer, ask) {
             self.charge(reply.about, kernel_packets(self.link.tier(), ask));
+            self.accepted += 1;
         }
         if self.state.has(number, SWALLOWED) {
             return;

@@ -91,11 +91,16 @@ pub(super) struct Engine<'a> {
     /// Answers to first and to repeated questions for ports.
     pub(super) prompt: u64,
     pub(super) late: u64,
+    /// TCP questions sent, and how many of them a port accepted.
+    pub(super) connects: u64,
+    pub(super) accepted: u64,
     /// Alive addresses whose ports are still to come, after this group.
     pub(super) hosts_left: u64,
     pub(super) all_round_trips: RoundTrip,
     pub(super) flights: HashMap<u64, Vec<Flight>>,
     pub(super) in_flight: usize,
+    /// Those of them that ask a TCP port.
+    pub(super) tcp_in_flight: usize,
     pub(super) expiry: BinaryHeap<Reverse<(Duration, u64, Ask)>>,
     pub(super) waiting: HashMap<u64, VecDeque<(Ask, u64)>>,
     pub(super) waiting_count: usize,
@@ -141,10 +146,13 @@ impl<'a> Engine<'a> {
             liveness_done: false,
             prompt: 0,
             late: 0,
+            connects: 0,
+            accepted: 0,
             hosts_left: 0,
             all_round_trips: RoundTrip::default(),
             flights: HashMap::new(),
             in_flight: 0,
+            tcp_in_flight: 0,
             expiry: BinaryHeap::new(),
             waiting: HashMap::new(),
             waiting_count: 0,
@@ -263,6 +271,7 @@ impl<'a> Engine<'a> {
         self.course = course;
         self.flights.clear();
         self.in_flight = 0;
+        self.tcp_in_flight = 0;
         self.expiry.clear();
         loop {
             if self.sweep.stop.is_requested() {
@@ -340,7 +349,7 @@ impl<'a> Engine<'a> {
         if self.resume_at > now {
             return Next::At(self.resume_at);
         }
-        let anyone = self.pacer.earliest_to_anyone(now);
+        let anyone = self.pacer.earliest_to_anyone(now, self.room_for_all());
         if anyone > now {
             return Next::At(anyone);
         }
@@ -433,9 +442,7 @@ impl<'a> Engine<'a> {
             let relevant = flights.iter().filter(|flight| liveness || flight.ask == ask);
             relevant.map(|flight| flight.due).max().unwrap_or(now)
         });
-        // Room for what the system will send by itself if the port is open, so that an
-        // answer does not lead beyond the rates.
-        let packets = 1 + kernel_packets(self.link.tier(), ask);
+        let packets = self.room_for(number, ask, now);
         let address = self.state.address(number);
         let paced = address.map_or(now, |a| self.pacer.earliest_for(a, now, packets));
         now.max(under_way).max(paced)

@@ -20,6 +20,14 @@ impl Engine<'_> {
         }
         self.outcome.complete = end.is_none();
         self.failures();
+        if self.outcome.drops > 0 {
+            let reason = format!(
+                "{} answers were lost before they could be read, so that addresses and ports may \
+                 be missing; a lower rate loses fewer",
+                self.outcome.drops
+            );
+            self.outcome.gaps.push(Gap { target: "answers".to_owned(), reason });
+        }
         if let Some(end) = &end {
             let why = match end {
                 End::Stopped => self.sweep.stop.reason().to_owned(),

@@ -6,7 +6,7 @@ use model::{Method, Transport};
 use siphasher::sip::SipHasher13;
 
 use super::{
-    engine::{End, Engine, Flight, SHORTEST_PAUSE, chain},
+    engine::{End, Engine, Flight, SHORTEST_PAUSE, chain, kernel_packets},
     questions::Work,
     rtt::RoundTrip,
     state::{self, ASKED, Ask},
@@ -50,6 +50,10 @@ impl Engine<'_> {
         self.busy_since = None;
         self.pause = SHORTEST_PAUSE;
         self.outcome.probes_sent += 1;
+        if matches!(ask, Ask::Tcp(_)) {
+            self.connects += 1;
+            self.tcp_in_flight += 1;
+        }
         let connect = self.link.tier() == Tier::Connect;
         let near = self.link.is_on_link(address);
         // The kernel asks for the link-layer address first.
@@ -145,11 +149,41 @@ impl Engine<'_> {
             self.flights.remove(&number);
         }
         self.in_flight = self.in_flight.saturating_sub(1);
+        if matches!(flight.ask, Ask::Tcp(_)) {
+            self.tcp_in_flight = self.tcp_in_flight.saturating_sub(1);
+        }
         if self.waiting.contains_key(&number) {
             // What waited for it need not wait until it would have expired.
             self.ready.push(Reverse((self.link.now(), number)));
         }
         Some(flight)
+    }
+
+    /// How many packets this question may lead to at once, with those that the system
+    /// will send by itself if it, and the others under way to the address, find open
+    /// ports: no answer can then lead beyond the rate. Those that are older than an
+    /// answer would be are not waited for; one that comes all the same is made up for
+    /// afterwards.
+    pub(super) fn room_for(&self, number: u64, ask: Ask, now: Duration) -> u32 {
+        let tier = self.link.tier();
+        let own = self.state.hosts.get(&number).map(|host| &host.round_trip);
+        let young = RoundTrip::timeout(own, &self.all_round_trips);
+        let flights = self.flights.get(&number).map_or(&[][..], Vec::as_slice);
+        flights
+            .iter()
+            .filter(|flight| now.saturating_sub(flight.at) <= young)
+            .map(|flight| kernel_packets(tier, flight.ask))
+            .fold(1 + kernel_packets(tier, ask), u32::saturating_add)
+    }
+
+    /// The same for all addresses together, of which as many will find open ports as did
+    /// so far.
+    pub(super) fn room_for_all(&self) -> u32 {
+        let each = u64::from(kernel_packets(self.link.tier(), Ask::Tcp(0)));
+        let under_way = u64::try_from(self.tcp_in_flight).unwrap_or(u64::MAX);
+        let expected = under_way.saturating_mul(each).saturating_mul(self.accepted + 1)
+            / self.connects.saturating_add(4);
+        u32::try_from(expected).unwrap_or(u32::MAX).saturating_add(1)
     }
 
     pub(super) fn is_under_way(&self, number: u64, ask: Ask) -> bool {

@@ -8,6 +8,8 @@ use model::{
     AddressRange, Fact, MacAddr, Method, Observation, PortState, Site, Subject, Transport, Vantage,
 };
 
+use proptest::prelude::*;
+
 use super::*;
 use crate::{
     Scope,
@@ -638,6 +640,83 @@ fn a_udp_answer_is_kept_as_evidence() {
     assert_eq!(open.method, Method::Udp);
     assert_eq!(open.evidence[..2], 53_u16.to_be_bytes());
     assert_eq!(run.outcome.udp_replies[0].1, open.evidence);
+}
+
+#[test]
+fn lost_answers_are_a_gap() {
+    let mut link = office(Tier::Raw);
+    link.drops_per_question = 2;
+    let run = run(&plan("192.0.2.1", "22"), &mut link);
+    assert_eq!(run.outcome.drops, 2 * run.outcome.probes_sent);
+    assert!(run.gaps()[0].contains("answers were lost"), "{:?}", run.gaps());
+}
+
+fn any_device() -> impl Strategy<Value = Device> {
+    let elsewhere =
+        prop_oneof![Just(Elsewhere::Closed), Just(Elsewhere::Silent), Just(Elsewhere::Prohibited)];
+    let ports = proptest::collection::btree_set(20_u16..40, 0..6);
+    (any::<bool>(), ports, elsewhere.clone(), elsewhere, 0_u64..200).prop_map(
+        |(echo, ports, tcp_else, udp_else, latency)| Device {
+            echo,
+            udp: ports.iter().filter(|port| *port % 3 == 0).copied().collect(),
+            tcp: ports.into_iter().collect(),
+            tcp_else,
+            udp_else,
+            latency: Duration::from_millis(latency),
+            ..Device::new(0, "")
+        },
+    )
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+
+    /// Whatever stands on the link: everything is found, everything open is open, nothing
+    /// else is, and every port has exactly one state.
+    #[test]
+    fn what_is_there_is_found(
+        devices in proptest::collection::btree_map(1_u8..60, any_device(), 0..12),
+        connect: bool,
+        key: [u8; 16],
+        lateness in 0_u64..3_000,
+    ) {
+        let mut link = Scripted::new(if connect { Tier::Connect } else { Tier::Raw });
+        link.on_link = vec![range("192.0.2.0", "192.0.2.255")];
+        link.lateness = Duration::from_micros(lateness);
+        let mut open = BTreeSet::new();
+        for (n, device) in devices {
+            let address = IpAddr::from([192, 0, 2, n]);
+            open.extend(device.tcp.iter().map(|port| Endpoint::tcp(address, port)));
+            open.extend(device.udp.iter().map(|port| Endpoint::udp(address, port)));
+            let mac = MacAddr([2, 0, 0, 0, 0, n]);
+            link.devices.insert(address, Device { mac, ..device });
+        }
+        let plan = Plan { key, ..plan("192.0.2.0/26", "20-39,u:20-39") };
+        let run = run(&plan, &mut link);
+        prop_assert!(run.outcome.complete);
+        prop_assert_eq!(run.alive(), link.devices.keys().copied().collect());
+        prop_assert_eq!(run.outcome.open.iter().copied().collect::<BTreeSet<_>>(), open);
+        for address in link.devices.keys() {
+            let mut told = Vec::new();
+            for observation in run.facts(&address.to_string()) {
+                match (&observation.subject, &observation.fact) {
+                    (Subject::Endpoint(at), Fact::PortState(_)) => {
+                        told.push((at.transport, at.port));
+                    }
+                    (_, Fact::Ports { transport, ports, .. }) => {
+                        told.extend(ports.iter().map(|port| (*transport, port)));
+                    }
+                    _ => {}
+                }
+            }
+            told.retain(|(_, port)| (20..40).contains(port));
+            told.sort_unstable();
+            let mut each = told.clone();
+            each.dedup();
+            prop_assert_eq!(told.len(), 40, "{}", address);
+            prop_assert_eq!(each.len(), 40);
+        }
+    }
 }
 
 #[test]
