@@ -68,8 +68,10 @@ pub struct Open {
     pub mac: Option<MacAddr>,
     /// A name by which the server may know itself, for TLS and HTTP.
     pub server_name: Option<String>,
-    /// For UDP, what it answered to the sweep, with the cookie of the question.
-    pub reply: Option<(Vec<u8>, u32)>,
+    /// For UDP, what it answered to the sweep. It is asked again, because only an answer to
+    /// a question of this conversation can be checked; this one is kept where nothing
+    /// better comes.
+    pub reply: Option<Vec<u8>>,
 }
 
 impl Open {

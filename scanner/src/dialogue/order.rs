@@ -103,6 +103,17 @@ pub(super) fn attempts(port: u16, except: &[String]) -> Vec<Attempt> {
     }
 }
 
+/// What to try where a server hung up on a question of the web without a word: stores that
+/// do so on purpose, because a browser should not be able to talk them into something.
+pub(super) fn after_hanging_up(except: &[String]) -> Vec<Attempt> {
+    ["redis", "memcached"]
+        .iter()
+        .filter_map(|name| catalog::all().iter().copied().find(|probe| probe.protocol() == *name))
+        .filter(|probe| probe.transport() == Transport::Tcp && is_allowed(*probe, except))
+        .map(Attempt::Plain)
+        .collect()
+}
+
 /// Whether the server speaks first in this probe's protocol: the probe then has nothing
 /// to say to silence.
 pub(super) fn server_speaks_first(probe: &dyn Probe, talk: &Talk<'_>) -> bool {
@@ -179,6 +190,7 @@ mod tests {
         check(993, &["tls imap", "imap", "http"]);
         check(12_345, &["http", "tls http"]);
         assert!(attempts(80, &["http".into()]).is_empty());
+        assert_eq!(after_hanging_up(&["redis".into()]).len(), 1);
     }
 
     #[test]

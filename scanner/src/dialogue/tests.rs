@@ -399,6 +399,23 @@ async fn the_pace_is_kept() {
 }
 
 #[tokio::test]
+async fn a_store_that_hangs_up_on_browsers_is_asked_in_its_own_words() {
+    let port = serve(|mut socket| async move {
+        let mut bytes = [0; 500];
+        let Ok(len) = socket.read(&mut bytes).await else { return };
+        if bytes[..len].starts_with(b"*1\r\n$4\r\nPING") {
+            let _ = socket.write_all(b"-NOAUTH Authentication required.\r\n").await;
+            let _ = socket.read_to_end(&mut Vec::new()).await;
+        }
+    })
+    .await;
+    let (observations, outcome) = talk(&fast(), &[port]).await;
+    let [service] = services(&observations)[..] else { panic!("{observations:?} {outcome:?}") };
+    assert_eq!(service.product.as_deref(), Some("Redis"));
+    assert_eq!(outcome.conversations, 3);
+}
+
+#[tokio::test]
 async fn nothing_is_sent_out_of_scope() {
     let gauge = Arc::new(Gauge::default());
     let port = gauged(&gauge).await;
@@ -437,7 +454,7 @@ async fn a_stop_ends_it_with_a_gap() {
 #[tokio::test]
 async fn a_udp_reply_that_nobody_reads_is_kept() {
     let dialogue = fast();
-    let open = Open { reply: Some((b"odd".to_vec(), 7)), ..Open::at(Endpoint::udp(HERE, 7)) };
+    let open = Open { reply: Some(b"odd".to_vec()), ..Open::at(Endpoint::udp(HERE, 7)) };
     let mut observations = Vec::new();
     let outcome =
         dialogue.converse(vec![open], &mut |o| observations.push(o), &mut |_, _| {}).await;

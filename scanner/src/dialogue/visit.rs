@@ -73,6 +73,8 @@ struct Ended {
     probe: &'static dyn Probe,
     heard: Vec<Vec<u8>>,
     reading: Reading,
+    /// Whether the server closed the connection.
+    closed: bool,
 }
 
 impl Visit<'_> {
@@ -133,6 +135,9 @@ impl Visit<'_> {
                 return self.report(ended.reading, tls);
             }
             keep_longest(&mut self.answered, heard);
+            if !tls && ended.closed && heard.is_empty() && ended.probe.protocol() == "http" {
+                attempts.extend(order::after_hanging_up(&self.dialogue.except));
+            }
             if let Some(probe) = order::recognise(heard, port, &self.dialogue.except)
                 && order::is_specific(probe)
             {
@@ -214,8 +219,9 @@ impl Visit<'_> {
             }
         }
         let reading = self.hold(&mut line, probe, &mut heard, &mut ended, cookie).await;
+        let closed = ended && !line.left().is_zero();
         line.stream.close().await;
-        Some(Ended { probe, heard, reading })
+        Some(Ended { probe, heard, reading, closed })
     }
 
     async fn connect(&mut self) -> Option<Line> {
@@ -348,16 +354,7 @@ impl Visit<'_> {
     async fn udp(&mut self) {
         let port = self.open.endpoint.port;
         let probes = order::likely(port, Transport::Udp, &self.dialogue.except);
-        if let Some((reply, cookie)) = &self.open.reply {
-            let heard = [Vec::new(), reply.clone()];
-            for probe in &probes {
-                let talk = self.talk(&heard, true, *cookie, false);
-                let reading = probe.read(&talk);
-                let more = probe.request(&Talk { ended: false, ..talk });
-                if !reading.facts.is_empty() && !matches!(more, Step::Say(_) | Step::Reconnect(_)) {
-                    return self.report(reading, false);
-                }
-            }
+        if let Some(reply) = &self.open.reply {
             keep_longest(&mut self.answered, reply);
         }
         for probe in probes {
