@@ -513,6 +513,18 @@ fn an_interface_that_goes_down_is_noticed_while_listening() {
 }
 
 #[test]
+fn an_interface_that_is_down_from_the_start_is_named() {
+    lab(With::default(), |lab| {
+        lab.near("link set near0 down");
+        for choice in [Choice::Raw, Choice::Connect] {
+            let (mut link, _) = select::open(choice, Some("near0"), [7; 16]).unwrap();
+            let error = link.send(permit(address(FAR_V4)), &Question::Tcp(22)).unwrap_err();
+            assert!(matches!(&error, LinkError::Down { interface, .. } if interface == "near0"));
+        }
+    });
+}
+
+#[test]
 fn a_cable_pulled_at_the_other_end_is_noticed() {
     lab(With::default(), |lab| {
         let mut link = raw();
