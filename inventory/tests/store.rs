@@ -230,8 +230,8 @@ async fn a_folder_in_place_of_the_file_is_named() {
     std::fs::create_dir(folder.path()).unwrap();
     for mode in [OpenMode::ReadOnly, OpenMode::ReadWrite] {
         let error = folder.open_error(mode).await;
-        assert!(error.contains("check that it is a file"), "{error}");
-        assert!(error.contains("daicho.db"), "{error}");
+        let path = folder.path().display().to_string();
+        assert_eq!(error, format!("{path} is a folder: name a file for the database with --db"));
     }
 }
 

@@ -1,11 +1,9 @@
-//! Assets out of their rows, and changes back into the rows that they belong to.
+//! Assets out of their rows.
 //!
 //! Rows belong to the asset that they were learned for. A merge is laid over them: reading
 //! unites the rows of every asset of a merge under the one that the others were merged
-//! into, the *root*, and identity sees only roots. What it changes is written to the row
-//! that the change is about, whichever asset of the merge owns it, and what it adds goes to
-//! the asset that now has the address, or to the root. So ending a merge gives every asset
-//! back its own rows.
+//! into, the *root*. Identity reads and changes assets without that overlay, so a merge
+//! never moves a row and ending it gives every asset back what is its own.
 
 use model::{Method, Site, Timestamp};
 
@@ -112,11 +110,11 @@ fn sort<P: Part>(rows: &mut [Row<P>]) {
 }
 
 /// The rows of one part of one asset together.
-pub(super) fn same<P: Part>(a: &Row<P>, b: &Row<P>) -> bool {
+fn same<P: Part>(a: &Row<P>, b: &Row<P>) -> bool {
     a.root == b.root && a.part.key() == b.part.key()
 }
 
-pub(super) fn unite_rows<P: Part>(rows: &[Row<P>]) -> Option<P> {
+fn unite_rows<P: Part>(rows: &[Row<P>]) -> Option<P> {
     let (leading, rest) = rows.split_first()?;
     let mut part = leading.part.clone();
     rest.iter().for_each(|row| part.unite(&row.part));
@@ -136,7 +134,7 @@ fn take<P>(
     std::iter::from_fn(|| parts.next_if(|(root, _)| *root == id)).map(|(_, part)| part).collect()
 }
 
-pub(super) fn unite_heads(heads: &[Head]) -> Head {
+fn unite_heads(heads: &[Head]) -> Head {
     let mut united = heads[0].clone();
     for head in &heads[1..] {
         united.first_seen = united.first_seen.min(head.first_seen);

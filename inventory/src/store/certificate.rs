@@ -8,7 +8,7 @@ use sqlx::{Connection, SqliteConnection};
 use super::{
     Store, StoreError,
     assets::Tables,
-    load::Which,
+    load::{Merges, Which},
     observation::hex,
     scan::{LoadError, json, parse},
 };
@@ -234,7 +234,9 @@ impl Store {
         if let Some(until) = until {
             found.retain(|certificate| certificate.not_after.is_some_and(|end| end <= until));
         }
-        let tables = Tables::load(&mut snapshot, Which::All).await.map_err(|e| e.or(&failed))?;
+        let merges = Merges::load(&mut snapshot).await.map_err(&failed)?;
+        let tables =
+            Tables::load(&mut snapshot, Which::All, &merges).await.map_err(|e| e.or(&failed))?;
         let mut places: HashMap<String, Vec<(AssetId, Deployment)>> = HashMap::new();
         for asset in tables.assets() {
             for deployment in asset.deployments {

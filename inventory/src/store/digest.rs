@@ -19,7 +19,7 @@ use super::{
     scan::LoadError,
 };
 use crate::{
-    asset::{Asset, AssetId, Event},
+    asset::{Asset, AssetId, Event, EventKind},
     identity::{self, Update},
 };
 
@@ -68,22 +68,46 @@ async fn digest(
     if pending.is_empty() {
         return Ok(Digest::default());
     }
-    let tables = Tables::load(connection, Which::Site(site)).await?;
-    let known = tables.assets();
+    // Without merges: identity reasons about each asset by itself, so that what it learns
+    // goes to the asset that it is about, and ending a merge is only that.
+    let tables = Tables::load(connection, Which::Site(site), &Merges::NONE).await?;
     let next = next_id(connection).await?;
-    let seen = sightings(&pending);
-    let Update { assets, events, merges } = identity::update(&known, next, &seen, as_of);
+    let update = identity::update(&tables.assets(), next, &sightings(&pending), as_of);
+    let Update { assets, mut events, merges } = update;
     save(connection, &tables, &assets).await?;
+    let (merges, refused) = apply(connection, merges, as_of).await?;
+    events.retain(|event| !refused.iter().any(|merge| tells_of(event, merge)));
     event::append(connection, &events, Some(scan)).await?;
-    let merges = apply(connection, merges, as_of).await?;
     observation::digested(connection, site).await?;
-    let touched = touched(connection, &known, &assets).await?;
     Ok(Digest {
         observations: u64::try_from(pending.len()).unwrap_or(u64::MAX),
-        assets: touched,
+        assets: united(connection, assets).await?,
         events,
         merges,
     })
+}
+
+/// Those assets as they are shown now, each once.
+async fn united(
+    connection: &mut SqliteConnection,
+    changed: Vec<Asset>,
+) -> Result<Vec<Asset>, LoadError> {
+    let merges = Merges::load(connection).await?;
+    if !changed.iter().any(|asset| merges.concern(asset.id)) {
+        return Ok(changed);
+    }
+    let members = merges.members(changed.iter().map(|asset| asset.id));
+    let tables = Tables::load(connection, Which::These(&members), &merges).await?;
+    Ok(tables.assets())
+}
+
+/// One asset, what it is part of, and why.
+type Found = (AssetId, AssetId, String);
+
+fn tells_of(event: &Event, (from, into, _): &Found) -> bool {
+    event.kind == EventKind::Merged
+        && event.asset == Some(*into)
+        && event.subject == format!("asset {from}")
 }
 
 /// The observations as identity reads them, in the order in which they were made. One that
@@ -102,34 +126,33 @@ fn sightings(pending: &[Pending]) -> Vec<Observation> {
     seen
 }
 
-/// Notes the merges that identity found, but those that a person has undone before: who
-/// split two assets knows something that their identifiers do not say.
+/// Notes the merges that identity found, and gives back those that it noted and those that
+/// it did not: who split two assets knows something that their identifiers do not say.
 async fn apply(
     connection: &mut SqliteConnection,
-    found: Vec<(AssetId, AssetId, String)>,
+    found: Vec<Found>,
     at: Timestamp,
-) -> sqlx::Result<Vec<(AssetId, AssetId, String)>> {
+) -> sqlx::Result<(Vec<Found>, Vec<Found>)> {
     if found.is_empty() {
-        return Ok(found);
+        return Ok((found, Vec::new()));
     }
     let undone: BTreeSet<(AssetId, AssetId)> = merge::all(connection)
         .await?
         .into_iter()
         .filter(|merge| merge.undone.is_some())
-        .map(|merge| (merge.from.min(merge.into), merge.from.max(merge.into)))
+        .flat_map(|merge| [(merge.from, merge.into), (merge.into, merge.from)])
         .collect();
-    let mut applied = Vec::new();
-    for (from, into, because) in found {
+    let (refused, found): (Vec<Found>, Vec<Found>) =
+        found.into_iter().partition(|(from, into, _)| undone.contains(&(*from, *into)));
+    for (from, into, because) in &found {
         let merges = Merges::load(connection).await?;
-        let one = merges.root(from) == merges.root(into);
-        let refused = undone.contains(&(from.min(into), from.max(into)));
-        if one || refused || merges.owner(from).is_some() {
-            continue;
+        // What `from` is part of already becomes part of the whole.
+        let from = merges.root(*from);
+        if from != merges.root(*into) {
+            merge::note(connection, from, *into, because, By::Identity, at).await?;
         }
-        merge::note(connection, from, into, &because, By::Identity, at).await?;
-        applied.push((from, into, because));
     }
-    Ok(applied)
+    Ok((found, refused))
 }
 
 /// The number that the next asset gets: one that none ever had.

@@ -3,7 +3,7 @@ use std::{io, path::PathBuf};
 use model::ScanId;
 use thiserror::Error;
 
-use crate::asset::AssetId;
+use crate::{asset::AssetId, finding::AcceptError};
 
 /// The database could not do what was asked.
 ///
@@ -25,10 +25,16 @@ pub enum StoreError {
         /// What the system said.
         source: io::Error,
     },
+    /// There is a folder in place of the file.
+    #[error("{path} is a folder: name a file for the database with --db", path = path.display())]
+    IsFolder {
+        /// The folder.
+        path: PathBuf,
+    },
     /// The system would not open the file.
     #[error(
-        "cannot open the database {path}: check that it is a file and that this user may read \
-         and write it and its folder",
+        "cannot open the database {path}: check that this user may read and write it and its \
+         folder",
         path = path.display()
     )]
     Open {
@@ -149,9 +155,14 @@ pub enum StoreError {
     /// There is no finding of that number.
     #[error("there is no finding {0}")]
     NoFinding(i64),
-    /// The finding is not open, so there is nothing to accept.
-    #[error("finding {0} is resolved: only an open finding can be accepted")]
-    FindingResolved(i64),
+    /// The finding cannot be accepted.
+    #[error("finding {id} cannot be accepted")]
+    Accept {
+        /// The finding.
+        id: i64,
+        /// Why.
+        source: AcceptError,
+    },
     /// The two are one already, or the same.
     #[error("asset {from} and asset {into} are one asset already")]
     AlreadyOne {

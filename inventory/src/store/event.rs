@@ -89,9 +89,6 @@ impl Store {
         let failed = self.failed("reading the asset's events");
         let mut reader = self.reader().await?;
         let merges = Merges::load(&mut reader).await.map_err(&failed)?;
-        let root = merges.root(asset);
-        let mut all = merges.parts(root);
-        all.push(root);
-        load(&mut reader, Some(&all), None).await.map_err(|e| e.or(&failed))
+        load(&mut reader, Some(&merges.members([asset])), None).await.map_err(|e| e.or(&failed))
     }
 }

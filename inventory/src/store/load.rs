@@ -1,25 +1,25 @@
 //! Rows of assets, read table by table.
 //!
-//! Whole tables are read and joined in memory: one statement each for ten thousand assets
-//! instead of seven for each of them.
+//! Whole tables are read and joined in memory: a few statements each for ten thousand
+//! assets instead of seven for each of them.
 
-use std::{
-    collections::{BTreeMap, HashMap},
-    net::IpAddr,
-};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use model::{Cpe, Identifier, PortState, Site, Timestamp, TlsVersion};
-use sqlx::Row as _;
-use sqlx::{SqliteConnection, sqlite::SqliteRow};
+use model::{Identifier, PortState, Site, Timestamp, TlsVersion};
+use sqlx::SqliteConnection;
 
 use super::{
     assets::{Head, Row, Tables},
+    cells::{Cells, rows_of},
     part::strength,
     scan::{LoadError, json, parse},
 };
 use crate::asset::{
     Anomaly, AssetId, Assigned, Deployment, Name, OperatingSystem, ServiceState, Software,
 };
+
+/// Assets in one statement: what keeps the text of their rows at about a megabyte.
+const ASSETS: usize = 2_000;
 
 /// Which assets to read.
 #[derive(Clone, Debug)]
@@ -28,7 +28,7 @@ pub(super) enum Which<'a> {
     All,
     /// Those of a site.
     Site(&'a Site),
-    /// These, and what is one with them.
+    /// These.
     These(&'a [AssetId]),
 }
 
@@ -37,6 +37,9 @@ pub(super) enum Which<'a> {
 pub(super) struct Merges(BTreeMap<AssetId, AssetId>);
 
 impl Merges {
+    /// No merge at all: every asset by itself.
+    pub(super) const NONE: Self = Self(BTreeMap::new());
+
     pub(super) async fn load(connection: &mut SqliteConnection) -> sqlx::Result<Self> {
         let rows: Vec<(i64, i64)> =
             sqlx::query_as("SELECT from_asset, into_asset FROM merge WHERE undone_at IS NULL")
@@ -63,6 +66,19 @@ impl Merges {
         root
     }
 
+    /// Whether the asset is one with another.
+    pub(super) fn concern(&self, asset: AssetId) -> bool {
+        self.0.contains_key(&asset) || self.0.values().any(|into| *into == asset)
+    }
+
+    /// These assets and all that are one with one of them, by number.
+    pub(super) fn members(&self, assets: impl IntoIterator<Item = AssetId>) -> Vec<AssetId> {
+        let roots: BTreeSet<AssetId> = assets.into_iter().map(|asset| self.root(asset)).collect();
+        let parts = self.0.keys().copied().filter(|asset| roots.contains(&self.root(*asset)));
+        let all: BTreeSet<AssetId> = parts.chain(roots.iter().copied()).collect();
+        all.into_iter().collect()
+    }
+
     /// The assets that were merged into that one, directly or not, without itself.
     pub(super) fn parts(&self, root: AssetId) -> Vec<AssetId> {
         self.0.keys().copied().filter(|asset| *asset != root && self.root(*asset) == root).collect()
@@ -70,66 +86,63 @@ impl Merges {
 }
 
 impl Tables {
-    /// Reads the rows, sorted.
+    /// Reads the rows, sorted by what `merges` makes one.
     pub(super) async fn load(
         connection: &mut SqliteConnection,
         which: Which<'_>,
+        merges: &Merges,
     ) -> Result<Self, LoadError> {
-        let merges = Merges::load(connection).await?;
-        let heads = heads(connection, &which, &merges).await?;
-        let ids = json(&heads.iter().map(|head| head.id.0).collect::<Vec<_>>());
-        let mut reader = Reader { connection, ids, merges };
+        let heads = heads(connection, &which, merges).await?;
+        let ids: Vec<i64> = heads.iter().map(|head| head.id.0).collect();
+        let chunks = ids.chunks(ASSETS).map(json).collect();
+        let mut reader = Reader { connection, chunks, merges };
         let mut tables = Self {
             heads,
             identifiers: reader
                 .rows(
-                    "SELECT id, asset, kind, value, strength, first_seen, last_seen, current,
-                         because FROM identifier
+                    "SELECT json_array(id, asset, kind, value, strength, first_seen, last_seen, current, because) FROM identifier
                      WHERE asset IN (SELECT value FROM json_each($1))",
                     identifier,
                 )
                 .await?,
             names: reader
                 .rows(
-                    "SELECT id, asset, name, source, last_seen FROM name
+                    "SELECT json_array(id, asset, name, source, last_seen) FROM name
                      WHERE asset IN (SELECT value FROM json_each($1))",
                     name,
                 )
                 .await?,
             services: reader
                 .rows(
-                    "SELECT id, asset, address, transport, port, state, protocol, product,
-                         version, cpe, tls, attributes, first_seen, last_seen FROM service
+                    "SELECT json_array(id, asset, address, transport, port, state, protocol, product, version, cpe, tls, attributes, first_seen, last_seen) FROM service
                      WHERE asset IN (SELECT value FROM json_each($1))",
                     service,
                 )
                 .await?,
             software: reader
                 .rows(
-                    "SELECT id, asset, product, version, cpe, source, first_seen, last_seen,
-                         current FROM software
+                    "SELECT json_array(id, asset, product, version, cpe, source, first_seen, last_seen, current) FROM software
                      WHERE asset IN (SELECT value FROM json_each($1))",
                     software,
                 )
                 .await?,
             os: reader
                 .rows(
-                    "SELECT asset, asset, name, version, cpe, last_seen FROM os
+                    "SELECT json_array(asset, asset, name, version, cpe, last_seen) FROM os
                      WHERE asset IN (SELECT value FROM json_each($1))",
                     os,
                 )
                 .await?,
             deployments: reader
                 .rows(
-                    "SELECT id, asset, sha256, chain, address, port, transport, server_name,
-                         protocol_version, starttls, first_seen, last_seen, current
-                     FROM deployment WHERE asset IN (SELECT value FROM json_each($1))",
+                    "SELECT json_array(id, asset, sha256, chain, address, port, transport, server_name, protocol_version, starttls, first_seen, last_seen, current) FROM deployment
+                     WHERE asset IN (SELECT value FROM json_each($1))",
                     deployment,
                 )
                 .await?,
             anomalies: reader
                 .rows(
-                    "SELECT id, asset, subject, protocol, problem, last_seen FROM anomaly
+                    "SELECT json_array(id, asset, subject, protocol, problem, last_seen) FROM anomaly
                      WHERE asset IN (SELECT value FROM json_each($1))",
                     anomaly,
                 )
@@ -149,9 +162,7 @@ async fn heads(
         Which::All => (None, None),
         Which::Site(site) => (Some(site.0.clone()), None),
         Which::These(assets) => {
-            let roots = assets.iter().map(|asset| merges.root(*asset));
-            let all = roots.flat_map(|root| merges.parts(root).into_iter().chain([root]));
-            (None, Some(json(&all.map(|asset| asset.0).collect::<Vec<_>>())))
+            (None, Some(json(&assets.iter().map(|asset| asset.0).collect::<Vec<_>>())))
         }
     };
     let rows: Vec<(i64, String, i64, i64, bool, String)> = sqlx::query_as(
@@ -180,78 +191,34 @@ async fn heads(
 
 struct Reader<'c> {
     connection: &'c mut SqliteConnection,
-    ids: String,
-    merges: Merges,
+    /// The assets' numbers, as JSON arrays of at most [`ASSETS`].
+    chunks: Vec<String>,
+    merges: &'c Merges,
 }
 
 impl Reader<'_> {
-    /// The rows of a table. The statement gives the row's number, the asset's, and then
-    /// what `part` reads.
+    /// The rows of a table. The statement gives each as a JSON array of the row's number,
+    /// the asset's, and then what `part` reads.
     async fn rows<P>(
         &mut self,
         statement: &'static str,
-        part: impl Fn(&Cells<'_>) -> Result<P, LoadError>,
+        part: impl Fn(&Cells) -> Result<P, LoadError>,
     ) -> Result<Vec<Row<P>>, LoadError> {
-        let rows =
-            sqlx::query(statement).bind(self.ids.clone()).fetch_all(&mut *self.connection).await?;
+        let mut rows = Vec::new();
         // An asset's root is asked for once for each of its rows.
         let mut roots: HashMap<AssetId, AssetId> = HashMap::new();
-        let rows = rows.iter().map(|row| {
-            let cells = Cells(row);
-            let asset = AssetId(cells.number(1)?);
-            let root = *roots.entry(asset).or_insert_with(|| self.merges.root(asset));
-            Ok(Row { id: cells.number(0)?, asset, root, part: part(&cells)? })
-        });
-        rows.collect()
+        for assets in &self.chunks {
+            for cells in rows_of(self.connection, statement, assets.clone()).await? {
+                let asset = AssetId(cells.number(1)?);
+                let root = *roots.entry(asset).or_insert_with(|| self.merges.root(asset));
+                rows.push(Row { id: cells.number(0)?, asset, root, part: part(&cells)? });
+            }
+        }
+        Ok(rows)
     }
 }
 
-/// A row, read by the place of its columns.
-struct Cells<'r>(&'r SqliteRow);
-
-impl<'r> Cells<'r> {
-    fn number(&self, index: usize) -> sqlx::Result<i64> {
-        self.0.try_get_unchecked(index)
-    }
-    fn flag(&self, index: usize) -> sqlx::Result<bool> {
-        Ok(self.number(index)? != 0)
-    }
-    fn time(&self, index: usize) -> sqlx::Result<Timestamp> {
-        Ok(Timestamp(self.number(index)?))
-    }
-    fn text(&self, index: usize) -> sqlx::Result<&'r str> {
-        self.0.try_get_unchecked(index)
-    }
-    fn owned(&self, index: usize) -> sqlx::Result<String> {
-        Ok(self.text(index)?.to_owned())
-    }
-    fn maybe(&self, index: usize) -> sqlx::Result<Option<String>> {
-        self.0.try_get_unchecked(index)
-    }
-    fn cpe(&self, index: usize) -> sqlx::Result<Option<Cpe>> {
-        Ok(self.maybe(index)?.map(Cpe))
-    }
-    fn address(&self, index: usize, place: &'static str) -> Result<IpAddr, LoadError> {
-        let text = self.text(index)?;
-        text.parse().map_err(|_| LoadError::content(place, text))
-    }
-    fn port(&self, index: usize, place: &'static str) -> Result<u16, LoadError> {
-        let number = self.number(index)?;
-        u16::try_from(number).map_err(|_| LoadError::content(place, number.to_string()))
-    }
-    /// A value of a type that reads its own name.
-    fn word<T>(
-        &self,
-        index: usize,
-        place: &'static str,
-        read: impl Fn(&str) -> Option<T>,
-    ) -> Result<T, LoadError> {
-        let text = self.text(index)?;
-        read(text).ok_or_else(|| LoadError::content(place, text))
-    }
-}
-
-fn identifier(row: &Cells<'_>) -> Result<Assigned, LoadError> {
+fn identifier(row: &Cells) -> Result<Assigned, LoadError> {
     let (kind, value) = (row.text(2)?, row.text(3)?);
     Ok(Assigned {
         identifier: Identifier::from_parts(kind, value)
@@ -264,7 +231,7 @@ fn identifier(row: &Cells<'_>) -> Result<Assigned, LoadError> {
     })
 }
 
-fn name(row: &Cells<'_>) -> Result<Name, LoadError> {
+fn name(row: &Cells) -> Result<Name, LoadError> {
     Ok(Name {
         name: row.owned(2)?,
         source: row.word(3, "name.source", |text| parse("", &format!("\"{text}\"")).ok())?,
@@ -272,7 +239,7 @@ fn name(row: &Cells<'_>) -> Result<Name, LoadError> {
     })
 }
 
-fn service(row: &Cells<'_>) -> Result<ServiceState, LoadError> {
+fn service(row: &Cells) -> Result<ServiceState, LoadError> {
     Ok(ServiceState {
         address: row.address(2, "service.address")?,
         transport: row.word(3, "service.transport", |text| text.parse().ok())?,
@@ -289,7 +256,7 @@ fn service(row: &Cells<'_>) -> Result<ServiceState, LoadError> {
     })
 }
 
-fn software(row: &Cells<'_>) -> Result<Software, LoadError> {
+fn software(row: &Cells) -> Result<Software, LoadError> {
     Ok(Software {
         product: row.owned(2)?,
         version: row.maybe(3)?,
@@ -301,7 +268,7 @@ fn software(row: &Cells<'_>) -> Result<Software, LoadError> {
     })
 }
 
-fn os(row: &Cells<'_>) -> Result<OperatingSystem, LoadError> {
+fn os(row: &Cells) -> Result<OperatingSystem, LoadError> {
     Ok(OperatingSystem {
         name: row.owned(2)?,
         version: row.maybe(3)?,
@@ -310,7 +277,7 @@ fn os(row: &Cells<'_>) -> Result<OperatingSystem, LoadError> {
     })
 }
 
-fn deployment(row: &Cells<'_>) -> Result<Deployment, LoadError> {
+fn deployment(row: &Cells) -> Result<Deployment, LoadError> {
     Ok(Deployment {
         sha256: row.owned(2)?,
         chain: parse("deployment.chain", row.text(3)?)?,
@@ -326,7 +293,7 @@ fn deployment(row: &Cells<'_>) -> Result<Deployment, LoadError> {
     })
 }
 
-fn anomaly(row: &Cells<'_>) -> Result<Anomaly, LoadError> {
+fn anomaly(row: &Cells) -> Result<Anomaly, LoadError> {
     Ok(Anomaly {
         subject: row.owned(2)?,
         protocol: row.owned(3)?,

@@ -23,25 +23,34 @@ use sqlx::{
 use tokio::sync::{Mutex, MutexGuard};
 
 mod assets;
+mod cells;
 mod certificate;
+mod digest;
 mod error;
 mod event;
+mod finding;
 mod load;
 mod merge;
 mod migrate;
 mod observation;
 mod part;
 mod register;
+mod review;
 mod save;
 mod scan;
+mod view;
 mod writer;
 
 pub use certificate::StoredCertificate;
+pub use digest::Digest;
 pub use error::StoreError;
+pub use finding::StoredFinding;
 pub use merge::Merge;
 pub use observation::{StoredObservation, Written};
 pub use register::{RegisterSource, RegisterSummary, StoredRegister};
+pub use review::{Compared, Policy, ReviewSummary};
 pub use scan::StoredScan;
+pub use view::{Dossier, Health};
 pub use writer::{Sink, Writer, WriterReport};
 
 use migrate::{KNOWN, MIGRATIONS, State};
@@ -81,6 +90,10 @@ impl Store {
     /// Says what the file is instead, or what the system refused.
     pub async fn open(path: impl AsRef<Path>, mode: OpenMode) -> Result<Self, StoreError> {
         let path = path.as_ref();
+        // SQLite would open it and fail at the first read, as if the disk were broken.
+        if path.is_dir() {
+            return Err(StoreError::IsFolder { path: path.to_owned() });
+        }
         if mode == OpenMode::ReadOnly {
             match look(path).await? {
                 State::Version(KNOWN) => return Ok(Self::new(path, None)),

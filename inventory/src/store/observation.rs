@@ -14,7 +14,9 @@ use serde::{Deserialize, Serialize};
 use sqlx::{Connection, SqliteConnection};
 
 use super::{
-    BEGIN_WRITE, Store, StoreError, certificate,
+    BEGIN_WRITE, Store, StoreError,
+    cells::{Cells, rows_of},
+    certificate,
     scan::{LoadError, json, parse, vantage_number},
 };
 
@@ -271,36 +273,41 @@ async fn write(
 
 /// An observation that waits to be digested.
 pub(super) struct Pending {
-    pub(super) row: i64,
     /// Never digested before.
     pub(super) new: bool,
     pub(super) stored: StoredObservation,
 }
 
-type Row = (i64, i64, String, String, String, String, String, i64, i64, i64, Vec<u8>, i64);
-
-/// The observations of a site that were made since they were last digested, in the order of
-/// their rows.
+/// The observations of a site that were made since they were last digested.
 pub(super) async fn pending(
     connection: &mut SqliteConnection,
     site: &Site,
 ) -> Result<Vec<Pending>, LoadError> {
-    let rows: Vec<Row> = sqlx::query_as(
-        "SELECT observation.id, pending, site, name, method, subject, fact, first_seen,
-             last_seen, times, evidence, last_scan
-         FROM vantage JOIN observation ON observation.vantage = vantage.id
-         WHERE site = $1 AND pending > 0 ORDER BY observation.id",
-    )
-    .bind(site.0.clone())
-    .fetch_all(&mut *connection)
-    .await?;
-    let states: Vec<(i64, bool)> = rows.iter().map(|row| (row.0, row.1 == 2)).collect();
-    let stored = decode(connection, rows).await?;
-    Ok(states
-        .into_iter()
-        .zip(stored)
-        .map(|((row, new), stored)| Pending { row, new, stored })
-        .collect())
+    let vantages = vantages(connection, site).await?;
+    let mut pending = Vec::new();
+    for vantage in vantages.keys() {
+        let mut last = 0;
+        loop {
+            // In parts, because the text of all rows of a large sweep is larger than they are.
+            let rows = rows_of(
+                connection,
+                "SELECT json_array(id, pending, vantage, method, subject, fact, first_seen,
+                     last_seen, times, hex(evidence), last_scan)
+                 FROM observation
+                 WHERE vantage = $1 ->> 0 AND pending > 0 AND id > $1 ->> 1
+                 ORDER BY id LIMIT $1 ->> 2",
+                json(&(vantage, last, ROWS)),
+            )
+            .await?;
+            let Some(row) = rows.last() else { break };
+            last = row.number(0)?;
+            let new: Vec<i64> = rows.iter().map(|row| row.number(1)).collect::<Result<_, _>>()?;
+            let stored = decode(connection, &vantages, &rows).await?;
+            let both = new.into_iter().zip(stored);
+            pending.extend(both.map(|(state, stored)| Pending { new: state == 2, stored }));
+        }
+    }
+    Ok(pending)
 }
 
 /// Marks the observations of a site as digested.
@@ -321,46 +328,66 @@ pub(super) async fn concerning(
     site: &Site,
     names: &BTreeSet<String>,
 ) -> Result<Vec<StoredObservation>, LoadError> {
-    let rows: Vec<Row> = sqlx::query_as(
-        "SELECT observation.id, pending, site, name, method, subject, fact, first_seen,
-             last_seen, times, evidence, last_scan
-         FROM observation JOIN vantage ON observation.vantage = vantage.id
-         WHERE about IN (SELECT value FROM json_each($2)) AND site = $1
-         ORDER BY last_seen DESC, observation.id",
+    let vantages = vantages(connection, site).await?;
+    let numbers: Vec<i64> = vantages.keys().copied().collect();
+    let rows = rows_of(
+        connection,
+        "SELECT json_array(id, pending, vantage, method, subject, fact, first_seen, last_seen,
+             times, hex(evidence), last_scan)
+         FROM observation
+         WHERE about IN (SELECT value FROM json_each($1, '$[0]'))
+           AND vantage IN (SELECT value FROM json_each($1, '$[1]'))
+         ORDER BY last_seen DESC, id",
+        json(&(names, numbers)),
     )
-    .bind(site.0.clone())
-    .bind(json(names))
-    .fetch_all(&mut *connection)
     .await?;
-    decode(connection, rows).await
+    decode(connection, &vantages, &rows).await
+}
+
+/// The vantage points of a site, by their numbers.
+async fn vantages(
+    connection: &mut SqliteConnection,
+    site: &Site,
+) -> sqlx::Result<BTreeMap<i64, Vantage>> {
+    let rows: Vec<(i64, String)> =
+        sqlx::query_as("SELECT id, name FROM vantage WHERE site = $1 ORDER BY id")
+            .bind(site.0.clone())
+            .fetch_all(connection)
+            .await?;
+    Ok(rows.into_iter().map(|(id, name)| (id, Vantage { site: site.clone(), name })).collect())
 }
 
 async fn decode(
     connection: &mut SqliteConnection,
-    rows: Vec<Row>,
+    vantages: &BTreeMap<i64, Vantage>,
+    rows: &[Cells],
 ) -> Result<Vec<StoredObservation>, LoadError> {
     let mut wanted = BTreeSet::new();
-    for row in rows.iter().filter(|row| row.6.starts_with(CERTIFICATES)) {
-        let Stored::Certificates { chain, .. } = parse("observation.fact", &row.6)?;
-        wanted.extend(chain);
+    for row in rows {
+        let fact = row.text(5)?;
+        if fact.starts_with(CERTIFICATES) {
+            let Stored::Certificates { chain, .. } = parse("observation.fact", fact)?;
+            wanted.extend(chain);
+        }
     }
     let ders = certificate::ders(connection, &wanted).await?;
-    let decoded = rows.into_iter().map(|row| {
-        let (_, _, site, name, method, subject, fact, first_seen, last_seen, ..) = row;
-        let (.., times, evidence, last_scan) = (row.9, row.10, row.11);
+    let decoded = rows.iter().map(|row| {
+        let vantage = row.number(2)?;
+        let vantage = vantages
+            .get(&vantage)
+            .ok_or_else(|| LoadError::content("observation.vantage", vantage.to_string()))?;
         Ok(StoredObservation {
             observation: Observation {
-                observed_at: Timestamp(last_seen),
-                vantage: Vantage { site: Site(site), name },
-                method: Method::from_name(&method)
-                    .ok_or_else(|| LoadError::content("observation.method", method))?,
-                subject: parse("observation.subject", &subject)?,
-                fact: decode_fact(&fact, &ders)?,
-                evidence,
+                observed_at: row.time(7)?,
+                vantage: vantage.clone(),
+                method: row.word(3, "observation.method", Method::from_name)?,
+                subject: parse("observation.subject", row.text(4)?)?,
+                fact: decode_fact(row.text(5)?, &ders)?,
+                evidence: row.word(9, "observation.evidence", unhex)?,
             },
-            first_seen: Timestamp(first_seen),
-            times: times.unsigned_abs(),
-            last_scan: ScanId(last_scan),
+            first_seen: row.time(6)?,
+            times: row.number(8)?.unsigned_abs(),
+            last_scan: ScanId(row.number(10)?),
         })
     });
     decoded.collect()
@@ -392,4 +419,11 @@ pub(super) fn hex(bytes: &[u8]) -> String {
         text.push(char::from(DIGITS[usize::from(byte & 15)]));
     }
     text
+}
+
+fn unhex(text: &str) -> Option<Vec<u8>> {
+    let (pairs, []) = text.as_bytes().as_chunks::<2>() else { return None };
+    let digit = |digit: u8| char::from(digit).to_digit(16);
+    let byte = |pair: &[u8; 2]| u8::try_from(digit(pair[0])? * 16 + digit(pair[1])?).ok();
+    pairs.iter().map(byte).collect()
 }

@@ -31,25 +31,10 @@ pub(super) trait Part: Clone + PartialEq {
     fn is_current(&self) -> bool {
         true
     }
-    /// Ends it, where it can end.
-    fn end(&mut self) {}
     /// Takes over what a row of another asset of the same merge knows of the same part.
     fn unite(&mut self, older: &Self);
-    /// What to store where `self` is the united part after a change, `united` what it was
-    /// before, and `own` what the row holds: the row keeps what it did not learn itself.
-    fn for_row(&self, united: &Self, own: &Self) -> Self;
-    /// The address to which it belongs, if it belongs to one.
-    fn address(&self) -> Option<IpAddr> {
-        None
-    }
     /// What the statements take: the number, then the values.
     fn columns(&self, number: i64) -> impl Serialize;
-}
-
-/// The time when a row saw it first, where the united part has changed from `before` to
-/// `after`: its own, unless news came of an even earlier sighting.
-fn first_seen(after: Timestamp, before: Timestamp, own: Timestamp) -> Timestamp {
-    if after == before { own } else { after.min(own) }
 }
 
 impl Part for Assigned {
@@ -76,19 +61,10 @@ impl Part for Assigned {
     fn is_current(&self) -> bool {
         self.current
     }
-    fn end(&mut self) {
-        self.current = false;
-    }
     fn unite(&mut self, older: &Self) {
         self.first_seen = self.first_seen.min(older.first_seen);
         self.current |= older.current;
         self.strength = self.strength.max(older.strength);
-    }
-    fn for_row(&self, united: &Self, own: &Self) -> Self {
-        Self {
-            first_seen: first_seen(self.first_seen, united.first_seen, own.first_seen),
-            ..self.clone()
-        }
     }
     fn columns(&self, number: i64) -> impl Serialize {
         (
@@ -121,9 +97,6 @@ impl Part for Name {
         self.last_seen
     }
     fn unite(&mut self, _older: &Self) {}
-    fn for_row(&self, _united: &Self, _own: &Self) -> Self {
-        self.clone()
-    }
     fn columns(&self, number: i64) -> impl Serialize {
         (number, &self.name, self.source, self.last_seen)
     }
@@ -158,15 +131,6 @@ impl Part for ServiceState {
     }
     fn unite(&mut self, older: &Self) {
         self.first_seen = self.first_seen.min(older.first_seen);
-    }
-    fn for_row(&self, united: &Self, own: &Self) -> Self {
-        Self {
-            first_seen: first_seen(self.first_seen, united.first_seen, own.first_seen),
-            ..self.clone()
-        }
-    }
-    fn address(&self) -> Option<IpAddr> {
-        Some(self.address)
     }
     fn columns(&self, number: i64) -> impl Serialize {
         (
@@ -211,18 +175,9 @@ impl Part for Software {
     fn is_current(&self) -> bool {
         self.current
     }
-    fn end(&mut self) {
-        self.current = false;
-    }
     fn unite(&mut self, older: &Self) {
         self.first_seen = self.first_seen.min(older.first_seen);
         self.current |= older.current;
-    }
-    fn for_row(&self, united: &Self, own: &Self) -> Self {
-        Self {
-            first_seen: first_seen(self.first_seen, united.first_seen, own.first_seen),
-            ..self.clone()
-        }
     }
     fn columns(&self, number: i64) -> impl Serialize {
         (
@@ -256,9 +211,6 @@ impl Part for OperatingSystem {
         self.last_seen
     }
     fn unite(&mut self, _older: &Self) {}
-    fn for_row(&self, _united: &Self, _own: &Self) -> Self {
-        self.clone()
-    }
     fn columns(&self, number: i64) -> impl Serialize {
         (number, &self.name, &self.version, &self.cpe, self.last_seen)
     }
@@ -309,21 +261,9 @@ impl Part for Deployment {
     fn is_current(&self) -> bool {
         self.current
     }
-    fn end(&mut self) {
-        self.current = false;
-    }
     fn unite(&mut self, older: &Self) {
         self.first_seen = self.first_seen.min(older.first_seen);
         self.current |= older.current;
-    }
-    fn for_row(&self, united: &Self, own: &Self) -> Self {
-        Self {
-            first_seen: first_seen(self.first_seen, united.first_seen, own.first_seen),
-            ..self.clone()
-        }
-    }
-    fn address(&self) -> Option<IpAddr> {
-        Some(self.address)
     }
     fn columns(&self, number: i64) -> impl Serialize {
         (
@@ -364,9 +304,6 @@ impl Part for Anomaly {
         self.last_seen
     }
     fn unite(&mut self, _older: &Self) {}
-    fn for_row(&self, _united: &Self, _own: &Self) -> Self {
-        self.clone()
-    }
     fn columns(&self, number: i64) -> impl Serialize {
         (number, &self.subject, &self.protocol, &self.problem, self.last_seen)
     }

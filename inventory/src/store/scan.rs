@@ -1,5 +1,7 @@
 //! Scans: when, from where, at what cost, and where they looked and failed to look.
 
+use std::collections::BTreeMap;
+
 use model::{AddressRange, Coverage, Gap, Method, ScanId, ScanRecord, Site, Timestamp, Vantage};
 use sqlx::{Connection, SqliteConnection};
 
@@ -218,63 +220,81 @@ pub(super) async fn load(
     .bind(limit)
     .fetch_all(&mut *connection)
     .await?;
-    let mut scans = Vec::with_capacity(rows.len());
-    for row in rows {
-        let (id, site, name, command, targets, io, started_at, ended_at, ..) = row;
-        let (.., probes_sent, replies, drops, complete) = row;
-        scans.push(StoredScan {
-            id: ScanId(id),
-            command,
-            targets: parse("scan.targets", &targets)?,
-            record: ScanRecord {
-                vantage: Vantage { site: Site(site), name },
-                started_at: Timestamp(started_at),
-                ended_at: ended_at.map(Timestamp),
-                io,
-                probes_sent: probes_sent.unsigned_abs(),
-                replies: replies.unsigned_abs(),
-                drops: drops.unsigned_abs(),
-                complete,
-                gaps: load_gaps(connection, id).await?,
-                coverage: load_coverage(connection, id).await?,
-            },
-        });
-    }
-    Ok(scans)
+    // The scans are the latest of the range, so their numbers are a range as well.
+    let oldest = rows.last().map_or(first, |row| row.0);
+    let newest = rows.first().map_or(last, |row| row.0);
+    let mut gaps = load_gaps(connection, oldest, newest).await?;
+    let mut coverage = load_coverage(connection, oldest, newest).await?;
+    rows.into_iter()
+        .map(|row| {
+            let (id, site, name, command, targets, io, started_at, ended_at, ..) = row;
+            let (.., probes_sent, replies, drops, complete) = row;
+            Ok(StoredScan {
+                id: ScanId(id),
+                command,
+                targets: parse("scan.targets", &targets)?,
+                record: ScanRecord {
+                    vantage: Vantage { site: Site(site), name },
+                    started_at: Timestamp(started_at),
+                    ended_at: ended_at.map(Timestamp),
+                    io,
+                    probes_sent: probes_sent.unsigned_abs(),
+                    replies: replies.unsigned_abs(),
+                    drops: drops.unsigned_abs(),
+                    complete,
+                    gaps: gaps.remove(&id).unwrap_or_default(),
+                    coverage: coverage.remove(&id).unwrap_or_default(),
+                },
+            })
+        })
+        .collect()
 }
 
-async fn load_gaps(connection: &mut SqliteConnection, scan: i64) -> sqlx::Result<Vec<Gap>> {
-    let rows: Vec<(String, String)> =
-        sqlx::query_as("SELECT target, reason FROM gap WHERE scan = $1 ORDER BY id")
-            .bind(scan)
-            .fetch_all(connection)
-            .await?;
-    Ok(rows.into_iter().map(|(target, reason)| Gap { target, reason }).collect())
+async fn load_gaps(
+    connection: &mut SqliteConnection,
+    first: i64,
+    last: i64,
+) -> sqlx::Result<BTreeMap<i64, Vec<Gap>>> {
+    let rows: Vec<(i64, String, String)> = sqlx::query_as(
+        "SELECT scan, target, reason FROM gap WHERE scan BETWEEN $1 AND $2 ORDER BY id",
+    )
+    .bind(first)
+    .bind(last)
+    .fetch_all(connection)
+    .await?;
+    let mut gaps: BTreeMap<i64, Vec<Gap>> = BTreeMap::new();
+    for (scan, target, reason) in rows {
+        gaps.entry(scan).or_default().push(Gap { target, reason });
+    }
+    Ok(gaps)
 }
 
 async fn load_coverage(
     connection: &mut SqliteConnection,
-    scan: i64,
-) -> Result<Vec<Coverage>, LoadError> {
-    let rows: Vec<(String, String, String, String, String)> = sqlx::query_as(
-        "SELECT first, last, methods, tcp, udp FROM coverage WHERE scan = $1 ORDER BY id",
+    first: i64,
+    last: i64,
+) -> Result<BTreeMap<i64, Vec<Coverage>>, LoadError> {
+    let rows: Vec<(i64, String, String, String, String, String)> = sqlx::query_as(
+        "SELECT scan, first, last, methods, tcp, udp FROM coverage
+         WHERE scan BETWEEN $1 AND $2 ORDER BY id",
     )
-    .bind(scan)
+    .bind(first)
+    .bind(last)
     .fetch_all(connection)
     .await?;
-    rows.into_iter()
-        .map(|(first, last, methods, tcp, udp)| {
-            let ends = first.parse().ok().zip(last.parse().ok());
-            let range = ends.and_then(|(first, last)| AddressRange::new(first, last));
-            let methods: Vec<Method> = parse("coverage.methods", &methods)?;
-            Ok(Coverage {
-                range: range.ok_or_else(|| LoadError::content("coverage.first", first))?,
-                methods,
-                tcp: tcp.parse().map_err(|_| LoadError::content("coverage.tcp", &tcp[..]))?,
-                udp: udp.parse().map_err(|_| LoadError::content("coverage.udp", &udp[..]))?,
-            })
-        })
-        .collect()
+    let mut coverage: BTreeMap<i64, Vec<Coverage>> = BTreeMap::new();
+    for (scan, first, last, methods, tcp, udp) in rows {
+        let ends = first.parse().ok().zip(last.parse().ok());
+        let range = ends.and_then(|(first, last)| AddressRange::new(first, last));
+        let methods: Vec<Method> = parse("coverage.methods", &methods)?;
+        coverage.entry(scan).or_default().push(Coverage {
+            range: range.ok_or_else(|| LoadError::content("coverage.first", first))?,
+            methods,
+            tcp: tcp.parse().map_err(|_| LoadError::content("coverage.tcp", &tcp[..]))?,
+            udp: udp.parse().map_err(|_| LoadError::content("coverage.udp", &udp[..]))?,
+        });
+    }
+    Ok(coverage)
 }
 
 /// JSON text of values that always have one.

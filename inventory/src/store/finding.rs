@@ -1,0 +1,192 @@
+//! Findings, and what a review changed about them.
+
+use model::Timestamp;
+use sqlx::{Connection, SqliteConnection};
+
+use super::{
+    BEGIN_WRITE, Store, StoreError, event,
+    load::Merges,
+    scan::{LoadError, json},
+};
+use crate::{
+    asset::{AssetId, Event, EventKind},
+    finding::{self, Acceptance, Finding, FindingKey, FindingState},
+};
+
+const ROWS: usize = 2_000;
+
+/// A finding with the number that people use for it.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct StoredFinding {
+    /// Its number, which stays the same through resolving and reopening.
+    pub id: i64,
+    /// The finding.
+    pub finding: Finding,
+}
+
+impl Store {
+    /// Every finding, the worst first, then by number. One that is about an asset which was
+    /// merged is about the whole.
+    ///
+    /// # Errors
+    ///
+    /// Where the database cannot be read.
+    pub async fn findings(&self) -> Result<Vec<StoredFinding>, StoreError> {
+        let failed = self.failed("reading the findings");
+        let mut reader = self.reader().await?;
+        let mut snapshot = reader.begin().await.map_err(&failed)?;
+        shown(&mut snapshot).await.map_err(|e| e.or(&failed))
+    }
+
+    /// Accepts a finding until a moment, for a reason.
+    ///
+    /// # Errors
+    ///
+    /// Where there is no such finding, or it cannot be accepted like that.
+    pub async fn accept_finding(
+        &self,
+        id: i64,
+        until: Timestamp,
+        reason: &str,
+        at: Timestamp,
+    ) -> Result<StoredFinding, StoreError> {
+        let failed = self.failed("accepting a finding");
+        let mut writer = self.writer().await?;
+        let mut transaction = writer.begin_with(BEGIN_WRITE).await.map_err(&failed)?;
+        let all = load(&mut transaction).await.map_err(|e| e.or(&failed))?;
+        let known = all.into_iter().find(|stored| stored.id == id);
+        let known = known.ok_or(StoreError::NoFinding(id))?;
+        let accepted = finding::accept(&known.finding, until, reason, at)
+            .map_err(|source| StoreError::Accept { id, source })?;
+        write(&mut transaction, std::slice::from_ref(&accepted)).await.map_err(&failed)?;
+        let event = Event {
+            at,
+            asset: accepted.asset,
+            kind: EventKind::FindingAccepted,
+            subject: format!("finding {id}"),
+            detail: format!("{} until {until}: {}", accepted.key.rule, reason.trim()),
+        };
+        event::append(&mut transaction, &[event], None).await.map_err(&failed)?;
+        transaction.commit().await.map_err(&failed)?;
+        Ok(StoredFinding { id, finding: accepted })
+    }
+}
+
+/// Every finding as people see it, the worst first.
+pub(super) async fn shown(
+    connection: &mut SqliteConnection,
+) -> Result<Vec<StoredFinding>, LoadError> {
+    let mut found = load(connection).await?;
+    let merges = Merges::load(connection).await?;
+    for stored in &mut found {
+        stored.finding.asset = stored.finding.asset.map(|asset| merges.root(asset));
+    }
+    found.sort_by_key(|stored| (std::cmp::Reverse(stored.finding.severity), stored.id));
+    Ok(found)
+}
+
+type Row = (
+    i64,
+    String,
+    String,
+    String,
+    Option<i64>,
+    String,
+    String,
+    String,
+    i64,
+    i64,
+    Option<i64>,
+    Option<i64>,
+    Option<i64>,
+    Option<String>,
+);
+
+/// Every finding, in the order of their keys.
+pub(super) async fn load(
+    connection: &mut SqliteConnection,
+) -> Result<Vec<StoredFinding>, LoadError> {
+    let rows: Vec<Row> = sqlx::query_as(
+        "SELECT id, rule, subject, severity, asset, title, detail, state, first_seen, last_seen,
+             resolved_at, accepted_at, accepted_until, accepted_because
+         FROM finding ORDER BY rule, subject",
+    )
+    .fetch_all(connection)
+    .await?;
+    rows.into_iter().map(read).collect()
+}
+
+fn read(row: Row) -> Result<StoredFinding, LoadError> {
+    let (id, rule, subject, severity, asset, title, detail, state, first_seen, last_seen, ..) = row;
+    let (resolved_at, accepted_at, accepted_until, accepted_because) =
+        (row.10, row.11, row.12, row.13);
+    let accepted = accepted_at.zip(accepted_until).map(|(at, until)| Acceptance {
+        at: Timestamp(at),
+        until: Timestamp(until),
+        reason: accepted_because.unwrap_or_default(),
+    });
+    let finding = Finding {
+        key: FindingKey { rule, subject },
+        asset: asset.map(AssetId),
+        severity: severity.parse().map_err(|_| LoadError::content("finding.severity", severity))?,
+        title,
+        detail,
+        state: FindingState::from_name(&state)
+            .ok_or_else(|| LoadError::content("finding.state", state))?,
+        first_seen: Timestamp(first_seen),
+        last_seen: Timestamp(last_seen),
+        resolved_at: resolved_at.map(Timestamp),
+        accepted,
+    };
+    Ok(StoredFinding { id, finding })
+}
+
+/// Writes findings: new ones get a number, the others keep theirs.
+pub(super) async fn write(
+    connection: &mut SqliteConnection,
+    findings: &[Finding],
+) -> sqlx::Result<()> {
+    for chunk in findings.chunks(ROWS) {
+        let rows: Vec<_> = chunk
+            .iter()
+            .map(|f| {
+                let accepted = f.accepted.as_ref();
+                (
+                    &f.key.rule,
+                    &f.key.subject,
+                    f.severity.as_str(),
+                    f.asset.map(|asset| asset.0),
+                    &f.title,
+                    &f.detail,
+                    f.state.as_str(),
+                    f.first_seen,
+                    f.last_seen,
+                    f.resolved_at,
+                    accepted.map(|accepted| accepted.at),
+                    accepted.map(|accepted| accepted.until),
+                    accepted.map(|accepted| &accepted.reason),
+                )
+            })
+            .collect();
+        sqlx::query(
+            "INSERT INTO finding (rule, subject, severity, asset, title, detail, state,
+                 first_seen, last_seen, resolved_at, accepted_at, accepted_until,
+                 accepted_because)
+             SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5,
+                 value ->> 6, value ->> 7, value ->> 8, value ->> 9, value ->> 10, value ->> 11,
+                 value ->> 12
+             FROM json_each($1) WHERE true
+             ON CONFLICT (rule, subject) DO UPDATE SET
+                 severity = excluded.severity, asset = excluded.asset, title = excluded.title,
+                 detail = excluded.detail, state = excluded.state,
+                 first_seen = excluded.first_seen, last_seen = excluded.last_seen,
+                 resolved_at = excluded.resolved_at, accepted_at = excluded.accepted_at,
+                 accepted_until = excluded.accepted_until,
+                 accepted_because = excluded.accepted_because",
+        )
+        .bind(json(&rows))
+        .execute(&mut *connection)
+        .await?;
+    }
+    Ok(())
+}

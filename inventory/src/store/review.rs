@@ -1,0 +1,151 @@
+//! The inventory against the registers and the rules, and what that does to the findings.
+//!
+//! A review is a function of what is stored and of `as_of`: everything is read in one
+//! snapshot, handed to `compare` and `finding`, and only changes are written. Twice the
+//! same review changes nothing the second time.
+
+use std::collections::BTreeSet;
+
+use certs::{Certificate, Thresholds};
+use jiff::tz::Offset;
+use model::{ScanRecord, Timestamp};
+use sqlx::{Connection, SqliteConnection};
+
+use super::{
+    BEGIN_WRITE, Store, StoreError, StoredFinding,
+    assets::Tables,
+    certificate, finding,
+    load::{Merges, Which},
+    register,
+    scan::{self, LoadError},
+};
+use crate::{
+    asset::Asset,
+    compare::{self, Comparison, Input},
+    finding::{Change, Finding, reconcile},
+    register::{DeviceEntry, IssuerEntry, SoftwareEntry},
+};
+
+/// What the configuration decides about a review.
+#[derive(Clone, Copy, Debug)]
+pub struct Policy {
+    /// What the certificate rules measure against.
+    pub thresholds: Thresholds,
+    /// How far the days of the registers are from UTC.
+    pub offset: Offset,
+}
+
+/// The inventory in the light of the registers.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Compared {
+    /// The assets, merged ones as one, by number.
+    pub assets: Vec<Asset>,
+    /// Their states, those of the register's entries, and what is wrong.
+    pub comparison: Comparison,
+}
+
+/// What a review found and changed.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ReviewSummary {
+    /// What was compared.
+    pub compared: Compared,
+    /// What became of findings, in the order of rule and subject.
+    pub changes: Vec<Change>,
+    /// Every finding as it is now, the worst first, then by number.
+    pub findings: Vec<StoredFinding>,
+}
+
+impl Store {
+    /// Compares the inventory with the registers and runs every rule, without changing
+    /// anything: for lists that show each asset's registration.
+    ///
+    /// # Errors
+    ///
+    /// Where the database cannot be read.
+    pub async fn compare(&self, as_of: Timestamp, policy: &Policy) -> Result<Compared, StoreError> {
+        let failed = self.failed("comparing with the registers");
+        let mut reader = self.reader().await?;
+        let mut snapshot = reader.begin().await.map_err(&failed)?;
+        let stored = Stored::load(&mut snapshot).await.map_err(|e| e.or(&failed))?;
+        Ok(stored.compare(as_of, policy))
+    }
+
+    /// Compares the inventory with the registers, runs every rule, and opens, reopens and
+    /// resolves findings by it.
+    ///
+    /// # Errors
+    ///
+    /// Where the database cannot be read or written; then no finding is changed.
+    pub async fn review(
+        &self,
+        as_of: Timestamp,
+        policy: &Policy,
+    ) -> Result<ReviewSummary, StoreError> {
+        let failed = self.failed("reviewing the inventory");
+        let mut writer = self.writer().await?;
+        let mut transaction = writer.begin_with(BEGIN_WRITE).await.map_err(&failed)?;
+        let stored = Stored::load(&mut transaction).await.map_err(|e| e.or(&failed))?;
+        let compared = stored.compare(as_of, policy);
+        let known = finding::load(&mut transaction).await.map_err(|e| e.or(&failed))?;
+        let known: Vec<Finding> = known.into_iter().map(|stored| stored.finding).collect();
+        let comparison = &compared.comparison;
+        let checked = |key: &_| comparison.checked(key);
+        let changes = reconcile(&known, &comparison.detections, &checked, as_of);
+        let changed: Vec<Finding> = changes.iter().map(|change| change.finding.clone()).collect();
+        finding::write(&mut transaction, &changed).await.map_err(&failed)?;
+        let findings = finding::shown(&mut transaction).await.map_err(|e| e.or(&failed))?;
+        transaction.commit().await.map_err(&failed)?;
+        Ok(ReviewSummary { compared, changes, findings })
+    }
+}
+
+/// What a comparison depends on, as it is stored.
+struct Stored {
+    assets: Vec<Asset>,
+    devices: Option<Vec<DeviceEntry>>,
+    software: Option<Vec<SoftwareEntry>>,
+    issuers: Option<Vec<IssuerEntry>>,
+    certificates: Vec<Certificate>,
+    scans: Vec<ScanRecord>,
+}
+
+impl Stored {
+    async fn load(connection: &mut SqliteConnection) -> Result<Self, LoadError> {
+        let merges = Merges::load(connection).await?;
+        let assets = Tables::load(connection, Which::All, &merges).await?.assets();
+        let named: BTreeSet<String> = assets
+            .iter()
+            .flat_map(|asset| &asset.deployments)
+            .flat_map(|deployment| [&deployment.sha256].into_iter().chain(&deployment.chain))
+            .cloned()
+            .collect();
+        let ders = certificate::ders(connection, &named).await?;
+        // In the order of their hashes, so that the answer does not depend on a hash table.
+        let certificates =
+            named.iter().filter_map(|sha256| ders.get(sha256)).map(|der| certs::parse(der));
+        let scans = scan::load(connection, 0, i64::MAX, i64::MAX).await?;
+        Ok(Self {
+            certificates: certificates.collect(),
+            devices: register::load(connection).await?.map(|register| register.entries),
+            software: register::load(connection).await?.map(|register| register.entries),
+            issuers: register::load(connection).await?.map(|register| register.entries),
+            scans: scans.into_iter().map(|stored| stored.record).collect(),
+            assets,
+        })
+    }
+
+    fn compare(self, as_of: Timestamp, policy: &Policy) -> Compared {
+        let comparison = compare::compare(&Input {
+            assets: &self.assets,
+            devices: self.devices.as_deref(),
+            software: self.software.as_deref(),
+            issuers: self.issuers.as_deref(),
+            certificates: &self.certificates,
+            scans: &self.scans,
+            thresholds: policy.thresholds,
+            offset: policy.offset,
+            as_of,
+        });
+        Compared { assets: self.assets, comparison }
+    }
+}
