@@ -16,7 +16,7 @@ use std::{net::IpAddr, str::FromStr};
 use model::{AddressRange, PortState, Timestamp, Transport};
 use thiserror::Error;
 
-use crate::asset::Asset;
+use crate::{asset::Asset, compare::Registration};
 
 /// Which assets to show. The empty query is all of them.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -33,8 +33,8 @@ pub struct Candidate<'a> {
     pub vendor: Option<&'a str>,
     /// Its class, such as `printer`.
     pub class: &'a str,
-    /// Its registration, such as `unregistered`.
-    pub registration: &'a str,
+    /// What it is in the light of the device register.
+    pub registration: Registration,
 }
 
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -101,19 +101,6 @@ const FIELDS: &[(&str, Field)] = &[
     ("certificate", Field::Certificate),
 ];
 
-/// What `registration` can be, in the words of the glossary.
-const REGISTRATIONS: &[&str] = &[
-    "registered",
-    "unregistered",
-    "rejected",
-    "expired",
-    "retired-but-seen",
-    "missing",
-    "unknown",
-    "conflicting",
-    "identity-uncertain",
-];
-
 /// The text is not a query.
 #[derive(Clone, Debug, Eq, Error, PartialEq)]
 #[error("in {term:?}: {problem}")]
@@ -159,12 +146,16 @@ pub enum Problem {
     #[error("{0:?} is not an age (a number and s, m, h, d or w, such as 7d)")]
     Age(String),
     /// Not a registration.
-    #[error("{0:?} is not a registration (one of {list})", list = REGISTRATIONS.join(", "))]
+    #[error("{0:?} is not a registration (one of {list})", list = registrations())]
     Registration(String),
 }
 
 fn fields() -> String {
     FIELDS.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ")
+}
+
+fn registrations() -> String {
+    Registration::ALL.map(Registration::as_str).join(", ")
 }
 
 impl Query {
@@ -234,7 +225,7 @@ impl Field {
                     None => os.name.clone(),
                 })
                 .collect(),
-            Self::Registration => vec![candidate.registration.to_owned()],
+            Self::Registration => vec![candidate.registration.as_str().to_owned()],
             Self::Protocol => open().filter_map(|service| service.protocol.clone()).collect(),
             Self::Product => open()
                 .filter_map(|service| service.product.clone())
@@ -350,7 +341,7 @@ impl Field {
     fn text(self, test: Test, value: String) -> Result<Term, Problem> {
         let whole = matches!(test, Test::Equals | Test::Differs);
         let value = match self {
-            Self::Registration if whole && !REGISTRATIONS.contains(&value.as_str()) => {
+            Self::Registration if whole && Registration::from_name(&value).is_none() => {
                 return Err(Problem::Registration(value));
             }
             // However people write it, the asset has it in one spelling.
@@ -535,7 +526,7 @@ mod tests {
             asset: &asset,
             vendor: Some("Brother Industries"),
             class: "printer",
-            registration: "unregistered",
+            registration: Registration::Unregistered,
         };
         let query: Query = query.parse().unwrap_or_else(|error| panic!("{query:?}: {error}"));
         assert_eq!(query.matches(&candidate, NOW), expected, "{query:?}");

@@ -6,7 +6,7 @@ use inventory::{
     register::{self, DeviceEntry, RegisterKind, SoftwareEntry},
     store::{Policy, RegisterSource},
 };
-use model::{Identifier, MachineIdKind};
+use model::{HostKey, Identifier, MachineIdKind};
 
 use super::*;
 
@@ -249,6 +249,37 @@ async fn what_is_learned_during_a_merge_goes_to_the_asset_that_it_is_about() {
     let has = |index: usize| assets[index].services.iter().any(|service| service.port == 8080);
     assert_eq!((has(0), has(1)), (false, true));
     assert_eq!(assets[0].addresses().collect::<Vec<_>>(), [address(1)]);
+    is_sound(&store).await;
+}
+
+fn host_key(seconds: i64, index: u32) -> Observation {
+    let key = HostKey { algorithm: "ssh-ed25519".into(), sha256: "ab".repeat(32) };
+    let subject = Subject::Endpoint(Endpoint::tcp(address(index), 22));
+    observation(seconds, subject, Method::Dialogue, Fact::HostKey(key))
+}
+
+#[tokio::test]
+async fn what_identity_merges_a_person_can_split_for_good() {
+    let folder = Folder::new();
+    let store = folder.store().await;
+    let links = |seconds| vec![link(seconds, 1), link(seconds, 2)];
+    let with_keys = |seconds| [links(seconds), vec![host_key(seconds, 1), host_key(seconds, 2)]];
+    folder.sweep(&store, 1, links(1)).await;
+    let apart = store.assets().await.unwrap();
+    assert_eq!(apart.len(), 2);
+    let digest = folder.sweep(&store, 100, with_keys(100).concat()).await;
+    let [(from, into, because)] = &digest.merges[..] else { panic!("{:?}", digest.merges) };
+    assert!(because.contains("ssh_host_key"), "{because}");
+    assert_eq!(digest.assets.len(), 1, "shown as one");
+    assert_eq!(digest.assets[0].id, *into);
+    assert_eq!(digest.assets, store.assets().await.unwrap());
+    assert!(!store.asset(*from).await.unwrap().merges[0].by_person);
+    store.split(*from, "two appliances with the maker's key", at(150)).await.unwrap();
+    for seconds in [200, 300] {
+        let digest = folder.sweep(&store, seconds, with_keys(seconds).concat()).await;
+        assert_eq!(digest.merges, []);
+        assert_eq!(store.assets().await.unwrap().len(), 2);
+    }
     is_sound(&store).await;
 }
 
