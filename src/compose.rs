@@ -3,10 +3,14 @@
 use std::{
     env, fs, io,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use anyhow::{Context as _, Result};
+use certs::{Remaining, Thresholds};
 use config::{Config, Layers};
+use inventory::store::Policy;
+use jiff::tz::Offset;
 
 use crate::cli::args::{Cli, Command};
 
@@ -87,4 +91,20 @@ pub(crate) fn vantage_name(configured: Option<String>) -> String {
             name => name.to_owned(),
         }
     })
+}
+
+/// What the configuration decides about a review.
+pub(crate) fn policy(config: &Config) -> Policy {
+    let seconds = |time: Duration| i64::try_from(time.as_secs()).unwrap_or(i64::MAX);
+    let default = Thresholds::default();
+    let remaining = |of: Remaining, cap| Remaining { cap: seconds(cap), ..of };
+    Policy {
+        thresholds: Thresholds {
+            expiry_warning: remaining(default.expiry_warning, config.expiring_warning),
+            expiry_critical: remaining(default.expiry_critical, config.expiring_critical),
+            ..default
+        },
+        // The configuration allows no offset that is not one.
+        offset: Offset::from_seconds(config.register_offset).unwrap_or(Offset::UTC),
+    }
 }

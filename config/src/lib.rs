@@ -10,6 +10,7 @@ mod units;
 use std::{path::PathBuf, time::Duration};
 
 pub use layers::{ConfigError, Layers};
+use thiserror::Error;
 
 /// The default configuration, complete and commented: what a user starts from.
 pub const DEFAULT_TOML: &str = include_str!("../default.toml");
@@ -140,6 +141,25 @@ impl Config {
 }
 
 const DAY: Duration = Duration::from_secs(86_400);
+
+/// Reads a length of time as settings are written, up to a hundred years: `30d`, `12h`.
+///
+/// # Errors
+///
+/// Says what was given and what was expected.
+pub fn duration(text: &str) -> Result<Duration, DurationError> {
+    let value = toml::Value::from(text);
+    units::duration(&value, Duration::ZERO, 36_500 * DAY)
+        .map_err(|problem| DurationError { text: text.to_owned(), problem })
+}
+
+/// The text is not a length of time.
+#[derive(Clone, Debug, Error, Eq, PartialEq)]
+#[error("{text:?}: {problem}")]
+pub struct DurationError {
+    text: String,
+    problem: String,
+}
 
 #[cfg(test)]
 mod tests {

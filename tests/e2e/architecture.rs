@@ -35,7 +35,11 @@ const HOMES: &[(&[&str], &[&str], &str)] = &[
         &["inventory/src/store/"],
         "SQL is written in inventory::store only",
     ),
-    (&["unsafe {", "unsafe fn", "unsafe impl"], &["scanner/src/net/"], "unsafe is at home in scanner::net only"),
+    (
+        &["unsafe {", "unsafe fn", "unsafe impl"],
+        &["scanner/src/net/"],
+        "unsafe is at home in scanner::net only",
+    ),
     (
         &["println!", "print!(", "stdout()"],
         &["src/", "tests/", "inventory/src/store/measure.rs"],
@@ -86,7 +90,9 @@ fn crates_use_only_what_the_map_allows() {
         let manifest: toml::Table = manifest.parse().unwrap();
         let mut all = Vec::new();
         for section in ["dependencies", "dev-dependencies", "build-dependencies"] {
-            let Some(table) = manifest.get(section).and_then(toml::Value::as_table) else { continue };
+            let Some(table) = manifest.get(section).and_then(toml::Value::as_table) else {
+                continue;
+            };
             all.extend(table.keys().cloned());
         }
         assert!(!all.is_empty(), "{room} has no dependencies at all");

@@ -1,3 +1,7 @@
 //! The whole program, tested from the outside, and the rules of its house.
 
 mod architecture;
+mod bad_input;
+mod home;
+mod lab;
+mod robust;

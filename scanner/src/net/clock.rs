@@ -17,6 +17,14 @@ impl Clock {
         Self { start: Instant::now() }
     }
 
+    /// A clock that shows this now: to count on in the time of another one.
+    #[must_use]
+    pub fn showing(now: Duration) -> Self {
+        let start = Instant::now();
+        // A moment before the machine began to count cannot be named; then it counts from here.
+        Self { start: start.checked_sub(now).unwrap_or(start) }
+    }
+
     /// The time since its making. Never goes back.
     #[must_use]
     pub fn now(&self) -> Duration {
@@ -41,6 +49,8 @@ mod tests {
         let clock = Clock::start();
         let (first, second) = (clock.now(), clock.now());
         assert!(first <= second);
+        let later = Clock::showing(Duration::from_secs(3));
+        assert!(later.now() >= Duration::from_secs(3));
         // This was written in 2026, so it cannot be earlier.
         assert!(clock.timestamp() > Timestamp::from_seconds(1_790_000_000));
     }

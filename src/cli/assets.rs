@@ -1,0 +1,245 @@
+//! `daicho assets`: the inventory, with reasons.
+
+use std::path::Path;
+
+use anyhow::Result;
+use config::Config;
+use inventory::{
+    asset::{AssetId, EventKind},
+    class,
+    query::Query,
+    store::{Dossier, OpenMode, Store},
+};
+use serde_json::{Value, json};
+
+use crate::{
+    cli::args::{Assets, AssetsList, Format},
+    clock, compose,
+    report::{
+        asset::{self, Shown},
+        finding,
+        json::AssetJson,
+        print, print_json,
+        table::{Table, printable},
+    },
+    tell,
+};
+
+pub(crate) async fn run(
+    config: &Config,
+    command: Option<&Assets>,
+    list: &AssetsList,
+    path: &Path,
+    format: Format,
+) -> Result<()> {
+    match command {
+        None => show_all(config, list, path, format).await,
+        Some(Assets::List(list)) => show_all(config, list, path, format).await,
+        Some(Assets::Show { id }) => show(config, AssetId(*id), path, format).await,
+        Some(Assets::Merge { from, into, reason }) => {
+            let store = Store::open(path, OpenMode::ReadWrite).await?;
+            store.merge(AssetId(*from), AssetId(*into), reason, clock::now()).await?;
+            store.review(clock::now(), &compose::policy(config)).await?;
+            tell::line(&format!(
+                "asset {from} is part of asset {into} now; undo: daicho assets split {from}"
+            ));
+            Ok(())
+        }
+        Some(Assets::Split { id, reason }) => {
+            let store = Store::open(path, OpenMode::ReadWrite).await?;
+            store.split(AssetId(*id), reason, clock::now()).await?;
+            store.review(clock::now(), &compose::policy(config)).await?;
+            tell::line(&format!("asset {id} stands for itself again"));
+            Ok(())
+        }
+    }
+}
+
+async fn show_all(config: &Config, list: &AssetsList, path: &Path, format: Format) -> Result<()> {
+    let query: Query = list.query.as_deref().unwrap_or_default().parse()?;
+    let store = Store::open(path, OpenMode::ReadOnly).await?;
+    let as_of = clock::now();
+    let compared = store.compare(as_of, &compose::policy(config)).await?;
+    let mut shown = Shown::all(&compared);
+    shown.retain(|shown| shown.matches(&query, as_of));
+    match format {
+        Format::Json => {
+            let list: Vec<AssetJson> = shown.iter().map(Shown::json).collect();
+            print_json(&list)
+        }
+        Format::Text if shown.is_empty() => print("no assets\n"),
+        Format::Text => print(&asset::table(&shown)),
+    }
+}
+
+async fn show(config: &Config, id: AssetId, path: &Path, format: Format) -> Result<()> {
+    let store = Store::open(path, OpenMode::ReadOnly).await?;
+    let dossier = store.asset(id).await?;
+    let compared = store.compare(clock::now(), &compose::policy(config)).await?;
+    let all = Shown::all(&compared);
+    let Some(shown) = all.iter().find(|shown| shown.asset.id == dossier.asset.id) else {
+        return Err(inventory::store::StoreError::NoAsset(id).into());
+    };
+    match format {
+        Format::Json => print_json(&whole(&dossier, shown)?),
+        Format::Text => print(&text(&dossier, shown)),
+    }
+}
+
+/// The asset's JSON with everything that led to it.
+fn whole(dossier: &Dossier, shown: &Shown<'_>) -> Result<Value> {
+    let asset = &dossier.asset;
+    let mut value = serde_json::to_value(shown.json())?;
+    let identifiers: Vec<Value> = asset
+        .identifiers
+        .iter()
+        .map(|assigned| {
+            json!({
+                "kind": assigned.identifier.kind(),
+                "value": assigned.identifier.value(),
+                "strength": assigned.strength.as_str(),
+                "first_seen": assigned.first_seen.to_string(),
+                "last_seen": assigned.last_seen.to_string(),
+                "current": assigned.current,
+                "because": assigned.because,
+            })
+        })
+        .collect();
+    let mut observations = Vec::new();
+    for stored in &dossier.observations {
+        let seen = &stored.observation;
+        observations.push(json!({
+            "method": seen.method.as_str(),
+            "vantage": seen.vantage.name,
+            "subject": seen.subject.to_string(),
+            "fact": serde_json::to_value(&seen.fact)?,
+            "evidence": String::from_utf8_lossy(&seen.evidence),
+            "first_seen": stored.first_seen.to_string(),
+            "last_seen": seen.observed_at.to_string(),
+            "times": stored.times,
+        }));
+    }
+    let events: Vec<Value> = dossier
+        .events
+        .iter()
+        .map(|event| {
+            json!({
+                "at": event.at.to_string(),
+                "kind": event.kind.as_str(),
+                "subject": event.subject,
+                "detail": event.detail,
+            })
+        })
+        .collect();
+    let merges: Vec<Value> = dossier
+        .merges
+        .iter()
+        .map(|merge| {
+            json!({
+                "from": merge.from.0,
+                "into": merge.into.0,
+                "because": merge.because,
+                "by_person": merge.by_person,
+                "at": merge.at.to_string(),
+                "undone_at": merge.undone.as_ref().map(|(at, _)| at.to_string()),
+            })
+        })
+        .collect();
+    let findings: Vec<_> = dossier.findings.iter().map(finding::json).collect();
+    let why: Vec<String> =
+        class::classify(asset).map_or_else(Vec::new, |judged| judged.reasons.clone());
+    let Value::Object(object) = &mut value else { return Ok(value) };
+    object.insert("registration_reason".into(), shown.reason.into());
+    object.insert("class_reasons".into(), json!(why));
+    object.insert("identifiers".into(), identifiers.into());
+    object.insert("observations".into(), observations.into());
+    object.insert("events".into(), events.into());
+    object.insert("findings".into(), serde_json::to_value(findings)?);
+    object.insert("merges".into(), merges.into());
+    Ok(value)
+}
+
+fn text(dossier: &Dossier, shown: &Shown<'_>) -> String {
+    let asset = &dossier.asset;
+    let mut text = format!("asset {} at site {}\n", asset.id, printable(&asset.site.0));
+    let mut line = |name: &str, value: &str| {
+        if !value.is_empty() {
+            text.push_str(&format!("  {name:<13} {}\n", printable(value)));
+        }
+    };
+    line("registration", &format!("{}: {}", shown.registration, shown.reason));
+    let class = class::classify(asset);
+    if let Some(judged) = &class {
+        line("class", &format!("{}: {}", judged.class.as_str(), judged.reasons.join("; ")));
+    }
+    line("vendor", shown.vendor.as_deref().unwrap_or_default());
+    if let Some(os) = &asset.os {
+        line("system", &format!("{} {}", os.name, os.version.as_deref().unwrap_or_default()));
+    }
+    line("alive by", &asset.alive_by.iter().map(|m| m.as_str()).collect::<Vec<_>>().join(", "));
+    line("first seen", &asset.first_seen.to_string());
+    line("last seen", &asset.last_seen.to_string());
+    if asset.identity_uncertain {
+        line("identity", "uncertain: only what changes by itself says that this is one asset");
+    }
+
+    let mut identifiers = Table::new(&["identifier", "value", "strength", "now", "because"]);
+    for assigned in &asset.identifiers {
+        identifiers.row([
+            assigned.identifier.kind().to_owned(),
+            assigned.identifier.value(),
+            assigned.strength.as_str().to_owned(),
+            if assigned.current { "yes" } else { "no" }.to_owned(),
+            assigned.because.clone(),
+        ]);
+    }
+    let mut services =
+        Table::new(&["endpoint", "state", "protocol", "product", "version", "last open"]);
+    for service in &asset.services {
+        let endpoint = model::Endpoint {
+            address: service.address,
+            transport: service.transport,
+            port: service.port,
+        };
+        let tls = if service.tls { "+tls" } else { "" };
+        services.row([
+            endpoint.to_string(),
+            service.state.to_string(),
+            format!("{}{tls}", service.protocol.as_deref().unwrap_or_default()),
+            service.product.clone().unwrap_or_default(),
+            service.version.clone().unwrap_or_default(),
+            service.last_seen.to_string(),
+        ]);
+    }
+    let mut observations = Table::new(&["method", "subject", "fact", "times", "last seen"]);
+    for stored in &dossier.observations {
+        let seen = &stored.observation;
+        // Facts derive serde for exactly this; one that could not be shown would be a mistake
+        // of ours and is not worth losing the rest over.
+        let fact = serde_json::to_string(&seen.fact).unwrap_or_default();
+        observations.row([
+            seen.method.as_str().to_owned(),
+            seen.subject.to_string(),
+            fact,
+            stored.times.to_string(),
+            seen.observed_at.to_string(),
+        ]);
+    }
+    let mut events = Table::new(&["at", "event", "subject", "detail"]);
+    for event in &dossier.events {
+        let kind: EventKind = event.kind;
+        events.row([event.at.to_string().as_str(), kind.as_str(), &event.subject, &event.detail]);
+    }
+    for (rows, table) in [
+        (asset.identifiers.len(), identifiers.render()),
+        (asset.services.len(), services.render()),
+        (dossier.findings.len(), finding::table(&dossier.findings.iter().collect::<Vec<_>>())),
+        (dossier.events.len(), events.render()),
+        (dossier.observations.len(), observations.render()),
+    ] {
+        if rows > 0 {
+            text.push_str(&format!("\n{table}"));
+        }
+    }
+    text
+}

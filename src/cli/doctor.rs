@@ -1,0 +1,209 @@
+//! `daicho doctor`: what works here and what does not, before the first sweep.
+
+use std::{fs, path::Path};
+
+use anyhow::Result;
+use inventory::{
+    store::{OpenMode, Store, StoreError},
+    vendor,
+};
+use scanner::net::{
+    capabilities,
+    interfaces::{Interface, interfaces},
+    select,
+};
+use serde_json::{Value, json};
+
+use crate::{
+    cli::args::Format,
+    report::{print, print_json, table::Table},
+    tell,
+};
+use config::Config;
+
+/// One thing that was looked at.
+struct Check {
+    what: &'static str,
+    state: State,
+    detail: String,
+}
+
+#[derive(Clone, Copy)]
+enum State {
+    Works,
+    /// Works, but less well than it could.
+    Limited,
+    Fails,
+}
+
+impl State {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Works => "ok",
+            Self::Limited => "limited",
+            Self::Fails => "fails",
+        }
+    }
+}
+
+pub(crate) async fn run(config: &Config, database: &Path, format: Format) -> Result<()> {
+    let all = interfaces();
+    let mut checks =
+        vec![privileges(), tier(config), descriptors(), resolver(), database_state(database).await];
+    let interfaces = match all {
+        Ok(interfaces) => interfaces,
+        Err(error) => {
+            let detail = tell::chain(&error);
+            checks.push(Check { what: "interfaces", state: State::Fails, detail });
+            Vec::new()
+        }
+    };
+    checks.push(Check {
+        what: "vendors",
+        state: State::Works,
+        detail: format!(
+            "IEEE registry of {} (oui-data {})",
+            vendor::DATA_DATE,
+            vendor::DATA_VERSION
+        ),
+    });
+    match format {
+        Format::Json => {
+            let list: Vec<Value> = checks
+                .iter()
+                .map(|check| json!({"what": check.what, "state": check.state.as_str(), "detail": check.detail}))
+                .collect();
+            let interfaces: Vec<Value> = interfaces.iter().map(interface_json).collect();
+            print_json(&json!({"checks": list, "interfaces": interfaces}))
+        }
+        Format::Text => {
+            let mut table = Table::new(&["check", "state", "detail"]);
+            for check in &checks {
+                // A detail of several lines gets a row for each of them.
+                let mut lines = check.detail.lines();
+                table.row([check.what, check.state.as_str(), lines.next().unwrap_or_default()]);
+                lines.for_each(|line| table.row(["", "", line]));
+            }
+            let mut links = Table::new(&["interface", "kind", "state", "mac", "addresses"]);
+            for interface in &interfaces {
+                links.row([
+                    interface.name.clone(),
+                    interface.kind.to_string(),
+                    link_state(interface).to_owned(),
+                    interface.mac.map_or_else(String::new, |mac| mac.to_string()),
+                    addresses(interface).join(" "),
+                ]);
+            }
+            print(&format!("{}\n{}", table.render(), links.render()))
+        }
+    }
+}
+
+fn privileges() -> Check {
+    let (state, detail) = match capabilities::raw_sockets(None) {
+        Ok(()) => (State::Works, "raw packets: CAP_NET_RAW is there".to_owned()),
+        Err(error) => {
+            let hint = select::advice(&error).unwrap_or_default();
+            (State::Limited, format!("{}\n{hint}", tell::chain(&error)))
+        }
+    };
+    Check { what: "privileges", state, detail }
+}
+
+fn tier(config: &Config) -> Check {
+    let chosen = select::choose(super::choice(config.io), config.interface.as_deref());
+    let (state, detail) = match chosen {
+        Ok((_, reason)) => (State::Works, reason),
+        Err(error) => (State::Fails, tell::chain(&error)),
+    };
+    Check { what: "io tier", state, detail }
+}
+
+/// Below this many files a connect sweep is slow.
+const FEW_FILES: u64 = 512;
+
+fn descriptors() -> Check {
+    let text = fs::read_to_string("/proc/self/limits").unwrap_or_default();
+    let line = text.lines().find_map(|line| line.strip_prefix("Max open files"));
+    let mut numbers = line.unwrap_or_default().split_whitespace();
+    let (soft, hard) = (numbers.next().unwrap_or("?"), numbers.next().unwrap_or("?"));
+    let few = hard.parse::<u64>().is_ok_and(|hard| hard < FEW_FILES);
+    Check {
+        what: "open files",
+        state: if few { State::Limited } else { State::Works },
+        detail: format!("{soft}, raised to {hard} where needed: bounds connections at once"),
+    }
+}
+
+fn resolver() -> Check {
+    let text = fs::read_to_string("/etc/resolv.conf").unwrap_or_default();
+    let servers: Vec<&str> = text
+        .lines()
+        .filter_map(|line| line.trim().strip_prefix("nameserver"))
+        .map(str::trim)
+        .collect();
+    match servers.is_empty() {
+        true => Check {
+            what: "name service",
+            state: State::Limited,
+            detail: "no nameserver in /etc/resolv.conf: host names as targets will not resolve"
+                .into(),
+        },
+        false => Check { what: "name service", state: State::Works, detail: servers.join(", ") },
+    }
+}
+
+async fn database_state(path: &Path) -> Check {
+    let (state, detail) = match look(path).await {
+        Ok(detail) => detail,
+        Err(StoreError::NoDatabase { path }) => {
+            (State::Works, format!("{}: none yet, the first sweep makes it", path.display()))
+        }
+        Err(error) => (State::Fails, tell::chain(&error)),
+    };
+    Check { what: "database", state, detail }
+}
+
+async fn look(path: &Path) -> Result<(State, String), StoreError> {
+    let store = Store::open(path, OpenMode::ReadOnly).await?;
+    let health = store.health().await?;
+    store.close().await;
+    let rows: Vec<String> =
+        health.rows.iter().map(|(table, rows)| format!("{rows} {table}")).collect();
+    let mut detail = format!(
+        "{}: schema {}, SQLite {}, {} KiB\n{}",
+        path.display(),
+        health.schema,
+        health.sqlite,
+        health.bytes / 1024,
+        rows.join(", "),
+    );
+    for problem in &health.problems {
+        detail.push_str(&format!("\ndamaged: {problem}"));
+    }
+    let state = if health.problems.is_empty() { State::Works } else { State::Fails };
+    Ok((state, detail))
+}
+
+const fn link_state(interface: &Interface) -> &'static str {
+    match (interface.up, interface.running) {
+        (true, true) => "up",
+        (true, false) => "no carrier",
+        (false, _) => "down",
+    }
+}
+
+fn addresses(interface: &Interface) -> Vec<String> {
+    interface.addresses.iter().map(|(address, prefix)| format!("{address}/{prefix}")).collect()
+}
+
+fn interface_json(interface: &Interface) -> Value {
+    json!({
+        "name": interface.name,
+        "kind": interface.kind.to_string(),
+        "state": link_state(interface),
+        "mac": interface.mac.map(|mac| mac.to_string()),
+        "addresses": addresses(interface),
+        "mtu": interface.mtu,
+    })
+}

@@ -1,0 +1,76 @@
+//! `daicho findings`: what is wrong, and what somebody decided to live with.
+
+use std::path::Path;
+
+use anyhow::{Context as _, Result};
+use config::Config;
+use inventory::{
+    finding::FindingState,
+    register::Day,
+    store::{OpenMode, Store, StoreError, StoredFinding},
+};
+use model::Severity;
+
+use crate::{
+    cli::args::{Findings, FindingsList, Format},
+    clock, compose,
+    report::{finding, json::FindingJson, print, print_json},
+};
+
+pub(crate) async fn run(
+    config: &Config,
+    command: Option<&Findings>,
+    list: &FindingsList,
+    path: &Path,
+    format: Format,
+) -> Result<()> {
+    match command {
+        None => show(config, list, path, format).await,
+        Some(Findings::List(list)) => show(config, list, path, format).await,
+        Some(Findings::Accept { id, until, reason }) => {
+            let until: Day = until.parse().context("--until")?;
+            let store = existing(path).await?;
+            // The day that is named is the last one on which it is accepted.
+            let end = until.ends_at(compose::policy(config).offset);
+            let accepted = store.accept_finding(*id, end, reason, clock::now()).await?;
+            match format {
+                Format::Json => print_json(&finding::json(&accepted)),
+                Format::Text => print(&finding::table(&[&accepted])),
+            }
+        }
+    }
+}
+
+/// The database for writing, but only if there is one: nothing that is about what was found
+/// makes an empty one.
+async fn existing(path: &Path) -> Result<Store, StoreError> {
+    Store::open(path, OpenMode::ReadOnly).await?.close().await;
+    Store::open(path, OpenMode::ReadWrite).await
+}
+
+async fn show(config: &Config, list: &FindingsList, path: &Path, format: Format) -> Result<()> {
+    // Time alone opens findings (a certificate expires) and ends acceptances, so what is
+    // listed is what holds now and not what held at the last sweep.
+    let findings = match existing(path).await {
+        Ok(store) => store.review(clock::now(), &compose::policy(config)).await?.findings,
+        // Who may only read sees what held at the last review.
+        Err(StoreError::ReadOnly { .. }) => {
+            Store::open(path, OpenMode::ReadOnly).await?.findings().await?
+        }
+        Err(error) => return Err(error.into()),
+    };
+    let least = list.severity.unwrap_or(Severity::Info);
+    let wanted = |stored: &&StoredFinding| {
+        let state = list.all || stored.finding.state == FindingState::Open;
+        state && stored.finding.severity >= least
+    };
+    let shown: Vec<&StoredFinding> = findings.iter().filter(wanted).collect();
+    match format {
+        Format::Json => {
+            let list: Vec<FindingJson> = shown.iter().map(|stored| finding::json(stored)).collect();
+            print_json(&list)
+        }
+        Format::Text if shown.is_empty() => print("no findings\n"),
+        Format::Text => print(&finding::table(&shown)),
+    }
+}

@@ -1,0 +1,425 @@
+//! `daicho sweep`: asks the network, stores what it says, and prints what is there and what
+//! is wrong.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    net::IpAddr,
+    path::Path,
+    process,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use anyhow::{Context as _, Result};
+use certs::hello::ServerName;
+use config::Config;
+use inventory::{
+    asset::AssetId,
+    store::{OpenMode, ReviewSummary, Sink, Store, Writer},
+};
+use model::{Endpoint, Gap, MacAddr, Observation, ScanId, ScanRecord, Severity, Site, Vantage};
+use scanner::{
+    LinkError,
+    collect::Collecting,
+    dialogue::{Dialogue, Limits, Open, Pace},
+    net::{
+        clock::Clock,
+        interfaces::{Routes, interfaces},
+        resolve::Resolver,
+        select,
+    },
+    plan::Plan,
+    ports::PortSpec,
+    probe::{catalog, udp},
+    rate::{Pacer, Rates},
+    stop::Stop,
+    sweep::{Sweep, SweepOutcome},
+};
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::{
+    cli::{
+        args::{self, Format},
+        choice,
+        progress::{Bar, spoken},
+        scope::{self, Chosen},
+    },
+    clock, compose,
+    report::{
+        asset::{self, Shown},
+        finding,
+        json::{ScanJson, SweepJson},
+        print, print_json,
+    },
+    tell,
+};
+
+/// Runs the sweep and returns the exit code.
+pub(crate) async fn run(
+    config: Config,
+    arguments: &args::Sweep,
+    database: &Path,
+    format: Format,
+) -> Result<u8> {
+    let excluded = [&config.exclude[..], &arguments.exclude].concat();
+    let chosen = scope::choose(&arguments.targets, &excluded, arguments.yes_large).await?;
+    let ports: PortSpec = config.ports.parse().context("--ports")?;
+    let mut key = [0; 16];
+    getrandom::fill(&mut key).context("the system gives no random numbers")?;
+    let plan = Plan {
+        scope: chosen.scope.clone(),
+        ports,
+        rates: Rates { total: config.rate, per_host: config.host_rate },
+        key,
+        assume_alive: config.assume_alive,
+    };
+    if arguments.dry_run {
+        return dry_run(&config, &plan, format);
+    }
+
+    let stop = Stop::new();
+    listen_for_signals(&stop)?;
+    let policy = compose::policy(&config);
+    let store = Store::open(database, OpenMode::ReadWrite).await?;
+    let (link, reason) = select::open(choice(config.io), config.interface.as_deref(), key)?;
+    // Conversations are paced in the link's own time.
+    let clock = Clock::showing(link.now());
+    tell::line(&format!("sending by {reason}"));
+
+    let vantage = Vantage {
+        site: Site(config.site.clone()),
+        name: compose::vantage_name(config.vantage.clone()),
+    };
+    let io = link.tier().as_str();
+    let started_at = clock::now();
+    let scan = store.begin_scan(&vantage, started_at, io, &arguments.targets, "sweep").await?;
+    let (sink, writer) = Writer::start(&store, scan)?;
+    let run = Run { config: &config, plan, vantage, clock, stop: stop.clone(), bar: Bar::new() };
+    let asked = run.ask(chosen, link, sink).await?;
+    run.bar.clear();
+    let written = writer.finish().await?;
+
+    let record = ScanRecord {
+        vantage: run.vantage.clone(),
+        started_at,
+        ended_at: Some(clock::now()),
+        io: io.to_owned(),
+        probes_sent: asked.sent,
+        replies: asked.replies,
+        drops: asked.drops + written.dropped,
+        complete: asked.complete,
+        gaps: asked.gaps,
+        coverage: asked.coverage,
+    };
+    store.finish_scan(scan, &record).await?;
+    let digest = store.digest(scan, clock::now()).await?;
+    let seen: BTreeSet<AssetId> = digest.assets.iter().map(|asset| asset.id).collect();
+    let review = store.review(clock::now(), &policy).await?;
+    report(format, scan, &record, &seen, &review)?;
+    store.close().await;
+    Ok(exit_code(&stop, arguments.fail_on, &review))
+}
+
+/// What a scan is run with.
+struct Run<'a> {
+    config: &'a Config,
+    plan: Plan,
+    vantage: Vantage,
+    clock: Clock,
+    stop: Stop,
+    bar: Bar,
+}
+
+/// What asking brought, beside the observations.
+struct Asked {
+    sent: u64,
+    replies: u64,
+    drops: u64,
+    complete: bool,
+    gaps: Vec<Gap>,
+    coverage: Vec<model::Coverage>,
+}
+
+impl Run<'_> {
+    /// Asks who is there and what is open, then what speaks there.
+    async fn ask(
+        &self,
+        chosen: Chosen,
+        link: Box<dyn scanner::net::Link>,
+        sink: Sink,
+    ) -> Result<Asked> {
+        let pacer = Arc::new(Mutex::new(Pacer::new(self.plan.rates)));
+        // The sweep is a loop that blocks: it gets a thread where that disturbs nobody.
+        let outcome = tokio::task::block_in_place(|| self.sweep(link, &pacer, &sink));
+        let mut asked = Asked {
+            sent: outcome.probes_sent,
+            replies: outcome.replies,
+            drops: outcome.drops,
+            complete: outcome.complete,
+            gaps: [chosen.gaps, outcome.gaps.clone()].concat(),
+            coverage: outcome.coverage.clone(),
+        };
+        let names = self.names(chosen.names, &outcome, &sink).await?;
+        if self.config.services && !self.stop.is_requested() {
+            let pace = Pace::new(pacer, self.clock);
+            self.talk(&outcome, &names, &pace, &sink, &mut asked).await;
+            asked.sent += pace.packets();
+        } else if self.config.services {
+            asked.complete = false;
+        }
+        Ok(asked)
+    }
+
+    fn sweep(
+        &self,
+        mut link: Box<dyn scanner::net::Link>,
+        pacer: &Mutex<Pacer>,
+        sink: &Sink,
+    ) -> SweepOutcome {
+        let sweep = Sweep {
+            plan: &self.plan,
+            vantage: &self.vantage,
+            udp_payload: udp::payload,
+            stop: &self.stop,
+        };
+        let mut pacer = pacer.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut observe = |observation| self.store(sink, observation);
+        let mut progress = |progress| self.bar.sweep(progress);
+        sweep.run(&mut *link, &mut pacer, &mut observe, &mut progress)
+    }
+
+    /// Hands an observation to the store. Where that fails there is no use in asking on;
+    /// the writer says why at its end.
+    fn store(&self, sink: &Sink, observation: Observation) {
+        if sink.send_blocking(observation).is_err() {
+            self.stop.request();
+        }
+    }
+
+    /// The names of what answers: as given, and where the configuration allows it as the
+    /// name service knows them.
+    async fn names(
+        &self,
+        mut names: HashMap<IpAddr, String>,
+        outcome: &SweepOutcome,
+        sink: &Sink,
+    ) -> Result<HashMap<IpAddr, String>> {
+        let given: Vec<(IpAddr, String)> =
+            names.iter().map(|(address, name)| (*address, name.clone())).collect();
+        let mut told = given;
+        if self.config.reverse_dns {
+            let resolver = Resolver::system()?;
+            for (address, _) in &outcome.alive {
+                if self.stop.is_requested() {
+                    break;
+                }
+                for name in resolver.names_of(*address).await.unwrap_or_default() {
+                    told.push((*address, name));
+                }
+            }
+        }
+        let alive: BTreeSet<IpAddr> = outcome.alive.iter().map(|(address, _)| *address).collect();
+        for (address, name) in told.into_iter().filter(|(address, _)| alive.contains(address)) {
+            names.entry(address).or_insert_with(|| name.clone());
+            let observation = Observation {
+                observed_at: clock::now(),
+                vantage: self.vantage.clone(),
+                method: model::Method::Resolver,
+                subject: model::Subject::Address(address),
+                fact: model::Fact::HostName { name, source: model::NameSource::Dns },
+                evidence: Vec::new(),
+            };
+            if sink.send(observation).await.is_err() {
+                self.stop.request();
+            }
+        }
+        Ok(names)
+    }
+
+    /// Talks with what is open, and collects the certificates of what speaks TLS.
+    async fn talk(
+        &self,
+        outcome: &SweepOutcome,
+        names: &HashMap<IpAddr, String>,
+        pace: &Pace,
+        sink: &Sink,
+        asked: &mut Asked,
+    ) {
+        let Config { connections_per_asset, concurrency, time_limit, read_limit, .. } = self.config;
+        let dialogue = Dialogue {
+            scope: Arc::new(self.plan.scope.clone()),
+            vantage: self.vantage.clone(),
+            limits: Limits {
+                per_asset: *connections_per_asset,
+                at_once: *concurrency,
+                time: *time_limit,
+                bytes: *read_limit,
+                ..Limits::default()
+            },
+            pace: pace.clone(),
+            stop: self.stop.clone(),
+            except: match self.config.snmp_public {
+                true => Vec::new(),
+                false => catalog::ON_REQUEST.map(str::to_owned).to_vec(),
+            },
+        };
+        let macs: HashMap<IpAddr, Option<MacAddr>> = outcome.alive.iter().copied().collect();
+        let replies: HashMap<Endpoint, &Vec<u8>> =
+            outcome.udp_replies.iter().map(|(endpoint, bytes)| (*endpoint, bytes)).collect();
+        let open = |endpoint: &Endpoint| Open {
+            endpoint: *endpoint,
+            mac: macs.get(&endpoint.address).copied().flatten(),
+            server_name: names.get(&endpoint.address).cloned(),
+            reply: replies.get(endpoint).map(|bytes| (*bytes).clone()),
+        };
+        let mut observe =
+            |observation| tokio::task::block_in_place(|| self.store(sink, observation));
+        let open: Vec<Open> = outcome.open.iter().map(open).collect();
+        let mut progress = |done, of| self.bar.talk("what speaks there", done, of);
+        let talked = dialogue.converse(open.clone(), &mut observe, &mut progress).await;
+        asked.complete &= talked.complete;
+        asked.gaps.extend(talked.gaps);
+
+        // A name that cannot be asked for is none that a server could have.
+        let name = |address: IpAddr| names.get(&address).and_then(|name| ServerName::new(name));
+        let tls: BTreeMap<Endpoint, BTreeSet<ServerName>> = talked
+            .tls
+            .into_iter()
+            .map(|endpoint| (endpoint, name(endpoint.address).into_iter().collect()))
+            .collect();
+        let collecting = Collecting {
+            scope: dialogue.scope,
+            vantage: dialogue.vantage,
+            pace: dialogue.pace,
+            stop: dialogue.stop,
+            at_once: *concurrency,
+            time: *time_limit,
+        };
+        let mut progress = |done, of| self.bar.talk("certificates", done, of);
+        let collected = collecting.collect(tls, &mut observe, &mut progress).await;
+        asked.complete &= collected.complete;
+        asked.gaps.extend(collected.gaps);
+    }
+}
+
+/// Ctrl-C and SIGTERM ask for the end; the second one does not wait for it.
+fn listen_for_signals(stop: &Stop) -> Result<()> {
+    for (kind, number) in [(SignalKind::interrupt(), 2), (SignalKind::terminate(), 15)] {
+        let mut signals = signal(kind).context("cannot listen for signals")?;
+        let stop = stop.clone();
+        tokio::spawn(async move {
+            while signals.recv().await.is_some() {
+                if stop.is_requested() {
+                    process::exit(128 + number);
+                }
+                stop.by_signal(number);
+                tell::line("stopping: storing what was found (once more to leave at once)");
+            }
+        });
+    }
+    Ok(())
+}
+
+fn exit_code(stop: &Stop, fail_on: Option<Severity>, review: &ReviewSummary) -> u8 {
+    if let Some(signal) = stop.signal().and_then(|signal| u8::try_from(signal).ok()) {
+        return 128 + signal;
+    }
+    let failing = fail_on.is_some_and(|least| !finding::open(&review.findings, least).is_empty());
+    u8::from(failing)
+}
+
+fn report(
+    format: Format,
+    scan: ScanId,
+    record: &ScanRecord,
+    seen: &BTreeSet<AssetId>,
+    review: &ReviewSummary,
+) -> Result<()> {
+    let shown: Vec<Shown<'_>> = Shown::all(&review.compared)
+        .into_iter()
+        .filter(|shown| seen.contains(&shown.asset.id))
+        .collect();
+    let findings = finding::open(&review.findings, Severity::Info);
+    if format == Format::Json {
+        return print_json(&SweepJson {
+            scan: ScanJson::new(scan, record),
+            assets: shown.iter().map(Shown::json).collect(),
+            findings: findings.into_iter().map(finding::json).collect(),
+        });
+    }
+    let mut text = asset::table(&shown);
+    if !findings.is_empty() {
+        text.push('\n');
+        text.push_str(&finding::table(&findings));
+    }
+    print(&text)?;
+    let seconds = record.ended_at.map_or(0, |end| end.seconds_since(record.started_at));
+    tell::line(&format!(
+        "{} assets, {} open findings, {} packets in {seconds} s{}",
+        shown.len(),
+        findings.len(),
+        record.probes_sent,
+        if record.complete { "" } else { "; not complete" },
+    ));
+    if record.drops > 0 {
+        tell::line(&format!("{} answers were lost: possibly incomplete", record.drops));
+    }
+    for gap in &record.gaps {
+        tell::line(&format!("gap: {}: {}", gap.target, gap.reason));
+    }
+    Ok(())
+}
+
+/// The name of the interface through which the first target would be reached.
+fn way_out(plan: &Plan) -> Result<Option<String>> {
+    let Some(first) = plan.scope.permitted().first().map(model::AddressRange::first) else {
+        return Ok(None);
+    };
+    let route = match Routes::open(None)?.to(first) {
+        Ok(route) => route,
+        Err(LinkError::NoRoute { .. }) => return Ok(None),
+        Err(error) => return Err(error.into()),
+    };
+    let all = interfaces()?;
+    Ok(all.into_iter().find(|found| found.index == route.interface).map(|found| found.name))
+}
+
+/// Prints the plan: what would be asked, of how many, for how long, and by which way.
+fn dry_run(config: &Config, plan: &Plan, format: Format) -> Result<u8> {
+    let interface = config.interface.as_deref();
+    let (link, reason) = select::open(choice(config.io), interface, plan.key)?;
+    let estimate = plan.estimate(link.tier(), &|address| link.is_on_link(address));
+    let through = way_out(plan)?;
+    match format {
+        Format::Json => print_json(&serde_json::json!({
+            "addresses": estimate.addresses,
+            "tcp_ports": estimate.tcp_ports,
+            "udp_ports": estimate.udp_ports,
+            "least_packets": estimate.least_packets,
+            "most_packets": estimate.most_packets,
+            "least_seconds": estimate.least.as_secs(),
+            "most_seconds": estimate.most.as_secs(),
+            "rate": plan.rates.total,
+            "host_rate": plan.rates.per_host,
+            "io": link.tier().as_str(),
+            "io_reason": reason,
+            "interface": through,
+        }))?,
+        Format::Text => print(&format!(
+            "{} addresses, {} TCP and {} UDP ports of those that are there\n\
+             {} to {} packets at {} a second in all and {} to one asset: {} to {}\n\
+             sending by {reason}, through {}\n\
+             nothing was sent\n",
+            estimate.addresses,
+            estimate.tcp_ports,
+            estimate.udp_ports,
+            estimate.least_packets,
+            estimate.most_packets,
+            plan.rates.total,
+            plan.rates.per_host,
+            spoken(estimate.least),
+            spoken(estimate.most),
+            through.as_deref().unwrap_or("no interface: there is no route"),
+        ))?,
+    }
+    Ok(0)
+}

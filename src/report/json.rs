@@ -1,0 +1,230 @@
+//! The JSON that `docs/json.md` promises. Its own types, so that a change elsewhere cannot
+//! change the promise.
+
+use std::collections::BTreeMap;
+
+use inventory::asset::{Asset, Deployment, ServiceState, Software};
+use serde::Serialize;
+
+/// `{"scan", "assets", "findings"}`.
+#[derive(Debug, Serialize)]
+pub(crate) struct SweepJson {
+    pub(crate) scan: ScanJson,
+    pub(crate) assets: Vec<AssetJson>,
+    pub(crate) findings: Vec<FindingJson>,
+}
+
+#[derive(Debug, Serialize)]
+pub(crate) struct ScanJson {
+    pub(crate) id: i64,
+    pub(crate) started_at: String,
+    pub(crate) ended_at: Option<String>,
+    pub(crate) io: String,
+    pub(crate) probes_sent: u64,
+    pub(crate) replies: u64,
+    pub(crate) drops: u64,
+    pub(crate) complete: bool,
+    pub(crate) gaps: Vec<GapJson>,
+}
+
+#[derive(Debug, Serialize)]
+pub(crate) struct GapJson {
+    pub(crate) target: String,
+    pub(crate) reason: String,
+}
+
+impl ScanJson {
+    pub(crate) fn new(id: model::ScanId, scan: &model::ScanRecord) -> Self {
+        let gap =
+            |gap: &model::Gap| GapJson { target: gap.target.clone(), reason: gap.reason.clone() };
+        Self {
+            id: id.0,
+            started_at: scan.started_at.to_string(),
+            ended_at: scan.ended_at.map(|at| at.to_string()),
+            io: scan.io.clone(),
+            probes_sent: scan.probes_sent,
+            replies: scan.replies,
+            drops: scan.drops,
+            complete: scan.complete,
+            gaps: scan.gaps.iter().map(gap).collect(),
+        }
+    }
+}
+
+#[derive(Debug, Serialize)]
+pub(crate) struct AssetJson {
+    pub(crate) id: i64,
+    pub(crate) site: String,
+    pub(crate) names: Vec<String>,
+    pub(crate) addresses: Vec<String>,
+    pub(crate) macs: Vec<String>,
+    pub(crate) vendor: Option<String>,
+    pub(crate) class: Option<String>,
+    pub(crate) os: Option<OsJson>,
+    pub(crate) registration: String,
+    pub(crate) services: Vec<ServiceJson>,
+    pub(crate) software: Vec<SoftwareJson>,
+    pub(crate) certificates: Vec<String>,
+    pub(crate) first_seen: String,
+    pub(crate) last_seen: String,
+    pub(crate) alive_by: Vec<&'static str>,
+    pub(crate) identity_uncertain: bool,
+}
+
+#[derive(Debug, Serialize)]
+pub(crate) struct OsJson {
+    pub(crate) name: String,
+    pub(crate) version: Option<String>,
+}
+
+#[derive(Debug, Serialize)]
+pub(crate) struct ServiceJson {
+    pub(crate) address: String,
+    pub(crate) transport: &'static str,
+    pub(crate) port: u16,
+    pub(crate) state: &'static str,
+    pub(crate) protocol: Option<String>,
+    pub(crate) product: Option<String>,
+    pub(crate) version: Option<String>,
+    pub(crate) cpe: Option<String>,
+    pub(crate) tls: bool,
+    pub(crate) attributes: BTreeMap<String, String>,
+}
+
+impl From<&ServiceState> for ServiceJson {
+    fn from(service: &ServiceState) -> Self {
+        Self {
+            address: service.address.to_string(),
+            transport: service.transport.as_str(),
+            port: service.port,
+            state: service.state.as_str(),
+            protocol: service.protocol.clone(),
+            product: service.product.clone(),
+            version: service.version.clone(),
+            cpe: service.cpe.as_ref().map(ToString::to_string),
+            tls: service.tls,
+            attributes: service.attributes.clone(),
+        }
+    }
+}
+
+#[derive(Debug, Serialize)]
+pub(crate) struct SoftwareJson {
+    pub(crate) product: String,
+    pub(crate) version: Option<String>,
+    pub(crate) cpe: Option<String>,
+    pub(crate) source: String,
+}
+
+impl From<&Software> for SoftwareJson {
+    fn from(software: &Software) -> Self {
+        Self {
+            product: software.product.clone(),
+            version: software.version.clone(),
+            cpe: software.cpe.as_ref().map(ToString::to_string),
+            source: software.source.clone(),
+        }
+    }
+}
+
+impl AssetJson {
+    /// What is true of the asset now; what was once is told by `assets show`.
+    pub(crate) fn new(
+        asset: &Asset,
+        vendor: Option<&str>,
+        class: Option<&str>,
+        registration: &str,
+    ) -> Self {
+        let mut names: Vec<String> = asset.names.iter().map(|name| name.name.clone()).collect();
+        names.sort();
+        names.dedup();
+        let current = asset.deployments.iter().filter(|deployment| deployment.current);
+        let mut certificates: Vec<String> = current.map(|served| served.sha256.clone()).collect();
+        certificates.sort();
+        certificates.dedup();
+        let software = asset.software.iter().filter(|software| software.current);
+        let os = asset.os.as_ref();
+        Self {
+            id: asset.id.0,
+            site: asset.site.0.clone(),
+            names,
+            addresses: asset.addresses().map(|address| address.to_string()).collect(),
+            macs: asset.macs().map(|mac| mac.to_string()).collect(),
+            vendor: vendor.map(str::to_owned),
+            class: class.map(str::to_owned),
+            os: os.map(|os| OsJson { name: os.name.clone(), version: os.version.clone() }),
+            registration: registration.to_owned(),
+            services: asset.services.iter().map(ServiceJson::from).collect(),
+            software: software.map(SoftwareJson::from).collect(),
+            certificates,
+            first_seen: asset.first_seen.to_string(),
+            last_seen: asset.last_seen.to_string(),
+            alive_by: asset.alive_by.iter().map(|method| method.as_str()).collect(),
+            identity_uncertain: asset.identity_uncertain,
+        }
+    }
+}
+
+#[derive(Debug, Serialize)]
+pub(crate) struct CertificateJson {
+    pub(crate) sha256: String,
+    pub(crate) subject: Option<String>,
+    pub(crate) issuer: Option<String>,
+    pub(crate) serial: Option<String>,
+    pub(crate) not_before: Option<String>,
+    pub(crate) not_after: Option<String>,
+    pub(crate) names: Vec<String>,
+    pub(crate) key: KeyJson,
+    pub(crate) signature_algorithm: Option<String>,
+    pub(crate) self_signed: bool,
+    pub(crate) endpoints: Vec<PlaceJson>,
+    pub(crate) first_seen: String,
+    pub(crate) last_seen: String,
+    pub(crate) anomalies: Vec<String>,
+}
+
+#[derive(Debug, Serialize)]
+pub(crate) struct KeyJson {
+    pub(crate) algorithm: Option<String>,
+    pub(crate) bits: Option<u32>,
+}
+
+#[derive(Debug, Serialize)]
+pub(crate) struct PlaceJson {
+    pub(crate) address: String,
+    pub(crate) port: u16,
+    pub(crate) transport: &'static str,
+    pub(crate) server_name: Option<String>,
+    pub(crate) protocol_version: String,
+    pub(crate) starttls: Option<String>,
+}
+
+impl From<&Deployment> for PlaceJson {
+    fn from(place: &Deployment) -> Self {
+        Self {
+            address: place.address.to_string(),
+            port: place.port,
+            transport: place.transport.as_str(),
+            server_name: place.server_name.clone(),
+            protocol_version: place.protocol_version.to_string(),
+            starttls: place.starttls.clone(),
+        }
+    }
+}
+
+#[derive(Debug, Serialize)]
+pub(crate) struct FindingJson {
+    pub(crate) id: i64,
+    pub(crate) rule: String,
+    pub(crate) severity: &'static str,
+    pub(crate) subject: String,
+    pub(crate) asset: Option<i64>,
+    pub(crate) title: String,
+    pub(crate) detail: String,
+    pub(crate) state: &'static str,
+    pub(crate) first_seen: String,
+    pub(crate) last_seen: String,
+    pub(crate) citation: Option<&'static str>,
+    pub(crate) accepted_until: Option<String>,
+    pub(crate) reason: Option<String>,
+}
