@@ -62,6 +62,33 @@ pub(crate) fn measure(source: &str, floor: f64, agrees: impl Fn(&Example) -> Opt
     assert!(all > 0 && share >= floor, "{source}: {right} of {all} agree, floor {floor}");
 }
 
+/// What stands behind each occurrence of `mark` in the captures, up to `len` bytes: raw
+/// packets, so a message may be cut short by the packet's end. `None` where the corpus is
+/// absent, which is said.
+pub(crate) fn in_captures(mark: &[u8], len: usize) -> Option<Vec<Vec<u8>>> {
+    let Some(corpus) = env::var_os("DAICHO_CORPUS") else {
+        let _ = writeln!(std::io::stdout(), "not measured, DAICHO_CORPUS is not set");
+        return None;
+    };
+    let mut found = Vec::new();
+    let mut folders = vec![Path::new(&corpus).join("captures")];
+    while let Some(folder) = folders.pop() {
+        let entries = fs::read_dir(&folder).unwrap_or_else(|e| panic!("{folder:?}: {e}"));
+        for path in entries.map(|entry| entry.expect("an entry").path()) {
+            if path.is_dir() {
+                folders.push(path);
+                continue;
+            }
+            let bytes = fs::read(&path).unwrap_or_else(|e| panic!("{path:?}: {e}"));
+            let starts = bytes.windows(mark.len()).enumerate();
+            for (at, _) in starts.filter(|(_, window)| *window == mark) {
+                found.push(bytes[at..(at + len).min(bytes.len())].to_vec());
+            }
+        }
+    }
+    Some(found)
+}
+
 /// RFC 4648, section 4; whatever is not of its alphabet is passed over.
 fn base64(text: &str) -> Vec<u8> {
     const ALPHABET: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";

@@ -307,6 +307,29 @@ mod tests {
         }
     }
 
+    /// Real servers' messages, where `DAICHO_CORPUS` points at captures of them.
+    #[test]
+    fn the_captures_are_read() {
+        use crate::probe::corpus;
+        if let Some(found) = corpus::in_captures(b"NTLMSSP\0\x02\0\0\0", 700) {
+            let read: Vec<Challenge> =
+                found.iter().filter_map(|bytes| Challenge::find(bytes).ok()).collect();
+            let named = read.iter().filter(|challenge| challenge.netbios_name.is_some()).count();
+            assert!(read.len() * 10 >= found.len() * 9, "{} of {}", read.len(), found.len());
+            assert!(named > 0, "{read:?}");
+        }
+        // Status 0, command 0, then the response flag at byte 16.
+        if let Some(found) = corpus::in_captures(b"\xfeSMB\x40\0", 200) {
+            let answers: Vec<_> = found
+                .iter()
+                .filter(|bytes| bytes[8..14] == [0; 6] && bytes[16] & 1 == 1)
+                .map(|bytes| Message::parse(&[&[0, 0, 0, bytes.len() as u8], &bytes[..]].concat()))
+                .collect();
+            let read = answers.iter().filter(|a| matches!(a, Ok(Message::Negotiate(_)))).count();
+            assert!(read > 0 && read * 10 >= answers.len() * 9, "{read} of {}", answers.len());
+        }
+    }
+
     #[test]
     fn builds_have_names() {
         let check = |major, minor, build, expected: Option<&str>| {
