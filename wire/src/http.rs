@@ -345,7 +345,7 @@ mod tests {
         check_title(
             b"<title>\x83\x8b\x81[\x83^\x81[</title>",
             Some("text/html; charset=Shift_JIS"),
-            { Some("ルーター") },
+            Some("ルーター"),
         );
         check_title(
             b"<meta http-equiv=content-type content=\"text/html; charset=EUC-JP\"><title>\xa5\xeb</title>",

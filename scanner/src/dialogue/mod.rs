@@ -8,10 +8,12 @@
 //! connection's limits and nothing else. It knows no protocol (`crate::probe` does) and
 //! no socket (`crate::net` does).
 
+mod line;
 mod order;
 mod pace;
 #[cfg(test)]
 mod tests;
+mod udp;
 mod visit;
 
 use std::{

@@ -1,32 +1,26 @@
 //! One endpoint: attempt after attempt, until something is recognised.
 
-use std::{collections::VecDeque, io, sync::Arc, time::Duration};
+use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 use model::{Fact, Method, Observation, Service, Subject, Transport};
 use wire::lines;
 
 use super::{
     Dialogue, Open, Visited,
+    line::{Line, Read},
     order::{self, Attempt},
 };
 use crate::{
     Permit,
-    net::{
-        clock::Clock,
-        datagram::Datagram,
-        stream::{Stream, TlsError},
-    },
+    net::stream::{Stream, TlsError},
     probe::{Probe, Reading, Step, Talk},
 };
 
 /// Messages of ours in one conversation. No probe comes near.
-const MAX_TURNS: usize = 16;
+pub(super) const MAX_TURNS: usize = 16;
 
 /// How long a banner that nobody recognises yet may go on.
 const SETTLE: Duration = Duration::from_millis(400);
-
-/// How long an answer by UDP is waited for before the question is repeated once.
-const UDP_WAIT: Duration = Duration::from_secs(1);
 
 /// Talks with one endpoint.
 pub(super) async fn visit(dialogue: Arc<Dialogue>, open: Open) -> Visited {
@@ -48,22 +42,22 @@ pub(super) async fn visit(dialogue: Arc<Dialogue>, open: Open) -> Visited {
     };
     match open.endpoint.transport {
         Transport::Tcp => visit.tcp().await,
-        Transport::Udp => visit.udp().await,
+        Transport::Udp => visit.run_udp().await,
     }
     visit.visited
 }
 
-struct Visit<'a> {
-    dialogue: &'a Dialogue,
-    open: &'a Open,
-    permit: Permit,
+pub(super) struct Visit<'a> {
+    pub(super) dialogue: &'a Dialogue,
+    pub(super) open: &'a Open,
+    pub(super) permit: Permit,
     visited: Visited,
     /// Facts that stand if nothing better comes.
     fallback: Option<(Reading, bool)>,
     /// The longest of what was said unasked.
     unasked: Vec<u8>,
     /// The longest of what was answered to a question that it did not understand.
-    answered: Vec<u8>,
+    pub(super) answered: Vec<u8>,
     /// What went wrong first.
     trouble: Option<String>,
 }
@@ -150,7 +144,7 @@ impl Visit<'_> {
     }
 
     /// Whether one more connection is allowed; if so, it is counted.
-    fn may_connect(&mut self) -> bool {
+    pub(super) fn may_connect(&mut self) -> bool {
         let allowed = self.visited.conversations < u64::from(self.dialogue.limits.per_endpoint);
         if allowed {
             self.visited.conversations += 1;
@@ -351,67 +345,13 @@ impl Visit<'_> {
         Some(line)
     }
 
-    async fn udp(&mut self) {
-        let port = self.open.endpoint.port;
-        let probes = order::likely(port, Transport::Udp, &self.dialogue.except);
-        if let Some(reply) = &self.open.reply {
-            keep_longest(&mut self.answered, reply);
-        }
-        for probe in probes {
-            if !self.may_connect() {
-                break;
-            }
-            match self.udp_conversation(probe).await {
-                Ok(reading) if !reading.facts.is_empty() => return self.report(reading, false),
-                Ok(_) => {}
-                Err(error) => self.note(format!("{CANNOT_CONNECT}: {error}")),
-            }
-        }
-        self.give_up();
-    }
-
-    async fn udp_conversation(&mut self, probe: &'static dyn Probe) -> io::Result<Reading> {
-        let limits = self.dialogue.limits;
-        let socket =
-            Datagram::open(self.permit, self.open.endpoint.port, &self.dialogue.pace).await?;
-        let cookie = self.cookie();
-        let clock = self.dialogue.pace.clock();
-        let until = clock.now().saturating_add(limits.time);
-        let mut heard = vec![Vec::new()];
-        let mut read = 0_usize;
-        while heard.len() <= MAX_TURNS && read < limits.bytes {
-            let step = probe.request(&self.talk(&heard, false, cookie, false));
-            let (Step::Say(message) | Step::Reconnect(message)) = step else {
-                break;
-            };
-            heard.push(Vec::new());
-            // Datagrams get lost: one repetition, then silence counts.
-            for _ in 0..2 {
-                let left = until.saturating_sub(clock.now());
-                if left.is_zero() {
-                    break;
-                }
-                socket.send(&message).await?;
-                let most = limits.bytes - read;
-                if let Some(datagram) = socket.receive(most, UDP_WAIT.min(left)).await? {
-                    read += datagram.len().max(1);
-                    if let Some(last) = heard.last_mut() {
-                        *last = datagram;
-                    }
-                    break;
-                }
-            }
-            if heard.last().is_some_and(Vec::is_empty) {
-                break;
-            }
-        }
-        if let Some(answer) = heard.iter().find(|turn| !turn.is_empty()) {
-            keep_longest(&mut self.answered, answer);
-        }
-        Ok(probe.read(&self.talk(&heard, true, cookie, false)))
-    }
-
-    fn talk<'t>(&'t self, heard: &'t [Vec<u8>], ended: bool, cookie: u32, tls: bool) -> Talk<'t> {
+    pub(super) fn talk<'t>(
+        &'t self,
+        heard: &'t [Vec<u8>],
+        ended: bool,
+        cookie: u32,
+        tls: bool,
+    ) -> Talk<'t> {
         Talk {
             address: self.open.endpoint.address,
             port: self.open.endpoint.port,
@@ -425,7 +365,7 @@ impl Visit<'_> {
 
     /// A number for transaction ids that a stranger off the path cannot guess. A weak one
     /// does no harm: the sockets are connected.
-    fn cookie(&self) -> u32 {
+    pub(super) fn cookie(&self) -> u32 {
         let mut bytes = [0; 4];
         match getrandom::fill(&mut bytes) {
             Ok(()) => u32::from_ne_bytes(bytes),
@@ -433,12 +373,12 @@ impl Visit<'_> {
         }
     }
 
-    fn note(&mut self, trouble: String) {
+    pub(super) fn note(&mut self, trouble: String) {
         self.trouble.get_or_insert(trouble);
     }
 
     /// Nothing was recognised: says what little is known, or that nothing is.
-    fn give_up(&mut self) {
+    pub(super) fn give_up(&mut self) {
         if let Some((reading, tls)) = self.fallback.take() {
             return self.report(reading, tls);
         }
@@ -455,7 +395,7 @@ impl Visit<'_> {
         self.visited.gap = Some(reason);
     }
 
-    fn report(&mut self, reading: Reading, tls: bool) {
+    pub(super) fn report(&mut self, reading: Reading, tls: bool) {
         let observed_at = self.dialogue.pace.clock().timestamp();
         let endpoint = self.open.endpoint;
         let mut evidence = reading.evidence;
@@ -483,55 +423,15 @@ impl Visit<'_> {
 }
 
 /// How a gap begins whose endpoint let no conversation begin.
-const CANNOT_CONNECT: &str = "it is not reachable any more";
+pub(super) const CANNOT_CONNECT: &str = "it is not reachable any more";
 
 fn source(error: &dyn std::error::Error) -> String {
     error.source().map(ToString::to_string).unwrap_or_default()
 }
 
-fn keep_longest(kept: &mut Vec<u8>, bytes: &[u8]) {
+pub(super) fn keep_longest(kept: &mut Vec<u8>, bytes: &[u8]) {
     if bytes.len() > kept.len() {
         kept.clear();
         kept.extend_from_slice(bytes.get(..Observation::MAX_EVIDENCE).unwrap_or(bytes));
-    }
-}
-
-/// A connection and when its time is over.
-struct Line {
-    stream: Stream,
-    clock: Clock,
-    until: Duration,
-}
-
-enum Read {
-    Some,
-    Silence,
-    End,
-    Broken(io::Error),
-}
-
-impl Line {
-    fn left(&self) -> Duration {
-        self.until.saturating_sub(self.clock.now())
-    }
-
-    async fn read(&mut self, into: &mut Vec<u8>, wait: Duration) -> Read {
-        match tokio::time::timeout(wait, self.stream.read(into)).await {
-            Err(_) => Read::Silence,
-            Ok(Ok(0)) => Read::End,
-            Ok(Ok(_)) => Read::Some,
-            Ok(Err(error)) => Read::Broken(error),
-        }
-    }
-
-    /// Says something. The wait for our own pace is not the server's, so it is added to
-    /// its time; what the server itself takes is not.
-    async fn write(&mut self, message: &[u8]) -> io::Result<()> {
-        let (before, limit) = (self.clock.now(), self.left());
-        self.stream.turn(message.len()).await;
-        self.until = self.until.saturating_add(self.clock.now().saturating_sub(before));
-        tokio::time::timeout(limit, self.stream.write(message))
-            .await
-            .map_err(|_| io::Error::from(io::ErrorKind::TimedOut))?
     }
 }
