@@ -401,7 +401,7 @@ mod tests {
 
     #[test]
     fn too_little_is_no_class() {
-        check(&[], None);
+        check(&[Has::Mac("02:00:00:00:00:01")], None);
         check(&[Has::Service(22, "ssh", None)], None);
         check(&[Has::Name("swift")], None);
     }

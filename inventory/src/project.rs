@@ -12,8 +12,8 @@ use std::{
 };
 
 use model::{
-    Cpe, Endpoint, Fact, HostKey, Method, NameSource, Observation, PortState, Service, Subject,
-    Timestamp, Transport,
+    Cpe, Endpoint, Fact, HostKey, Identifier, Method, NameSource, Observation, PortState, Service,
+    Subject, Timestamp, Transport,
 };
 use ring::digest::{SHA256, digest};
 
@@ -401,23 +401,22 @@ fn keys_of_services(
     }
     for ((endpoint, attribute), (_, when, key)) in shown {
         let Ok(i) = asset.services.binary_search_by_key(&endpoint, place) else { continue };
-        let service = &mut asset.services[i];
-        // Not from before what is known: the service would have been seen open since.
-        if when >= last_told(service, &attribute) {
-            service.attributes.insert(attribute, key);
+        let old = asset.services[i].attributes.get(&attribute);
+        if old.is_none_or(|old| *old == key || last_shown(asset, &attribute, old) < Some(when)) {
+            asset.services[i].attributes.insert(attribute, key);
         }
     }
 }
 
-/// An older scan that is read again must not bring back a key that was replaced since. The
-/// attribute has no time of its own; that it is there, and the service was seen later, is
-/// as good: a key is shown whenever the service talks.
-fn last_told(service: &ServiceState, attribute: &str) -> Timestamp {
-    const ONE_SCAN: i64 = 3_600;
-    match service.attributes.contains_key(attribute) {
-        true => service.last_seen.plus_seconds(-ONE_SCAN),
-        false => Timestamp(i64::MIN),
-    }
+/// When the asset last showed that key, so that an older scan which is read again does not
+/// bring back the one before it.
+fn last_shown(asset: &Asset, attribute: &str, key: &str) -> Option<Timestamp> {
+    let identifier = match host_key_algorithm(attribute) {
+        Some(_) => Identifier::SshHostKey(key.to_owned()),
+        None => Identifier::TlsKey(key.to_owned()),
+    };
+    let i = asset.identifiers.binary_search_by(|a| a.identifier.cmp(&identifier)).ok()?;
+    asset.identifiers.get(i).map(|assigned| assigned.last_seen)
 }
 
 fn operating_system(

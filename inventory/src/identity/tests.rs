@@ -307,7 +307,7 @@ fn fake_key(der: &[u8]) -> Option<String> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 400.max(ProptestConfig::default().cases), ..ProptestConfig::default() })]
 
     /// Whatever was observed: the order does not matter, the second time changes nothing, an
     /// address has one holder, and ids are new ones in order.
