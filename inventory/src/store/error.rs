@@ -259,3 +259,42 @@ pub(super) fn primary_code(error: &sqlx::Error) -> Option<i64> {
     let extended: i64 = error.as_database_error()?.code()?.parse().ok()?;
     Some(extended & 0xff)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{path::Path, time::Duration};
+
+    use sqlx::{ConnectOptions, sqlite::SqliteConnectOptions};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_lock_that_is_never_released_is_told_as_such() {
+        let folder = tempfile::TempDir::new().unwrap();
+        let path = folder.path().join("daicho.db");
+        let options = SqliteConnectOptions::new()
+            .filename(&path)
+            .create_if_missing(true)
+            .busy_timeout(Duration::ZERO);
+        let mut theirs = options.connect().await.unwrap();
+        sqlx::raw_sql("BEGIN EXCLUSIVE").execute(&mut theirs).await.unwrap();
+        let mut ours = options.connect().await.unwrap();
+        let error = sqlx::raw_sql("BEGIN IMMEDIATE").execute(&mut ours).await.unwrap_err();
+        let error = StoreError::of(&path, "writing", error);
+        assert!(matches!(error, StoreError::Locked { .. }), "{error}");
+        assert!(error.to_string().contains("close it"), "{error}");
+    }
+
+    #[test]
+    fn what_sqlite_did_not_say_is_an_error_of_ours() {
+        let error = StoreError::of(Path::new("x.db"), "reading", sqlx::Error::RowNotFound);
+        assert_eq!(error.to_string(), "reading failed in the database x.db");
+    }
+
+    #[test]
+    fn a_long_value_is_cut_between_characters() {
+        let error = StoreError::content("entry.content", "台".repeat(500));
+        let text = error.to_string();
+        assert_eq!(text.matches('台').count(), 80, "{text}");
+    }
+}
