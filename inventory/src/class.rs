@@ -5,7 +5,7 @@
 //! enough and no other has as much. The rules are a table, written from what the protocols
 //! and makers' own names mean.
 
-use std::fmt;
+use std::{borrow::Cow, fmt};
 
 use crate::{asset::Asset, vendor};
 
@@ -220,7 +220,7 @@ impl Facts {
         let os = asset.os.iter().map(|os| os.name.clone());
         let told = ["title", "realm", "description", "model", "friendly_name", "banner"];
         Self {
-            makers: sorted(&mut asset.macs().filter_map(vendor::vendor).map(|v| v.into_owned())),
+            makers: sorted(&mut asset.macs().filter_map(vendor::vendor).map(Cow::into_owned)),
             products: sorted(&mut software.map(|s| s.product.clone()).chain(os)),
             said: sorted(&mut open().flat_map(|service| {
                 told.iter().filter_map(|name| service.attributes.get(*name).cloned())
@@ -233,15 +233,19 @@ impl Facts {
 
     /// The reason, where the sign is there.
     fn show(&self, (_, sign, word, weight): &Rule) -> Option<Reason> {
-        let (texts, holds): (&[String], fn(&str, &str) -> bool) = match sign {
-            Sign::Maker => (&self.makers, has_words),
-            Sign::Product => (&self.products, has_words),
-            Sign::Said => (&self.said, has_words),
-            Sign::Protocol => (&self.protocols, |text, word| text == word),
-            Sign::Port => (&self.ports, |text, word| text == word),
-            Sign::Name => (&self.names, begins),
+        let texts = match sign {
+            Sign::Maker => &self.makers,
+            Sign::Product => &self.products,
+            Sign::Said => &self.said,
+            Sign::Protocol => &self.protocols,
+            Sign::Port => &self.ports,
+            Sign::Name => &self.names,
         };
-        let text = texts.iter().find(|text| holds(text, word))?;
+        let text = texts.iter().find(|text| match sign {
+            Sign::Maker | Sign::Product | Sign::Said => has_words(text, word),
+            Sign::Protocol | Sign::Port => text == word,
+            Sign::Name => begins(text, word),
+        })?;
         let text = match sign {
             Sign::Maker => format!("interface made by {text}"),
             Sign::Product => format!("runs {text}"),

@@ -12,6 +12,7 @@ mod choose;
 mod cluster;
 mod learn;
 mod link;
+mod record;
 mod traits;
 
 use std::{

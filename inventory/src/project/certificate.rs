@@ -1,0 +1,115 @@
+//! Certificates in their places.
+
+use std::{collections::BTreeSet, net::IpAddr};
+
+use model::{Endpoint, Fact, Observation, Timestamp, Transport};
+use ring::digest::{SHA256, digest};
+
+use super::{At, endpoint_of};
+use crate::{
+    asset::{Asset, Deployment, Event},
+    event,
+};
+
+/// Notes which certificate was served where, and in whose stead.
+pub(super) fn certificates(
+    asset: &mut Asset,
+    known: bool,
+    holds: &BTreeSet<IpAddr>,
+    seen: &[&Observation],
+    at: At<'_>,
+    events: &mut Vec<Event>,
+) {
+    let mut served: Vec<(Timestamp, Deployment)> = Vec::new();
+    for observation in seen {
+        let Fact::Certificates(chain) = &observation.fact else { continue };
+        let Some(endpoint) = endpoint_of(&observation.subject) else { continue };
+        let Some((leaf, rest)) = chain.chain.split_first() else { continue };
+        let when = at(observation);
+        let deployment = Deployment {
+            sha256: sha256(leaf),
+            chain: rest.iter().map(|der| sha256(der)).collect(),
+            address: endpoint.address,
+            port: endpoint.port,
+            transport: endpoint.transport,
+            server_name: chain.server_name.clone(),
+            protocol_version: chain.protocol_version,
+            starttls: chain.starttls.clone(),
+            first_seen: when,
+            last_seen: when,
+            current: true,
+        };
+        served.push((when, deployment));
+    }
+    served.sort_by(|(a, x), (b, y)| {
+        (a, question(x), &x.sha256, &x.chain).cmp(&(b, question(y), &y.sha256, &y.chain))
+    });
+    let mut replaced = BTreeSet::new();
+    for (when, mut deployment) in served {
+        let mut newest = None;
+        let mut mine = None;
+        for (i, other) in asset.deployments.iter().enumerate() {
+            if question(other) != question(&deployment) {
+                continue;
+            }
+            if other.sha256 == deployment.sha256 {
+                mine = Some(i);
+            } else if other.current {
+                newest = Some(i);
+            }
+        }
+        deployment.current = holds.contains(&deployment.address);
+        let is_news =
+            deployment.current && mine.is_none_or(|i| when > asset.deployments[i].last_seen);
+        if let Some(i) = newest.filter(|_| is_news) {
+            let other = &mut asset.deployments[i];
+            deployment.current = other.last_seen <= when;
+            if deployment.current {
+                other.current = false;
+                let endpoint = Endpoint {
+                    address: deployment.address,
+                    transport: deployment.transport,
+                    port: deployment.port,
+                };
+                replaced.insert((endpoint, other.sha256.clone(), deployment.sha256.clone(), when));
+            }
+        }
+        match mine {
+            Some(i) => {
+                let old = &mut asset.deployments[i];
+                old.first_seen = old.first_seen.min(when);
+                if when > old.last_seen {
+                    old.last_seen = when;
+                    old.chain = deployment.chain;
+                    old.current = deployment.current;
+                }
+            }
+            None => asset.deployments.push(deployment),
+        }
+    }
+    asset.deployments.sort_by(|a, b| (question(a), &a.sha256).cmp(&(question(b), &b.sha256)));
+    let mut told = BTreeSet::new();
+    for (endpoint, before, now, when) in replaced {
+        // One renewal shows in every question: with and without name, in each version.
+        if known && told.insert((endpoint, before.clone(), now.clone())) {
+            events.push(event::certificate_replaced(when, asset.id, endpoint, (&before, &now)));
+        }
+    }
+}
+
+/// What was asked for: another certificate in answer to it replaces the one before.
+fn question(d: &Deployment) -> (IpAddr, u16, Transport, Option<&str>, u16, Option<&str>) {
+    let (name, starttls) = (d.server_name.as_deref(), d.starttls.as_deref());
+    (d.address, d.port, d.transport, name, d.protocol_version.0, starttls)
+}
+
+/// SHA-256 in lower-case hexadecimal.
+fn sha256(bytes: &[u8]) -> String {
+    use std::fmt::Write as _;
+    let mut text = String::with_capacity(64);
+    for byte in digest(&SHA256, bytes).as_ref() {
+        // Writing to a text cannot fail.
+        let _ = write!(text, "{byte:02x}");
+    }
+    text
+}
