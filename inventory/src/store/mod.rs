@@ -166,7 +166,7 @@ fn options(path: &Path) -> SqliteConnectOptions {
         .foreign_keys(true)
         // In WAL mode NORMAL never corrupts; a power cut may take the last moments.
         .synchronous(SqliteSynchronous::Normal)
-        .pragma("cache_size", "-16000")
+        .pragma("cache_size", "-8000")
         // After a large import the log is cut back to this many bytes.
         .pragma("journal_size_limit", "67108864")
         .disable_statement_logging()
