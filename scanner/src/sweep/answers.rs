@@ -128,6 +128,19 @@ impl Engine<'_> {
         }
     }
 
+    /// The link-layer address to which the kernel sent our questions, for an address that has
+    /// answered one of them.
+    fn reached_through(&mut self, number: u64, mac: MacAddr) {
+        let now = self.link.timestamp();
+        let Some(host) = self.state.hosts.get_mut(&number) else { return };
+        if host.mac.is_none() && !mac.is_group() {
+            host.mac = Some((mac, Method::NeighborTable, now));
+            if !self.holding {
+                self.tell(number);
+            }
+        }
+    }
+
     /// An unreachable on our own link comes from our own kernel, after three ARP requests:
     /// that settles it. A router's may be rate limited or of the moment: the second does.
     fn is_unreachable(&mut self, number: u64) {
@@ -217,8 +230,10 @@ impl Engine<'_> {
     }
 
     /// Reads the neighbour table: it knows the link-layer addresses of those who answered,
-    /// and who answered the kernel's ARP and nothing else. Only what was confirmed since
-    /// we asked counts: an older entry may be of a device that left.
+    /// and who answered the kernel's ARP and nothing else. An entry shows that somebody is
+    /// there only if it was confirmed since we asked: an older one may be of a device that
+    /// left. Of one that answered us otherwise, an older entry still says through which
+    /// link-layer address it was reached.
     pub(super) fn look_at_neighbors(&mut self) {
         if self.state.first_asked.is_empty() {
             return;
@@ -229,13 +244,13 @@ impl Engine<'_> {
             let Some(number) = self.state.addresses.number(entry.address) else { continue };
             let Some(asked) = self.state.first_asked.get(&number) else { continue };
             let since = now.saturating_sub(*asked).saturating_add(TABLE_TICK);
-            if entry.confirmed >= since
-                || self.state.has(number, SWALLOWED)
-                || !self.link.is_on_link(entry.address)
-            {
+            if self.state.has(number, SWALLOWED) || !self.link.is_on_link(entry.address) {
                 continue;
             }
-            self.hear(number, Method::NeighborTable, None, Some(entry.mac));
+            match entry.confirmed < since {
+                true => self.hear(number, Method::NeighborTable, None, Some(entry.mac)),
+                false => self.reached_through(number, entry.mac),
+            }
         }
     }
 

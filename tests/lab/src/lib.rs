@@ -139,7 +139,11 @@ impl Lab {
     /// Gives an asset another MAC address, as telephones do.
     pub fn change_mac(&self, name: &str, mac: &str) -> Result<(), LabError> {
         self.in_namespace_of(name, |space| space.run(&format!("ip link set eth0 address {mac}")))?;
-        // A real client announces itself; the lab's scanner simply forgets.
+        self.forget_neighbors()
+    }
+
+    /// Empties the scanner's neighbour table, as if it had not spoken with anybody lately.
+    pub fn forget_neighbors(&self) -> Result<(), LabError> {
         self.scanner.run("ip neigh flush all")
     }
 

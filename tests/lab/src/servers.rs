@@ -219,13 +219,20 @@ pub(crate) fn all() -> Vec<Server> {
                 ],
                 "case $(dovecot --version) in\n\
                  2.3*) certs=\"ssl_cert = <$D/cert.pem\n\
-                 ssl_key = <$D/key.pem\"; first= ;;\n\
+                 ssl_key = <$D/key.pem\"; first=; users=\"passdb {\n\
+                 driver = passwd-file\n\
+                 args = $D/users\n\
+                 }\" ;;\n\
                  *) certs=\"ssl_server_cert_file = $D/cert.pem\n\
                  ssl_server_key_file = $D/key.pem\"\n\
+                 users=\"passdb passwd-file {\n\
+                 passwd_file_path = $D/users\n\
+                 }\"\n\
                  version=$(dovecot --version | cut -d' ' -f1)\n\
                  first=\"dovecot_config_version = $version\n\
                  dovecot_storage_version = $version\" ;;\n\
                  esac\n\
+                 touch users\n\
                  cat > dovecot.conf <<END\n\
                  $first\n\
                  base_dir = /run/dovecot\n\
@@ -235,6 +242,7 @@ pub(crate) fn all() -> Vec<Server> {
                  listen = *\n\
                  ssl = yes\n\
                  $certs\n\
+                 $users\n\
                  END\n\
                  exec dovecot -F -c \"$D/dovecot.conf\"\n",
             )
@@ -251,7 +259,7 @@ pub(crate) fn all() -> Vec<Server> {
         server(
             "samba",
             18,
-            vec![tcp(139, "smb").product("Samba"), tcp(445, "smb").product("Samba")],
+            vec![tcp(445, "smb").product("Samba")],
             "mkdir lock state cache private ncalrpc log pid\n\
              cat > smb.conf <<END\n\
              [global]\n\
@@ -265,6 +273,7 @@ pub(crate) fn all() -> Vec<Server> {
              pid directory = $D/pid\n\
              log file = $D/log/smbd\n\
              disable spoolss = yes\n\
+             smb ports = 445\n\
              END\n\
              exec smbd --foreground --no-process-group -s smb.conf --debug-stdout\n",
         ),
@@ -369,7 +378,7 @@ pub(crate) fn all() -> Vec<Server> {
         server(
             "memcached",
             28,
-            vec![tcp(11211, "memcached").product("Memcached").version_of("memcached")],
+            vec![tcp(11211, "memcached").product("memcached").version_of("memcached")],
             "exec memcached -u memcache -l 0.0.0.0 -U 0\n",
         ),
         server(
