@@ -1,0 +1,170 @@
+//! What servers hand over beside conversations: certificates, and handshakes of TLS.
+
+use std::hint::black_box;
+
+use certs::{
+    RULES, Thresholds,
+    hello::{Collector, Kind, Progress, ServerName},
+};
+use model::TlsVersion;
+use wire::ber;
+
+use crate::Target;
+
+pub(crate) const TARGETS: &[Target] = &[
+    Target { name: "certs/certificate", run: run_certificate, seeds: seeds_certificate },
+    Target { name: "certs/pem", run: run_pem, seeds: seeds_pem },
+    Target { name: "certs/hello/wide", run: run_wide, seeds: seeds_hello },
+    Target { name: "certs/hello/bare", run: run_bare, seeds: seeds_hello },
+    Target { name: "certs/hello/modern", run: run_modern, seeds: seeds_hello },
+    Target { name: "certs/hello/name", run: run_name, seeds: seeds_name },
+];
+
+fn run_certificate(bytes: &[u8]) {
+    let certificate = certs::parse(bytes);
+    for anomaly in &certificate.anomalies {
+        black_box(anomaly.to_string());
+    }
+    let as_of = model::Timestamp::from_seconds(1_795_339_800);
+    for rule in RULES {
+        black_box((rule.check)(&certificate, as_of, &Thresholds::default()));
+    }
+}
+
+/// A small certificate, not signed by anybody: the readers do not verify.
+fn certificate() -> Vec<u8> {
+    let sequence = |parts: &[Vec<u8>]| ber::write_all(0x30, parts);
+    let oid = |bytes: &[u8]| ber::write(6, bytes);
+    let name = |common: &str| {
+        let pair = sequence(&[oid(&[0x55, 4, 3]), ber::write(0x0c, common.as_bytes())]);
+        sequence(&[ber::write_all(0x31, &[pair])])
+    };
+    let algorithm = sequence(&[oid(&[0x2a, 0x86, 0x48, 0xce, 0x3d, 4, 3, 2])]);
+    let time = |text: &[u8]| ber::write(0x17, text);
+    let point = [&[0, 4][..], &[7; 64]].concat();
+    let key = sequence(&[
+        sequence(&[
+            oid(&[0x2a, 0x86, 0x48, 0xce, 0x3d, 2, 1]),
+            oid(&[0x2a, 0x86, 0x48, 0xce, 0x3d, 3, 1, 7]),
+        ]),
+        ber::write(3, &point),
+    ]);
+    let names = sequence(&[
+        ber::write(0x82, b"fs7.example.com"),
+        ber::write(0x87, &[192, 0, 2, 7]),
+        ber::write(0x86, b"https://example.com"),
+    ]);
+    let extension = |id: &[u8], value: Vec<u8>| sequence(&[oid(id), ber::write(4, &value)]);
+    let extensions = sequence(&[
+        extension(&[0x55, 0x1d, 0x11], names),
+        extension(&[0x55, 0x1d, 0x13], sequence(&[ber::write(1, &[0xff])])),
+        extension(&[0x55, 0x1d, 0x0f], ber::write(3, &[5, 0xa0])),
+    ]);
+    let body = sequence(&[
+        ber::write(0xa0, &ber::write(2, &[2])),
+        ber::write(2, &[0, 0x99, 7]),
+        algorithm.clone(),
+        name("Example Root"),
+        sequence(&[time(b"260101000000Z"), time(b"270101000000Z")]),
+        name("fs7.example.com"),
+        key,
+        ber::write(0xa3, &extensions),
+    ]);
+    sequence(&[body, algorithm, ber::write(3, &[&[0][..], &[9; 70]].concat())])
+}
+
+fn seeds_certificate() -> Vec<Vec<u8>> {
+    vec![certificate()]
+}
+
+fn run_pem(bytes: &[u8]) {
+    for der in certs::certificates_in(bytes) {
+        run_certificate(&der);
+    }
+}
+
+fn seeds_pem() -> Vec<Vec<u8>> {
+    // Base64 of a tiny SEQUENCE: what is inside is the other target's business.
+    let block = "-----BEGIN CERTIFICATE-----\nMAYCAQcEAXg=\n-----END CERTIFICATE-----\n";
+    vec![
+        block.as_bytes().to_vec(),
+        format!("subject=CN = x\r\n{block}{block}").into_bytes(),
+        block.replace("CERTIFICATE", "TRUSTED CERTIFICATE").into_bytes(),
+        certificate(),
+    ]
+}
+
+fn collect(kind: Kind, bytes: &[u8]) {
+    let name = ServerName::new("fs7.example.com");
+    let Ok(mut collector) = Collector::new(kind, name.as_ref(), [0x5a; 64]) else { return };
+    black_box(collector.hello().len());
+    // The first byte says in pieces of what size the rest arrives.
+    let Some((size, bytes)) = bytes.split_first() else { return };
+    for piece in bytes.chunks(usize::from(*size).max(1)) {
+        match collector.feed(piece) {
+            Progress::More | Progress::Say(_) => {}
+            Progress::Done(collected) => {
+                assert!(!collected.chain.is_empty());
+                let total: usize = collected.chain.iter().map(Vec::len).sum();
+                assert!(total <= bytes.len());
+            }
+            Progress::Failed(why) => drop(black_box(why.to_string())),
+        }
+    }
+    black_box(collector.end());
+    black_box(collector.farewell());
+}
+
+fn run_wide(bytes: &[u8]) {
+    collect(Kind::Wide, bytes);
+}
+
+fn run_bare(bytes: &[u8]) {
+    collect(Kind::Bare(TlsVersion(0x0301)), bytes);
+}
+
+fn run_modern(bytes: &[u8]) {
+    collect(Kind::Modern, bytes);
+}
+
+/// What a server of an old and of a new version says first.
+fn seeds_hello() -> Vec<Vec<u8>> {
+    let length = |len: usize| u32::try_from(len).unwrap_or(u32::MAX).to_be_bytes();
+    let message = |kind: u8, body: &[u8]| [&[kind], &length(body.len())[1..], body].concat();
+    let record =
+        |kind: u8, body: &[u8]| [&[0xff, kind, 3, 3][..], &length(body.len())[2..], body].concat();
+    let hello = |suite: [u8; 2], extensions: &[u8]| {
+        let mut body = vec![3, 3];
+        body.extend([7; 32]);
+        body.push(0);
+        body.extend(suite);
+        body.push(0);
+        body.extend(&length(extensions.len())[2..]);
+        body.extend(extensions);
+        message(2, &body)
+    };
+    let der = certificate();
+    let chain = [&length(der.len())[1..], &der].concat();
+    let certificates = message(11, &[&length(chain.len())[1..], &chain].concat());
+    let old = [hello([0, 0x2f], &[0xff, 1, 0, 1, 0]), certificates, message(14, &[])].concat();
+    let mut share = vec![0, 0x2b, 0, 2, 3, 4, 0, 0x33, 0, 36, 0, 29, 0, 32];
+    share.extend([9; 32]);
+    let new = hello([0x13, 1], &share);
+    let mut encrypted = record(22, &new);
+    encrypted.extend([20, 3, 3, 0, 1, 1, 23, 3, 3, 0, 40]);
+    encrypted.extend([0xee; 40]);
+    // The random of a server that asks for another hello (RFC 8446, section 4.1.3) does not
+    // matter here: damage makes everything of it.
+    vec![record(22, &old), encrypted, record(21, &[2, 40]), record(22, &new)]
+}
+
+fn run_name(bytes: &[u8]) {
+    let text = String::from_utf8_lossy(bytes);
+    if let Some(name) = ServerName::new(&text) {
+        assert!(!name.as_str().is_empty());
+    }
+}
+
+fn seeds_name() -> Vec<Vec<u8>> {
+    vec![b"fs7.example.com".to_vec(), "名前.example".as_bytes().to_vec(), b"192.0.2.7".to_vec()]
+}

@@ -1,0 +1,291 @@
+//! The probes of the catalog: one target each, by protocol and transport.
+//!
+//! The input is what the server says, turn by turn, with [`TURN`] between. It is handed over
+//! as a connection would: each turn first in part, then whole, and after every part the probe
+//! is asked what to do next.
+
+use std::hint::black_box;
+
+use scanner::probe::{Probe, Step, Talk, catalog, product, udp};
+
+use crate::{Target, protocols};
+
+/// What separates the server's turns in an input.
+pub(crate) const TURN: &[u8] = b"\xfe|\xfe";
+
+/// How many messages of its own a probe may send before it is said to go on for ever: the
+/// conversations that the driver allows are far shorter.
+const MOST_MESSAGES: usize = 64;
+
+macro_rules! probes {
+    ($($protocol:literal $transport:ident $seeds:expr;)+) => {
+        &[
+            $(Target {
+                name: concat!("probe/", $protocol, "/", stringify!($transport)),
+                run: |bytes| run(find($protocol, stringify!($transport)), bytes),
+                seeds: || $seeds,
+            },)+
+            Target { name: "probe/udp", run: run_datagram, seeds: seeds_datagram },
+            Target { name: "probe/product", run: run_product, seeds: seeds_product },
+        ]
+    };
+}
+
+pub(crate) const TARGETS: &[Target] = probes! {
+    "ssh" tcp said(&[], protocols::seeds_ssh());
+    "http" tcp answers(protocols::seeds_http());
+    "smtp" tcp texts(&[
+        "220 mail.example.com ESMTP Postfix (Debian/GNU)\r\n",
+        "250-mail.example.com\r\n250-STARTTLS\r\n250 AUTH PLAIN\r\n",
+        "221 2.0.0 Bye\r\n",
+    ]);
+    "pop3" tcp texts(&["+OK Dovecot ready.\r\n", "+OK\r\nSTLS\r\nIMPLEMENTATION Dovecot\r\n.\r\n", "+OK\r\n"]);
+    "imap" tcp texts(&[
+        "* OK [CAPABILITY IMAP4rev1 ID STARTTLS] Dovecot ready.\r\n",
+        "* ID (\"name\" \"Dovecot\" \"version\" \"2.3.19\")\r\na OK done\r\n",
+        "* BYE\r\na OK\r\n",
+    ]);
+    "ftp" tcp texts(&["220 (vsFTPd 3.0.3)\r\n", "211-Features:\r\n AUTH TLS\r\n211 End\r\n", "215 UNIX Type: L8\r\n"]);
+    "telnet" tcp said(&[], protocols::seeds_telnet());
+    "redis" tcp texts(&["", "$50\r\n# Server\r\nredis_version:7.0.15\r\nos:Linux 6.1 x86\r\n\r\n", "-NOAUTH x\r\n"]);
+    "memcached" tcp texts(&["", "VERSION 1.6.18\r\n"]);
+    "rtsp" tcp texts(&["", "RTSP/1.0 200 OK\r\nCSeq: 1\r\nServer: Camera/1.2\r\nPublic: OPTIONS\r\n\r\n"]);
+    "vnc" tcp texts(&["RFB 003.008\n", "\u{1}\u{2}"]);
+    "mysql" tcp said(&[], protocols::seeds_mysql());
+    "postgresql" tcp answers(protocols::seeds_postgresql());
+    "mqtt" tcp answers(protocols::seeds_mqtt());
+    "smb" tcp answers(protocols::seeds_smb2());
+    "rdp" tcp answers(protocols::seeds_rdp());
+    "ldap" tcp answers(protocols::seeds_ldap());
+    "ipp" tcp answers(protocols::seeds_ipp());
+    "dns" tcp answers(protocols::seeds_dns().iter().map(|m| wire::dns::framed(m)).collect());
+    "dns" udp answers(protocols::seeds_dns());
+    "ntp" udp answers(protocols::seeds_ntp());
+    "snmp-public" udp answers(protocols::seeds_snmp());
+    "snmp" udp answers(protocols::seeds_snmp());
+    "mdns" udp answers(protocols::seeds_dns());
+    "ssdp" udp answers(protocols::seeds_ssdp());
+    "tftp" udp answers(vec![b"\0\x05\0\x01File not found\0".to_vec()]);
+    "rpcbind" udp answers(vec![rpc_reply()]);
+    "netbios-ns" udp answers(protocols::seeds_nbns());
+    "ldap" udp answers(protocols::seeds_ldap());
+    "isakmp" udp answers(vec![isakmp()]);
+    "ipmi" udp answers(vec![vec![6, 0, 0xff, 6, 0, 0, 0x11, 0xbe, 0x40, 0, 0, 16, 0, 0, 0x11, 0xbe, 0, 0, 0, 0, 0x81]]);
+    "openvpn" udp answers(vec![vec![0x40, 1, 2, 3, 4, 5, 6, 7, 8, 1, 0, 0, 0, 0]]);
+    "ms-sql-browser" udp answers(vec![b"\x05\x2c\0ServerName;FS7;InstanceName;SQL;Version;16.0.1000.6;;".to_vec()]);
+    "ipmsg" udp answers(vec![b"1:7:user:pc7:3:Name\0".to_vec()]);
+    "stun" udp answers(vec![stun()]);
+    "ws-discovery" udp answers(vec![b"<s:Envelope><d:ProbeMatches><a:Address>urn:uuid:00112233-4455-6677-8899-aabbccddeeff</a:Address></d:ProbeMatches></s:Envelope>".to_vec()]);
+    "sip" udp answers(vec![b"SIP/2.0 200 OK\r\nServer: Asterisk PBX 18.10.0\r\nUser-Agent: Phone/2\r\n\r\n".to_vec()]);
+    "coap" udp answers(vec![vec![0x60, 0x45, 0x0c, 0x0d, 0xc1, 0x28, 0xff, b'<', b'/', b'>']]);
+    "memcached" udp answers(vec![b"\x0c\x0d\0\0\0\x01\0\0VERSION 1.6.18\r\n".to_vec()]);
+    "bacnet" udp answers(vec![vec![0x81, 10, 0, 20, 1, 0, 0x30, 1, 12, 12, 2, 0, 0, 7, 0x19, 0x4d, 0x3e, 0x21, 5, 0x3f]]);
+    "unknown" tcp texts(&["Welcome to Thing 7 version 1.2\r\n"]);
+};
+
+/// Conversations in which the server waits, then gives one of these for each question.
+fn answers(turns: Vec<Vec<u8>>) -> Vec<Vec<u8>> {
+    let together = said(&[&[]], turns.clone());
+    let each = turns.iter().map(|turn| [TURN, turn].concat());
+    together.into_iter().chain(each).collect()
+}
+
+/// One conversation of these turns, the first ones before the others.
+fn said(first: &[&[u8]], turns: Vec<Vec<u8>>) -> Vec<Vec<u8>> {
+    let turns = first.iter().map(|turn| turn.to_vec()).chain(turns.iter().cloned());
+    let joined = turns.clone().collect::<Vec<_>>().join(TURN);
+    std::iter::once(joined).chain(turns).collect()
+}
+
+fn texts(turns: &[&str]) -> Vec<Vec<u8>> {
+    said(&[], turns.iter().map(|turn| turn.as_bytes().to_vec()).collect())
+}
+
+fn rpc_reply() -> Vec<u8> {
+    let mut bytes = vec![0x0a, 0x0b, 0x0c, 0x0d, 0, 0, 0, 1];
+    bytes.resize(24, 0);
+    bytes
+}
+
+fn isakmp() -> Vec<u8> {
+    let mut bytes = vec![7; 16];
+    bytes.extend([0, 0x20, 34, 0x20, 0, 0, 0, 0, 0, 0, 0, 36, 0, 0, 0, 8, 0, 0, 0, 17]);
+    bytes
+}
+
+fn stun() -> Vec<u8> {
+    let mut bytes = vec![1, 1, 0, 12, 0x21, 0x12, 0xa4, 0x42];
+    bytes.extend([9; 12]);
+    bytes.extend([0, 0x20, 0, 8, 0, 1, 0, 7, 1, 2, 3, 4]);
+    bytes
+}
+
+fn find(protocol: &str, transport: &str) -> &'static dyn Probe {
+    let found = catalog::all()
+        .iter()
+        .find(|probe| probe.protocol() == protocol && probe.transport().as_str() == transport);
+    *found.unwrap_or_else(|| panic!("there is no probe {protocol} over {transport}"))
+}
+
+fn run(probe: &dyn Probe, bytes: &[u8]) {
+    let mut turns = Vec::new();
+    let mut rest = bytes;
+    while let Some(at) = rest.windows(TURN.len()).position(|window| window == TURN) {
+        turns.push(rest[..at].to_vec());
+        rest = &rest[at + TURN.len()..];
+    }
+    turns.push(rest.to_vec());
+
+    black_box(probe.recognises(bytes));
+    let port = probe.ports().first().copied().unwrap_or(7);
+    let mut heard: Vec<Vec<u8>> = Vec::new();
+    // A server that runs out of words says nothing more and stays.
+    for turn in turns.iter().chain(std::iter::repeat(&Vec::new())) {
+        black_box(probe.recognises(turn));
+        heard.push(Vec::new());
+        let mut next = Step::Listen;
+        // In part, whole, and with the connection closed.
+        for (len, ended) in
+            [(0, false), (turn.len() / 2, false), (turn.len(), false), (turn.len(), true)]
+        {
+            if let Some(last) = heard.last_mut() {
+                *last = turn[..len].to_vec();
+            }
+            let talk = talk(port, &heard, ended);
+            black_box(probe.read(&talk));
+            next = probe.request(&talk);
+            if !ended && matches!(next, Step::Say(_) | Step::Reconnect(_)) && len == turn.len() {
+                break;
+            }
+        }
+        if !matches!(next, Step::Say(_) | Step::Reconnect(_)) {
+            break;
+        }
+        assert!(heard.len() < MOST_MESSAGES, "{} does not come to an end", probe.protocol());
+    }
+    black_box(probe.read(&talk(port, &heard, true)));
+    black_box(probe.read(&Talk { tls: true, ..talk(port, &turns, true) }));
+}
+
+fn talk(port: u16, heard: &[Vec<u8>], ended: bool) -> Talk<'_> {
+    Talk {
+        address: std::net::IpAddr::from([192, 0, 2, 7]),
+        port,
+        tls: false,
+        server_name: Some("fs7.example.com"),
+        cookie: 0x0a0b_0c0d,
+        heard,
+        ended,
+    }
+}
+
+/// The two bytes in front name the port.
+fn run_datagram(bytes: &[u8]) {
+    let Some((port, answer)) = bytes.split_first_chunk() else { return };
+    let address = std::net::IpAddr::from([192, 0, 2, 7]);
+    let port = u16::from_be_bytes(*port);
+    black_box(udp::read(address, port, 0x0a0b_0c0d, answer));
+    black_box(udp::payload(port, 0x0a0b_0c0d));
+}
+
+fn seeds_datagram() -> Vec<Vec<u8>> {
+    let all = [
+        (53, protocols::seeds_dns()),
+        (123, protocols::seeds_ntp()),
+        (137, protocols::seeds_nbns()),
+        (161, protocols::seeds_snmp()),
+        (389, protocols::seeds_ldap()),
+        (1900, protocols::seeds_ssdp()),
+        (3478, vec![stun()]),
+        (5353, protocols::seeds_dns()),
+    ];
+    let with_port = |(port, seeds): (u16, Vec<Vec<u8>>)| {
+        seeds.into_iter().map(move |seed| [&port.to_be_bytes()[..], &seed].concat())
+    };
+    all.into_iter().flat_map(with_port).collect()
+}
+
+fn run_product(bytes: &[u8]) {
+    let text = String::from_utf8_lossy(bytes);
+    black_box(product::find(&text));
+    black_box(product::guess(&text));
+    black_box(product::named(&text, Some(&text)));
+    black_box((product::is_version(&text), product::upstream(&text)));
+    black_box(product::operating_system(&text));
+    black_box(product::host_name(&text));
+    black_box(product::host_name_fact(&text));
+}
+
+fn seeds_product() -> Vec<Vec<u8>> {
+    [
+        "OpenSSH_9.2p1 Debian-2+deb12u2",
+        "Apache/2.4.57 (Debian) OpenSSL/3.0.11 PHP/8.2",
+        "Microsoft-IIS/10.0",
+        "fs7.example.com ESMTP Exim 4.96 Tue, 07 Jan 2025",
+        "Cisco IOS Software, C2960 Software, Version 15.2(7)E, RELEASE",
+    ]
+    .iter()
+    .map(|text| text.as_bytes().to_vec())
+    .collect()
+}
+
+/// What each probe of the catalog is called here.
+#[cfg(test)]
+fn name(probe: &dyn Probe) -> String {
+    format!("probe/{}/{}", probe.protocol(), probe.transport())
+}
+
+#[cfg(test)]
+mod tests {
+    use model::Transport;
+
+    use super::*;
+
+    #[test]
+    fn every_probe_of_the_catalog_is_a_target() {
+        let names: Vec<&str> = TARGETS.iter().map(|target| target.name).collect();
+        let missing: Vec<String> = catalog::all()
+            .iter()
+            .map(|probe| name(*probe))
+            .filter(|name| !names.contains(&name.as_str()))
+            .collect();
+        assert!(missing.is_empty(), "no target for {missing:?}");
+        // The two that are not in the catalog: the sweep's own datagrams, and product names.
+        assert_eq!(names.len(), catalog::all().len() + 2);
+    }
+
+    #[test]
+    fn the_seeds_are_taken_for_what_they_are() {
+        for probe in catalog::all() {
+            // Transaction ids of datagrams are not those of these seeds; the probes of streams
+            // have to know theirs, or damage would never reach their depths.
+            if probe.transport() == Transport::Udp {
+                continue;
+            }
+            let wanted = name(*probe);
+            let Some(target) = TARGETS.iter().find(|target| target.name == wanted) else {
+                continue;
+            };
+            let known = (target.seeds)().iter().any(|seed| {
+                let text: Vec<Vec<u8>> = split(seed);
+                !probe.read(&talk(7, &text, true)).facts.is_empty()
+            });
+            assert!(known, "{wanted} reads nothing from its own seeds");
+        }
+    }
+
+    fn split(bytes: &[u8]) -> Vec<Vec<u8>> {
+        let mut turns = vec![Vec::new()];
+        let mut rest = bytes;
+        while let Some((first, tail)) = rest.split_first() {
+            if let Some(after) = rest.strip_prefix(TURN) {
+                turns.push(Vec::new());
+                rest = after;
+                continue;
+            }
+            turns.last_mut().unwrap().push(*first);
+            rest = tail;
+        }
+        turns
+    }
+}

@@ -1,0 +1,583 @@
+//! The readers of `wire`: one target a file.
+
+use std::hint::black_box;
+
+use wire::{
+    Reader, arp, ber, dns, ethernet, http, icmp, ip, ipp, ldap, lines, mqtt, mysql, nbns, ndp,
+    ntlm, ntp, postgresql, rdp, smb2, snmp, ssdp, ssh, tcp, telnet, udp,
+};
+
+use crate::Target;
+
+pub(crate) const TARGETS: &[Target] = &[
+    Target { name: "wire/arp", run: run_arp, seeds: seeds_arp },
+    Target { name: "wire/ber", run: run_ber, seeds: seeds_ber },
+    Target { name: "wire/dns", run: run_dns, seeds: seeds_dns },
+    Target { name: "wire/ethernet", run: run_ethernet, seeds: seeds_ethernet },
+    Target { name: "wire/http", run: run_http, seeds: seeds_http },
+    Target { name: "wire/icmp", run: run_icmp, seeds: seeds_icmp },
+    Target { name: "wire/ip", run: run_ip, seeds: seeds_ip },
+    Target { name: "wire/ipp", run: run_ipp, seeds: seeds_ipp },
+    Target { name: "wire/ldap", run: run_ldap, seeds: seeds_ldap },
+    Target { name: "wire/lines", run: run_lines, seeds: seeds_lines },
+    Target { name: "wire/mqtt", run: run_mqtt, seeds: seeds_mqtt },
+    Target { name: "wire/mysql", run: run_mysql, seeds: seeds_mysql },
+    Target { name: "wire/nbns", run: run_nbns, seeds: seeds_nbns },
+    Target { name: "wire/ndp", run: run_ndp, seeds: seeds_ndp },
+    Target { name: "wire/ntlm", run: run_ntlm, seeds: seeds_ntlm },
+    Target { name: "wire/ntp", run: run_ntp, seeds: seeds_ntp },
+    Target { name: "wire/postgresql", run: run_postgresql, seeds: seeds_postgresql },
+    Target { name: "wire/rdp", run: run_rdp, seeds: seeds_rdp },
+    Target { name: "wire/reader", run: run_reader, seeds: seeds_lines },
+    Target { name: "wire/smb2", run: run_smb2, seeds: seeds_smb2 },
+    Target { name: "wire/snmp", run: run_snmp, seeds: seeds_snmp },
+    Target { name: "wire/ssdp", run: run_ssdp, seeds: seeds_ssdp },
+    Target { name: "wire/ssh", run: run_ssh, seeds: seeds_ssh },
+    Target { name: "wire/tcp", run: run_tcp, seeds: seeds_tcp },
+    Target { name: "wire/telnet", run: run_telnet, seeds: seeds_telnet },
+    Target { name: "wire/udp", run: run_udp, seeds: seeds_udp },
+];
+
+/// Calls `read` until it fails or takes nothing: what a stream's reader does.
+fn all<T, E>(bytes: &[u8], mut read: impl FnMut(&mut Reader<'_>) -> Result<T, E>) {
+    let mut r = Reader::new(bytes);
+    loop {
+        let before = r.offset();
+        if black_box(read(&mut r)).is_err() || r.offset() == before {
+            break;
+        }
+    }
+}
+
+const MAC: model::MacAddr = model::MacAddr([2, 0, 0, 0, 0, 9]);
+const V4: ip::Ends =
+    ip::Ends::V4(std::net::Ipv4Addr::new(192, 0, 2, 1), std::net::Ipv4Addr::new(192, 0, 2, 9));
+const V6: ip::Ends = ip::Ends::V6(
+    std::net::Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1),
+    std::net::Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 9),
+);
+
+fn run_arp(bytes: &[u8]) {
+    if let Ok(message) = arp::Arp::parse(bytes) {
+        // What was read is built again without loss, padding left out.
+        assert_eq!(Some(message.build().as_slice()), bytes.get(..28));
+    }
+}
+
+fn seeds_arp() -> Vec<Vec<u8>> {
+    let [a, b] = [[192, 0, 2, 1].into(), [192, 0, 2, 9].into()];
+    let mut reply = arp::Arp::request(MAC, a, b);
+    reply.operation = arp::Operation::Reply;
+    vec![arp::Arp::request(MAC, a, b).build(), reply.build()]
+}
+
+fn run_ber(bytes: &[u8]) {
+    all(bytes, |r| ber::element(r, "element").map(|(tag, inner)| (tag, inner.rest().len())));
+    all(bytes, |r| ber::expect(r, "sequence", ber::tag::SEQUENCE).map(|inner| inner.rest().len()));
+    all(bytes, |r| ber::octets(r, "octets").map(<[u8]>::len));
+    all(bytes, |r| ber::integer(r, "integer"));
+    all(bytes, |r| ber::enumerated(r, "enumerated"));
+    all(bytes, |r| ber::oid(r, "oid"));
+    black_box(ber::dotted(bytes));
+    black_box(ber::write(bytes.first().copied().unwrap_or_default(), bytes));
+}
+
+fn seeds_ber() -> Vec<Vec<u8>> {
+    vec![
+        vec![0x30, 6, 2, 1, 7, 4, 1, b'x'],
+        vec![6, 6, 0x2b, 6, 1, 4, 0x86, 0x8d],
+        vec![2, 4, 0x7f, 0xff, 0xff, 0xff, 10, 1, 0],
+        ber::write(4, &[b'a'; 300]),
+        ber::write_all(0x30, &[ber::write_integer(-129), ber::write(6, &[0x2b, 6, 1])]),
+    ]
+}
+
+fn run_dns(bytes: &[u8]) {
+    if let Ok(answer) = dns::Answer::parse(bytes) {
+        for record in &answer.records {
+            black_box(record.name.to_string());
+            if let dns::Data::Pointer(name) = &record.data {
+                black_box(name.to_string());
+            }
+        }
+    }
+    black_box(dns::framed(bytes));
+}
+
+pub(crate) fn seeds_dns() -> Vec<Vec<u8>> {
+    // A pointer, a service, a text and an address, with compressed names.
+    // Their numbers are the half of the cookie with which `probes` asks.
+    let mut records = vec![0x0c, 0x0d, 0x84, 0, 0, 0, 0, 4, 0, 0, 0, 0];
+    records.extend(b"\x05_http\x04_tcp\x05local\0\0\x0c\0\x01\0\0\0\x78\0\x08\x05Print\xc0\x0c");
+    records.extend(b"\xc0\x29\0\x21\x80\x01\0\0\0\x78\0\x0b\0\0\0\0\0\x50\x02p7\xc0\x17");
+    records.extend(b"\xc0\x29\0\x10\x80\x01\0\0\0\x78\0\x0a\x09ty=Laser7");
+    records.extend(b"\xc0\x17\0\x01\x80\x01\0\0\0\x78\0\x04\xc0\0\x02\x07");
+    let version = b"\x0c\x0d\x84\0\0\x01\0\x01\0\0\0\0\x07version\x04bind\0\0\x10\0\x03\xc0\x0c\0\x10\0\x03\0\0\0\0\0\x06\x059.18.";
+    vec![records, version.to_vec(), dns::query(7, &[("version.bind", dns::TXT, dns::CHAOS)])]
+}
+
+fn run_ethernet(bytes: &[u8]) {
+    if let Ok(frame) = ethernet::Frame::parse(bytes) {
+        assert!(frame.payload.len() <= bytes.len());
+        black_box(ethernet::frame(
+            frame.destination,
+            frame.source,
+            frame.ether_type,
+            frame.payload,
+        ));
+    }
+}
+
+fn seeds_ethernet() -> Vec<Vec<u8>> {
+    let mut tagged = vec![2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 9, 0x88, 0xa8, 0, 7];
+    tagged.extend([0x81, 0, 0x20, 9, 8, 0]);
+    tagged.extend(ip::packet(V4, ip::UDP, 64, &udp::datagram(V4, 1, 2, b"x")));
+    let mut seeds = vec![tagged];
+    seeds.extend(seeds_arp().iter().map(|a| ethernet::frame(MAC, MAC, ethernet::ARP, a)));
+    seeds.extend(seeds_ip().iter().map(|p| {
+        let kind =
+            if p.first().is_some_and(|b| b >> 4 == 6) { ethernet::IPV6 } else { ethernet::IPV4 };
+        ethernet::frame(MAC, MAC, kind, p)
+    }));
+    seeds
+}
+
+fn run_http(bytes: &[u8]) {
+    black_box(http::looks_like_response(bytes));
+    if let Ok(response) = http::response(bytes) {
+        assert!(response.body.len() <= bytes.len());
+        black_box((response.field("server").map(str::len), response.keeps_alive()));
+        black_box(http::title(&response.body, response.field("content-type")));
+    }
+    let kind = lines::text(bytes.get(..40).unwrap_or(bytes));
+    for charset in [None, Some("text/html; charset=Shift_JIS"), Some(kind.as_str())] {
+        black_box(http::title(bytes, charset));
+    }
+    black_box(http::is_past_title(bytes));
+}
+
+pub(crate) fn seeds_http() -> Vec<Vec<u8>> {
+    let texts: [&[u8]; 4] = [
+        b"HTTP/1.1 200 OK\r\nServer: nginx/1.24.0\r\nContent-Type: text/html\r\nContent-Length: 30\r\n\r\n<title>Room &amp; 7</title>1234",
+        b"HTTP/1.1 401 Unauthorized\r\nServer: lighttpd\r\nWWW-Authenticate: Basic realm=\"Cam 9\"\r\nTransfer-Encoding: chunked\r\n\r\n5;a=b\r\nhello\r\n0\r\n\r\n",
+        b"HTTP/1.0 302 Found\nLocation: https://192.0.2.7/login\n\n",
+        b"<html><head><title>\x83\x8b\x81[\x83^&#12540;&#x41;</title><meta charset=utf-8>",
+    ];
+    texts.iter().map(|text| text.to_vec()).collect()
+}
+
+fn run_icmp(bytes: &[u8]) {
+    for read in [icmp::Message::parse_icmp, icmp::Message::parse_icmpv6] {
+        if let Ok(icmp::Message::Error { quoted, .. }) = read(bytes) {
+            black_box(icmp::Quote::parse(quoted).is_ok());
+        }
+    }
+    black_box(icmp::Quote::parse(bytes).is_ok());
+}
+
+fn seeds_icmp() -> Vec<Vec<u8>> {
+    let mut seeds = vec![icmp::echo_request(V4, 7, 9, b"data"), icmp::echo_request(V6, 7, 9, b"")];
+    for quoted in seeds_ip() {
+        for head in [[3, 3, 0, 0, 0, 0, 0, 0], [1, 4, 0, 0, 0, 0, 0, 0]] {
+            seeds.push([&head[..], &quoted].concat());
+        }
+        seeds.push(quoted);
+    }
+    seeds
+}
+
+fn run_ip(bytes: &[u8]) {
+    if let Ok(packet) = ip::Packet::parse(bytes) {
+        assert!(packet.payload.len() <= bytes.len());
+        if let Some(ends) = ip::Ends::new(packet.source, packet.destination) {
+            black_box(ends.checksum(packet.protocol, packet.payload, 1));
+            black_box(ip::packet(ends, packet.protocol, packet.ttl, packet.payload));
+        }
+    }
+}
+
+fn seeds_ip() -> Vec<Vec<u8>> {
+    let inner = udp::datagram(V4, 1, 53, b"data");
+    // Hop-by-hop options, then a fragment header, then a datagram.
+    let extended = [0, 0, 1, 4, 0, 0, 0, 0, 17, 0, 0, 1, 0, 0, 0, 7, 0, 1, 0, 2, 0, 9, 0, 0, 5];
+    let mut v6 = vec![44];
+    v6.extend_from_slice(&extended[1..]);
+    vec![
+        ip::packet(V4, ip::UDP, 64, &inner),
+        ip::packet(V6, ip::TCP, 64, &tcp::syn(V6, 1, 80, 9)),
+        ip::packet(V6, 0, 64, &v6),
+    ]
+}
+
+fn run_ipp(bytes: &[u8]) {
+    if let Ok(answer) = ipp::Answer::parse(bytes) {
+        black_box(answer.value("printer-name").map(<[u8]>::len));
+    }
+    black_box(ipp::response(bytes).is_ok());
+}
+
+pub(crate) fn seeds_ipp() -> Vec<Vec<u8>> {
+    let mut body = vec![2, 0, 0, 0, 0, 0, 0, 1, 1];
+    body.extend(b"\x47\0\x12attributes-charset\0\x05utf-8\x04");
+    body.extend(b"\x41\0\x16printer-make-and-model\0\x07Laser 7\x44\0\0\0\x031.1\x03");
+    let head = |server: &str| {
+        format!(
+            "HTTP/1.1 200 OK\r\nServer: {server}\r\nContent-Type: application/ipp\r\n\
+             Content-Length: {}\r\n\r\n",
+            body.len()
+        )
+    };
+    let printer = [head("Laser/1").as_bytes(), &body].concat();
+    let cups = [head("CUPS/2.4 IPP/2.1").as_bytes(), &body].concat();
+    vec![printer, cups, body]
+}
+
+fn run_ldap(bytes: &[u8]) {
+    all(bytes, ldap::Message::read);
+    black_box(ldap::Message::read_all(bytes, 1));
+}
+
+pub(crate) fn seeds_ldap() -> Vec<Vec<u8>> {
+    let text = |text: &str| ber::write(4, text.as_bytes());
+    let attribute = |name: &str, value: &str| {
+        ber::write_all(0x30, &[text(name), ber::write_all(0x31, &[text(value)])])
+    };
+    let attributes = ber::write_all(
+        0x30,
+        &[attribute("vendorName", "OpenLDAP"), attribute("dnsHostName", "dc1.example.com")],
+    );
+    let message = |operation: Vec<u8>| ber::write_all(0x30, &[ber::write_integer(1), operation]);
+    let entry = message(ber::write_all(0x64, &[text(""), attributes]));
+    let done = message(ber::write_all(0x65, &[ber::write(10, &[0]), text(""), text("")]));
+    vec![[entry, done.clone()].concat(), done, ldap::search_root(1, &["vendorName"])]
+}
+
+fn run_lines(bytes: &[u8]) {
+    all(bytes, lines::reply);
+    black_box(lines::replies(bytes).0.iter().map(|reply| reply.text().len()).sum::<usize>());
+    black_box(lines::lines(bytes).count());
+    black_box(lines::has_line(bytes));
+    let text = lines::text(bytes);
+    assert!(!text.chars().any(char::is_control));
+    black_box(lines::squeeze(&text));
+}
+
+fn seeds_lines() -> Vec<Vec<u8>> {
+    vec![
+        b"220 mail.example.com ESMTP Postfix\r\n".to_vec(),
+        b"250-mail.example.com\r\n250-PIPELINING\r\n250 STARTTLS\r\n".to_vec(),
+        b"211-Features:\n MDTM\n211 End\n".to_vec(),
+    ]
+}
+
+fn run_mqtt(bytes: &[u8]) {
+    all(bytes, mqtt::Packet::read);
+    black_box(mqtt::Packet::read_all(bytes));
+}
+
+pub(crate) fn seeds_mqtt() -> Vec<Vec<u8>> {
+    let version =
+        b"\x20\x02\0\0\x90\x03\0\x01\0\x31\x2a\0\x13$SYS/broker/versionmosquitto version 2.0";
+    vec![version.to_vec(), b"\x20\x02\0\x05".to_vec(), mqtt::connect(), mqtt::subscribe("$SYS/#")]
+}
+
+fn run_mysql(bytes: &[u8]) {
+    black_box(mysql::Greeting::parse(bytes).is_ok());
+}
+
+pub(crate) fn seeds_mysql() -> Vec<Vec<u8>> {
+    let packet = |payload: &[u8]| {
+        let len = u8::try_from(payload.len()).unwrap_or(u8::MAX);
+        [&[len, 0, 0, 0], payload].concat()
+    };
+    let mut modern =
+        b"\x0a10.11.6-MariaDB-0+deb12u1\0\x09\0\0\0saltsalt\0\xfe\xf7\x2d\x02\0\xff\x81\x15"
+            .to_vec();
+    modern.extend([0; 10]);
+    modern.extend(b"saltsaltsalt\0mysql_native_password\0");
+    vec![packet(&modern), packet(b"\xff\x6a\x04Host is not allowed")]
+}
+
+fn run_nbns(bytes: &[u8]) {
+    black_box(nbns::NodeStatus::parse(bytes).is_ok());
+}
+
+pub(crate) fn seeds_nbns() -> Vec<Vec<u8>> {
+    let mut bytes = vec![0, 7, 0x84, 0, 0, 0, 0, 1, 0, 0, 0, 0];
+    bytes.extend(b"\x20CKAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\0\0\x21\0\x01\0\0\0\0\0\x2b\x02");
+    bytes.extend(b"PC-SEVEN       \0\x04\0WORKGROUP      \0\x84\0\x02\0\0\0\0\x09");
+    vec![bytes, nbns::node_status(7)]
+}
+
+fn run_ndp(bytes: &[u8]) {
+    black_box(ndp::Advertisement::parse(bytes).is_ok());
+}
+
+fn seeds_ndp() -> Vec<Vec<u8>> {
+    let target = std::net::Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 9);
+    let mut bytes = vec![136, 0, 0, 0, 0x60, 0, 0, 0];
+    bytes.extend(target.octets());
+    bytes.extend([14, 1, 1, 2, 3, 4, 5, 6, 2, 1, 2, 0, 0, 0, 0, 9]);
+    vec![bytes, ndp::solicitation(target, MAC, target)]
+}
+
+fn run_ntlm(bytes: &[u8]) {
+    black_box(ntlm::Challenge::find(bytes).is_ok());
+    black_box(ntlm::utf16(bytes));
+}
+
+pub(crate) fn seeds_ntlm() -> Vec<Vec<u8>> {
+    let pair = |id: u8, text: &str| {
+        let value: Vec<u8> = text.encode_utf16().flat_map(u16::to_le_bytes).collect();
+        let len = u8::try_from(value.len()).unwrap_or(u8::MAX);
+        [&[id, 0, len, 0][..], &value].concat()
+    };
+    let info = [pair(2, "OFFICE"), pair(1, "FS7"), pair(3, "fs7.example.com"), vec![0; 4]].concat();
+    let len = u8::try_from(info.len()).unwrap_or(u8::MAX);
+    let mut message = b"NTLMSSP\0\x02\0\0\0\0\0\0\0\x38\0\0\0\0\0\x80\x02saltsalt".to_vec();
+    message.extend([0; 8]);
+    message.extend([len, 0, len, 0, 56, 0, 0, 0, 10, 0, 0x63, 0x45, 0, 0, 0, 15]);
+    message.extend(info);
+    vec![message, ntlm::negotiate()]
+}
+
+fn run_ntp(bytes: &[u8]) {
+    black_box(ntp::Reply::parse(bytes).is_ok());
+    black_box(ntp::Control::parse(bytes).is_ok());
+    let text = String::from_utf8_lossy(bytes);
+    black_box(ntp::variables(&text).len());
+}
+
+pub(crate) fn seeds_ntp() -> Vec<Vec<u8>> {
+    let mut reply = ntp::client(9);
+    if let Some(first) = reply.first_mut() {
+        *first = 0x24;
+    }
+    let data = b"version=\"ntpd 4.2.8p15\", system=\"Linux/6.1\"";
+    let mut control = vec![0x16, 0x82, 0, 1, 0, 0, 0, 0, 0, 0, 0, 43];
+    control.extend(data);
+    vec![reply, control, data.to_vec(), ntp::read_variables(1, "version")]
+}
+
+fn run_postgresql(bytes: &[u8]) {
+    if let Ok(error) = postgresql::ErrorResponse::parse(bytes) {
+        black_box(error.field(b'R').map(<[u8]>::len));
+    }
+}
+
+pub(crate) fn seeds_postgresql() -> Vec<Vec<u8>> {
+    let fields = b"SFATAL\0VFATAL\0C0A000\0Munsupported frontend protocol\0Fpostmaster.c\0L2143\0RProcessStartupPacket\0\0";
+    let mut bytes = vec![b'E', 0, 0, 0, 4 + 98];
+    bytes.extend(fields);
+    vec![bytes, b"EFATAL:  unsupported frontend protocol\n\0".to_vec()]
+}
+
+fn run_rdp(bytes: &[u8]) {
+    black_box(rdp::Answer::parse(bytes).is_ok());
+}
+
+pub(crate) fn seeds_rdp() -> Vec<Vec<u8>> {
+    vec![
+        vec![3, 0, 0, 19, 14, 0xd0, 0, 0, 0x12, 0x34, 0, 2, 0x1f, 8, 0, 2, 0, 0, 0],
+        vec![3, 0, 0, 19, 14, 0xd0, 0, 0, 0x12, 0x34, 0, 3, 0, 8, 0, 5, 0, 0, 0],
+        vec![3, 0, 0, 11, 6, 0xd0, 0, 0, 0, 0, 0],
+    ]
+}
+
+fn run_reader(bytes: &[u8]) {
+    let mut r = Reader::new(bytes);
+    // The first byte of each step says what to read, so that damage changes the order.
+    while let Ok(step) = r.u8("step") {
+        let before = r.offset();
+        match step % 12 {
+            0 => drop(black_box(r.u16("a"))),
+            1 => drop(black_box(r.u24("a"))),
+            2 => drop(black_box(r.u32("a"))),
+            3 => drop(black_box(r.u64("a"))),
+            4 => drop(black_box(r.u16_le("a"))),
+            5 => drop(black_box(r.u32_le("a"))),
+            6 => drop(black_box(r.u64_le("a"))),
+            7 => drop(black_box(r.until("a", b"\r\n"))),
+            8 => drop(black_box(r.nested("a", step.into()))),
+            9 => drop(black_box(r.take_up_to(step.into()))),
+            10 => drop(black_box(r.take("a", usize::MAX))),
+            _ => drop(black_box(r.until("a", b""))),
+        }
+        assert!(r.offset() >= before && r.offset() <= bytes.len());
+        black_box(r.invalid("a", 7u8).to_string());
+    }
+}
+
+fn run_smb2(bytes: &[u8]) {
+    if let Ok(smb2::Message::Negotiate(negotiated)) = smb2::Message::parse(bytes) {
+        black_box((negotiated.dialect_name(), negotiated.guid_text()));
+    }
+    black_box(smb2::Message::framed_len(bytes));
+}
+
+pub(crate) fn seeds_smb2() -> Vec<Vec<u8>> {
+    let answer = |command: u8, status: u32, body: &[u8]| {
+        let len = u8::try_from(64 + body.len()).unwrap_or(u8::MAX);
+        let mut bytes = vec![0, 0, 0, len, 0xfe, b'S', b'M', b'B', 64, 0, 0, 0];
+        bytes.extend(status.to_le_bytes());
+        bytes.extend([command, 0, 1, 0, 1, 0, 0, 0]);
+        bytes.resize(68, 0);
+        bytes.extend(body);
+        bytes
+    };
+    let mut negotiate = vec![65, 0, 1, 0, 0x02, 0x03, 0, 0];
+    negotiate.extend([7; 16]);
+    negotiate.resize(64, 0);
+    let mut setup = vec![9, 0, 0, 0, 72, 0, 0, 0];
+    for challenge in seeds_ntlm().into_iter().take(1) {
+        if let Some(len) = setup.get_mut(6) {
+            *len = u8::try_from(challenge.len()).unwrap_or(u8::MAX);
+        }
+        setup.extend(challenge);
+    }
+    vec![
+        answer(0, 0, &negotiate),
+        answer(1, 0xc000_0016, &setup),
+        smb2::negotiate_smb1(),
+        smb2::negotiate([7; 16]),
+    ]
+}
+
+fn run_snmp(bytes: &[u8]) {
+    black_box(snmp::Message::parse(bytes).is_ok());
+    black_box(snmp::EngineId::parse(bytes).is_some());
+}
+
+pub(crate) fn seeds_snmp() -> Vec<Vec<u8>> {
+    let text = |bytes: &[u8]| ber::write(4, bytes);
+    let binding = ber::write_all(
+        0x30,
+        &[ber::write(6, &[0x2b, 6, 1, 2, 1, 1, 1, 0]), text(b"Linux fs7 6.1.0 x86_64")],
+    );
+    let zero = || ber::write_integer(0);
+    let response = ber::write_all(
+        0xa2,
+        &[ber::write_integer(7), zero(), zero(), ber::write_all(0x30, &[binding])],
+    );
+    let v2 = ber::write_all(0x30, &[ber::write_integer(1), text(b"public"), response]);
+    let engine = [0x80, 0, 0x1f, 0x88, 3, 2, 0, 0, 0, 0, 9];
+    let security = ber::write_all(
+        0x30,
+        &[
+            text(&engine),
+            ber::write_integer(1),
+            ber::write_integer(99),
+            text(b""),
+            text(b""),
+            text(b""),
+        ],
+    );
+    let global = ber::write_all(
+        0x30,
+        &[ber::write_integer(7), ber::write_integer(65_507), text(&[0]), ber::write_integer(3)],
+    );
+    let scoped = ber::write_all(0x30, &[text(&engine), text(b""), ber::write(0xa8, &[])]);
+    let v3 = ber::write_all(0x30, &[ber::write_integer(3), global, text(&security), scoped]);
+    vec![v2, v3, engine.to_vec(), snmp::discover(7)]
+}
+
+fn run_ssdp(bytes: &[u8]) {
+    if let Ok(answer) = ssdp::Answer::parse(bytes) {
+        black_box(answer.device_uuid());
+    }
+}
+
+pub(crate) fn seeds_ssdp() -> Vec<Vec<u8>> {
+    vec![
+        b"HTTP/1.1 200 OK\r\nCACHE-CONTROL: max-age=1800\r\nST: upnp:rootdevice\r\nUSN: uuid:00112233-4455-6677-8899-aabbccddeeff::upnp:rootdevice\r\nSERVER: Linux/4.9 UPnP/1.0 Thing/7\r\nLOCATION: http://192.0.2.7:80/d.xml\r\n\r\n".to_vec(),
+    ]
+}
+
+fn run_ssh(bytes: &[u8]) {
+    let mut r = Reader::new(bytes);
+    black_box(ssh::identification(&mut r).is_ok());
+    while let Ok(message) = ssh::message(&mut r) {
+        if let ssh::Message::KexInit(kex) = &message {
+            black_box(kex.chosen_kex());
+        }
+        black_box(&message);
+    }
+    all(bytes, ssh::message);
+    black_box(ssh::key_algorithm(bytes).is_ok());
+    black_box(ssh::key_exchange(&String::from_utf8_lossy(bytes)));
+}
+
+pub(crate) fn seeds_ssh() -> Vec<Vec<u8>> {
+    let packet = |payload: &[u8]| {
+        let padding = 8 - (payload.len() + 5) % 8 + 4;
+        let len = u32::try_from(payload.len() + padding + 1).unwrap_or(u32::MAX);
+        let mut bytes = len.to_be_bytes().to_vec();
+        bytes.push(u8::try_from(padding).unwrap_or(u8::MAX));
+        bytes.extend_from_slice(payload);
+        bytes.resize(bytes.len() + padding, 0);
+        bytes
+    };
+    let string = |text: &[u8]| {
+        let len = u32::try_from(text.len()).unwrap_or(u32::MAX);
+        [&len.to_be_bytes(), text].concat()
+    };
+    let mut kex = vec![20];
+    kex.extend([9; 16]);
+    for list in [
+        &b"curve25519-sha256"[..],
+        b"ssh-ed25519,rsa-sha2-512",
+        b"aes128-ctr",
+        b"aes128-ctr",
+        b"hmac-sha2-256",
+        b"hmac-sha2-256",
+        b"none",
+        b"none",
+        b"",
+        b"",
+    ] {
+        kex.extend(string(list));
+    }
+    kex.extend([0; 5]);
+    let blob = [string(b"ssh-ed25519"), string(&[5; 32])].concat();
+    let reply = [vec![31], string(&blob), string(&[6; 32]), string(b"signature")].concat();
+    let id = b"SSH-2.0-OpenSSH_9.2p1 Debian-2+deb12u2\r\n".to_vec();
+    let first = [id.clone(), packet(&kex)].concat();
+    vec![
+        [first.clone(), packet(&reply)].concat(),
+        first,
+        id,
+        packet(&reply),
+        blob,
+        b"diffie-hellman-group14-sha256".to_vec(),
+    ]
+}
+
+fn run_tcp(bytes: &[u8]) {
+    black_box(tcp::Segment::parse(bytes).is_ok());
+    black_box(tcp::Start::parse(bytes).is_ok());
+}
+
+fn seeds_tcp() -> Vec<Vec<u8>> {
+    vec![tcp::syn(V4, 1, 80, 9), tcp::syn(V6, 1, 443, 9)]
+}
+
+fn run_telnet(bytes: &[u8]) {
+    let heard = telnet::read(bytes);
+    assert!(heard.text.len() <= bytes.len());
+    assert!(heard.refusal().len() <= bytes.len().max(3));
+}
+
+pub(crate) fn seeds_telnet() -> Vec<Vec<u8>> {
+    vec![b"\xff\xfd\x18\xff\xfd\x20\xff\xfb\x03\xff\xfa\x18\x01\xff\xf0Router-7 login: ".to_vec()]
+}
+
+fn run_udp(bytes: &[u8]) {
+    if let Ok(datagram) = udp::Datagram::parse(bytes) {
+        assert!(datagram.payload.len() <= bytes.len());
+        black_box(udp::datagram(V6, datagram.source_port, 7, datagram.payload));
+    }
+}
+
+fn seeds_udp() -> Vec<Vec<u8>> {
+    vec![udp::datagram(V4, 1, 53, b"data"), udp::datagram(V6, 1, 53, b"")]
+}
