@@ -61,12 +61,25 @@ fn sources(folder: &Path, found: &mut Vec<(String, String)>) {
         } else if path.extension().is_some_and(|end| end == "rs") {
             let text = fs::read_to_string(&path).unwrap();
             let name = path.strip_prefix(root()).unwrap().display().to_string();
-            // A file of tests stands behind `#[cfg(test)] mod tests;`, so it is called that.
-            if !name.ends_with("tests.rs") && !name.contains("/tests/") {
-                found.push((name, without_tests(&text)));
-            }
+            found.push((name, text));
         }
     }
+}
+
+/// Whether another file says that this one is for tests only: `#[cfg(test)] mod name;`.
+fn is_for_tests(file: &str, all: &[(String, String)]) -> bool {
+    let (folder, name) = file.rsplit_once('/').unwrap_or(("", file));
+    let name = name.trim_end_matches(".rs");
+    let declares = |text: &str| {
+        let test_modules = text.split("#[cfg(test)]\n").skip(1);
+        let mut declared = test_modules.filter_map(|rest| rest.lines().next());
+        declared.any(|line| line.ends_with(&format!("mod {name};")))
+    };
+    // The module above lies in the same folder, as mod.rs or lib.rs, or beside it under its name.
+    all.iter().any(|(other, text)| {
+        let parent = other.trim_end_matches(".rs").trim_end_matches("/mod").trim_end_matches("/lib");
+        parent == folder && declares(text)
+    }) || file.contains("/tests/")
 }
 
 fn without_tests(text: &str) -> String {
@@ -79,8 +92,14 @@ fn product_sources() -> Vec<(String, String)> {
         sources(&root().join(room).join("src"), &mut found);
     }
     sources(&root().join("src"), &mut found);
-    assert!(found.len() > 50, "the sources were not found");
-    found
+    let product: Vec<(String, String)> = found
+        .iter()
+        .filter(|(file, _)| !is_for_tests(file, &found))
+        .map(|(file, text)| (file.clone(), without_tests(text)))
+        .collect();
+    assert!(product.len() > 150, "the sources were not found");
+    assert!(product.len() < found.len(), "files of tests were not told apart");
+    product
 }
 
 #[test]

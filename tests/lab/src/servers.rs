@@ -253,6 +253,7 @@ pub(crate) fn all() -> Vec<Server> {
             vec![tcp(21, "ftp").product("vsftpd").version_of("vsftpd")],
             "mkdir -p /run/vsftpd/empty\n\
              printf 'listen=YES\\nlisten_ipv6=NO\\nbackground=NO\\nanonymous_enable=NO\\n\
+             local_enable=YES\\n\
              secure_chroot_dir=/run/vsftpd/empty\\n' > vsftpd.conf\n\
              exec vsftpd \"$D/vsftpd.conf\"\n",
         ),
@@ -372,7 +373,8 @@ pub(crate) fn all() -> Vec<Server> {
             27,
             vec![udp(123, "ntp").product("NTPsec").version_of("ntpsec")],
             // It has no peers to follow and no right to set the clock.
-            "printf 'driftfile %s/drift\\nrestrict default nomodify notrap\\n' \"$D\" > ntp.conf\n\
+            "printf 'driftfile %s/drift\\nrestrict default noquery\\n\
+             restrict 198.18.0.0 mask 255.255.255.0 nomodify\\n' \"$D\" > ntp.conf\n\
              exec setpriv --bounding-set -sys_time ntpd -n -c \"$D/ntp.conf\"\n",
         ),
         server(
