@@ -219,6 +219,7 @@ impl StoreError {
             Some(SQLITE_NOTADB) => Self::NotOurs { path },
             Some(SQLITE_CORRUPT) => Self::Corrupt { path, source },
             Some(SQLITE_FULL) => Self::Full { path },
+            Some(SQLITE_IOERR) if is_no_room(&source) => Self::Full { path },
             Some(SQLITE_IOERR) => Self::Disk { path, source },
             Some(SQLITE_BUSY) => Self::Locked { path },
             _ => Self::Statement { path, doing, source },
@@ -254,9 +255,22 @@ const SQLITE_FULL: i64 = 13;
 const SQLITE_CANTOPEN: i64 = 14;
 const SQLITE_NOTADB: i64 = 26;
 
+/// The index of the write-ahead log could not be made larger, or not be mapped: on a full file
+/// system this fails before any write does, and SQLite tells it as an input/output error.
+const SQLITE_IOERR_SHMSIZE: i64 = 10 | (19 << 8);
+const SQLITE_IOERR_SHMMAP: i64 = 10 | (21 << 8);
+
+fn is_no_room(error: &sqlx::Error) -> bool {
+    matches!(extended_code(error), Some(SQLITE_IOERR_SHMSIZE | SQLITE_IOERR_SHMMAP))
+}
+
+fn extended_code(error: &sqlx::Error) -> Option<i64> {
+    error.as_database_error()?.code()?.parse().ok()
+}
+
 /// The primary result code: the low byte of the extended one that sqlx gives.
 pub(super) fn primary_code(error: &sqlx::Error) -> Option<i64> {
-    let extended: i64 = error.as_database_error()?.code()?.parse().ok()?;
+    let extended = extended_code(error)?;
     Some(extended & 0xff)
 }
 

@@ -86,6 +86,8 @@ pub(super) struct Engine<'a> {
     pub(super) outcome: SweepOutcome,
     pub(super) open: BTreeSet<Endpoint>,
     pub(super) udp_replies: BTreeMap<Endpoint, Vec<u8>>,
+    /// Whether some of what was planned could not be asked for want of a route.
+    pub(super) lacks_route: bool,
     /// Whether everybody was asked whether they are there.
     pub(super) liveness_done: bool,
     /// Answers to first and to repeated questions for ports.
@@ -143,6 +145,7 @@ impl<'a> Engine<'a> {
             outcome: SweepOutcome::default(),
             open: BTreeSet::new(),
             udp_replies: BTreeMap::new(),
+            lacks_route: false,
             liveness_done: false,
             prompt: 0,
             late: 0,
@@ -328,6 +331,7 @@ impl<'a> Engine<'a> {
                     self.cannot_send(address, format!("cannot send to it: {source}"));
                 }
                 Err(LinkError::NoRoute { address, source }) => {
+                    self.lacks_route = true;
                     self.cannot_send(address, format!("no route to it: {source}"));
                 }
                 Err(error) => return Err(End::Failed(chain(&error))),

@@ -89,8 +89,9 @@ pub struct SweepOutcome {
     pub replies: u64,
     /// Answers that the link knows to have lost.
     pub drops: u64,
-    /// Whether everything planned was asked: neither stopped nor cut off. An address
-    /// that could not be asked, or was not counted, is a gap and leaves it true.
+    /// Whether everything planned was asked: neither stopped, nor cut off, nor without a
+    /// route. A single address that the system refuses, or one that was not counted, is a gap
+    /// and leaves it true.
     pub complete: bool,
     /// Where it failed to look.
     pub gaps: Vec<Gap>,

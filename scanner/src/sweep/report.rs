@@ -18,7 +18,7 @@ impl Engine<'_> {
         if end.is_some() {
             self.sum_up(false);
         }
-        self.outcome.complete = end.is_none();
+        self.outcome.complete = end.is_none() && !self.lacks_route;
         self.failures();
         if self.outcome.drops > 0 {
             let reason = format!(
@@ -35,7 +35,7 @@ impl Engine<'_> {
             };
             self.left_out(&why);
         }
-        self.cover();
+        self.cover(end.is_none());
         let ports = &self.sweep.plan.ports;
         self.outcome.open = self
             .open
@@ -118,10 +118,9 @@ impl Engine<'_> {
 
     /// Coverage: an address that answered, or that was asked as often as silence deserves.
     /// What one device answered for, and what could not be asked, is in none.
-    fn cover(&mut self) {
+    fn cover(&mut self, all_asked: bool) {
         let plan = self.sweep.plan;
         let connect = self.link.tier() == Tier::Connect;
-        let all_asked = self.outcome.complete;
         let mut ranges: Vec<(AddressRange, (u8, bool))> = Vec::new();
         for number in 0..self.state.addresses.count() {
             let host = self.state.hosts.get(&number);

@@ -38,6 +38,7 @@ impl Engine<'_> {
             Ok(()) => {}
             Err(LinkError::Busy { .. }) => return self.back_off(number, ask, pass, now),
             Err(LinkError::NoRoute { source, .. }) => {
+                self.lacks_route = true;
                 self.cannot_send(address, format!("no route to it: {source}"));
                 return Ok(());
             }
