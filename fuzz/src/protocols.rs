@@ -3,8 +3,8 @@
 use std::hint::black_box;
 
 use wire::{
-    Reader, arp, ber, dns, ethernet, http, icmp, ip, ipp, ldap, lines, mqtt, mysql, nbns, ndp,
-    ntlm, ntp, postgresql, rdp, smb2, snmp, ssdp, ssh, tcp, telnet, udp,
+    Reader, arp, ber, dhcp, dns, ethernet, http, icmp, ip, ipp, ldap, lines, mqtt, mysql, nbns,
+    ndp, ntlm, ntp, postgresql, rdp, smb2, snmp, ssdp, ssh, tcp, telnet, udp,
 };
 
 use crate::Target;
@@ -12,6 +12,7 @@ use crate::Target;
 pub(crate) const TARGETS: &[Target] = &[
     Target { name: "wire/arp", run: run_arp, seeds: seeds_arp },
     Target { name: "wire/ber", run: run_ber, seeds: seeds_ber },
+    Target { name: "wire/dhcp", run: run_dhcp, seeds: seeds_dhcp },
     Target { name: "wire/dns", run: run_dns, seeds: seeds_dns },
     Target { name: "wire/ethernet", run: run_ethernet, seeds: seeds_ethernet },
     Target { name: "wire/http", run: run_http, seeds: seeds_http },
@@ -89,6 +90,37 @@ fn seeds_ber() -> Vec<Vec<u8>> {
         vec![2, 4, 0x7f, 0xff, 0xff, 0xff, 10, 1, 0],
         ber::write(4, &[b'a'; 300]),
         ber::write_all(0x30, &[ber::write_integer(-129), ber::write(6, &[0x2b, 6, 1])]),
+    ]
+}
+
+fn run_dhcp(bytes: &[u8]) {
+    if let Ok(message) = dhcp::Message::parse(bytes) {
+        black_box((message.host_name(), message.full_name(), message.vendor_class()));
+        black_box((message.client_id(), message.parameters()));
+        black_box((message.requested(), message.server()));
+    }
+}
+
+pub(crate) fn seeds_dhcp() -> Vec<Vec<u8>> {
+    let message = |operation: u8, file: &[u8], options: &[u8]| {
+        let mut bytes = vec![operation, 1, 6, 0, 1, 2, 3, 4];
+        bytes.resize(16, 0);
+        bytes.extend([192, 0, 2, 7]);
+        bytes.resize(28, 0);
+        bytes.extend(MAC.0);
+        bytes.resize(108, 0);
+        bytes.extend(file);
+        bytes.resize(236, 0);
+        bytes.extend([0x63, 0x82, 0x53, 0x63]);
+        bytes.extend(options);
+        bytes
+    };
+    let request = b"\x35\x01\x03\x0c\x04pc7\0\x3c\x08MSFT 5.0\x3d\x07\x01\x02\0\0\0\0\x09\
+        \x37\x03\x01\x03\x06\x51\x0d\x04\0\0\x03pc7\x03lan\0\x32\x04\xc0\0\x02\x07\xff";
+    vec![
+        message(1, b"", request),
+        message(2, b"", b"\x35\x01\x05\x36\x04\xc0\0\x02\x01\xff"),
+        message(1, b"\x0c\x03pc9\xff", b"\x35\x01\x01\x34\x01\x03\xff"),
     ]
 }
 
@@ -311,6 +343,7 @@ pub(crate) fn seeds_nbns() -> Vec<Vec<u8>> {
 
 fn run_ndp(bytes: &[u8]) {
     black_box(ndp::Advertisement::parse(bytes).is_ok());
+    black_box(ndp::LinkLayer::parse(bytes).is_ok());
 }
 
 fn seeds_ndp() -> Vec<Vec<u8>> {

@@ -28,6 +28,7 @@
 
 pub mod arp;
 pub mod ber;
+pub mod dhcp;
 pub mod dns;
 pub mod ethernet;
 pub mod http;

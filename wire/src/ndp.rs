@@ -1,4 +1,5 @@
-//! Neighbour discovery for IPv6, RFC 4861: solicitations and advertisements.
+//! Neighbour discovery for IPv6, RFC 4861: solicitations and advertisements, and what all
+//! of its messages say of link-layer addresses.
 
 use std::net::Ipv6Addr;
 
@@ -6,6 +7,10 @@ use model::MacAddr;
 
 use crate::{Malformed, Reader, icmp, ip};
 
+/// ICMPv6 type of a router solicitation.
+pub const ROUTER_SOLICITATION: u8 = 133;
+/// ICMPv6 type of a router advertisement.
+pub const ROUTER_ADVERTISEMENT: u8 = 134;
 /// ICMPv6 type of a neighbour solicitation.
 pub const SOLICITATION: u8 = 135;
 /// ICMPv6 type of a neighbour advertisement.
@@ -69,6 +74,66 @@ impl Advertisement {
             target,
             mac,
         })
+    }
+}
+
+/// What a message says of the link-layer addresses of its ends, whichever of the four kinds
+/// it is.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct LinkLayer {
+    /// The ICMPv6 type, from [`ROUTER_SOLICITATION`] to [`ADVERTISEMENT`].
+    pub kind: u8,
+    /// The address that a neighbour message is about.
+    pub target: Option<Ipv6Addr>,
+    /// The sender's link-layer address (section 4.6.1, option 1).
+    pub source_mac: Option<MacAddr>,
+    /// The target's link-layer address (section 4.6.1, option 2).
+    pub target_mac: Option<MacAddr>,
+}
+
+impl LinkLayer {
+    /// Reads a message, beginning at its ICMPv6 type. The first option of each kind counts.
+    ///
+    /// # Errors
+    ///
+    /// It ends too soon, is of another type or code, or has an option of length zero.
+    pub fn parse(bytes: &[u8]) -> Result<Self, Malformed> {
+        let mut r = Reader::new(bytes);
+        let kind = r.u8("type")?;
+        if !(ROUTER_SOLICITATION..=ADVERTISEMENT).contains(&kind) {
+            return Err(r.invalid("type", kind));
+        }
+        match r.u8("code")? {
+            0 => {}
+            other => return Err(r.invalid("code", other)),
+        }
+        r.u16("checksum")?;
+        r.u32("flags")?;
+        let mut message = Self { kind, target: None, source_mac: None, target_mac: None };
+        match kind {
+            SOLICITATION | ADVERTISEMENT => {
+                message.target = Some(Ipv6Addr::from(r.array::<16>("target address")?));
+            }
+            ROUTER_ADVERTISEMENT => drop(r.take("reachable time, retrans timer", 8)?),
+            _ => {}
+        }
+        while !r.is_at_end() {
+            let option = r.u8("option type")?;
+            let units = r.u8("option length")?;
+            // In units of eight bytes, these two included.
+            let Some(len) = usize::from(units).saturating_mul(8).checked_sub(2) else {
+                return Err(r.invalid("option length", units));
+            };
+            let mut inside = r.nested("option", len)?;
+            let place = match option {
+                1 => &mut message.source_mac,
+                2 => &mut message.target_mac,
+                _ => continue,
+            };
+            let mac = MacAddr(inside.array("link-layer address")?);
+            place.get_or_insert(mac);
+        }
+        Ok(message)
     }
 }
 
@@ -155,5 +220,35 @@ mod tests {
         bytes[25] = 0;
         let error = Advertisement::parse(&bytes).unwrap_err();
         assert_eq!(error.to_string(), "option length at byte 25: value 0 is not allowed here");
+    }
+
+    #[test]
+    fn every_kind_of_message_tells_link_layer_addresses() {
+        let expected = LinkLayer {
+            kind: ADVERTISEMENT,
+            target: Some(THERE),
+            source_mac: None,
+            target_mac: Some(MAC),
+        };
+        assert_eq!(LinkLayer::parse(&ADVERTISED), Ok(expected));
+        let asked =
+            LinkLayer { kind: SOLICITATION, source_mac: Some(MAC), target_mac: None, ..expected };
+        assert_eq!(LinkLayer::parse(&solicitation(HERE, MAC, THERE)), Ok(asked));
+        let mut router = vec![134, 0, 0, 0, 64, 0, 7, 8, 0, 0, 0, 0, 0, 0, 0, 0];
+        router.extend([3, 4]);
+        router.extend([0; 30]);
+        router.extend([1, 1, 2, 0, 0, 0, 0, 9]);
+        let told = LinkLayer { kind: 134, target: None, ..asked };
+        assert_eq!(LinkLayer::parse(&router), Ok(told));
+        let whole = [0, 8, 24, 16, 48, 56];
+        for bytes in [&ADVERTISED[..], &router] {
+            for len in 0..bytes.len() {
+                match LinkLayer::parse(&bytes[..len]) {
+                    Ok(_) => assert!(whole.contains(&len) || len == 32, "cut at {len}"),
+                    Err(error) => assert_eq!(error.problem, Problem::Truncated, "cut at {len}"),
+                }
+            }
+        }
+        assert!(LinkLayer::parse(&[135, 1, 0, 0]).is_err() && LinkLayer::parse(&[128; 8]).is_err());
     }
 }
