@@ -34,9 +34,9 @@ pub struct Plan {
 
 /// The ports that are asked to see whether an address is alive, likeliest first: web
 /// and remote access of servers, Windows, and in the connect tier, which has no echo,
-/// printers, proxies and name servers too.
+/// printers, proxies and name servers too. Raw-print and control ports are not for this.
 pub(crate) const RAW_LIVENESS: [u16; 5] = [443, 22, 80, 445, 3389];
-pub(crate) const CONNECT_LIVENESS: [u16; 8] = [443, 22, 80, 445, 3389, 8080, 9100, 53];
+pub(crate) const CONNECT_LIVENESS: [u16; 8] = [443, 22, 80, 445, 3389, 8080, 631, 53];
 
 /// How often a silent address is asked by ARP or neighbour solicitation: what is lost
 /// twice at 5 % loss each way comes through the third time, in 999 of 1,000 cases.

@@ -15,7 +15,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("scanner", &["model", "wire", "certs"]),
     ("inventory", &["model", "certs"]),
     ("tests/lab", &[]),
-    ("tests/bench", &["lab"]),
+    ("tests/bench", &["lab", "inventory", "model"]),
 ];
 
 /// What may only be written in some places: words, where they are allowed, and why.

@@ -142,6 +142,12 @@ impl Lab {
         self.forget_neighbors()
     }
 
+    /// Gives the scanner a further address, and with it a further network on its link in which
+    /// nobody else is.
+    pub fn widen(&self, address: &str) -> Result<(), LabError> {
+        self.scanner.run(&format!("ip addr add {address} dev eth0"))
+    }
+
     /// Empties the scanner's neighbour table, as if it had not spoken with anybody lately.
     pub fn forget_neighbors(&self) -> Result<(), LabError> {
         self.scanner.run("ip neigh flush all")
