@@ -5,6 +5,7 @@
 //! the workspace that opens a socket. All of it ends in [`model::Observation`]s and none
 //! of it knows what becomes of them: there is no database here, no inventory, no opinion.
 
+pub mod capture;
 pub mod collect;
 pub mod dialogue;
 mod error;

@@ -13,6 +13,7 @@ mod connect_limits;
 mod connect_poll;
 mod connect_socket;
 pub mod datagram;
+pub mod file;
 pub mod interfaces;
 pub mod neighbors;
 mod netlink;
