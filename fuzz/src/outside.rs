@@ -1,4 +1,4 @@
-//! What servers hand over beside conversations: certificates, and handshakes of TLS.
+//! What else comes from the network: certificates, handshakes of TLS, frames and files of them.
 
 use std::hint::black_box;
 
@@ -7,9 +7,13 @@ use certs::{
     hello::{Collector, Kind, Progress, ServerName},
 };
 use model::TlsVersion;
+use scanner::{
+    capture::{Capture, LinkType},
+    net::file,
+};
 use wire::ber;
 
-use crate::Target;
+use crate::{Target, protocols};
 
 pub(crate) const TARGETS: &[Target] = &[
     Target { name: "certs/certificate", run: run_certificate, seeds: seeds_certificate },
@@ -18,6 +22,8 @@ pub(crate) const TARGETS: &[Target] = &[
     Target { name: "certs/hello/bare", run: run_bare, seeds: seeds_hello },
     Target { name: "certs/hello/modern", run: run_modern, seeds: seeds_hello },
     Target { name: "certs/hello/name", run: run_name, seeds: seeds_name },
+    Target { name: "scanner/capture", run: run_frames, seeds: seeds_frames },
+    Target { name: "scanner/net/file", run: run_file, seeds: seeds_file },
 ];
 
 fn run_certificate(bytes: &[u8]) {
@@ -167,4 +173,89 @@ fn run_name(bytes: &[u8]) {
 
 fn seeds_name() -> Vec<Vec<u8>> {
     vec![b"fs7.example.com".to_vec(), "名前.example".as_bytes().to_vec(), b"192.0.2.7".to_vec()]
+}
+
+fn listen() -> Capture {
+    let site = model::Site("fuzz".to_owned());
+    Capture::new(model::Vantage { site, name: "fuzz".to_owned() })
+}
+
+fn bear(observation: &model::Observation) {
+    assert!(observation.evidence.len() <= model::Observation::MAX_EVIDENCE);
+    if let model::Fact::LinkAddress(mac) = observation.fact {
+        assert!(!mac.is_group() && !mac.is_virtual_router(), "{mac} belongs to nobody");
+    }
+}
+
+fn run_frames(bytes: &[u8]) {
+    for link in [1, 113, 276, 105] {
+        let mut capture = listen();
+        // The second time the capture knows what the first one told.
+        for at in [0, 1, 90] {
+            let at = model::Timestamp::from_seconds(at);
+            capture.frame_of(LinkType::from(link), at, bytes, &mut |o| bear(&o));
+        }
+        black_box(capture.counts());
+    }
+}
+
+fn seeds_frames() -> Vec<Vec<u8>> {
+    let mut seeds = protocols::seeds_ethernet();
+    let cooked = |head: &[u8], payload: &[u8]| [head, payload].concat();
+    for frame in seeds.clone() {
+        let Some((_, rest)) = frame.split_at_checked(14) else { continue };
+        seeds.push(cooked(&[0, 1, 0, 1, 0, 6, 2, 0, 0, 0, 0, 9, 0, 0, 8, 6], rest));
+        seeds.push(cooked(&[8, 6, 0, 0, 0, 0, 0, 3, 0, 1, 1, 6, 2, 0, 0, 0, 0, 9, 0, 0], rest));
+    }
+    seeds
+}
+
+fn run_file(bytes: &[u8]) {
+    let mut capture = listen();
+    let mut total = 0_usize;
+    let read = file::frames_of(std::path::Path::new("x"), bytes, &mut |link, at, data| {
+        total = total.saturating_add(data.len());
+        capture.frame_of(link, at, data, &mut |o| bear(&o));
+    });
+    match read {
+        Ok(report) => {
+            assert!(total <= bytes.len());
+            black_box(report.gaps.len());
+        }
+        Err(error) => drop(black_box(error.to_string())),
+    }
+}
+
+/// One pcap and one pcapng file.
+fn seeds_file() -> Vec<Vec<u8>> {
+    let number = |n: usize| u32::try_from(n).unwrap_or(u32::MAX).to_le_bytes();
+    let block = |kind: u32, body: &[u8]| {
+        let padded = body.len().next_multiple_of(4);
+        let len = number(padded + 12);
+        let mut bytes = [kind.to_le_bytes(), len].concat();
+        bytes.extend(body);
+        bytes.resize(8 + padded, 0);
+        bytes.extend(len);
+        bytes
+    };
+    let mut old = vec![0xd4, 0xc3, 0xb2, 0xa1, 2, 0, 4, 0];
+    old.extend([0; 8]);
+    old.extend([0xff, 0xff, 0, 0, 1, 0, 0, 0]);
+    let mut new =
+        block(0x0a0d_0d0a, &[&[0x4d, 0x3c, 0x2b, 0x1a, 1, 0, 0, 0][..], &[0xff; 8]].concat());
+    new.extend(block(1, &[1, 0, 0, 0, 0, 0, 0, 0, 9, 0, 1, 0, 9, 0, 0, 0, 0, 0, 0, 0]));
+    for frame in protocols::seeds_ethernet() {
+        let len = number(frame.len());
+        old.extend([7, 0, 0, 0, 5, 0, 0, 0]);
+        old.extend([len, len].concat());
+        old.extend(&frame);
+        let head = [[0; 4], [0; 4], [9, 0, 0, 0], len, len].concat();
+        new.extend(block(6, &[head, frame].concat()));
+    }
+    new.extend(block(3, &[5, 0, 0, 0, b'f', b'r', b'a', b'm', b'e', 0, 0, 0]));
+    new.extend(block(
+        5,
+        &[0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 5, 0, 8, 0, 7, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0],
+    ));
+    vec![old, new]
 }

@@ -160,12 +160,36 @@ fn run_ethernet(bytes: &[u8]) {
     }
 }
 
-fn seeds_ethernet() -> Vec<Vec<u8>> {
+pub(crate) fn seeds_ethernet() -> Vec<Vec<u8>> {
     let mut tagged = vec![2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 9, 0x88, 0xa8, 0, 7];
     tagged.extend([0x81, 0, 0x20, 9, 8, 0]);
     tagged.extend(ip::packet(V4, ip::UDP, 64, &udp::datagram(V4, 1, 2, b"x")));
     let mut seeds = vec![tagged];
     seeds.extend(seeds_arp().iter().map(|a| ethernet::frame(MAC, MAC, ethernet::ARP, a)));
+    let [here, all] = [[192, 0, 2, 7].into(), [255, 255, 255, 255].into()];
+    let ends = ip::Ends::V4(here, all);
+    seeds.extend(seeds_dhcp().iter().map(|message| {
+        let datagram = udp::datagram(ends, dhcp::CLIENT_PORT, dhcp::SERVER_PORT, message);
+        ethernet::frame(
+            model::MacAddr::BROADCAST,
+            MAC,
+            ethernet::IPV4,
+            &ip::packet(ends, ip::UDP, 64, &datagram),
+        )
+    }));
+    seeds.extend(seeds_dns().iter().map(|message| {
+        let datagram = udp::datagram(ends, 5353, 5353, message);
+        ethernet::frame(
+            model::MacAddr::BROADCAST,
+            MAC,
+            ethernet::IPV4,
+            &ip::packet(ends, ip::UDP, 255, &datagram),
+        )
+    }));
+    seeds.extend(seeds_ndp().iter().map(|message| {
+        let packet = ip::packet(V6, ip::ICMPV6, ndp::HOP_LIMIT, message);
+        ethernet::frame(model::MacAddr::BROADCAST, MAC, ethernet::IPV6, &packet)
+    }));
     seeds.extend(seeds_ip().iter().map(|p| {
         let kind =
             if p.first().is_some_and(|b| b >> 4 == 6) { ethernet::IPV6 } else { ethernet::IPV4 };

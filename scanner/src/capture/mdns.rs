@@ -27,7 +27,7 @@ pub(super) fn read(
     told: &mut Vec<Told>,
 ) -> Result<(), Malformed> {
     // Queries are most of the traffic and name nobody.
-    if !bytes.get(2).is_some_and(|flags| flags & RESPONSE != 0) {
+    if bytes.get(2).is_none_or(|flags| flags & RESPONSE == 0) {
         return Ok(());
     }
     // Section 11: sent with 255, so that less came through a router or a reflector.

@@ -86,10 +86,15 @@ pub fn frames(
 ) -> Result<FileReport, FileError> {
     let file =
         File::open(path).map_err(|source| FileError::Open { path: path.to_owned(), source })?;
-    read(path, file, take)
+    frames_of(path, file, take)
 }
 
-fn read(
+/// The same from anything that can be read, such as a pipe. `path` is its name in messages.
+///
+/// # Errors
+///
+/// Where it is no capture.
+pub fn frames_of(
     path: &Path,
     mut file: impl Read + Send,
     take: &mut dyn FnMut(LinkType, Timestamp, &[u8]),
@@ -112,9 +117,8 @@ fn read(
         take,
     };
     let source = io::Cursor::new(head).chain(file);
-    let mut reader = match create_reader(BUFFER, Whole(source)) {
-        Ok(reader) => reader,
-        Err(_) => return Err(FileError::NotACapture { path: path.to_owned() }),
+    let Ok(mut reader) = create_reader(BUFFER, Whole(source)) else {
+        return Err(FileError::NotACapture { path: path.to_owned() });
     };
     let gap = |reason: String| Gap { target: path.display().to_string(), reason };
     let mut capacity = BUFFER;
@@ -233,10 +237,8 @@ impl State<'_> {
     fn block_of_ng(&mut self, block: &Block<'_>) {
         match block {
             Block::SectionHeader(_) => self.interfaces.clear(),
-            Block::InterfaceDescription(interface) => {
-                if self.interfaces.len() < MOST_INTERFACES {
-                    self.interfaces.push(of_pcapng(interface));
-                }
+            Block::InterfaceDescription(interface) if self.interfaces.len() < MOST_INTERFACES => {
+                self.interfaces.push(of_pcapng(interface));
             }
             Block::EnhancedPacket(frame) => {
                 let number = usize::try_from(frame.if_id).unwrap_or(usize::MAX);
@@ -389,7 +391,7 @@ mod tests {
 
     fn all(bytes: &[u8]) -> Result<(FileReport, Frames), FileError> {
         let mut frames = Vec::new();
-        let report = read(Path::new("x.pcap"), bytes, &mut |link, at, data| {
+        let report = frames_of(Path::new("x.pcap"), bytes, &mut |link, at, data| {
             frames.push((link, at.0, data.to_vec()));
         })?;
         Ok((report, frames))
