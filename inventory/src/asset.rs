@@ -36,7 +36,7 @@ pub struct Asset {
     pub identifiers: Vec<Assigned>,
     /// Its host names with who said them.
     pub names: Vec<Name>,
-    /// The ways in which it answered last time it was asked.
+    /// The ways in which it answered last time it was asked, and whether it was heard since.
     pub alive_by: Vec<Method>,
     /// Its endpoints: open now, or open once.
     pub services: Vec<ServiceState>,

@@ -43,6 +43,16 @@ pub(crate) fn host_key_algorithm(attribute: &str) -> Option<&str> {
     attribute.strip_prefix(HOST_KEY)
 }
 
+/// Whether a software of that source was told by that service.
+pub(crate) fn is_told_by(source: &str, service: &ServiceState) -> bool {
+    is_from(source, place(service))
+}
+
+/// Whether a software of that source is an operating system.
+pub(crate) fn is_operating_system(source: &str) -> bool {
+    source.ends_with(OS_SOURCE)
+}
+
 /// Keys that services showed before and show no more.
 #[derive(Debug, Default)]
 pub(crate) struct Replaced {
@@ -210,7 +220,7 @@ fn operating_system(
     let best = asset
         .software
         .iter()
-        .filter(|software| software.current && software.source.ends_with(OS_SOURCE))
+        .filter(|software| software.current && is_operating_system(&software.source))
         .max_by_key(|s| (s.version.is_some(), s.last_seen, &s.product, &s.version));
     asset.os = best.map(|software| OperatingSystem {
         name: software.product.clone(),
@@ -299,6 +309,10 @@ fn alive(asset: &mut Asset, seen: &[&Observation], at: At<'_>) {
             .map(|o| o.method)
             .filter(|method| !matches!(method, Method::Resolver | Method::Import))
             .collect();
+        // Hearing it is not asking: how it answered when it was asked stays true.
+        let asked = methods.iter().any(|method| *method != Method::Capture);
+        let before = asset.alive_by.iter().copied().filter(|_| !asked);
+        let methods: BTreeSet<Method> = before.chain(methods.iter().copied()).collect();
         asset.alive_by = methods.into_iter().collect();
     }
     asset.first_seen = asset.first_seen.min(first);

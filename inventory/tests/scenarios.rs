@@ -1,4 +1,4 @@
-//! Runs `tests/scenarios/*.toml`: observations in, assets and events out.
+//! Runs `tests/scenarios/*.toml`: observations in, assets, events and findings out.
 //!
 //! Each file is a claim. A scan is a list of sentences, one an observation:
 //!
@@ -7,32 +7,50 @@
 //! 192.0.2.1 closed|filtered tcp|udp PORTS | anomaly PROTOCOL PROBLEM
 //! 192.0.2.1:22/tcp open|closed|filtered | service PROTOCOL [PRODUCT [VERSION]]
 //! 192.0.2.1:22/tcp key ALGORITHM KEY | certificate NAME key KEY [for SERVER-NAME]
+//! 192.0.2.1:22/tcp serves CERTIFICATE[,CERTIFICATE…] [for SERVER-NAME]
 //! mac MAC alive | name SOURCE NAME
 //! ```
 //!
 //! `@SECONDS ` before a sentence puts it that long after the scan's start; `via METHOD` after
 //! it names the method. `{n}` is the number of the repetition, in two hexadecimal digits.
+//! `certificate` stands for one of which only the key matters, `serves` for one that a
+//! `[[certificate]]` describes and that is made with rcgen, so that the rules can read it.
+//! After each scan the inventory is held against the registers that were imported so far.
 //! Every scan is also run with its observations in other orders and twice: the order must
 //! not matter, and the second time must change nothing.
 
-use std::{collections::BTreeMap, fs, net::IpAddr, path::Path};
+use std::{collections::BTreeMap, fs, path::Path};
 
 use inventory::{
     asset::{Asset, AssetId, Event},
     identity::{Update, update_with},
 };
-use model::{
-    CertificateChain, Endpoint, Fact, HostKey, Identifier, Method, NameSource, Observation,
-    PortState, Service, Site, Subject, Timestamp, TlsVersion, Transport, Vantage,
-};
+use model::{Endpoint, Fact, Observation, Timestamp};
 use serde::Deserialize;
+
+#[path = "scenarios/certificate.rs"]
+mod certificate;
+#[path = "scenarios/review.rs"]
+mod review;
+#[path = "scenarios/sentence.rs"]
+mod sentence;
+
+use certificate::{Certificates, Description};
+use review::{Office, Registers};
+use sentence::{observation, sha256};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Scenario {
     claim: String,
+    /// How many hours the registers' days are ahead of UTC.
+    #[serde(default)]
+    offset: i8,
+    #[serde(default)]
+    certificate: Vec<Description>,
     scan: Vec<Scan>,
-    asset: Vec<Expected>,
+    /// Every asset at the end.
+    asset: Option<Vec<Expected>>,
 }
 
 #[derive(Deserialize)]
@@ -48,10 +66,29 @@ struct Scan {
     see: Vec<String>,
     /// Every event that it causes: `KIND ASSET SUBJECT`, in any order. Of a repeated scan,
     /// of all repetitions together.
-    events: Vec<String>,
+    events: Option<Vec<String>>,
     /// The merges that it proposes: `FROM into INTO`.
     #[serde(default)]
     merges: Vec<String>,
+    /// Where it looked: `FIRST[-LAST] METHOD[,METHOD…] [tcp PORTS] [udp PORTS]`.
+    #[serde(default)]
+    looked: Vec<String>,
+    /// Where it failed to look.
+    #[serde(default)]
+    gaps: Vec<String>,
+    /// How many answers it knows to have lost.
+    #[serde(default)]
+    drops: u64,
+    /// Registers that are imported before the inventory is held against them.
+    #[serde(default)]
+    register: Registers,
+    /// What the registers say then: `asset ID STATE [ENTRY]` and `entry ENTRY STATE`.
+    registration: Option<Vec<String>>,
+    /// Every finding then, resolved ones too: `STATE SEVERITY RULE SUBJECT [because WORDS]`.
+    findings: Option<Vec<String>>,
+    /// What is accepted after that: `RULE SUBJECT until DAY`.
+    #[serde(default)]
+    accept: Vec<String>,
 }
 
 const fn one() -> u32 {
@@ -89,130 +126,16 @@ fn text(parts: &[Option<&str>]) -> String {
     parts.iter().flatten().copied().collect::<Vec<_>>().join(" ")
 }
 
-/// A certificate of a scenario is its name and its key, not DER.
-fn leaf_key(der: &[u8]) -> Option<String> {
-    let text = std::str::from_utf8(der).ok()?;
-    text.split_once(' ').map(|(_, key)| key.to_owned())
-}
-
-fn sha256(text: &str) -> String {
-    let digest = ring::digest::digest(&ring::digest::SHA256, text.as_bytes());
-    digest.as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-fn name_source(text: &str) -> NameSource {
-    serde_json::from_value(serde_json::Value::String(text.to_owned())).unwrap()
-}
-
-fn observation(sentence: &str, start: Timestamp, site: &str) -> Observation {
-    let (delay, sentence) = match sentence.strip_prefix('@') {
-        Some(rest) => {
-            let (seconds, rest) = rest.split_once(' ').expect("a sentence after the delay");
-            (seconds.parse().expect("seconds"), rest)
-        }
-        None => (0, sentence),
-    };
-    let (sentence, method) = match sentence.split_once(" via ") {
-        Some((sentence, method)) => (sentence, Method::from_name(method)),
-        None => (sentence, None),
-    };
-    let words: Vec<&str> = sentence.split_whitespace().collect();
-    let (subject, words) = match words[..] {
-        ["mac", mac, ref rest @ ..] => (Subject::Mac(mac.parse().unwrap()), rest),
-        [subject, ref rest @ ..] => (subject_of(subject), rest),
-        [] => panic!("an empty sentence"),
-    };
-    let (fact, usual) = fact(words).unwrap_or_else(|| panic!("not a sentence: {sentence:?}"));
-    Observation {
-        observed_at: start.plus_seconds(delay),
-        vantage: Vantage { site: Site(site.to_owned()), name: "here".to_owned() },
-        method: method.unwrap_or(usual),
-        subject,
-        fact,
-        evidence: Vec::new(),
-    }
-}
-
-fn subject_of(text: &str) -> Subject {
-    match text.split_once('/') {
-        Some((place, transport)) => {
-            let (address, port) = place.rsplit_once(':').expect("a port");
-            Subject::Endpoint(Endpoint {
-                address: address.trim_matches(['[', ']']).parse().unwrap(),
-                transport: transport.parse::<Transport>().unwrap(),
-                port: port.parse().unwrap(),
-            })
-        }
-        None => Subject::Address(text.parse::<IpAddr>().unwrap()),
-    }
-}
-
-fn fact(words: &[&str]) -> Option<(Fact, Method)> {
-    let owned = |text: &&str| (*text).to_owned();
-    Some(match words {
-        ["alive"] => (Fact::Alive { ttl: None }, Method::Echo),
-        ["mac", mac] => (Fact::LinkAddress(mac.parse().ok()?), Method::Arp),
-        ["name", source, name] => {
-            let source = name_source(source);
-            let method = match source {
-                NameSource::Dns => Method::Resolver,
-                _ => Method::Dialogue,
-            };
-            (Fact::HostName { name: owned(name), source }, method)
-        }
-        ["id", kind, value] => {
-            let Identifier::MachineId(kind, value) = Identifier::from_parts(kind, value)? else {
-                return None;
-            };
-            (Fact::MachineId { kind, value }, Method::Dialogue)
-        }
-        ["os", name, version @ ..] => {
-            let version = version.first().map(owned);
-            (Fact::OperatingSystem { name: owned(name), version, cpe: None }, Method::Dialogue)
-        }
-        ["anomaly", protocol, problem @ ..] => (
-            Fact::Anomaly { protocol: owned(protocol), problem: problem.join(" ") },
-            Method::Dialogue,
-        ),
-        ["service", protocol, rest @ ..] => {
-            let service = Service {
-                product: rest.first().map(owned),
-                version: rest.get(1).map(owned),
-                ..Service::of(protocol)
-            };
-            (Fact::Service(service), Method::Dialogue)
-        }
-        ["key", algorithm, key] => {
-            let key = HostKey { algorithm: owned(algorithm), sha256: owned(key) };
-            (Fact::HostKey(key), Method::Dialogue)
-        }
-        ["certificate", name, "key", key, rest @ ..] => {
-            let chain = CertificateChain {
-                chain: vec![format!("{name} {key}").into_bytes()],
-                server_name: rest.strip_prefix(&["for"]).and_then(|rest| rest.first()).map(owned),
-                protocol_version: TlsVersion(0x0304),
-                starttls: None,
-            };
-            (Fact::Certificates(chain), Method::Tls)
-        }
-        [state, transport, ports] => {
-            let state = PortState::from_name(state)?;
-            let transport = transport.parse().ok()?;
-            (Fact::Ports { transport, state, ports: ports.parse().ok()? }, Method::TcpSyn)
-        }
-        [state] => (Fact::PortState(PortState::from_name(state)?), Method::TcpSyn),
-        _ => return None,
-    })
-}
-
 /// The inventory while scans are taken in.
-#[derive(Default)]
 struct Run {
     assets: BTreeMap<AssetId, Asset>,
+    made: Certificates,
 }
 
 impl Run {
     fn take(&mut self, observations: &[Observation], as_of: Timestamp) -> Update {
+        let made = &self.made;
+        let leaf_key = |der: &[u8]| made.leaf_key(der);
         let known: Vec<Asset> = self.assets.values().cloned().collect();
         let next = AssetId(self.assets.keys().last().map_or(1, |last| last.0 + 1));
         let update = update_with(&known, next, observations, as_of, &leaf_key);
@@ -220,7 +143,7 @@ impl Run {
         other.reverse();
         let reversed = update_with(&known, next, &other, as_of, &leaf_key);
         assert_eq!(update, reversed, "the order of the observations matters");
-        other.sort_by_key(|o| (sha256(&format!("{o:?}")), o.observed_at));
+        other.sort_by_key(|o| (sha256(format!("{o:?}").as_bytes()), o.observed_at));
         let shuffled = update_with(&known, next, &other, as_of, &leaf_key);
         assert_eq!(update, shuffled, "the order of the observations matters");
         self.assets.extend(update.assets.iter().map(|asset| (asset.id, asset.clone())));
@@ -323,42 +246,69 @@ fn compare(asset: &Asset, expected: &Expected, certificates: &BTreeMap<String, S
 }
 
 fn run(scenario: &Scenario) {
-    let mut run = Run::default();
+    let made = Certificates::make(&scenario.certificate);
+    let mut run = Run { assets: BTreeMap::new(), made };
+    let mut office = Office::new(scenario.offset);
     let mut certificates = BTreeMap::new();
     for (number, scan) in scenario.scan.iter().enumerate() {
-        let (mut events, mut merges) = (Vec::new(), Vec::new());
+        let number = number + 1;
+        assert!(scan.events.is_some() || scan.findings.is_some(), "scan {number} claims nothing");
+        let (mut events, mut merges, mut registration) = (Vec::new(), Vec::new(), Vec::new());
+        office.import(&scan.register);
         for n in 0..scan.repeat {
             let start: Timestamp = scan.at.parse().expect("a date or a moment");
             let start = start.plus_seconds(i64::from(n) * 86_400);
-            let see: Vec<Observation> = scan
-                .see
-                .iter()
-                .map(|s| observation(&s.replace("{n}", &format!("{n:02x}")), start, &scan.site))
-                .collect();
+            let sentence = |s: &String| {
+                let s = s.replace("{n}", &format!("{n:02x}"));
+                observation(&s, start, &scan.site, &run.made)
+            };
+            let see: Vec<Observation> = scan.see.iter().map(sentence).collect();
             for observation in &see {
                 if let Fact::Certificates(chain) = &observation.fact {
-                    let leaf = std::str::from_utf8(&chain.chain[0]).unwrap();
-                    let name = leaf.split(' ').next().unwrap().to_owned();
+                    let leaf = &chain.chain[0];
+                    let name = match std::str::from_utf8(leaf) {
+                        Ok(text) => text.split(' ').next().unwrap().to_owned(),
+                        Err(_) => run.made.with_names(&sha256(leaf)),
+                    };
                     certificates.insert(sha256(leaf), name);
                 }
             }
-            let update = run.take(&see, start.plus_seconds(80_000));
+            let as_of = start.plus_seconds(80_000);
+            let update = run.take(&see, as_of);
             events.extend(update.events.iter().map(event_text));
             let merge = |(from, into, because): &(AssetId, AssetId, String)| {
                 assert!(!because.is_empty());
                 format!("{from} into {into}")
             };
             merges.extend(update.merges.iter().map(merge));
+            office.looked(&scan.site, start, &scan.looked, &scan.gaps, scan.drops);
+            let assets: Vec<Asset> = run.assets.values().cloned().collect();
+            let comparison = office.review(&assets, &run.made, as_of);
+            registration = office.registration(&comparison);
+            if n + 1 == scan.repeat {
+                if let Some(expected) = &scan.findings {
+                    office.expect(&format!("findings of scan {number}"), expected, &run.made);
+                }
+                for sentence in &scan.accept {
+                    office.accept(sentence, &run.made, as_of);
+                }
+            }
         }
-        let expected: Vec<String> =
-            scan.events.iter().flat_map(|event| repeated(event, scan.repeat)).collect();
-        same(&format!("events of scan {}", number + 1), events, &expected);
-        same(&format!("merges of scan {}", number + 1), merges, &scan.merges);
+        if let Some(expected) = &scan.events {
+            let expected = expected.iter().flat_map(|event| repeated(event, scan.repeat));
+            let expected: Vec<String> = expected.collect();
+            same(&format!("events of scan {number}"), events, &expected);
+        }
+        same(&format!("merges of scan {number}"), merges, &scan.merges);
+        if let Some(expected) = &scan.registration {
+            same(&format!("registration of scan {number}"), registration, expected);
+        }
     }
+    let Some(all) = &scenario.asset else { return };
     let ids: Vec<i64> = run.assets.keys().map(|id| id.0).collect();
-    let expected: Vec<i64> = scenario.asset.iter().map(|asset| asset.id).collect();
+    let expected: Vec<i64> = all.iter().map(|asset| asset.id).collect();
     assert_eq!(ids, expected, "assets");
-    for expected in &scenario.asset {
+    for expected in all {
         compare(&run.assets[&AssetId(expected.id)], expected, &certificates);
     }
 }

@@ -13,6 +13,7 @@ use super::{
 use crate::{
     asset::{Asset, Detection},
     coverage::{CoverageIndex, Ranges},
+    project::{is_operating_system, is_told_by},
     register::{DeviceEntry, Entry, Scope, ScopeItem, SoftwareEntry, SoftwareStatus, fold, plain},
     version::Version,
 };
@@ -133,19 +134,26 @@ pub(super) fn compare(
     }
 }
 
-/// The products that are on the asset now.
+/// The products that are on the asset now. A port that answers that it is closed shows no
+/// product any more; one that stays silent may.
 fn seen_on<'a>(asset: &'a Asset, index: &ProductIndex) -> Vec<Seen<'a>> {
-    let software = asset.software.iter().filter(|software| software.current);
+    let closed: Vec<_> =
+        asset.services.iter().filter(|service| service.state == PortState::Closed).collect();
+    let software = asset.software.iter().filter(|software| {
+        software.current && !closed.iter().any(|service| is_told_by(&software.source, service))
+    });
     let mut list: Vec<Seen<'a>> = software
         .map(|software| Seen {
             product: &software.product,
             version: software.version.as_deref(),
             source: &software.source,
             entries: index.entries(&software.product, software.cpe.as_ref()),
-            is_os: false,
+            is_os: is_operating_system(&software.source),
         })
         .collect();
-    list.extend(asset.os.as_ref().map(|os| Seen {
+    // Usually among the software, with its source.
+    let os = asset.os.as_ref().filter(|os| list.iter().all(|seen| seen.product != os.name));
+    list.extend(os.map(|os| Seen {
         product: &os.name,
         version: os.version.as_deref(),
         source: "its own word",

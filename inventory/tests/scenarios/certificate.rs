@@ -1,0 +1,150 @@
+//! Certificates of a scenario, made from a name, two days and a key.
+
+use std::collections::BTreeMap;
+
+use certs::Certificate;
+use rcgen::{
+    BasicConstraints, CertificateParams, DistinguishedName, DnType, IsCa, Issuer, KeyPair,
+    PKCS_RSA_SHA256, PublicKeyData, SignatureAlgorithm, date_time_ymd,
+};
+use serde::Deserialize;
+
+use crate::sentence::sha256;
+
+/// `[[certificate]]`: what one is to be like.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Description {
+    /// What sentences and findings call it; also its common name.
+    name: String,
+    /// The first and the last midnight of its validity.
+    days: [String; 2],
+    /// The name of its key; by default one that no other has.
+    #[serde(default)]
+    key: Option<String>,
+    /// `ec` (P-256) or `rsa-BITS`.
+    #[serde(default = "ec")]
+    kind: String,
+    /// The common name of its issuer.
+    #[serde(default = "test_ca")]
+    issuer: String,
+}
+
+fn ec() -> String {
+    "ec".to_owned()
+}
+
+fn test_ca() -> String {
+    "Test CA".to_owned()
+}
+
+/// The certificates that a scenario made, by name.
+#[derive(Default)]
+pub(crate) struct Certificates {
+    ders: BTreeMap<String, Vec<u8>>,
+    /// By the hash of the certificate.
+    names: BTreeMap<String, String>,
+    /// The names of keys, by the hash of a certificate.
+    keys: BTreeMap<String, String>,
+}
+
+impl Certificates {
+    pub(crate) fn make(descriptions: &[Description]) -> Self {
+        let mut made = Self::default();
+        let mut keys: BTreeMap<&str, Key> = BTreeMap::new();
+        let mut issuers: BTreeMap<&str, Issuer<'static, KeyPair>> = BTreeMap::new();
+        for wanted in descriptions {
+            let key = wanted.key.as_deref().unwrap_or(&wanted.name);
+            let pair = keys.entry(key).or_insert_with(|| Key::make(&wanted.kind));
+            let issuer = issuers.entry(&wanted.issuer).or_insert_with(|| {
+                let mut params = named(&wanted.issuer, Vec::new());
+                params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+                Issuer::new(params, KeyPair::generate().unwrap())
+            });
+            let mut params = named(&wanted.name, vec![wanted.name.clone()]);
+            let [from, until] = wanted.days.each_ref().map(|day| {
+                let parts: Vec<u16> = day.split('-').map(|part| part.parse().unwrap()).collect();
+                let [year, month, day] = parts[..] else { panic!("{day:?} is not a day") };
+                date_time_ymd(year.into(), month.try_into().unwrap(), day.try_into().unwrap())
+            });
+            (params.not_before, params.not_after) = (from, until);
+            let der = params.signed_by(pair, issuer).unwrap().der().to_vec();
+            made.names.insert(sha256(&der), wanted.name.clone());
+            made.keys.insert(sha256(&der), key.to_owned());
+            let other = made.ders.insert(wanted.name.clone(), der);
+            assert_eq!(other, None, "two certificates are called {}", wanted.name);
+        }
+        made
+    }
+
+    #[track_caller]
+    pub(crate) fn der(&self, name: &str) -> Vec<u8> {
+        self.ders.get(name).unwrap_or_else(|| panic!("no certificate {name:?}")).clone()
+    }
+
+    /// The name of the key: of one that was made, or of one whose text is its name and its key.
+    pub(crate) fn leaf_key(&self, der: &[u8]) -> Option<String> {
+        let written = || std::str::from_utf8(der).ok()?.split_once(' ').map(|(_, key)| key);
+        self.keys.get(&sha256(der)).cloned().or_else(|| written().map(str::to_owned))
+    }
+
+    /// The text with the names of certificates in the place of their hashes.
+    pub(crate) fn with_names(&self, text: &str) -> String {
+        self.names.iter().fold(text.to_owned(), |text, (sha256, name)| text.replace(sha256, name))
+    }
+
+    /// All of them, as the product reads them.
+    pub(crate) fn parsed(&self) -> Vec<Certificate> {
+        self.ders.values().map(|der| certs::parse(der)).collect()
+    }
+}
+
+fn named(common: &str, names: Vec<String>) -> CertificateParams {
+    let mut params = CertificateParams::new(names).unwrap();
+    params.distinguished_name = DistinguishedName::new();
+    params.distinguished_name.push(DnType::CommonName, common);
+    params
+}
+
+/// A public key. Nothing here is signed with it, so of RSA there is only the modulus: weak
+/// ones cannot be generated any more.
+struct Key {
+    algorithm: &'static SignatureAlgorithm,
+    public: Vec<u8>,
+}
+
+impl Key {
+    fn make(kind: &str) -> Self {
+        let Some(bits) = kind.strip_prefix("rsa-") else {
+            assert_eq!(kind, "ec", "a kind of key");
+            let pair = KeyPair::generate().unwrap();
+            return Self { algorithm: pair.algorithm(), public: pair.der_bytes().to_vec() };
+        };
+        let bytes: usize = bits.parse::<usize>().expect("bits") / 8;
+        // RSAPublicKey ::= SEQUENCE { modulus INTEGER, publicExponent INTEGER } (RFC 8017, A.1.1);
+        // the zero keeps the modulus positive.
+        let modulus = tlv(0x02, &[vec![0], vec![0xc5; bytes]].concat());
+        let public = tlv(0x30, &[modulus, tlv(0x02, &[1, 0, 1])].concat());
+        Self { algorithm: &PKCS_RSA_SHA256, public }
+    }
+}
+
+fn tlv(tag: u8, value: &[u8]) -> Vec<u8> {
+    let length = u16::try_from(value.len()).unwrap().to_be_bytes();
+    let length: &[u8] = match value.len() {
+        0..0x80 => &length[1..],
+        0x80..0x100 => &[0x81, length[1]],
+        _ => &[0x82, length[0], length[1]],
+    };
+    [&[tag], length, value].concat()
+}
+
+impl PublicKeyData for Key {
+    fn der_bytes(&self) -> &[u8] {
+        &self.public
+    }
+
+    fn algorithm(&self) -> &'static SignatureAlgorithm {
+        self.algorithm
+    }
+}
