@@ -70,6 +70,8 @@ impl Version {
         // letter is a pre-release (`1.0-rc1`) and belongs to the version itself.
         let (upstream, revision) = rest
             .match_indices('-')
+            // Of a run of hyphens the first one decides: each would look behind all of them.
+            .filter(|(at, _)| !rest.split_at(*at).0.ends_with('-'))
             .map(|(at, _)| rest.split_at(at))
             .map(|(upstream, behind)| (upstream, behind.trim_start_matches('-')))
             .find(|(_, behind)| behind.starts_with(|c: char| c.is_ascii_digit()))
