@@ -12,6 +12,7 @@ pub mod mutate;
 mod outside;
 mod probes;
 mod protocols;
+mod seeds;
 
 /// A parser under test.
 #[derive(Clone, Copy, Debug)]

@@ -13,7 +13,7 @@ use scanner::{
 };
 use wire::ber;
 
-use crate::{Target, protocols};
+use crate::{Target, seeds};
 
 pub(crate) const TARGETS: &[Target] = &[
     Target { name: "certs/certificate", run: run_certificate, seeds: seeds_certificate },
@@ -200,7 +200,7 @@ fn run_frames(bytes: &[u8]) {
 }
 
 fn seeds_frames() -> Vec<Vec<u8>> {
-    let mut seeds = protocols::seeds_ethernet();
+    let mut seeds = seeds::of_ethernet();
     let cooked = |head: &[u8], payload: &[u8]| [head, payload].concat();
     for frame in seeds.clone() {
         let Some((_, rest)) = frame.split_at_checked(14) else { continue };
@@ -244,7 +244,7 @@ fn seeds_file() -> Vec<Vec<u8>> {
     let mut new =
         block(0x0a0d_0d0a, &[&[0x4d, 0x3c, 0x2b, 0x1a, 1, 0, 0, 0][..], &[0xff; 8]].concat());
     new.extend(block(1, &[1, 0, 0, 0, 0, 0, 0, 0, 9, 0, 1, 0, 9, 0, 0, 0, 0, 0, 0, 0]));
-    for frame in protocols::seeds_ethernet() {
+    for frame in seeds::of_ethernet() {
         let len = number(frame.len());
         old.extend([7, 0, 0, 0, 5, 0, 0, 0]);
         old.extend([len, len].concat());

@@ -8,7 +8,7 @@ use std::hint::black_box;
 
 use scanner::probe::{Probe, Step, Talk, catalog, product, udp};
 
-use crate::{Target, protocols};
+use crate::{Target, seeds};
 
 /// What separates the server's turns in an input.
 pub(crate) const TURN: &[u8] = b"\xfe|\xfe";
@@ -32,8 +32,8 @@ macro_rules! probes {
 }
 
 pub(crate) const TARGETS: &[Target] = probes! {
-    "ssh" tcp said(&[], protocols::seeds_ssh());
-    "http" tcp answers(protocols::seeds_http());
+    "ssh" tcp said(&[], seeds::of_ssh());
+    "http" tcp answers(seeds::of_http());
     "smtp" tcp texts(&[
         "220 mail.example.com ESMTP Postfix (Debian/GNU)\r\n",
         "250-mail.example.com\r\n250-STARTTLS\r\n250 AUTH PLAIN\r\n",
@@ -46,29 +46,29 @@ pub(crate) const TARGETS: &[Target] = probes! {
         "* BYE\r\na OK\r\n",
     ]);
     "ftp" tcp texts(&["220 (vsFTPd 3.0.3)\r\n", "211-Features:\r\n AUTH TLS\r\n211 End\r\n", "215 UNIX Type: L8\r\n"]);
-    "telnet" tcp said(&[], protocols::seeds_telnet());
+    "telnet" tcp said(&[], seeds::of_telnet());
     "redis" tcp texts(&["", "$50\r\n# Server\r\nredis_version:7.0.15\r\nos:Linux 6.1 x86\r\n\r\n", "-NOAUTH x\r\n"]);
     "memcached" tcp texts(&["", "VERSION 1.6.18\r\n"]);
     "rtsp" tcp texts(&["", "RTSP/1.0 200 OK\r\nCSeq: 1\r\nServer: Camera/1.2\r\nPublic: OPTIONS\r\n\r\n"]);
     "vnc" tcp texts(&["RFB 003.008\n", "\u{1}\u{2}"]);
-    "mysql" tcp said(&[], protocols::seeds_mysql());
-    "postgresql" tcp answers(protocols::seeds_postgresql());
-    "mqtt" tcp answers(protocols::seeds_mqtt());
-    "smb" tcp answers(protocols::seeds_smb2());
-    "rdp" tcp answers(protocols::seeds_rdp());
-    "ldap" tcp answers(protocols::seeds_ldap());
-    "ipp" tcp answers(protocols::seeds_ipp());
-    "dns" tcp answers(protocols::seeds_dns().iter().map(|m| wire::dns::framed(m)).collect());
-    "dns" udp answers(protocols::seeds_dns());
-    "ntp" udp answers(protocols::seeds_ntp());
-    "snmp-public" udp answers(protocols::seeds_snmp());
-    "snmp" udp answers(protocols::seeds_snmp());
-    "mdns" udp answers(protocols::seeds_dns());
-    "ssdp" udp answers(protocols::seeds_ssdp());
+    "mysql" tcp said(&[], seeds::of_mysql());
+    "postgresql" tcp answers(seeds::of_postgresql());
+    "mqtt" tcp answers(seeds::of_mqtt());
+    "smb" tcp answers(seeds::of_smb2());
+    "rdp" tcp answers(seeds::of_rdp());
+    "ldap" tcp answers(seeds::of_ldap());
+    "ipp" tcp answers(seeds::of_ipp());
+    "dns" tcp answers(seeds::of_dns().iter().map(|m| wire::dns::framed(m)).collect());
+    "dns" udp answers(seeds::of_dns());
+    "ntp" udp answers(seeds::of_ntp());
+    "snmp-public" udp answers(seeds::of_snmp());
+    "snmp" udp answers(seeds::of_snmp());
+    "mdns" udp answers(seeds::of_dns());
+    "ssdp" udp answers(seeds::of_ssdp());
     "tftp" udp answers(vec![b"\0\x05\0\x01File not found\0".to_vec()]);
     "rpcbind" udp answers(vec![rpc_reply()]);
-    "netbios-ns" udp answers(protocols::seeds_nbns());
-    "ldap" udp answers(protocols::seeds_ldap());
+    "netbios-ns" udp answers(seeds::of_nbns());
+    "ldap" udp answers(seeds::of_ldap());
     "isakmp" udp answers(vec![isakmp()]);
     "ipmi" udp answers(vec![vec![6, 0, 0xff, 6, 0, 0, 0x11, 0xbe, 0x40, 0, 0, 16, 0, 0, 0x11, 0xbe, 0, 0, 0, 0, 0x81]]);
     "openvpn" udp answers(vec![vec![0x40, 1, 2, 3, 4, 5, 6, 7, 8, 1, 0, 0, 0, 0]]);
@@ -190,14 +190,14 @@ fn run_datagram(bytes: &[u8]) {
 
 fn seeds_datagram() -> Vec<Vec<u8>> {
     let all = [
-        (53, protocols::seeds_dns()),
-        (123, protocols::seeds_ntp()),
-        (137, protocols::seeds_nbns()),
-        (161, protocols::seeds_snmp()),
-        (389, protocols::seeds_ldap()),
-        (1900, protocols::seeds_ssdp()),
+        (53, seeds::of_dns()),
+        (123, seeds::of_ntp()),
+        (137, seeds::of_nbns()),
+        (161, seeds::of_snmp()),
+        (389, seeds::of_ldap()),
+        (1900, seeds::of_ssdp()),
         (3478, vec![stun()]),
-        (5353, protocols::seeds_dns()),
+        (5353, seeds::of_dns()),
     ];
     let with_port = |(port, seeds): (u16, Vec<Vec<u8>>)| {
         seeds.into_iter().map(move |seed| [&port.to_be_bytes()[..], &seed].concat())

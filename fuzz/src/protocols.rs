@@ -7,36 +7,36 @@ use wire::{
     ndp, ntlm, ntp, postgresql, rdp, smb2, snmp, ssdp, ssh, tcp, telnet, udp,
 };
 
-use crate::Target;
+use crate::{Target, seeds};
 
 pub(crate) const TARGETS: &[Target] = &[
-    Target { name: "wire/arp", run: run_arp, seeds: seeds_arp },
-    Target { name: "wire/ber", run: run_ber, seeds: seeds_ber },
-    Target { name: "wire/dhcp", run: run_dhcp, seeds: seeds_dhcp },
-    Target { name: "wire/dns", run: run_dns, seeds: seeds_dns },
-    Target { name: "wire/ethernet", run: run_ethernet, seeds: seeds_ethernet },
-    Target { name: "wire/http", run: run_http, seeds: seeds_http },
-    Target { name: "wire/icmp", run: run_icmp, seeds: seeds_icmp },
-    Target { name: "wire/ip", run: run_ip, seeds: seeds_ip },
-    Target { name: "wire/ipp", run: run_ipp, seeds: seeds_ipp },
-    Target { name: "wire/ldap", run: run_ldap, seeds: seeds_ldap },
-    Target { name: "wire/lines", run: run_lines, seeds: seeds_lines },
-    Target { name: "wire/mqtt", run: run_mqtt, seeds: seeds_mqtt },
-    Target { name: "wire/mysql", run: run_mysql, seeds: seeds_mysql },
-    Target { name: "wire/nbns", run: run_nbns, seeds: seeds_nbns },
-    Target { name: "wire/ndp", run: run_ndp, seeds: seeds_ndp },
-    Target { name: "wire/ntlm", run: run_ntlm, seeds: seeds_ntlm },
-    Target { name: "wire/ntp", run: run_ntp, seeds: seeds_ntp },
-    Target { name: "wire/postgresql", run: run_postgresql, seeds: seeds_postgresql },
-    Target { name: "wire/rdp", run: run_rdp, seeds: seeds_rdp },
-    Target { name: "wire/reader", run: run_reader, seeds: seeds_lines },
-    Target { name: "wire/smb2", run: run_smb2, seeds: seeds_smb2 },
-    Target { name: "wire/snmp", run: run_snmp, seeds: seeds_snmp },
-    Target { name: "wire/ssdp", run: run_ssdp, seeds: seeds_ssdp },
-    Target { name: "wire/ssh", run: run_ssh, seeds: seeds_ssh },
-    Target { name: "wire/tcp", run: run_tcp, seeds: seeds_tcp },
-    Target { name: "wire/telnet", run: run_telnet, seeds: seeds_telnet },
-    Target { name: "wire/udp", run: run_udp, seeds: seeds_udp },
+    Target { name: "wire/arp", run: run_arp, seeds: seeds::of_arp },
+    Target { name: "wire/ber", run: run_ber, seeds: seeds::of_ber },
+    Target { name: "wire/dhcp", run: run_dhcp, seeds: seeds::of_dhcp },
+    Target { name: "wire/dns", run: run_dns, seeds: seeds::of_dns },
+    Target { name: "wire/ethernet", run: run_ethernet, seeds: seeds::of_ethernet },
+    Target { name: "wire/http", run: run_http, seeds: seeds::of_http },
+    Target { name: "wire/icmp", run: run_icmp, seeds: seeds::of_icmp },
+    Target { name: "wire/ip", run: run_ip, seeds: seeds::of_ip },
+    Target { name: "wire/ipp", run: run_ipp, seeds: seeds::of_ipp },
+    Target { name: "wire/ldap", run: run_ldap, seeds: seeds::of_ldap },
+    Target { name: "wire/lines", run: run_lines, seeds: seeds::of_lines },
+    Target { name: "wire/mqtt", run: run_mqtt, seeds: seeds::of_mqtt },
+    Target { name: "wire/mysql", run: run_mysql, seeds: seeds::of_mysql },
+    Target { name: "wire/nbns", run: run_nbns, seeds: seeds::of_nbns },
+    Target { name: "wire/ndp", run: run_ndp, seeds: seeds::of_ndp },
+    Target { name: "wire/ntlm", run: run_ntlm, seeds: seeds::of_ntlm },
+    Target { name: "wire/ntp", run: run_ntp, seeds: seeds::of_ntp },
+    Target { name: "wire/postgresql", run: run_postgresql, seeds: seeds::of_postgresql },
+    Target { name: "wire/rdp", run: run_rdp, seeds: seeds::of_rdp },
+    Target { name: "wire/reader", run: run_reader, seeds: seeds::of_lines },
+    Target { name: "wire/smb2", run: run_smb2, seeds: seeds::of_smb2 },
+    Target { name: "wire/snmp", run: run_snmp, seeds: seeds::of_snmp },
+    Target { name: "wire/ssdp", run: run_ssdp, seeds: seeds::of_ssdp },
+    Target { name: "wire/ssh", run: run_ssh, seeds: seeds::of_ssh },
+    Target { name: "wire/tcp", run: run_tcp, seeds: seeds::of_tcp },
+    Target { name: "wire/telnet", run: run_telnet, seeds: seeds::of_telnet },
+    Target { name: "wire/udp", run: run_udp, seeds: seeds::of_udp },
 ];
 
 /// Calls `read` until it fails or takes nothing: what a stream's reader does.
@@ -50,26 +50,11 @@ fn all<T, E>(bytes: &[u8], mut read: impl FnMut(&mut Reader<'_>) -> Result<T, E>
     }
 }
 
-const MAC: model::MacAddr = model::MacAddr([2, 0, 0, 0, 0, 9]);
-const V4: ip::Ends =
-    ip::Ends::V4(std::net::Ipv4Addr::new(192, 0, 2, 1), std::net::Ipv4Addr::new(192, 0, 2, 9));
-const V6: ip::Ends = ip::Ends::V6(
-    std::net::Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1),
-    std::net::Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 9),
-);
-
 fn run_arp(bytes: &[u8]) {
     if let Ok(message) = arp::Arp::parse(bytes) {
         // What was read is built again without loss, padding left out.
         assert_eq!(Some(message.build().as_slice()), bytes.get(..28));
     }
-}
-
-fn seeds_arp() -> Vec<Vec<u8>> {
-    let [a, b] = [[192, 0, 2, 1].into(), [192, 0, 2, 9].into()];
-    let mut reply = arp::Arp::request(MAC, a, b);
-    reply.operation = arp::Operation::Reply;
-    vec![arp::Arp::request(MAC, a, b).build(), reply.build()]
 }
 
 fn run_ber(bytes: &[u8]) {
@@ -83,45 +68,12 @@ fn run_ber(bytes: &[u8]) {
     black_box(ber::write(bytes.first().copied().unwrap_or_default(), bytes));
 }
 
-fn seeds_ber() -> Vec<Vec<u8>> {
-    vec![
-        vec![0x30, 6, 2, 1, 7, 4, 1, b'x'],
-        vec![6, 6, 0x2b, 6, 1, 4, 0x86, 0x8d],
-        vec![2, 4, 0x7f, 0xff, 0xff, 0xff, 10, 1, 0],
-        ber::write(4, &[b'a'; 300]),
-        ber::write_all(0x30, &[ber::write_integer(-129), ber::write(6, &[0x2b, 6, 1])]),
-    ]
-}
-
 fn run_dhcp(bytes: &[u8]) {
     if let Ok(message) = dhcp::Message::parse(bytes) {
         black_box((message.host_name(), message.full_name(), message.vendor_class()));
         black_box((message.client_id(), message.parameters()));
         black_box((message.requested(), message.server()));
     }
-}
-
-pub(crate) fn seeds_dhcp() -> Vec<Vec<u8>> {
-    let message = |operation: u8, file: &[u8], options: &[u8]| {
-        let mut bytes = vec![operation, 1, 6, 0, 1, 2, 3, 4];
-        bytes.resize(16, 0);
-        bytes.extend([192, 0, 2, 7]);
-        bytes.resize(28, 0);
-        bytes.extend(MAC.0);
-        bytes.resize(108, 0);
-        bytes.extend(file);
-        bytes.resize(236, 0);
-        bytes.extend([0x63, 0x82, 0x53, 0x63]);
-        bytes.extend(options);
-        bytes
-    };
-    let request = b"\x35\x01\x03\x0c\x04pc7\0\x3c\x08MSFT 5.0\x3d\x07\x01\x02\0\0\0\0\x09\
-        \x37\x03\x01\x03\x06\x51\x0d\x04\0\0\x03pc7\x03lan\0\x32\x04\xc0\0\x02\x07\xff";
-    vec![
-        message(1, b"", request),
-        message(2, b"", b"\x35\x01\x05\x36\x04\xc0\0\x02\x01\xff"),
-        message(1, b"\x0c\x03pc9\xff", b"\x35\x01\x01\x34\x01\x03\xff"),
-    ]
 }
 
 fn run_dns(bytes: &[u8]) {
@@ -136,18 +88,6 @@ fn run_dns(bytes: &[u8]) {
     black_box(dns::framed(bytes));
 }
 
-pub(crate) fn seeds_dns() -> Vec<Vec<u8>> {
-    // A pointer, a service, a text and an address, with compressed names.
-    // Their numbers are the half of the cookie with which `probes` asks.
-    let mut records = vec![0x0c, 0x0d, 0x84, 0, 0, 0, 0, 4, 0, 0, 0, 0];
-    records.extend(b"\x05_http\x04_tcp\x05local\0\0\x0c\0\x01\0\0\0\x78\0\x08\x05Print\xc0\x0c");
-    records.extend(b"\xc0\x29\0\x21\x80\x01\0\0\0\x78\0\x0b\0\0\0\0\0\x50\x02p7\xc0\x17");
-    records.extend(b"\xc0\x29\0\x10\x80\x01\0\0\0\x78\0\x0a\x09ty=Laser7");
-    records.extend(b"\xc0\x17\0\x01\x80\x01\0\0\0\x78\0\x04\xc0\0\x02\x07");
-    let version = b"\x0c\x0d\x84\0\0\x01\0\x01\0\0\0\0\x07version\x04bind\0\0\x10\0\x03\xc0\x0c\0\x10\0\x03\0\0\0\0\0\x06\x059.18.";
-    vec![records, version.to_vec(), dns::query(7, &[("version.bind", dns::TXT, dns::CHAOS)])]
-}
-
 fn run_ethernet(bytes: &[u8]) {
     if let Ok(frame) = ethernet::Frame::parse(bytes) {
         assert!(frame.payload.len() <= bytes.len());
@@ -158,44 +98,6 @@ fn run_ethernet(bytes: &[u8]) {
             frame.payload,
         ));
     }
-}
-
-pub(crate) fn seeds_ethernet() -> Vec<Vec<u8>> {
-    let mut tagged = vec![2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 9, 0x88, 0xa8, 0, 7];
-    tagged.extend([0x81, 0, 0x20, 9, 8, 0]);
-    tagged.extend(ip::packet(V4, ip::UDP, 64, &udp::datagram(V4, 1, 2, b"x")));
-    let mut seeds = vec![tagged];
-    seeds.extend(seeds_arp().iter().map(|a| ethernet::frame(MAC, MAC, ethernet::ARP, a)));
-    let [here, all] = [[192, 0, 2, 7].into(), [255, 255, 255, 255].into()];
-    let ends = ip::Ends::V4(here, all);
-    seeds.extend(seeds_dhcp().iter().map(|message| {
-        let datagram = udp::datagram(ends, dhcp::CLIENT_PORT, dhcp::SERVER_PORT, message);
-        ethernet::frame(
-            model::MacAddr::BROADCAST,
-            MAC,
-            ethernet::IPV4,
-            &ip::packet(ends, ip::UDP, 64, &datagram),
-        )
-    }));
-    seeds.extend(seeds_dns().iter().map(|message| {
-        let datagram = udp::datagram(ends, 5353, 5353, message);
-        ethernet::frame(
-            model::MacAddr::BROADCAST,
-            MAC,
-            ethernet::IPV4,
-            &ip::packet(ends, ip::UDP, 255, &datagram),
-        )
-    }));
-    seeds.extend(seeds_ndp().iter().map(|message| {
-        let packet = ip::packet(V6, ip::ICMPV6, ndp::HOP_LIMIT, message);
-        ethernet::frame(model::MacAddr::BROADCAST, MAC, ethernet::IPV6, &packet)
-    }));
-    seeds.extend(seeds_ip().iter().map(|p| {
-        let kind =
-            if p.first().is_some_and(|b| b >> 4 == 6) { ethernet::IPV6 } else { ethernet::IPV4 };
-        ethernet::frame(MAC, MAC, kind, p)
-    }));
-    seeds
 }
 
 fn run_http(bytes: &[u8]) {
@@ -212,16 +114,6 @@ fn run_http(bytes: &[u8]) {
     black_box(http::is_past_title(bytes));
 }
 
-pub(crate) fn seeds_http() -> Vec<Vec<u8>> {
-    let texts: [&[u8]; 4] = [
-        b"HTTP/1.1 200 OK\r\nServer: nginx/1.24.0\r\nContent-Type: text/html\r\nContent-Length: 30\r\n\r\n<title>Room &amp; 7</title>1234",
-        b"HTTP/1.1 401 Unauthorized\r\nServer: lighttpd\r\nWWW-Authenticate: Basic realm=\"Cam 9\"\r\nTransfer-Encoding: chunked\r\n\r\n5;a=b\r\nhello\r\n0\r\n\r\n",
-        b"HTTP/1.0 302 Found\nLocation: https://192.0.2.7/login\n\n",
-        b"<html><head><title>\x83\x8b\x81[\x83^&#12540;&#x41;</title><meta charset=utf-8>",
-    ];
-    texts.iter().map(|text| text.to_vec()).collect()
-}
-
 fn run_icmp(bytes: &[u8]) {
     for read in [icmp::Message::parse_icmp, icmp::Message::parse_icmpv6] {
         if let Ok(icmp::Message::Error { quoted, .. }) = read(bytes) {
@@ -229,17 +121,6 @@ fn run_icmp(bytes: &[u8]) {
         }
     }
     black_box(icmp::Quote::parse(bytes).is_ok());
-}
-
-fn seeds_icmp() -> Vec<Vec<u8>> {
-    let mut seeds = vec![icmp::echo_request(V4, 7, 9, b"data"), icmp::echo_request(V6, 7, 9, b"")];
-    for quoted in seeds_ip() {
-        for head in [[3, 3, 0, 0, 0, 0, 0, 0], [1, 4, 0, 0, 0, 0, 0, 0]] {
-            seeds.push([&head[..], &quoted].concat());
-        }
-        seeds.push(quoted);
-    }
-    seeds
 }
 
 fn run_ip(bytes: &[u8]) {
@@ -252,19 +133,6 @@ fn run_ip(bytes: &[u8]) {
     }
 }
 
-fn seeds_ip() -> Vec<Vec<u8>> {
-    let inner = udp::datagram(V4, 1, 53, b"data");
-    // Hop-by-hop options, then a fragment header, then a datagram.
-    let extended = [0, 0, 1, 4, 0, 0, 0, 0, 17, 0, 0, 1, 0, 0, 0, 7, 0, 1, 0, 2, 0, 9, 0, 0, 5];
-    let mut v6 = vec![44];
-    v6.extend_from_slice(&extended[1..]);
-    vec![
-        ip::packet(V4, ip::UDP, 64, &inner),
-        ip::packet(V6, ip::TCP, 64, &tcp::syn(V6, 1, 80, 9)),
-        ip::packet(V6, 0, 64, &v6),
-    ]
-}
-
 fn run_ipp(bytes: &[u8]) {
     if let Ok(answer) = ipp::Answer::parse(bytes) {
         black_box(answer.value("printer-name").map(<[u8]>::len));
@@ -272,40 +140,9 @@ fn run_ipp(bytes: &[u8]) {
     black_box(ipp::response(bytes).is_ok());
 }
 
-pub(crate) fn seeds_ipp() -> Vec<Vec<u8>> {
-    let mut body = vec![2, 0, 0, 0, 0, 0, 0, 1, 1];
-    body.extend(b"\x47\0\x12attributes-charset\0\x05utf-8\x04");
-    body.extend(b"\x41\0\x16printer-make-and-model\0\x07Laser 7\x44\0\0\0\x031.1\x03");
-    let head = |server: &str| {
-        format!(
-            "HTTP/1.1 200 OK\r\nServer: {server}\r\nContent-Type: application/ipp\r\n\
-             Content-Length: {}\r\n\r\n",
-            body.len()
-        )
-    };
-    let printer = [head("Laser/1").as_bytes(), &body].concat();
-    let cups = [head("CUPS/2.4 IPP/2.1").as_bytes(), &body].concat();
-    vec![printer, cups, body]
-}
-
 fn run_ldap(bytes: &[u8]) {
     all(bytes, ldap::Message::read);
     black_box(ldap::Message::read_all(bytes, 1));
-}
-
-pub(crate) fn seeds_ldap() -> Vec<Vec<u8>> {
-    let text = |text: &str| ber::write(4, text.as_bytes());
-    let attribute = |name: &str, value: &str| {
-        ber::write_all(0x30, &[text(name), ber::write_all(0x31, &[text(value)])])
-    };
-    let attributes = ber::write_all(
-        0x30,
-        &[attribute("vendorName", "OpenLDAP"), attribute("dnsHostName", "dc1.example.com")],
-    );
-    let message = |operation: Vec<u8>| ber::write_all(0x30, &[ber::write_integer(1), operation]);
-    let entry = message(ber::write_all(0x64, &[text(""), attributes]));
-    let done = message(ber::write_all(0x65, &[ber::write(10, &[0]), text(""), text("")]));
-    vec![[entry, done.clone()].concat(), done, ldap::search_root(1, &["vendorName"])]
 }
 
 fn run_lines(bytes: &[u8]) {
@@ -318,51 +155,17 @@ fn run_lines(bytes: &[u8]) {
     black_box(lines::squeeze(&text));
 }
 
-fn seeds_lines() -> Vec<Vec<u8>> {
-    vec![
-        b"220 mail.example.com ESMTP Postfix\r\n".to_vec(),
-        b"250-mail.example.com\r\n250-PIPELINING\r\n250 STARTTLS\r\n".to_vec(),
-        b"211-Features:\n MDTM\n211 End\n".to_vec(),
-    ]
-}
-
 fn run_mqtt(bytes: &[u8]) {
     all(bytes, mqtt::Packet::read);
     black_box(mqtt::Packet::read_all(bytes));
-}
-
-pub(crate) fn seeds_mqtt() -> Vec<Vec<u8>> {
-    let version =
-        b"\x20\x02\0\0\x90\x03\0\x01\0\x31\x2a\0\x13$SYS/broker/versionmosquitto version 2.0";
-    vec![version.to_vec(), b"\x20\x02\0\x05".to_vec(), mqtt::connect(), mqtt::subscribe("$SYS/#")]
 }
 
 fn run_mysql(bytes: &[u8]) {
     black_box(mysql::Greeting::parse(bytes).is_ok());
 }
 
-pub(crate) fn seeds_mysql() -> Vec<Vec<u8>> {
-    let packet = |payload: &[u8]| {
-        let len = u8::try_from(payload.len()).unwrap_or(u8::MAX);
-        [&[len, 0, 0, 0], payload].concat()
-    };
-    let mut modern =
-        b"\x0a10.11.6-MariaDB-0+deb12u1\0\x09\0\0\0saltsalt\0\xfe\xf7\x2d\x02\0\xff\x81\x15"
-            .to_vec();
-    modern.extend([0; 10]);
-    modern.extend(b"saltsaltsalt\0mysql_native_password\0");
-    vec![packet(&modern), packet(b"\xff\x6a\x04Host is not allowed")]
-}
-
 fn run_nbns(bytes: &[u8]) {
     black_box(nbns::NodeStatus::parse(bytes).is_ok());
-}
-
-pub(crate) fn seeds_nbns() -> Vec<Vec<u8>> {
-    let mut bytes = vec![0, 7, 0x84, 0, 0, 0, 0, 1, 0, 0, 0, 0];
-    bytes.extend(b"\x20CKAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\0\0\x21\0\x01\0\0\0\0\0\x2b\x02");
-    bytes.extend(b"PC-SEVEN       \0\x04\0WORKGROUP      \0\x84\0\x02\0\0\0\0\x09");
-    vec![bytes, nbns::node_status(7)]
 }
 
 fn run_ndp(bytes: &[u8]) {
@@ -370,32 +173,9 @@ fn run_ndp(bytes: &[u8]) {
     black_box(ndp::LinkLayer::parse(bytes).is_ok());
 }
 
-fn seeds_ndp() -> Vec<Vec<u8>> {
-    let target = std::net::Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 9);
-    let mut bytes = vec![136, 0, 0, 0, 0x60, 0, 0, 0];
-    bytes.extend(target.octets());
-    bytes.extend([14, 1, 1, 2, 3, 4, 5, 6, 2, 1, 2, 0, 0, 0, 0, 9]);
-    vec![bytes, ndp::solicitation(target, MAC, target)]
-}
-
 fn run_ntlm(bytes: &[u8]) {
     black_box(ntlm::Challenge::find(bytes).is_ok());
     black_box(ntlm::utf16(bytes));
-}
-
-pub(crate) fn seeds_ntlm() -> Vec<Vec<u8>> {
-    let pair = |id: u8, text: &str| {
-        let value: Vec<u8> = text.encode_utf16().flat_map(u16::to_le_bytes).collect();
-        let len = u8::try_from(value.len()).unwrap_or(u8::MAX);
-        [&[id, 0, len, 0][..], &value].concat()
-    };
-    let info = [pair(2, "OFFICE"), pair(1, "FS7"), pair(3, "fs7.example.com"), vec![0; 4]].concat();
-    let len = u8::try_from(info.len()).unwrap_or(u8::MAX);
-    let mut message = b"NTLMSSP\0\x02\0\0\0\0\0\0\0\x38\0\0\0\0\0\x80\x02saltsalt".to_vec();
-    message.extend([0; 8]);
-    message.extend([len, 0, len, 0, 56, 0, 0, 0, 10, 0, 0x63, 0x45, 0, 0, 0, 15]);
-    message.extend(info);
-    vec![message, ntlm::negotiate()]
 }
 
 fn run_ntp(bytes: &[u8]) {
@@ -405,40 +185,14 @@ fn run_ntp(bytes: &[u8]) {
     black_box(ntp::variables(&text).len());
 }
 
-pub(crate) fn seeds_ntp() -> Vec<Vec<u8>> {
-    let mut reply = ntp::client(9);
-    if let Some(first) = reply.first_mut() {
-        *first = 0x24;
-    }
-    let data = b"version=\"ntpd 4.2.8p15\", system=\"Linux/6.1\"";
-    let mut control = vec![0x16, 0x82, 0, 1, 0, 0, 0, 0, 0, 0, 0, 43];
-    control.extend(data);
-    vec![reply, control, data.to_vec(), ntp::read_variables(1, "version")]
-}
-
 fn run_postgresql(bytes: &[u8]) {
     if let Ok(error) = postgresql::ErrorResponse::parse(bytes) {
         black_box(error.field(b'R').map(<[u8]>::len));
     }
 }
 
-pub(crate) fn seeds_postgresql() -> Vec<Vec<u8>> {
-    let fields = b"SFATAL\0VFATAL\0C0A000\0Munsupported frontend protocol\0Fpostmaster.c\0L2143\0RProcessStartupPacket\0\0";
-    let mut bytes = vec![b'E', 0, 0, 0, 4 + 98];
-    bytes.extend(fields);
-    vec![bytes, b"EFATAL:  unsupported frontend protocol\n\0".to_vec()]
-}
-
 fn run_rdp(bytes: &[u8]) {
     black_box(rdp::Answer::parse(bytes).is_ok());
-}
-
-pub(crate) fn seeds_rdp() -> Vec<Vec<u8>> {
-    vec![
-        vec![3, 0, 0, 19, 14, 0xd0, 0, 0, 0x12, 0x34, 0, 2, 0x1f, 8, 0, 2, 0, 0, 0],
-        vec![3, 0, 0, 19, 14, 0xd0, 0, 0, 0x12, 0x34, 0, 3, 0, 8, 0, 5, 0, 0, 0],
-        vec![3, 0, 0, 11, 6, 0xd0, 0, 0, 0, 0, 0],
-    ]
 }
 
 fn run_reader(bytes: &[u8]) {
@@ -472,82 +226,15 @@ fn run_smb2(bytes: &[u8]) {
     black_box(smb2::Message::framed_len(bytes));
 }
 
-pub(crate) fn seeds_smb2() -> Vec<Vec<u8>> {
-    let answer = |command: u8, status: u32, body: &[u8]| {
-        let len = u8::try_from(64 + body.len()).unwrap_or(u8::MAX);
-        let mut bytes = vec![0, 0, 0, len, 0xfe, b'S', b'M', b'B', 64, 0, 0, 0];
-        bytes.extend(status.to_le_bytes());
-        bytes.extend([command, 0, 1, 0, 1, 0, 0, 0]);
-        bytes.resize(68, 0);
-        bytes.extend(body);
-        bytes
-    };
-    let mut negotiate = vec![65, 0, 1, 0, 0x02, 0x03, 0, 0];
-    negotiate.extend([7; 16]);
-    negotiate.resize(64, 0);
-    let mut setup = vec![9, 0, 0, 0, 72, 0, 0, 0];
-    for challenge in seeds_ntlm().into_iter().take(1) {
-        if let Some(len) = setup.get_mut(6) {
-            *len = u8::try_from(challenge.len()).unwrap_or(u8::MAX);
-        }
-        setup.extend(challenge);
-    }
-    vec![
-        answer(0, 0, &negotiate),
-        answer(1, 0xc000_0016, &setup),
-        smb2::negotiate_smb1(),
-        smb2::negotiate([7; 16]),
-    ]
-}
-
 fn run_snmp(bytes: &[u8]) {
     black_box(snmp::Message::parse(bytes).is_ok());
     black_box(snmp::EngineId::parse(bytes).is_some());
-}
-
-pub(crate) fn seeds_snmp() -> Vec<Vec<u8>> {
-    let text = |bytes: &[u8]| ber::write(4, bytes);
-    let binding = ber::write_all(
-        0x30,
-        &[ber::write(6, &[0x2b, 6, 1, 2, 1, 1, 1, 0]), text(b"Linux fs7 6.1.0 x86_64")],
-    );
-    let zero = || ber::write_integer(0);
-    let response = ber::write_all(
-        0xa2,
-        &[ber::write_integer(7), zero(), zero(), ber::write_all(0x30, &[binding])],
-    );
-    let v2 = ber::write_all(0x30, &[ber::write_integer(1), text(b"public"), response]);
-    let engine = [0x80, 0, 0x1f, 0x88, 3, 2, 0, 0, 0, 0, 9];
-    let security = ber::write_all(
-        0x30,
-        &[
-            text(&engine),
-            ber::write_integer(1),
-            ber::write_integer(99),
-            text(b""),
-            text(b""),
-            text(b""),
-        ],
-    );
-    let global = ber::write_all(
-        0x30,
-        &[ber::write_integer(7), ber::write_integer(65_507), text(&[0]), ber::write_integer(3)],
-    );
-    let scoped = ber::write_all(0x30, &[text(&engine), text(b""), ber::write(0xa8, &[])]);
-    let v3 = ber::write_all(0x30, &[ber::write_integer(3), global, text(&security), scoped]);
-    vec![v2, v3, engine.to_vec(), snmp::discover(7)]
 }
 
 fn run_ssdp(bytes: &[u8]) {
     if let Ok(answer) = ssdp::Answer::parse(bytes) {
         black_box(answer.device_uuid());
     }
-}
-
-pub(crate) fn seeds_ssdp() -> Vec<Vec<u8>> {
-    vec![
-        b"HTTP/1.1 200 OK\r\nCACHE-CONTROL: max-age=1800\r\nST: upnp:rootdevice\r\nUSN: uuid:00112233-4455-6677-8899-aabbccddeeff::upnp:rootdevice\r\nSERVER: Linux/4.9 UPnP/1.0 Thing/7\r\nLOCATION: http://192.0.2.7:80/d.xml\r\n\r\n".to_vec(),
-    ]
 }
 
 fn run_ssh(bytes: &[u8]) {
@@ -564,58 +251,9 @@ fn run_ssh(bytes: &[u8]) {
     black_box(ssh::key_exchange(&String::from_utf8_lossy(bytes)));
 }
 
-pub(crate) fn seeds_ssh() -> Vec<Vec<u8>> {
-    let packet = |payload: &[u8]| {
-        let padding = 8 - (payload.len() + 5) % 8 + 4;
-        let len = u32::try_from(payload.len() + padding + 1).unwrap_or(u32::MAX);
-        let mut bytes = len.to_be_bytes().to_vec();
-        bytes.push(u8::try_from(padding).unwrap_or(u8::MAX));
-        bytes.extend_from_slice(payload);
-        bytes.resize(bytes.len() + padding, 0);
-        bytes
-    };
-    let string = |text: &[u8]| {
-        let len = u32::try_from(text.len()).unwrap_or(u32::MAX);
-        [&len.to_be_bytes(), text].concat()
-    };
-    let mut kex = vec![20];
-    kex.extend([9; 16]);
-    for list in [
-        &b"curve25519-sha256"[..],
-        b"ssh-ed25519,rsa-sha2-512",
-        b"aes128-ctr",
-        b"aes128-ctr",
-        b"hmac-sha2-256",
-        b"hmac-sha2-256",
-        b"none",
-        b"none",
-        b"",
-        b"",
-    ] {
-        kex.extend(string(list));
-    }
-    kex.extend([0; 5]);
-    let blob = [string(b"ssh-ed25519"), string(&[5; 32])].concat();
-    let reply = [vec![31], string(&blob), string(&[6; 32]), string(b"signature")].concat();
-    let id = b"SSH-2.0-OpenSSH_9.2p1 Debian-2+deb12u2\r\n".to_vec();
-    let first = [id.clone(), packet(&kex)].concat();
-    vec![
-        [first.clone(), packet(&reply)].concat(),
-        first,
-        id,
-        packet(&reply),
-        blob,
-        b"diffie-hellman-group14-sha256".to_vec(),
-    ]
-}
-
 fn run_tcp(bytes: &[u8]) {
     black_box(tcp::Segment::parse(bytes).is_ok());
     black_box(tcp::Start::parse(bytes).is_ok());
-}
-
-fn seeds_tcp() -> Vec<Vec<u8>> {
-    vec![tcp::syn(V4, 1, 80, 9), tcp::syn(V6, 1, 443, 9)]
 }
 
 fn run_telnet(bytes: &[u8]) {
@@ -624,17 +262,9 @@ fn run_telnet(bytes: &[u8]) {
     assert!(heard.refusal().len() <= bytes.len().max(3));
 }
 
-pub(crate) fn seeds_telnet() -> Vec<Vec<u8>> {
-    vec![b"\xff\xfd\x18\xff\xfd\x20\xff\xfb\x03\xff\xfa\x18\x01\xff\xf0Router-7 login: ".to_vec()]
-}
-
 fn run_udp(bytes: &[u8]) {
     if let Ok(datagram) = udp::Datagram::parse(bytes) {
         assert!(datagram.payload.len() <= bytes.len());
-        black_box(udp::datagram(V6, datagram.source_port, 7, datagram.payload));
+        black_box(udp::datagram(seeds::V6, datagram.source_port, 7, datagram.payload));
     }
-}
-
-fn seeds_udp() -> Vec<Vec<u8>> {
-    vec![udp::datagram(V4, 1, 53, b"data"), udp::datagram(V6, 1, 53, b"")]
 }
