@@ -5,6 +5,8 @@
 //! into, the *root*. Identity reads and changes assets without that overlay, so a merge
 //! never moves a row and ending it gives every asset back what is its own.
 
+use std::iter::Peekable;
+
 use model::{Method, Site, Timestamp};
 
 use super::part::Part;
@@ -36,7 +38,7 @@ pub(super) struct Head {
 }
 
 /// The rows of some assets, each kind sorted by root and part, the leading row first.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Tables {
     /// By root, the root itself first.
     pub(super) heads: Vec<Head>,
@@ -64,13 +66,18 @@ impl Tables {
 
     /// The assets, merged ones as one, by number.
     pub(super) fn assets(&self) -> Vec<Asset> {
-        let mut identifiers = united(&self.identifiers);
-        let mut names = united(&self.names);
-        let mut services = united(&self.services);
-        let mut software = united(&self.software);
-        let mut os = united(&self.os);
-        let mut deployments = united(&self.deployments);
-        let mut anomalies = united(&self.anomalies);
+        self.clone().into_assets()
+    }
+
+    /// The same where the rows are not needed any more.
+    pub(super) fn into_assets(self) -> Vec<Asset> {
+        let mut identifiers = united(self.identifiers);
+        let mut names = united(self.names);
+        let mut services = united(self.services);
+        let mut software = united(self.software);
+        let mut os = united(self.os);
+        let mut deployments = united(self.deployments);
+        let mut anomalies = united(self.anomalies);
         self.heads
             .chunk_by(|a, b| a.root == b.root)
             .map(|heads| {
@@ -109,28 +116,21 @@ fn sort<P: Part>(rows: &mut [Row<P>]) {
     });
 }
 
-/// The rows of one part of one asset together.
-fn same<P: Part>(a: &Row<P>, b: &Row<P>) -> bool {
-    a.root == b.root && a.part.key() == b.part.key()
-}
-
-fn unite_rows<P: Part>(rows: &[Row<P>]) -> Option<P> {
-    let (leading, rest) = rows.split_first()?;
-    let mut part = leading.part.clone();
-    rest.iter().for_each(|row| part.unite(&row.part));
-    Some(part)
-}
-
-/// The united parts, by root.
-fn united<P: Part>(rows: &[Row<P>]) -> std::iter::Peekable<impl Iterator<Item = (AssetId, P)>> {
-    rows.chunk_by(same).filter_map(|rows| Some((rows.first()?.root, unite_rows(rows)?))).peekable()
+/// The united parts, by root: the leading row's, with what the others know of the same part.
+fn united<P: Part>(rows: Vec<Row<P>>) -> Peekable<impl Iterator<Item = (AssetId, P)>> {
+    let mut rows = rows.into_iter().peekable();
+    let next = move || {
+        let Row { root, mut part, .. } = rows.next()?;
+        while let Some(row) = rows.next_if(|row| row.root == root && row.part.key() == part.key()) {
+            part.unite(&row.part);
+        }
+        Some((root, part))
+    };
+    std::iter::from_fn(next).peekable()
 }
 
 /// The parts of that asset, off the front.
-fn take<P>(
-    parts: &mut std::iter::Peekable<impl Iterator<Item = (AssetId, P)>>,
-    id: AssetId,
-) -> Vec<P> {
+fn take<P>(parts: &mut Peekable<impl Iterator<Item = (AssetId, P)>>, id: AssetId) -> Vec<P> {
     std::iter::from_fn(|| parts.next_if(|(root, _)| *root == id)).map(|(_, part)| part).collect()
 }
 

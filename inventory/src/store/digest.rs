@@ -72,19 +72,19 @@ async fn digest(
     // goes to the asset that it is about, and ending a merge is only that.
     let tables = Tables::load(connection, Which::Site(site), &Merges::NONE).await?;
     let next = next_id(connection).await?;
-    let update = identity::update(&tables.assets(), next, &sightings(&pending), as_of);
+    let count = u64::try_from(pending.len()).unwrap_or(u64::MAX);
+    let observations = sightings(pending);
+    // The database marks the observations while we think about them.
+    let (marked, update) = tokio::join!(observation::digested(connection, site), async {
+        identity::update(&tables.assets(), next, &observations, as_of)
+    });
+    marked?;
     let Update { assets, mut events, merges } = update;
     save(connection, &tables, &assets).await?;
     let (merges, refused) = apply(connection, merges, as_of).await?;
     events.retain(|event| !refused.iter().any(|merge| tells_of(event, merge)));
     event::append(connection, &events, Some(scan)).await?;
-    observation::digested(connection, site).await?;
-    Ok(Digest {
-        observations: u64::try_from(pending.len()).unwrap_or(u64::MAX),
-        assets: united(connection, assets).await?,
-        events,
-        merges,
-    })
+    Ok(Digest { observations: count, assets: united(connection, assets).await?, events, merges })
 }
 
 /// Those assets as they are shown now, each once.
@@ -112,14 +112,14 @@ fn tells_of(event: &Event, (from, into, _): &Found) -> bool {
 
 /// The observations as identity reads them, in the order in which they were made. One that
 /// is new and was made more than once counts at its first and at its last time.
-fn sightings(pending: &[Pending]) -> Vec<Observation> {
+fn sightings(pending: Vec<Pending>) -> Vec<Observation> {
     let mut seen = Vec::with_capacity(pending.len());
     for Pending { new, stored } in pending {
-        if *new && stored.first_seen < stored.observation.observed_at {
+        if new && stored.first_seen < stored.observation.observed_at {
             let observed_at = stored.first_seen;
             seen.push(Observation { observed_at, ..stored.observation.clone() });
         }
-        seen.push(stored.observation.clone());
+        seen.push(stored.observation);
     }
     // Stable: what was made at one moment stays in the order of its rows.
     seen.sort_by_key(|observation| observation.observed_at);

@@ -53,6 +53,17 @@ pub enum StoreError {
         /// The file.
         path: PathBuf,
     },
+    /// The file is on a read-only file system, and the newest of it still in its log.
+    #[error(
+        "the database {path} is on a read-only file system and the newest of it is still in its \
+         -wal file, which cannot be read there: copy both files to where this user may write, \
+         and name the copy with --db",
+        path = path.display()
+    )]
+    LogOnReadOnly {
+        /// The file.
+        path: PathBuf,
+    },
     /// The file holds something else.
     #[error(
         "{path} is not a Daicho database: name another file with --db, or move this one away",
@@ -252,7 +263,7 @@ const SQLITE_READONLY: i64 = 8;
 const SQLITE_IOERR: i64 = 10;
 const SQLITE_CORRUPT: i64 = 11;
 const SQLITE_FULL: i64 = 13;
-const SQLITE_CANTOPEN: i64 = 14;
+pub(super) const SQLITE_CANTOPEN: i64 = 14;
 const SQLITE_NOTADB: i64 = 26;
 
 /// The index of the write-ahead log could not be made larger, or not be mapped: on a full file

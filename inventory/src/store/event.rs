@@ -5,12 +5,14 @@ use sqlx::SqliteConnection;
 
 use super::{
     Store, StoreError,
+    cells::run,
     load::Merges,
     scan::{LoadError, json},
 };
 use crate::asset::{AssetId, Event, EventKind};
 
-const ROWS: usize = 4_000;
+/// Rows in one statement.
+const ROWS: usize = 1_000;
 
 /// Appends events. `scan` is the one after which they were noticed.
 pub(super) async fn append(
@@ -18,22 +20,21 @@ pub(super) async fn append(
     events: &[Event],
     scan: Option<ScanId>,
 ) -> sqlx::Result<()> {
-    for chunk in events.chunks(ROWS) {
-        let rows: Vec<_> = chunk
+    let scan = scan.map(|scan| scan.0);
+    let parameters = events.chunks(ROWS).map(|chunk| {
+        let rows = chunk
             .iter()
-            .map(|e| (e.at, e.asset.map(|id| id.0), e.kind.as_str(), &e.subject, &e.detail))
-            .collect();
-        sqlx::query(
-            "INSERT INTO event (at, asset, kind, subject, detail, scan)
-             SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, $2
-             FROM json_each($1)",
-        )
-        .bind(json(&rows))
-        .bind(scan.map(|scan| scan.0))
-        .execute(&mut *connection)
-        .await?;
-    }
-    Ok(())
+            .map(|e| (e.at, e.asset.map(|id| id.0), e.kind.as_str(), &e.subject, &e.detail, scan));
+        json(&rows.collect::<Vec<_>>())
+    });
+    run(
+        connection,
+        "INSERT INTO event (at, asset, kind, subject, detail, scan)
+         SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5
+         FROM jsonb_each($1)",
+        parameters,
+    )
+    .await
 }
 
 /// The events of these assets, or of all, the latest first. An event keeps the number of

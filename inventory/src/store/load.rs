@@ -5,12 +5,12 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use model::{Identifier, PortState, Site, Timestamp, TlsVersion};
+use model::{Identifier, PortState, Site, TlsVersion};
 use sqlx::SqliteConnection;
 
 use super::{
     assets::{Head, Row, Tables},
-    cells::{Cells, rows_of},
+    cells::{self, Cells, text_of},
     part::strength,
     scan::{LoadError, json, parse},
 };
@@ -18,8 +18,9 @@ use crate::asset::{
     Anomaly, AssetId, Assigned, Deployment, Name, OperatingSystem, ServiceState, Software,
 };
 
-/// Assets in one statement: what keeps the text of their rows at about a megabyte.
-const ASSETS: usize = 2_000;
+/// Assets in one statement: what keeps the text of their rows at half a megabyte, and lets
+/// the rows of one part be read while the next is made.
+const ASSETS: usize = 1_000;
 
 /// Which assets to read.
 #[derive(Clone, Debug)]
@@ -100,49 +101,49 @@ impl Tables {
             heads,
             identifiers: reader
                 .rows(
-                    "SELECT json_array(id, asset, kind, value, strength, first_seen, last_seen, current, because) FROM identifier
+                    "SELECT json_group_array(json_array(id, asset, kind, value, strength, first_seen, last_seen, current, because)) FROM identifier
                      WHERE asset IN (SELECT value FROM json_each($1))",
                     identifier,
                 )
                 .await?,
             names: reader
                 .rows(
-                    "SELECT json_array(id, asset, name, source, last_seen) FROM name
+                    "SELECT json_group_array(json_array(id, asset, name, source, last_seen)) FROM name
                      WHERE asset IN (SELECT value FROM json_each($1))",
                     name,
                 )
                 .await?,
             services: reader
                 .rows(
-                    "SELECT json_array(id, asset, address, transport, port, state, protocol, product, version, cpe, tls, attributes, first_seen, last_seen) FROM service
+                    "SELECT json_group_array(json_array(id, asset, address, transport, port, state, protocol, product, version, cpe, tls, attributes, first_seen, last_seen)) FROM service
                      WHERE asset IN (SELECT value FROM json_each($1))",
                     service,
                 )
                 .await?,
             software: reader
                 .rows(
-                    "SELECT json_array(id, asset, product, version, cpe, source, first_seen, last_seen, current) FROM software
+                    "SELECT json_group_array(json_array(id, asset, product, version, cpe, source, first_seen, last_seen, current)) FROM software
                      WHERE asset IN (SELECT value FROM json_each($1))",
                     software,
                 )
                 .await?,
             os: reader
                 .rows(
-                    "SELECT json_array(asset, asset, name, version, cpe, last_seen) FROM os
+                    "SELECT json_group_array(json_array(asset, asset, name, version, cpe, last_seen)) FROM os
                      WHERE asset IN (SELECT value FROM json_each($1))",
                     os,
                 )
                 .await?,
             deployments: reader
                 .rows(
-                    "SELECT json_array(id, asset, sha256, chain, address, port, transport, server_name, protocol_version, starttls, first_seen, last_seen, current) FROM deployment
+                    "SELECT json_group_array(json_array(id, asset, sha256, chain, address, port, transport, server_name, protocol_version, starttls, first_seen, last_seen, current)) FROM deployment
                      WHERE asset IN (SELECT value FROM json_each($1))",
                     deployment,
                 )
                 .await?,
             anomalies: reader
                 .rows(
-                    "SELECT json_array(id, asset, subject, protocol, problem, last_seen) FROM anomaly
+                    "SELECT json_group_array(json_array(id, asset, subject, protocol, problem, last_seen)) FROM anomaly
                      WHERE asset IN (SELECT value FROM json_each($1))",
                     anomaly,
                 )
@@ -165,25 +166,27 @@ async fn heads(
             (None, Some(json(&assets.iter().map(|asset| asset.0).collect::<Vec<_>>())))
         }
     };
-    let rows: Vec<(i64, String, i64, i64, bool, String)> = sqlx::query_as(
-        "SELECT id, site, first_seen, last_seen, identity_uncertain, alive_by FROM asset
+    let text: String = sqlx::query_scalar(
+        "SELECT json_group_array(json_array(id, site, first_seen, last_seen, identity_uncertain, alive_by)) FROM asset
          WHERE ($1 IS NULL OR site = $1)
            AND ($2 IS NULL OR id IN (SELECT value FROM json_each($2)))",
     )
     .bind(site)
     .bind(ids)
-    .fetch_all(connection)
+    .fetch_one(connection)
     .await?;
-    rows.into_iter()
-        .map(|(id, site, first_seen, last_seen, identity_uncertain, alive_by)| {
+    cells::rows(&text)?
+        .iter()
+        .map(|row| {
+            let id = AssetId(row.number(0)?);
             Ok(Head {
-                id: AssetId(id),
-                root: merges.root(AssetId(id)),
-                site: Site(site),
-                first_seen: Timestamp(first_seen),
-                last_seen: Timestamp(last_seen),
-                identity_uncertain,
-                alive_by: parse("asset.alive_by", &alive_by)?,
+                id,
+                root: merges.root(id),
+                site: Site(row.owned(1)?),
+                first_seen: row.time(2)?,
+                last_seen: row.time(3)?,
+                identity_uncertain: row.flag(4)?,
+                alive_by: parse("asset.alive_by", row.text(5)?)?,
             })
         })
         .collect()
@@ -202,23 +205,34 @@ impl Reader<'_> {
     async fn rows<P>(
         &mut self,
         statement: &'static str,
-        part: impl Fn(&Cells) -> Result<P, LoadError>,
+        part: impl Fn(&Cells<'_>) -> Result<P, LoadError>,
     ) -> Result<Vec<Row<P>>, LoadError> {
         let mut rows = Vec::new();
         // An asset's root is asked for once for each of its rows.
         let mut roots: HashMap<AssetId, AssetId> = HashMap::new();
-        for assets in &self.chunks {
-            for cells in rows_of(self.connection, statement, assets.clone()).await? {
+        let mut read = |text: String| {
+            for cells in cells::rows(&text)? {
                 let asset = AssetId(cells.number(1)?);
                 let root = *roots.entry(asset).or_insert_with(|| self.merges.root(asset));
                 rows.push(Row { id: cells.number(0)?, asset, root, part: part(&cells)? });
             }
+            Ok::<_, LoadError>(())
+        };
+        let mut last = None;
+        for assets in &self.chunks {
+            let (text, done) =
+                tokio::join!(text_of(self.connection, statement, assets.clone()), async {
+                    last.take().map_or(Ok(()), &mut read)
+                });
+            done?;
+            last = Some(text?);
         }
+        last.map_or(Ok(()), read)?;
         Ok(rows)
     }
 }
 
-fn identifier(row: &Cells) -> Result<Assigned, LoadError> {
+fn identifier(row: &Cells<'_>) -> Result<Assigned, LoadError> {
     let (kind, value) = (row.text(2)?, row.text(3)?);
     Ok(Assigned {
         identifier: Identifier::from_parts(kind, value)
@@ -231,7 +245,7 @@ fn identifier(row: &Cells) -> Result<Assigned, LoadError> {
     })
 }
 
-fn name(row: &Cells) -> Result<Name, LoadError> {
+fn name(row: &Cells<'_>) -> Result<Name, LoadError> {
     Ok(Name {
         name: row.owned(2)?,
         source: row.word(3, "name.source", |text| parse("", &format!("\"{text}\"")).ok())?,
@@ -239,7 +253,7 @@ fn name(row: &Cells) -> Result<Name, LoadError> {
     })
 }
 
-fn service(row: &Cells) -> Result<ServiceState, LoadError> {
+fn service(row: &Cells<'_>) -> Result<ServiceState, LoadError> {
     Ok(ServiceState {
         address: row.address(2, "service.address")?,
         transport: row.word(3, "service.transport", |text| text.parse().ok())?,
@@ -256,7 +270,7 @@ fn service(row: &Cells) -> Result<ServiceState, LoadError> {
     })
 }
 
-fn software(row: &Cells) -> Result<Software, LoadError> {
+fn software(row: &Cells<'_>) -> Result<Software, LoadError> {
     Ok(Software {
         product: row.owned(2)?,
         version: row.maybe(3)?,
@@ -268,7 +282,7 @@ fn software(row: &Cells) -> Result<Software, LoadError> {
     })
 }
 
-fn os(row: &Cells) -> Result<OperatingSystem, LoadError> {
+fn os(row: &Cells<'_>) -> Result<OperatingSystem, LoadError> {
     Ok(OperatingSystem {
         name: row.owned(2)?,
         version: row.maybe(3)?,
@@ -277,7 +291,7 @@ fn os(row: &Cells) -> Result<OperatingSystem, LoadError> {
     })
 }
 
-fn deployment(row: &Cells) -> Result<Deployment, LoadError> {
+fn deployment(row: &Cells<'_>) -> Result<Deployment, LoadError> {
     Ok(Deployment {
         sha256: row.owned(2)?,
         chain: parse("deployment.chain", row.text(3)?)?,
@@ -293,7 +307,7 @@ fn deployment(row: &Cells) -> Result<Deployment, LoadError> {
     })
 }
 
-fn anomaly(row: &Cells) -> Result<Anomaly, LoadError> {
+fn anomaly(row: &Cells<'_>) -> Result<Anomaly, LoadError> {
     Ok(Anomaly {
         subject: row.owned(2)?,
         protocol: row.owned(3)?,

@@ -30,11 +30,13 @@ pub(super) enum State {
 
 /// Looks at the file without changing it.
 pub(super) async fn state(connection: &mut SqliteConnection) -> sqlx::Result<State> {
-    let id: i64 = sqlx::query_scalar("PRAGMA application_id").fetch_one(&mut *connection).await?;
-    let version: i64 =
-        sqlx::query_scalar("PRAGMA user_version").fetch_one(&mut *connection).await?;
-    let objects: i64 =
-        sqlx::query_scalar("SELECT count(*) FROM sqlite_master").fetch_one(connection).await?;
+    // One statement sees one state, whatever another command does to the file meanwhile.
+    let (id, version, objects): (i64, i64, i64) = sqlx::query_as(
+        "SELECT application_id, user_version, (SELECT count(*) FROM sqlite_master)
+         FROM pragma_application_id, pragma_user_version",
+    )
+    .fetch_one(connection)
+    .await?;
     Ok(match (id, version, objects) {
         (APPLICATION_ID, version, _) => State::Version(version),
         (0, 0, 0) => State::Empty,

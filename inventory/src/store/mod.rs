@@ -85,6 +85,9 @@ impl Store {
     /// where they do not exist. An older schema is brought up to date in either mode, because
     /// it cannot be read otherwise.
     ///
+    /// On a read-only file system a database can be read where its write-ahead log is folded
+    /// in, which it is as soon as the last command has closed it.
+    ///
     /// # Errors
     ///
     /// Says what the file is instead, or what the system refused.
@@ -95,8 +98,9 @@ impl Store {
             return Err(StoreError::IsFolder { path: path.to_owned() });
         }
         if mode == OpenMode::ReadOnly {
-            match look(path).await? {
-                State::Version(KNOWN) => return Ok(Self::new(path, None)),
+            let (state, medium) = look(path).await?;
+            match state {
+                State::Version(KNOWN) => return Ok(Self::new(path, None, medium)),
                 State::Empty => return Err(StoreError::NoDatabase { path: path.to_owned() }),
                 State::NotOurs => return Err(StoreError::NotOurs { path: path.to_owned() }),
                 State::Version(found) if found > KNOWN => return Err(newer(path, found)),
@@ -105,12 +109,11 @@ impl Store {
         }
         let writer = prepare(path).await?;
         let writer = (mode == OpenMode::ReadWrite).then(|| Arc::new(Mutex::new(writer)));
-        Ok(Self::new(path, writer))
+        Ok(Self::new(path, writer, Medium::Writable))
     }
 
-    fn new(path: &Path, writer: Option<Arc<Mutex<SqliteConnection>>>) -> Self {
-        let options = options(path)
-            .read_only(true)
+    fn new(path: &Path, writer: Option<Arc<Mutex<SqliteConnection>>>, medium: Medium) -> Self {
+        let options = reading(path, medium)
             // A row that crosses to our thread by itself costs two wake-ups.
             .row_buffer_size(1024);
         let readers = SqlitePoolOptions::new()
@@ -172,17 +175,65 @@ fn options(path: &Path) -> SqliteConnectOptions {
         .disable_statement_logging()
 }
 
+/// Where the file is.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Medium {
+    /// Where others may write it while we read.
+    Writable,
+    /// On a read-only file system.
+    ReadOnly,
+}
+
+fn reading(path: &Path, medium: Medium) -> SqliteConnectOptions {
+    // Readers of a write-ahead log share an index in a file, which cannot be made there and
+    // is not needed where nobody writes.
+    options(path).read_only(true).immutable(medium == Medium::ReadOnly)
+}
+
 /// What is at `path`, without changing it.
-async fn look(path: &Path) -> Result<State, StoreError> {
+async fn look(path: &Path) -> Result<(State, Medium), StoreError> {
     if !path.exists() {
         return Err(StoreError::NoDatabase { path: path.to_owned() });
     }
     let failed = |source| StoreError::of(path, "opening", source);
-    let mut connection = options(path).read_only(true).connect().await.map_err(failed)?;
-    let state = migrate::state(&mut connection).await.map_err(failed)?;
+    match try_look(path, Medium::Writable).await {
+        Ok(state) => Ok((state, Medium::Writable)),
+        Err(error) if cannot_open(&error) && is_on_read_only_medium(path) => {
+            // What is in the log is the newest, so to read on without it would be to lie.
+            if has_log(path) {
+                return Err(StoreError::LogOnReadOnly { path: path.to_owned() });
+            }
+            let state = try_look(path, Medium::ReadOnly).await.map_err(failed)?;
+            Ok((state, Medium::ReadOnly))
+        }
+        Err(error) => Err(failed(error)),
+    }
+}
+
+async fn try_look(path: &Path, medium: Medium) -> sqlx::Result<State> {
+    let mut connection = reading(path, medium).connect().await?;
+    let state = migrate::state(&mut connection).await?;
     // Nothing was written, so closing has nothing to lose.
     let _ = connection.close().await;
     Ok(state)
+}
+
+fn cannot_open(error: &sqlx::Error) -> bool {
+    error::primary_code(error) == Some(error::SQLITE_CANTOPEN)
+}
+
+/// Whether the file is on a read-only file system, and not only closed to this user: then
+/// somebody else may write it. The system is asked by opening the file, which changes nothing.
+fn is_on_read_only_medium(path: &Path) -> bool {
+    let opened = std::fs::OpenOptions::new().write(true).open(path);
+    opened.is_err_and(|error| error.kind() == std::io::ErrorKind::ReadOnlyFilesystem)
+}
+
+/// Whether something is still in the write-ahead log alone.
+fn has_log(path: &Path) -> bool {
+    let mut log = path.as_os_str().to_owned();
+    log.push("-wal");
+    std::fs::metadata(log).is_ok_and(|log| log.len() > 0)
 }
 
 /// Opens for writing, makes or updates the schema, and turns on the write-ahead log.
@@ -205,6 +256,9 @@ async fn prepare(path: &Path) -> Result<SqliteConnection, StoreError> {
             Err(error) if busy(&error) && waited < PATIENCE => {
                 tokio::time::sleep(OPENING_PAUSE).await;
                 waited = waited.saturating_add(OPENING_PAUSE);
+            }
+            Err(error) if cannot_open(&error) && is_on_read_only_medium(path) => {
+                return Err(StoreError::ReadOnly { path: path.to_owned() });
             }
             Err(error) => return Err(failed(error)),
         }

@@ -4,7 +4,10 @@
 //! the times, the count and the latest evidence change. Certificates are taken out of the
 //! facts and stored by their SHA-256, because one chain is served in many places.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::{
+    cmp::Reverse,
+    collections::{BTreeMap, BTreeSet, HashMap, hash_map::Entry},
+};
 
 use model::{
     CertificateChain, Fact, Method, Observation, ScanId, Site, Subject, Timestamp, TlsVersion,
@@ -15,7 +18,7 @@ use sqlx::{Connection, SqliteConnection};
 
 use super::{
     BEGIN_WRITE, Store, StoreError,
-    cells::{Cells, rows_of},
+    cells::{self, Cells, run, text_of},
     certificate,
     scan::{LoadError, json, parse, vantage_number},
 };
@@ -24,8 +27,9 @@ use super::{
 /// wants two facts to collide needs 2^64 attempts and gains one missing row.
 type Key = [u8; 16];
 
-/// Rows in one statement. Larger ones are not faster and hold the JSON text in memory.
-const ROWS: usize = 4_000;
+/// Rows in one statement. Larger ones are not faster and hold the JSON text in memory, and
+/// these leave room to make or read the rows of one while the database works on another.
+const ROWS: usize = 1_000;
 
 /// An observation as it was stored.
 #[derive(Clone, Debug, PartialEq)]
@@ -52,13 +56,18 @@ pub struct Written {
 /// Observations of one scan, coalesced, on their way to the database.
 #[derive(Debug, Default)]
 pub(super) struct Batch {
-    rows: HashMap<Key, Sighting>,
+    rows: Vec<Sighting>,
+    /// Where in `rows` the sighting with that key is.
+    places: HashMap<Key, usize>,
+    /// What a key was last made of, kept for its room.
+    text: Vec<u8>,
     certificates: BTreeMap<String, Certificate>,
     taken: u64,
 }
 
 #[derive(Debug)]
 struct Sighting {
+    key: Key,
     first: Observation,
     fact: String,
     first_seen: Timestamp,
@@ -82,9 +91,10 @@ impl Batch {
         let fact = self.encode(&observation.fact, at);
         let mut evidence = std::mem::take(&mut observation.evidence);
         evidence.truncate(Observation::MAX_EVIDENCE);
-        match self.rows.entry(key(&observation, &fact)) {
-            std::collections::hash_map::Entry::Occupied(mut known) => {
-                let known = known.get_mut();
+        let key = self.key(&observation, &fact);
+        match self.places.entry(key) {
+            Entry::Occupied(place) => {
+                let Some(known) = self.rows.get_mut(*place.get()) else { return };
                 known.times = known.times.saturating_add(1);
                 known.first_seen = known.first_seen.min(at);
                 if at >= known.last_seen {
@@ -92,12 +102,33 @@ impl Batch {
                     known.evidence = evidence;
                 }
             }
-            std::collections::hash_map::Entry::Vacant(free) => {
+            Entry::Vacant(free) => {
+                free.insert(self.rows.len());
                 let (first_seen, last_seen) = (at, at);
                 let first = observation;
-                free.insert(Sighting { first, fact, first_seen, last_seen, times: 1, evidence });
+                let times = 1;
+                self.rows.push(Sighting {
+                    key,
+                    first,
+                    fact,
+                    first_seen,
+                    last_seen,
+                    times,
+                    evidence,
+                });
             }
         }
+    }
+
+    /// What makes the observation the same as another.
+    fn key(&mut self, observation: &Observation, fact: &str) -> Key {
+        let Observation { vantage, method, subject, .. } = observation;
+        self.text.clear();
+        let text = (&vantage.site, &vantage.name, method, subject, fact);
+        serde_json::to_writer(&mut self.text, &text)
+            .expect("text, numbers and lists of them have a JSON form");
+        let hash = ring::digest::digest(&ring::digest::SHA256, &self.text);
+        hash.as_ref().first_chunk().copied().expect("a SHA-256 has 32 bytes")
     }
 
     /// Rows that it will write.
@@ -144,13 +175,6 @@ enum Stored {
 
 /// How the stored form of [`Fact::Certificates`] begins.
 const CERTIFICATES: &str = r#"{"certificates":"#;
-
-fn key(observation: &Observation, fact: &str) -> Key {
-    let Observation { vantage, method, subject, .. } = observation;
-    let text = json(&(&vantage.site, &vantage.name, method, subject, fact));
-    let hash = ring::digest::digest(&ring::digest::SHA256, text.as_bytes());
-    hash.as_ref().first_chunk().copied().expect("a SHA-256 has 32 bytes")
-}
 
 /// The text by which observations of an address or a MAC are found again.
 fn about(subject: &Subject) -> String {
@@ -210,7 +234,7 @@ async fn write(
     scan: ScanId,
     batch: Batch,
 ) -> sqlx::Result<Written> {
-    let Batch { rows, certificates, taken } = batch;
+    let Batch { mut rows, certificates, taken, .. } = batch;
     // Before the facts that name them.
     certificate::write(
         connection,
@@ -221,53 +245,51 @@ async fn write(
     )
     .await?;
     let mut vantages: HashMap<Vantage, i64> = HashMap::new();
-    for sighting in rows.values() {
+    for sighting in &rows {
         let vantage = &sighting.first.vantage;
         if !vantages.contains_key(vantage) {
             vantages.insert(vantage.clone(), vantage_number(connection, vantage).await?);
         }
     }
     // In the order of the unique index, so that neighbours share its pages.
-    let mut rows: Vec<(Key, Sighting)> = rows.into_iter().collect();
-    rows.sort_unstable_by_key(|(key, _)| *key);
-    for chunk in rows.chunks(ROWS) {
-        let values: Vec<_> = chunk
-            .iter()
-            .map(|(key, s)| {
-                let Observation { vantage, method, subject, .. } = &s.first;
-                (
-                    hex(key),
-                    vantages[vantage],
-                    method,
-                    about(subject),
-                    json(subject),
-                    &s.fact,
-                    s.first_seen,
-                    s.last_seen,
-                    s.times,
-                    hex(&s.evidence),
-                )
-            })
-            .collect();
-        sqlx::query(
-            "INSERT INTO observation (key, vantage, method, about, subject, fact, first_seen,
-                 last_seen, times, evidence, last_scan, pending)
-             SELECT unhex(value ->> 0), value ->> 1, value ->> 2, value ->> 3, value ->> 4,
-                 value ->> 5, value ->> 6, value ->> 7, value ->> 8, unhex(value ->> 9), $2, 2
-             FROM json_each($1) WHERE true
-             ON CONFLICT (key) DO UPDATE SET
-                 first_seen = min(first_seen, excluded.first_seen),
-                 evidence = iif(excluded.last_seen >= last_seen, excluded.evidence, evidence),
-                 last_scan = iif(excluded.last_seen >= last_seen, excluded.last_scan, last_scan),
-                 last_seen = max(last_seen, excluded.last_seen),
-                 times = times + excluded.times,
-                 pending = max(pending, 1)",
-        )
-        .bind(json(&values))
-        .bind(scan.0)
-        .execute(&mut *connection)
-        .await?;
-    }
+    rows.sort_unstable_by_key(|sighting| sighting.key);
+    let parameters = rows.chunks(ROWS).map(|chunk| {
+        let rows = chunk.iter().map(|s| {
+            let Observation { vantage, method, subject, .. } = &s.first;
+            (
+                hex(&s.key),
+                vantages[vantage],
+                method,
+                about(subject),
+                json(subject),
+                &s.fact,
+                s.first_seen,
+                s.last_seen,
+                s.times,
+                hex(&s.evidence),
+                scan.0,
+            )
+        });
+        json(&rows.collect::<Vec<_>>())
+    });
+    run(
+        connection,
+        "INSERT INTO observation (key, vantage, method, about, subject, fact, first_seen,
+             last_seen, times, evidence, last_scan, pending)
+         SELECT unhex(value ->> 0), value ->> 1, value ->> 2, value ->> 3, value ->> 4,
+             value ->> 5, value ->> 6, value ->> 7, value ->> 8, unhex(value ->> 9),
+             value ->> 10, 2
+         FROM jsonb_each($1) WHERE true
+         ON CONFLICT (key) DO UPDATE SET
+             first_seen = min(first_seen, excluded.first_seen),
+             evidence = iif(excluded.last_seen >= last_seen, excluded.evidence, evidence),
+             last_scan = iif(excluded.last_seen >= last_seen, excluded.last_scan, last_scan),
+             last_seen = max(last_seen, excluded.last_seen),
+             times = times + excluded.times,
+             pending = max(pending, 1)",
+        parameters,
+    )
+    .await?;
     Ok(Written { observations: taken, rows: u64::try_from(rows.len()).unwrap_or(u64::MAX) })
 }
 
@@ -284,30 +306,37 @@ pub(super) async fn pending(
     site: &Site,
 ) -> Result<Vec<Pending>, LoadError> {
     let vantages = vantages(connection, site).await?;
-    let mut pending = Vec::new();
+    let mut decoded = Decoded::default();
     for vantage in vantages.keys() {
+        let mut text = String::from("[]");
         let mut last = 0;
         loop {
-            // In parts, because the text of all rows of a large sweep is larger than they are.
-            let rows = rows_of(
-                connection,
-                "SELECT json_array(id, pending, vantage, method, subject, fact, first_seen,
-                     last_seen, times, hex(evidence), last_scan)
-                 FROM observation
-                 WHERE vantage = $1 ->> 0 AND pending > 0 AND id > $1 ->> 1
-                 ORDER BY id LIMIT $1 ->> 2",
-                json(&(vantage, last, ROWS)),
-            )
-            .await?;
-            let Some(row) = rows.last() else { break };
-            last = row.number(0)?;
-            let new: Vec<i64> = rows.iter().map(|row| row.number(1)).collect::<Result<_, _>>()?;
-            let stored = decode(connection, &vantages, &rows).await?;
-            let both = new.into_iter().zip(stored);
-            pending.extend(both.map(|(state, stored)| Pending { new: state == 2, stored }));
+            // In parts, because the text of all rows of a large sweep is larger than they
+            // are; one is read while the next is made.
+            let (part, read) = tokio::join!(
+                sqlx::query_as(
+                    "SELECT count(*), max(id),
+                         json_group_array(json_array(id, pending, vantage, method, subject, fact,
+                             first_seen, last_seen, times, hex(evidence), last_scan))
+                     FROM (SELECT * FROM observation
+                           WHERE vantage = $1 AND pending > 0 AND id > $2 ORDER BY id LIMIT $3)",
+                )
+                .bind(*vantage)
+                .bind(last)
+                .bind(i64::try_from(ROWS).unwrap_or(i64::MAX))
+                .fetch_one(&mut *connection),
+                async { decoded.read(&vantages, &text) }
+            );
+            read?;
+            let (count, end, rows): (i64, Option<i64>, String) = part?;
+            if count == 0 {
+                break;
+            }
+            last = end.unwrap_or(i64::MAX);
+            text = rows;
         }
     }
-    Ok(pending)
+    decoded.complete(connection).await
 }
 
 /// Marks the observations of a site as digested.
@@ -330,18 +359,22 @@ pub(super) async fn concerning(
 ) -> Result<Vec<StoredObservation>, LoadError> {
     let vantages = vantages(connection, site).await?;
     let numbers: Vec<i64> = vantages.keys().copied().collect();
-    let rows = rows_of(
+    let text = text_of(
         connection,
-        "SELECT json_array(id, pending, vantage, method, subject, fact, first_seen, last_seen,
-             times, hex(evidence), last_scan)
+        "SELECT json_group_array(json_array(id, pending, vantage, method, subject, fact,
+             first_seen, last_seen, times, hex(evidence), last_scan))
          FROM observation
          WHERE about IN (SELECT value FROM json_each($1, '$[0]'))
-           AND vantage IN (SELECT value FROM json_each($1, '$[1]'))
-         ORDER BY last_seen DESC, id",
+           AND vantage IN (SELECT value FROM json_each($1, '$[1]'))",
         json(&(names, numbers)),
     )
     .await?;
-    decode(connection, &vantages, &rows).await
+    let mut decoded = Decoded::default();
+    decoded.read(&vantages, &text)?;
+    let rows = decoded.complete(connection).await?;
+    let mut stored: Vec<StoredObservation> = rows.into_iter().map(|row| row.stored).collect();
+    stored.sort_by_key(|stored| Reverse(stored.observation.observed_at));
+    Ok(stored)
 }
 
 /// The vantage points of a site, by their numbers.
@@ -357,57 +390,73 @@ async fn vantages(
     Ok(rows.into_iter().map(|(id, name)| (id, Vantage { site: site.clone(), name })).collect())
 }
 
-async fn decode(
-    connection: &mut SqliteConnection,
-    vantages: &BTreeMap<i64, Vantage>,
-    rows: &[Cells],
-) -> Result<Vec<StoredObservation>, LoadError> {
-    let mut wanted = BTreeSet::new();
-    for row in rows {
-        let fact = row.text(5)?;
-        if fact.starts_with(CERTIFICATES) {
-            let Stored::Certificates { chain, .. } = parse("observation.fact", fact)?;
-            wanted.extend(chain);
-        }
-    }
-    let ders = certificate::ders(connection, &wanted).await?;
-    let decoded = rows.iter().map(|row| {
-        let vantage = row.number(2)?;
-        let vantage = vantages
-            .get(&vantage)
-            .ok_or_else(|| LoadError::content("observation.vantage", vantage.to_string()))?;
-        Ok(StoredObservation {
-            observation: Observation {
-                observed_at: row.time(7)?,
-                vantage: vantage.clone(),
-                method: row.word(3, "observation.method", Method::from_name)?,
-                subject: parse("observation.subject", row.text(4)?)?,
-                fact: decode_fact(row.text(5)?, &ders)?,
-                evidence: row.word(9, "observation.evidence", unhex)?,
-            },
-            first_seen: row.time(6)?,
-            times: row.number(8)?.unsigned_abs(),
-            last_scan: ScanId(row.number(10)?),
-        })
-    });
-    decoded.collect()
+/// Rows of observations, read.
+#[derive(Default)]
+struct Decoded {
+    rows: Vec<Pending>,
+    /// Which rows are about certificates, and about which: those are read once at the end.
+    chains: Vec<(usize, Vec<String>)>,
 }
 
-fn decode_fact(text: &str, ders: &HashMap<String, Vec<u8>>) -> Result<Fact, LoadError> {
-    if !text.starts_with(CERTIFICATES) {
-        return parse("observation.fact", text);
+impl Decoded {
+    /// Adds the rows in the text, in the order of their numbers.
+    fn read(&mut self, vantages: &BTreeMap<i64, Vantage>, text: &str) -> Result<(), LoadError> {
+        let mut rows = cells::rows(text)?;
+        rows.sort_by_key(|row| row.number(0).unwrap_or(i64::MAX));
+        for row in rows {
+            let vantage = row.number(2)?;
+            let vantage = vantages
+                .get(&vantage)
+                .ok_or_else(|| LoadError::content("observation.vantage", vantage.to_string()))?;
+            let stored = StoredObservation {
+                observation: Observation {
+                    observed_at: row.time(7)?,
+                    vantage: vantage.clone(),
+                    method: row.word(3, "observation.method", Method::from_name)?,
+                    subject: parse("observation.subject", row.text(4)?)?,
+                    fact: self.fact(&row)?,
+                    evidence: row.word(9, "observation.evidence", unhex)?,
+                },
+                first_seen: row.time(6)?,
+                times: row.number(8)?.unsigned_abs(),
+                last_scan: ScanId(row.number(10)?),
+            };
+            self.rows.push(Pending { new: row.number(1)? == 2, stored });
+        }
+        Ok(())
     }
-    let Stored::Certificates { chain, server_name, protocol_version, starttls } =
-        parse("observation.fact", text)?;
-    let der = |sha256: &String| {
-        ders.get(sha256).cloned().ok_or_else(|| LoadError::content("observation.fact", text))
-    };
-    Ok(Fact::Certificates(CertificateChain {
-        chain: chain.iter().map(der).collect::<Result<_, _>>()?,
-        server_name,
-        protocol_version,
-        starttls,
-    }))
+
+    /// The fact of the next row. The certificates of a chain are still to come.
+    fn fact(&mut self, row: &Cells<'_>) -> Result<Fact, LoadError> {
+        let text = row.text(5)?;
+        if !text.starts_with(CERTIFICATES) {
+            return parse("observation.fact", text);
+        }
+        let Stored::Certificates { chain, server_name, protocol_version, starttls } =
+            parse("observation.fact", text)?;
+        self.chains.push((self.rows.len(), chain));
+        let chain = Vec::new();
+        Ok(Fact::Certificates(CertificateChain { chain, server_name, protocol_version, starttls }))
+    }
+
+    /// The rows with their certificates.
+    async fn complete(
+        mut self,
+        connection: &mut SqliteConnection,
+    ) -> Result<Vec<Pending>, LoadError> {
+        let wanted = self.chains.iter().flat_map(|(_, chain)| chain).cloned().collect();
+        let ders = certificate::ders(connection, &wanted).await?;
+        for (place, sha256s) in self.chains {
+            let row = self.rows.get_mut(place).map(|row| &mut row.stored.observation.fact);
+            let Some(Fact::Certificates(served)) = row else { continue };
+            for sha256 in sha256s {
+                let der = ders.get(&sha256);
+                let der = der.ok_or_else(|| LoadError::content("observation.fact", sha256))?;
+                served.chain.push(der.clone());
+            }
+        }
+        Ok(self.rows)
+    }
 }
 
 /// Lower-case hexadecimal, which is how bytes travel inside JSON.

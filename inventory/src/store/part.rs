@@ -2,7 +2,9 @@
 //!
 //! Each kind of part implements [`Part`]; reading, uniting and writing are then the same
 //! code for all of them. Rows travel as JSON arrays, because one statement for thousands of
-//! rows is an order of magnitude faster than as many statements.
+//! rows is an order of magnitude faster than as many statements. `jsonb_each` gives each row
+//! in SQLite's binary form; `json_each` would write it as text again for every column that is
+//! taken from it, which is almost half of the time.
 
 use std::net::IpAddr;
 
@@ -43,12 +45,12 @@ impl Part for Assigned {
     const INSERT: &'static str = "INSERT INTO identifier
             (asset, kind, value, strength, first_seen, last_seen, current, because)
         SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5,
-            value ->> 6, value ->> 7 FROM json_each($1)";
+            value ->> 6, value ->> 7 FROM jsonb_each($1)";
     const UPDATE: &'static str = "UPDATE identifier SET
             kind = v.value ->> 1, value = v.value ->> 2, strength = v.value ->> 3,
             first_seen = v.value ->> 4, last_seen = v.value ->> 5, current = v.value ->> 6,
             because = v.value ->> 7
-        FROM json_each($1) AS v WHERE identifier.id = v.value ->> 0";
+        FROM jsonb_each($1) AS v WHERE identifier.id = v.value ->> 0";
     const DELETE: &'static str =
         "DELETE FROM identifier WHERE id IN (SELECT value FROM json_each($1))";
 
@@ -84,10 +86,10 @@ impl Part for Name {
     type Key<'a> = (&'a str, NameSource);
 
     const INSERT: &'static str = "INSERT INTO name (asset, name, source, last_seen)
-        SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3 FROM json_each($1)";
+        SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3 FROM jsonb_each($1)";
     const UPDATE: &'static str = "UPDATE name SET
             name = v.value ->> 1, source = v.value ->> 2, last_seen = v.value ->> 3
-        FROM json_each($1) AS v WHERE name.id = v.value ->> 0";
+        FROM jsonb_each($1) AS v WHERE name.id = v.value ->> 0";
     const DELETE: &'static str = "DELETE FROM name WHERE id IN (SELECT value FROM json_each($1))";
 
     fn key(&self) -> (&str, NameSource) {
@@ -110,13 +112,13 @@ impl Part for ServiceState {
              attributes, first_seen, last_seen)
         SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5,
             value ->> 6, value ->> 7, value ->> 8, value ->> 9, value ->> 10, value ->> 11,
-            value ->> 12 FROM json_each($1)";
+            value ->> 12 FROM jsonb_each($1)";
     const UPDATE: &'static str = "UPDATE service SET
             address = v.value ->> 1, transport = v.value ->> 2, port = v.value ->> 3,
             state = v.value ->> 4, protocol = v.value ->> 5, product = v.value ->> 6,
             version = v.value ->> 7, cpe = v.value ->> 8, tls = v.value ->> 9,
             attributes = v.value ->> 10, first_seen = v.value ->> 11, last_seen = v.value ->> 12
-        FROM json_each($1) AS v WHERE service.id = v.value ->> 0";
+        FROM jsonb_each($1) AS v WHERE service.id = v.value ->> 0";
     const DELETE: &'static str =
         "DELETE FROM service WHERE id IN (SELECT value FROM json_each($1))";
 
@@ -157,12 +159,12 @@ impl Part for Software {
     const INSERT: &'static str = "INSERT INTO software
             (asset, product, version, cpe, source, first_seen, last_seen, current)
         SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5,
-            value ->> 6, value ->> 7 FROM json_each($1)";
+            value ->> 6, value ->> 7 FROM jsonb_each($1)";
     const UPDATE: &'static str = "UPDATE software SET
             product = v.value ->> 1, version = v.value ->> 2, cpe = v.value ->> 3,
             source = v.value ->> 4, first_seen = v.value ->> 5, last_seen = v.value ->> 6,
             current = v.value ->> 7
-        FROM json_each($1) AS v WHERE software.id = v.value ->> 0";
+        FROM jsonb_each($1) AS v WHERE software.id = v.value ->> 0";
     const DELETE: &'static str =
         "DELETE FROM software WHERE id IN (SELECT value FROM json_each($1))";
 
@@ -199,11 +201,11 @@ impl Part for OperatingSystem {
 
     const INSERT: &'static str = "INSERT INTO os (asset, name, version, cpe, last_seen)
         SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4
-        FROM json_each($1)";
+        FROM jsonb_each($1)";
     const UPDATE: &'static str = "UPDATE os SET
             name = v.value ->> 1, version = v.value ->> 2, cpe = v.value ->> 3,
             last_seen = v.value ->> 4
-        FROM json_each($1) AS v WHERE os.asset = v.value ->> 0";
+        FROM jsonb_each($1) AS v WHERE os.asset = v.value ->> 0";
     const DELETE: &'static str = "DELETE FROM os WHERE asset IN (SELECT value FROM json_each($1))";
 
     fn key(&self) {}
@@ -233,13 +235,13 @@ impl Part for Deployment {
              starttls, first_seen, last_seen, current)
         SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5,
             value ->> 6, value ->> 7, value ->> 8, value ->> 9, value ->> 10, value ->> 11
-        FROM json_each($1)";
+        FROM jsonb_each($1)";
     const UPDATE: &'static str = "UPDATE deployment SET
             sha256 = v.value ->> 1, chain = v.value ->> 2, address = v.value ->> 3,
             port = v.value ->> 4, transport = v.value ->> 5, server_name = v.value ->> 6,
             protocol_version = v.value ->> 7, starttls = v.value ->> 8,
             first_seen = v.value ->> 9, last_seen = v.value ->> 10, current = v.value ->> 11
-        FROM json_each($1) AS v WHERE deployment.id = v.value ->> 0";
+        FROM jsonb_each($1) AS v WHERE deployment.id = v.value ->> 0";
     const DELETE: &'static str =
         "DELETE FROM deployment WHERE id IN (SELECT value FROM json_each($1))";
 
@@ -289,11 +291,11 @@ impl Part for Anomaly {
     const INSERT: &'static str =
         "INSERT INTO anomaly (asset, subject, protocol, problem, last_seen)
         SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4
-        FROM json_each($1)";
+        FROM jsonb_each($1)";
     const UPDATE: &'static str = "UPDATE anomaly SET
             subject = v.value ->> 1, protocol = v.value ->> 2, problem = v.value ->> 3,
             last_seen = v.value ->> 4
-        FROM json_each($1) AS v WHERE anomaly.id = v.value ->> 0";
+        FROM jsonb_each($1) AS v WHERE anomaly.id = v.value ->> 0";
     const DELETE: &'static str =
         "DELETE FROM anomaly WHERE id IN (SELECT value FROM json_each($1))";
 

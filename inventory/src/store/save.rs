@@ -6,13 +6,15 @@ use sqlx::SqliteConnection;
 
 use super::{
     assets::{Row, Tables},
+    cells::run,
     part::Part,
     scan::json,
 };
 use crate::asset::Asset;
 
-/// Rows in one statement: what keeps the JSON text of a batch at a few megabytes.
-const ROWS: usize = 4_000;
+/// Rows in one statement: enough to make its own cost nothing, few enough that the next are
+/// made while it runs.
+const ROWS: usize = 1_000;
 
 /// Writes what of `new` differs from `tables`, which were read without merges. Assets that
 /// are not in `new` stay as they are.
@@ -67,13 +69,9 @@ fn compare<'a, P: Part>(
 
 impl<P: Part> Changes<'_, P> {
     async fn write(self, connection: &mut SqliteConnection) -> sqlx::Result<()> {
-        let delete = self.delete.chunks(ROWS).map(|ids| (P::DELETE, json(ids)));
-        let update = self.update.chunks(ROWS).map(|rows| (P::UPDATE, columns(rows)));
-        let insert = self.insert.chunks(ROWS).map(|rows| (P::INSERT, columns(rows)));
-        for (statement, values) in delete.chain(update).chain(insert) {
-            sqlx::query(statement).bind(values).execute(&mut *connection).await?;
-        }
-        Ok(())
+        run(connection, P::DELETE, self.delete.chunks(ROWS).map(json)).await?;
+        run(connection, P::UPDATE, self.update.chunks(ROWS).map(columns)).await?;
+        run(connection, P::INSERT, self.insert.chunks(ROWS).map(columns)).await
     }
 }
 
@@ -82,25 +80,22 @@ fn columns<P: Part>(rows: &[(i64, &P)]) -> String {
 }
 
 async fn save_heads(connection: &mut SqliteConnection, new: &[Asset]) -> sqlx::Result<()> {
-    for chunk in new.chunks(ROWS) {
-        let rows: Vec<_> = chunk
-            .iter()
-            .map(|a| {
-                let methods = json(&a.alive_by);
-                (a.id.0, &a.site, a.first_seen, a.last_seen, a.identity_uncertain, methods)
-            })
-            .collect();
-        sqlx::query(
-            "INSERT INTO asset (id, site, first_seen, last_seen, identity_uncertain, alive_by)
-             SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5
-             FROM json_each($1) WHERE true
-             ON CONFLICT (id) DO UPDATE SET
-                 first_seen = excluded.first_seen, last_seen = excluded.last_seen,
-                 identity_uncertain = excluded.identity_uncertain, alive_by = excluded.alive_by",
-        )
-        .bind(json(&rows))
-        .execute(&mut *connection)
-        .await?;
-    }
-    Ok(())
+    let parameters = new.chunks(ROWS).map(|chunk| {
+        let rows = chunk.iter().map(|a| {
+            let methods = json(&a.alive_by);
+            (a.id.0, &a.site, a.first_seen, a.last_seen, a.identity_uncertain, methods)
+        });
+        json(&rows.collect::<Vec<_>>())
+    });
+    run(
+        connection,
+        "INSERT INTO asset (id, site, first_seen, last_seen, identity_uncertain, alive_by)
+         SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5
+         FROM jsonb_each($1) WHERE true
+         ON CONFLICT (id) DO UPDATE SET
+             first_seen = excluded.first_seen, last_seen = excluded.last_seen,
+             identity_uncertain = excluded.identity_uncertain, alive_by = excluded.alive_by",
+        parameters,
+    )
+    .await
 }

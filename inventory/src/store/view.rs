@@ -89,7 +89,7 @@ impl Store {
         let merges = Merges::load(&mut snapshot).await.map_err(&failed)?;
         let tables =
             Tables::load(&mut snapshot, which, &merges).await.map_err(|e| e.or(&failed))?;
-        Ok(tables.assets())
+        Ok(tables.into_assets())
     }
 
     /// One asset with everything that led to it. The number of an asset that was merged
@@ -106,10 +106,10 @@ impl Store {
         let members = holding.members([id]);
         let these = Which::These(&members);
         let united = Tables::load(&mut snapshot, these.clone(), &holding).await;
-        let asset = united.map_err(|e| e.or(&failed))?.assets().pop();
+        let asset = united.map_err(|e| e.or(&failed))?.into_assets().pop();
         let asset = asset.ok_or(StoreError::NoAsset(id))?;
         let apart = Tables::load(&mut snapshot, these, &Merges::NONE).await;
-        let mut parts = apart.map_err(|e| e.or(&failed))?.assets();
+        let mut parts = apart.map_err(|e| e.or(&failed))?.into_assets();
         parts.sort_by_key(|part| (part.id != asset.id, part.id));
         let names = asset.identifiers.iter().filter_map(|a| about(&a.identifier)).collect();
         let mut observations = observation::concerning(&mut snapshot, &asset.site, &names)

@@ -273,3 +273,76 @@ async fn a_command_on_an_unreadable_file() {
         assert!(matches!(error, StoreError::Open { .. }), "{error:?}");
     }
 }
+
+/// Runs `part` where the folder of the database is on a read-only file system, which only
+/// that process sees.
+fn on_read_only_medium(part: &str, database: &Path) {
+    let status = Command::new("unshare")
+        .args(["--map-root-user", "--mount", "sh", "-c"])
+        .arg(
+            "mount --bind \"$1\" \"$1\" && mount -o remount,bind,ro \"$1\" && shift && exec \"$@\"",
+        )
+        .arg("sh")
+        .arg(database.parent().unwrap())
+        .arg(std::env::current_exe().unwrap())
+        .args(["--exact", &format!("processes::{part}"), "--ignored", "--nocapture"])
+        .env(DATABASE, database)
+        .stdout(Stdio::null())
+        .status()
+        .expect("unshare (util-linux) is needed to make a read-only file system");
+    assert!(status.success(), "{part}: {status}: see its output above");
+}
+
+#[tokio::test]
+async fn a_database_on_a_read_only_file_system_is_read() {
+    let folder = Folder::new();
+    let store = folder.store().await;
+    let scan = folder.begin(&store, 1).await;
+    store.write_observations(scan, (0..100).map(|index| link(2, index))).await.unwrap();
+    store.digest(scan, at(3)).await.unwrap();
+    store.close().await;
+    let before = std::fs::read(folder.path()).unwrap();
+    on_read_only_medium("a_command_on_a_read_only_file_system", &folder.path());
+    assert_eq!(std::fs::read(folder.path()).unwrap(), before);
+    let files = std::fs::read_dir(folder.folder.path()).unwrap();
+    assert_eq!(files.count(), 1, "nothing was left beside the file");
+}
+
+#[tokio::test]
+#[ignore = "the other process of a_database_on_a_read_only_file_system_is_read"]
+async fn a_command_on_a_read_only_file_system() {
+    let store = Store::open(database(), OpenMode::ReadOnly).await.unwrap();
+    assert_eq!(store.observation_count().await.unwrap(), 100);
+    assert_eq!(store.assets().await.unwrap().len(), 100);
+    is_sound(&store).await;
+    let error = store.begin_scan(&vantage(), at(9), "raw", &[], "sweep").await.unwrap_err();
+    assert!(matches!(error, StoreError::OpenedForReading { .. }), "{error:?}");
+    let error = Store::open(database(), OpenMode::ReadWrite).await.unwrap_err();
+    assert!(matches!(error, StoreError::ReadOnly { .. }), "{error:?}");
+}
+
+#[tokio::test]
+async fn a_log_that_cannot_be_read_is_one_clear_error() {
+    let folder = Folder::new();
+    let store = folder.store().await;
+    let scan = folder.begin(&store, 1).await;
+    store.write_observations(scan, [link(2, 0)]).await.unwrap();
+    // What a backup of the two files takes while a sweep runs.
+    let copy = TempDir::new().unwrap();
+    for file in ["daicho.db", "daicho.db-wal"] {
+        std::fs::copy(folder.folder.path().join(file), copy.path().join(file)).unwrap();
+    }
+    on_read_only_medium("a_command_without_the_log", &copy.path().join("daicho.db"));
+    let store = Store::open(copy.path().join("daicho.db"), OpenMode::ReadOnly).await.unwrap();
+    assert_eq!(store.observation_count().await.unwrap(), 1);
+}
+
+#[tokio::test]
+#[ignore = "the other process of a_log_that_cannot_be_read_is_one_clear_error"]
+async fn a_command_without_the_log() {
+    let error = Store::open(database(), OpenMode::ReadOnly).await.unwrap_err();
+    assert!(matches!(error, StoreError::LogOnReadOnly { .. }), "{error:?}");
+    assert!(error.to_string().contains("-wal"), "{error}");
+    let error = Store::open(database(), OpenMode::ReadWrite).await.unwrap_err();
+    assert!(matches!(error, StoreError::ReadOnly { .. }), "{error:?}");
+}
