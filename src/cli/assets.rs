@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use config::Config;
 use inventory::{
     asset::{AssetId, EventKind},
@@ -37,6 +37,7 @@ pub(crate) async fn run(
         Some(Assets::List(list)) => show_all(config, list, path, format).await,
         Some(Assets::Show { id }) => show(config, AssetId(*id), path, format).await,
         Some(Assets::Merge { from, into, reason }) => {
+            given(reason)?;
             let store = Store::open(path, OpenMode::ReadWrite).await?;
             store.merge(AssetId(*from), AssetId(*into), reason, clock::now()).await?;
             store.review(clock::now(), &compose::policy(config)).await?;
@@ -46,6 +47,7 @@ pub(crate) async fn run(
             Ok(())
         }
         Some(Assets::Split { id, reason }) => {
+            given(reason)?;
             let store = Store::open(path, OpenMode::ReadWrite).await?;
             store.split(AssetId(*id), reason, clock::now()).await?;
             store.review(clock::now(), &compose::policy(config)).await?;
@@ -53,6 +55,12 @@ pub(crate) async fn run(
             Ok(())
         }
     }
+}
+
+/// A merge and a split are decisions, and those who ask later are owed the reason.
+fn given(reason: &str) -> Result<()> {
+    ensure!(!reason.trim().is_empty(), "--reason: say why, for those who ask later");
+    Ok(())
 }
 
 async fn show_all(config: &Config, list: &AssetsList, path: &Path, format: Format) -> Result<()> {

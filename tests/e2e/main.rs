@@ -5,3 +5,5 @@ mod bad_input;
 mod home;
 mod lab;
 mod robust;
+mod story;
+mod watch;

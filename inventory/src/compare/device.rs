@@ -288,14 +288,15 @@ fn judge(
     let mut detect = |rule: Rule, severity: Severity, detail: &str| {
         // What is gone needs nobody's attention here any more; it may be missing.
         if !gone {
-            let last_seen = asset.last_seen;
+            // When it was last seen is told by the asset: in here it would make every sweep a
+            // change of the finding.
             detections.add(Detection {
                 rule: rule.id,
                 severity,
                 subject: subject_of(asset.id),
                 asset: Some(asset.id),
                 title: format!("{}: {}", rule.title, name_of(asset)),
-                detail: format!("{detail}; last seen {last_seen}"),
+                detail: detail.to_owned(),
             });
         }
     };
