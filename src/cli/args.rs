@@ -36,6 +36,8 @@ pub(crate) enum Format {
 pub(crate) enum Command {
     /// Ask the network: which assets, services, software and certificates are there, and what is wrong
     Sweep(Box<Sweep>),
+    /// Listen instead of asking: replay captures into the inventory
+    Watch(Watch),
     /// The inventory, with reasons
     Assets {
         #[command(subcommand)]
@@ -105,6 +107,13 @@ pub(crate) struct Sweep {
     /// Allow a sweep of more than 2^20 addresses
     #[arg(long)]
     pub(crate) yes_large: bool,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Watch {
+    /// Capture files, pcap or pcapng
+    #[arg(long, required = true, num_args = 1.., value_name = "FILE")]
+    pub(crate) read: Vec<PathBuf>,
 }
 
 #[derive(Debug, Subcommand)]

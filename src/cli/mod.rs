@@ -3,12 +3,14 @@
 pub(crate) mod args;
 mod assets;
 mod certs;
+mod conclude;
 mod doctor;
 mod findings;
 mod progress;
 mod register;
 mod scope;
 mod sweep;
+mod watch;
 
 use anyhow::{Context as _, Result};
 use config::IoChoice;
@@ -33,6 +35,7 @@ pub(crate) fn run(cli: &Cli) -> Result<u8> {
             Command::Sweep(arguments) => {
                 return sweep::run(config, arguments, path, format).await;
             }
+            Command::Watch(arguments) => watch::run(&config, arguments, path, format).await?,
             Command::Assets { command, list } => {
                 assets::run(&config, command.as_ref(), list, path, format).await?;
             }

@@ -12,11 +12,8 @@ use std::{
 use anyhow::{Context as _, Result};
 use certs::hello::ServerName;
 use config::Config;
-use inventory::{
-    asset::AssetId,
-    store::{OpenMode, ReviewSummary, Sink, Store, Writer},
-};
-use model::{Endpoint, Gap, MacAddr, Observation, ScanId, ScanRecord, Severity, Site, Vantage};
+use inventory::store::{OpenMode, ReviewSummary, Sink, Store, Writer};
+use model::{Endpoint, Gap, MacAddr, Observation, ScanRecord, Severity, Site, Vantage};
 use scanner::{
     LinkError,
     collect::Collecting,
@@ -40,16 +37,12 @@ use crate::{
     cli::{
         args::{self, Format},
         choice,
+        conclude::conclude,
         progress::{Bar, spoken},
         scope::{self, Chosen},
     },
     clock, compose,
-    report::{
-        asset::{self, Shown},
-        finding,
-        json::{ScanJson, SweepJson},
-        print, print_json,
-    },
+    report::{finding, print, print_json},
     tell,
 };
 
@@ -78,7 +71,6 @@ pub(crate) async fn run(
 
     let stop = Stop::new();
     listen_for_signals(&stop)?;
-    let policy = compose::policy(&config);
     let store = Store::open(database, OpenMode::ReadWrite).await?;
     let (link, reason) = select::open(choice(config.io), config.interface.as_deref(), key)?;
     // Conversations are paced in the link's own time.
@@ -110,11 +102,7 @@ pub(crate) async fn run(
         gaps: asked.gaps,
         coverage: asked.coverage,
     };
-    store.finish_scan(scan, &record).await?;
-    let digest = store.digest(scan, clock::now()).await?;
-    let seen: BTreeSet<AssetId> = digest.assets.iter().map(|asset| asset.id).collect();
-    let review = store.review(clock::now(), &policy).await?;
-    report(format, scan, &record, &seen, &review)?;
+    let review = conclude(&store, scan, &record, &config, format).await?;
     store.close().await;
     Ok(exit_code(&stop, arguments.fail_on, &review))
 }
@@ -325,48 +313,6 @@ fn exit_code(stop: &Stop, fail_on: Option<Severity>, review: &ReviewSummary) -> 
     }
     let failing = fail_on.is_some_and(|least| !finding::open(&review.findings, least).is_empty());
     u8::from(failing)
-}
-
-fn report(
-    format: Format,
-    scan: ScanId,
-    record: &ScanRecord,
-    seen: &BTreeSet<AssetId>,
-    review: &ReviewSummary,
-) -> Result<()> {
-    let shown: Vec<Shown<'_>> = Shown::all(&review.compared)
-        .into_iter()
-        .filter(|shown| seen.contains(&shown.asset.id))
-        .collect();
-    let findings = finding::open(&review.findings, Severity::Info);
-    if format == Format::Json {
-        return print_json(&SweepJson {
-            scan: ScanJson::new(scan, record),
-            assets: shown.iter().map(Shown::json).collect(),
-            findings: findings.into_iter().map(finding::json).collect(),
-        });
-    }
-    let mut text = asset::table(&shown);
-    if !findings.is_empty() {
-        text.push('\n');
-        text.push_str(&finding::table(&findings));
-    }
-    print(&text)?;
-    let seconds = record.ended_at.map_or(0, |end| end.seconds_since(record.started_at));
-    tell::line(&format!(
-        "{} assets, {} open findings, {} packets in {seconds} s{}",
-        shown.len(),
-        findings.len(),
-        record.probes_sent,
-        if record.complete { "" } else { "; not complete" },
-    ));
-    if record.drops > 0 {
-        tell::line(&format!("{} answers were lost: possibly incomplete", record.drops));
-    }
-    for gap in &record.gaps {
-        tell::line(&format!("gap: {}: {}", gap.target, gap.reason));
-    }
-    Ok(())
 }
 
 /// The name of the interface through which the first target would be reached.

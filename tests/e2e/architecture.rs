@@ -14,6 +14,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("config", &["model"]),
     ("scanner", &["model", "wire", "certs"]),
     ("inventory", &["model", "certs"]),
+    ("fuzz", &["model", "wire", "certs", "config", "scanner", "inventory"]),
     ("tests/lab", &[]),
     ("tests/bench", &["lab", "inventory", "model"]),
 ];
@@ -77,7 +78,8 @@ fn is_for_tests(file: &str, all: &[(String, String)]) -> bool {
     };
     // The module above lies in the same folder, as mod.rs or lib.rs, or beside it under its name.
     all.iter().any(|(other, text)| {
-        let parent = other.trim_end_matches(".rs").trim_end_matches("/mod").trim_end_matches("/lib");
+        let parent =
+            other.trim_end_matches(".rs").trim_end_matches("/mod").trim_end_matches("/lib");
         parent == folder && declares(text)
     }) || file.contains("/tests/")
 }

@@ -1,8 +1,8 @@
 //! Measurements of the product, as a user would see them: whole commands, in the lab's
 //! namespaces, on a real database file. Prints Markdown for `docs/performance.md`.
 //!
-//! `cargo run --release -p daicho-bench -- [lab] [memory] [inventory] [build]`; without a name,
-//! all but `build`, which compiles everything from nothing and takes minutes.
+//! `cargo run --release -p daicho-bench -- NAME…`, with the names lab, memory, memory-connect,
+//! inventory and build; without a name, lab, memory and inventory: the others take minutes.
 
 mod measure;
 mod tasks;
@@ -20,10 +20,13 @@ fn main() -> Result<()> {
     for name in &names {
         match name.as_str() {
             "lab" => tasks::lab(&mut report)?,
-            "memory" => tasks::memory(&mut report)?,
+            "memory" => tasks::memory(&mut report, "raw")?,
+            "memory-connect" => tasks::memory(&mut report, "connect")?,
             "inventory" => tasks::inventory(&mut report)?,
             "build" => tasks::build(&mut report)?,
-            other => bail!("there is no measurement {other:?} (lab, memory, inventory, build)"),
+            other => bail!(
+                "there is no measurement {other:?} (lab, memory, memory-connect, inventory, build)"
+            ),
         }
     }
     report.print()

@@ -64,25 +64,26 @@ pub(crate) fn lab(report: &mut Report) -> Result<()> {
     Ok(())
 }
 
-/// A /16 at one port, where hardly anybody is: every address is asked, none is forgotten.
-pub(crate) fn memory(report: &mut Report) -> Result<()> {
+/// A /16 at one port, where hardly anybody is: every address is asked, none is forgotten. In
+/// the connect tier this takes seven minutes: the kernel asks for at most 1,024 silent
+/// neighbours at once (gc_thresh3), of which a sweep takes half, and for three seconds each.
+pub(crate) fn memory(report: &mut Report, tier: &str) -> Result<()> {
     const GOAL_KIB: u64 = 64 << 10;
     let lab = Lab::with_only(&["openssh"])?;
     lab.widen("198.19.0.2/16")?;
-    for tier in ["raw", "connect"] {
-        let database = lab.folder().join(format!("wide-{tier}.db"));
-        let arguments =
-            ["198.19.0.0/16", "198.18.0.10", "--ports", "22", "--io", tier, "--profile", "fast"];
-        let cost = run(sweep(&lab, &database, &arguments)?)?;
-        let result: serde_json::Value = serde_json::from_str(&cost.stdout)?;
-        ensure!(result["assets"].as_array().is_some_and(|a| a.len() == 2), "{result}");
-        report.row(
-            &format!("resident memory for a /16 at one port, {tier}"),
-            format!("{:.1} MiB, {}", cost.peak_kib as f64 / 1024.0, seconds(cost.wall)),
-            "< 64 MiB",
-            cost.peak_kib < GOAL_KIB,
-        );
-    }
+    let database = lab.folder().join("wide.db");
+    let arguments =
+        ["198.19.0.0/16", "198.18.0.10", "--ports", "22", "--io", tier, "--rate", "10000"];
+    let cost = run(sweep(&lab, &database, &arguments)?)?;
+    let result: serde_json::Value = serde_json::from_str(&cost.stdout)?;
+    // The server, and the scanner by its address in that network.
+    ensure!(result["assets"].as_array().is_some_and(|a| a.len() == 2), "{result}");
+    report.row(
+        &format!("resident memory for a /16 at one port, {tier}, 10,000 packets a second"),
+        format!("{:.1} MiB, {}", cost.peak_kib as f64 / 1024.0, seconds(cost.wall)),
+        "< 64 MiB",
+        cost.peak_kib < GOAL_KIB,
+    );
     Ok(())
 }
 

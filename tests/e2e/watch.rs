@@ -1,0 +1,72 @@
+//! Replayed captures fill the same inventory as sweeps.
+
+use crate::home::Home;
+
+/// A pcap file (libpcap's format, little-endian, microseconds) of these Ethernet frames, a
+/// second apart.
+fn pcap(frames: &[Vec<u8>]) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    for word in [0xa1b2_c3d4_u32, 0x0004_0002, 0, 0, 65_535, 1] {
+        bytes.extend(word.to_le_bytes());
+    }
+    for (second, frame) in (1_795_339_800_u32..).zip(frames) {
+        let length = u32::try_from(frame.len()).unwrap();
+        for word in [second, 0, length, length] {
+            bytes.extend(word.to_le_bytes());
+        }
+        bytes.extend(frame);
+    }
+    bytes
+}
+
+/// An ARP request (RFC 826) by which a device tells who it is.
+fn arp(mac: [u8; 6], address: [u8; 4]) -> Vec<u8> {
+    let mut frame = vec![0xff; 6];
+    frame.extend(mac);
+    frame.extend([0x08, 0x06, 0, 1, 8, 0, 6, 4, 0, 1]);
+    frame.extend(mac);
+    frame.extend(address);
+    frame.extend([0; 6]);
+    frame.extend([198, 18, 0, 1]);
+    frame
+}
+
+#[test]
+fn a_capture_is_replayed_into_the_inventory_and_twice_is_once() {
+    let home = Home::new();
+    let printer = arp([0x00, 0x00, 0x5e, 0, 0x53, 0x21], [198, 18, 0, 33]);
+    let laptop = arp([0x00, 0x00, 0x5e, 0, 0x53, 0x22], [198, 18, 0, 34]);
+    home.write("mirror.pcap", pcap(&[printer.clone(), laptop, printer]));
+    let result = home.json(&["watch", "--read", "mirror.pcap"]);
+    assert_eq!(result["scan"]["io"], "file");
+    assert_eq!(result["scan"]["probes_sent"], 0);
+    let assets = home.json(&["assets"]);
+    let found: Vec<(&str, &str)> = assets
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|a| (a["addresses"][0].as_str().unwrap(), a["macs"][0].as_str().unwrap()))
+        .collect();
+    let wanted = [("198.18.0.33", "00:00:5e:00:53:21"), ("198.18.0.34", "00:00:5e:00:53:22")];
+    assert_eq!(found, wanted);
+    home.json(&["watch", "--read", "mirror.pcap"]);
+    assert_eq!(home.json(&["assets"]), assets);
+}
+
+#[test]
+fn what_is_no_capture_is_refused_by_name_and_a_cut_one_gives_what_it_has() {
+    let home = Home::new();
+    home.write("notes.txt", "these are notes");
+    let run = home.run(&["watch", "--read", "notes.txt"]);
+    assert_eq!(run.code, Some(2), "{}", run.stderr);
+    assert!(run.stderr.contains("notes.txt") && run.stderr.contains("pcap"), "{}", run.stderr);
+
+    let mac = [0x00, 0x00, 0x5e, 0, 0x53, 0x21];
+    let mut bytes = pcap(&[arp(mac, [198, 18, 0, 33]), arp(mac, [198, 18, 0, 33])]);
+    bytes.truncate(bytes.len() - 20);
+    home.write("cut.pcap", bytes);
+    let result = home.json(&["watch", "--read", "cut.pcap"]);
+    assert_eq!(result["assets"].as_array().unwrap().len(), 1, "{result}");
+    assert_eq!(result["scan"]["complete"], false, "{result}");
+    assert!(!result["scan"]["gaps"].as_array().unwrap().is_empty(), "{result}");
+}
