@@ -78,8 +78,16 @@ impl FromStr for MacAddr {
         let plain: String = text.trim().chars().map(half_width).collect();
         let groups: Vec<&str> = plain.split([':', '-', '.', ' ']).collect();
         let digits: String = match groups.len() {
-            // One octet a group may be written with a single digit.
-            6 => groups.iter().map(|group| format!("{group:0>2}")).collect(),
+            // Some systems leave out leading zeros, and then all of them. A single digit beside
+            // a group with its zero is no such spelling but a digit that was lost.
+            6 => {
+                let leaves_out = groups.iter().any(|group| group.len() == 1);
+                let keeps = groups.iter().any(|group| group.len() == 2 && group.starts_with('0'));
+                if leaves_out && keeps {
+                    return Err(error());
+                }
+                groups.iter().map(|group| format!("{group:0>2}")).collect()
+            }
             1..=3 => groups.concat(),
             _ => return Err(error()),
         };
@@ -139,6 +147,7 @@ mod tests {
 
     #[test]
     fn what_is_no_address_is_refused() {
+        check("00:11:22:33:44:a", None);
         for text in ["", "00:11:22:33:44", "00:11:22:33:44:5g", "001:1:2:3:4:5", "+11223344556"] {
             check(text, None);
         }

@@ -15,7 +15,7 @@ use crate::{
     clock, compose,
     report::{
         asset::{self, Shown},
-        finding,
+        count, finding,
         json::{ScanJson, SweepJson},
         print, print_json,
     },
@@ -66,10 +66,10 @@ fn report(
     print(&text)?;
     let seconds = record.ended_at.map_or(0, |end| end.seconds_since(record.started_at));
     tell::line(&format!(
-        "{} assets, {} open findings, {} packets in {seconds} s{}",
-        shown.len(),
-        findings.len(),
-        record.probes_sent,
+        "{}, {}, {} in {seconds} s{}",
+        count(shown.len() as u64, "asset", "assets"),
+        count(findings.len() as u64, "open finding", "open findings"),
+        count(record.probes_sent, "packet", "packets"),
         if record.complete { "" } else { "; not complete" },
     ));
     if record.drops > 0 {

@@ -14,7 +14,7 @@ use serde_json::{Map, Value, json};
 use crate::{
     cli::args::{Format, Kind, Register},
     clock,
-    report::{print, print_json, table::Table},
+    report::{count, print, print_json, table::Table},
     tell,
 };
 
@@ -60,8 +60,8 @@ async fn import<E: Entry>(store: &Store, file: &Path, strict: bool, format: Form
         tell::line(&format!("{}: {problem}", file.display()));
     }
     if strict && !import.errors.is_empty() {
-        let count = import.errors.len();
-        bail!("{}: {count} problems and --strict: nothing was imported", file.display());
+        let problems = count(import.errors.len() as u64, "problem", "problems");
+        bail!("{}: {problems} and --strict: nothing was imported", file.display());
     }
     if import.entries.is_empty() && !import.errors.is_empty() {
         bail!("{}: no line is right: the register is left as it was", file.display());
@@ -85,14 +85,14 @@ async fn import<E: Entry>(store: &Store, file: &Path, strict: bool, format: Form
         })),
         Format::Text => {
             let mut text = format!(
-                "{} register: {} entries ({} added, {} changed, {} removed, {unchanged} unchanged), \
-                 {} lines not imported\n",
+                "{} register: {} ({} added, {} changed, {} removed, {unchanged} unchanged), {} not \
+                 imported\n",
                 E::KIND,
-                import.entries.len(),
+                count(import.entries.len() as u64, "entry", "entries"),
                 added.len(),
                 changed.len(),
                 removed.len(),
-                import.errors.len(),
+                count(import.errors.len() as u64, "line", "lines"),
             );
             let mut table = Table::new(&["", "entry", "fields"]);
             for label in added {

@@ -42,7 +42,7 @@ use crate::{
         scope::{self, Chosen},
     },
     clock, compose,
-    report::{finding, print, print_json},
+    report::{count, finding, print, print_json},
     tell,
 };
 
@@ -351,11 +351,11 @@ fn dry_run(config: &Config, plan: &Plan, format: Format) -> Result<u8> {
             "interface": through,
         }))?,
         Format::Text => print(&format!(
-            "{} addresses, {} TCP and {} UDP ports of those that are there\n\
+            "{}, {} TCP and {} UDP ports of those that are there\n\
              {} to {} packets at {} a second in all and {} to one asset: {} to {}\n\
              sending by {reason}, through {}\n\
              nothing was sent\n",
-            estimate.addresses,
+            count(estimate.addresses, "address", "addresses"),
             estimate.tcp_ports,
             estimate.udp_ports,
             estimate.least_packets,

@@ -175,7 +175,7 @@ fn the_lab_is_found_as_it_is_in_both_tiers() {
             .and_then(|asset| service(asset, &truth.services()[0], truth.address()).cloned());
         match &found {
             Some(found) => {
-                check_service(&mut claims, tier, "highport", &truth.services()[0], found)
+                check_service(&mut claims, tier, "highport", &truth.services()[0], found);
             }
             None => claims.claim(false, || format!("{tier}: highport's port is not there: {high}")),
         }

@@ -220,7 +220,7 @@ fn a_server_that_sends_a_gigabyte_costs_its_own_limit_and_nothing_else() {
     assert!(started.elapsed() < Duration::from_secs(90), "{:?}", started.elapsed());
     let services = result["assets"][0]["services"].as_array().unwrap();
     assert_eq!(services.len(), 4, "{result}");
-    let honest = services.iter().find(|s| s["port"].to_string() == honest).unwrap();
+    let honest = services.iter().find(|s| s["port"] == honest.parse::<u64>().unwrap()).unwrap();
     assert_eq!(honest["product"], "OpenSSH", "{honest}");
     assert_eq!(honest["version"], "9.9p1", "{honest}");
 }
