@@ -31,6 +31,9 @@ type Key = [u8; 16];
 /// these leave room to make or read the rows of one while the database works on another.
 const ROWS: usize = 1_000;
 
+/// Rows that are coalesced and sorted together where many are written at once.
+const TOGETHER: usize = 10_000;
+
 /// An observation as it was stored.
 #[derive(Clone, Debug, PartialEq)]
 pub struct StoredObservation {
@@ -59,6 +62,8 @@ pub(super) struct Batch {
     rows: Vec<Sighting>,
     /// Where in `rows` the sighting with that key is.
     places: HashMap<Key, usize>,
+    /// The vantage points of the sightings: one, or a few.
+    vantages: Vec<Vantage>,
     /// What a key was last made of, kept for its room.
     text: Vec<u8>,
     certificates: BTreeMap<String, Certificate>,
@@ -68,7 +73,10 @@ pub(super) struct Batch {
 #[derive(Debug)]
 struct Sighting {
     key: Key,
-    first: Observation,
+    /// Its place among the vantage points of the batch.
+    vantage: usize,
+    method: Method,
+    subject: Subject,
     fact: String,
     first_seen: Timestamp,
     last_seen: Timestamp,
@@ -105,11 +113,14 @@ impl Batch {
             Entry::Vacant(free) => {
                 free.insert(self.rows.len());
                 let (first_seen, last_seen) = (at, at);
-                let first = observation;
+                let Observation { vantage, method, subject, .. } = observation;
+                let vantage = place_of(&mut self.vantages, vantage);
                 let times = 1;
                 self.rows.push(Sighting {
                     key,
-                    first,
+                    vantage,
+                    method,
+                    subject,
                     fact,
                     first_seen,
                     last_seen,
@@ -176,6 +187,13 @@ enum Stored {
 /// How the stored form of [`Fact::Certificates`] begins.
 const CERTIFICATES: &str = r#"{"certificates":"#;
 
+fn place_of(vantages: &mut Vec<Vantage>, vantage: Vantage) -> usize {
+    vantages.iter().position(|known| *known == vantage).unwrap_or_else(|| {
+        vantages.push(vantage);
+        vantages.len() - 1
+    })
+}
+
 /// The text by which observations of an address or a MAC are found again.
 fn about(subject: &Subject) -> String {
     match subject {
@@ -196,9 +214,22 @@ impl Store {
         scan: ScanId,
         observations: impl IntoIterator<Item = Observation>,
     ) -> Result<Written, StoreError> {
-        let mut batch = Batch::default();
-        observations.into_iter().for_each(|observation| batch.add(observation));
-        self.write_batch(scan, batch).await
+        let failed = self.failed("writing observations");
+        let mut observations = observations.into_iter();
+        let mut batch = fill(&mut observations).await;
+        let mut writer = self.writer().await?;
+        let mut transaction = writer.begin_with(BEGIN_WRITE).await.map_err(&failed)?;
+        let mut total = Written::default();
+        while batch.taken > 0 {
+            let (written, next) =
+                tokio::join!(write(&mut transaction, scan, batch), fill(&mut observations));
+            let Written { observations, rows } = written.map_err(&failed)?;
+            total.observations = total.observations.saturating_add(observations);
+            total.rows = total.rows.saturating_add(rows);
+            batch = next;
+        }
+        transaction.commit().await.map_err(&failed)?;
+        Ok(total)
     }
 
     pub(super) async fn write_batch(
@@ -229,12 +260,26 @@ impl Store {
     }
 }
 
+/// Takes the next observations, while the database writes those before them: now and then
+/// it lets the other side hand on what it has.
+async fn fill(observations: &mut impl Iterator<Item = Observation>) -> Batch {
+    let mut batch = Batch::default();
+    while batch.len() < TOGETHER {
+        let Some(observation) = observations.next() else { break };
+        batch.add(observation);
+        if batch.taken.is_multiple_of(256) {
+            tokio::task::yield_now().await;
+        }
+    }
+    batch
+}
+
 async fn write(
     connection: &mut SqliteConnection,
     scan: ScanId,
     batch: Batch,
 ) -> sqlx::Result<Written> {
-    let Batch { mut rows, certificates, taken, .. } = batch;
+    let Batch { mut rows, certificates, vantages, taken, .. } = batch;
     // Before the facts that name them.
     certificate::write(
         connection,
@@ -244,24 +289,20 @@ async fn write(
             .collect(),
     )
     .await?;
-    let mut vantages: HashMap<Vantage, i64> = HashMap::new();
-    for sighting in &rows {
-        let vantage = &sighting.first.vantage;
-        if !vantages.contains_key(vantage) {
-            vantages.insert(vantage.clone(), vantage_number(connection, vantage).await?);
-        }
+    let mut numbers = Vec::with_capacity(vantages.len());
+    for vantage in &vantages {
+        numbers.push(vantage_number(connection, vantage).await?);
     }
     // In the order of the unique index, so that neighbours share its pages.
     rows.sort_unstable_by_key(|sighting| sighting.key);
     let parameters = rows.chunks(ROWS).map(|chunk| {
         let rows = chunk.iter().map(|s| {
-            let Observation { vantage, method, subject, .. } = &s.first;
             (
                 hex(&s.key),
-                vantages[vantage],
-                method,
-                about(subject),
-                json(subject),
+                numbers[s.vantage],
+                s.method,
+                about(&s.subject),
+                json(&s.subject),
                 &s.fact,
                 s.first_seen,
                 s.last_seen,

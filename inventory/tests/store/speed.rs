@@ -1,6 +1,6 @@
 //! How fast the store is. Every test prints its numbers (`--nocapture`), and in release
-//! builds holds the store to a third or less of what a quiet machine of two cores does: a
-//! change that makes it slower by an order of magnitude fails, a busy machine does not.
+//! builds holds the store to half of what a quiet machine of two cores does: a change that
+//! makes it twice as slow fails.
 
 use std::time::Instant;
 
@@ -53,7 +53,7 @@ async fn observations_are_written_fast() {
         }
         drop(sink);
         writer.finish().await.unwrap();
-        report(what, COUNT as usize, began, 15_000.0);
+        report(what, COUNT as usize, began, 45_000.0);
     }
     assert_eq!(store.observation_count().await.unwrap(), u64::from(COUNT));
 }
@@ -68,14 +68,15 @@ async fn ten_thousand_assets_are_stored_and_listed_fast() {
     let all = Instant::now();
     let began = Instant::now();
     store.write_observations(scan, seen).await.unwrap();
-    report("observations of assets", 4 * COUNT as usize, began, 15_000.0);
+    report("observations of assets", 4 * COUNT as usize, began, 60_000.0);
     let began = Instant::now();
     let digest = store.digest(scan, at(5)).await.unwrap();
-    report("assets digested", digest.assets.len(), began, 2_000.0);
+    report("assets digested", digest.assets.len(), began, 8_000.0);
     let began = Instant::now();
     let assets = store.assets().await.unwrap();
-    report("assets listed", assets.len(), began, 8_000.0);
-    report("assets imported and listed", assets.len(), all, 1_500.0);
+    report("assets listed", assets.len(), began, 45_000.0);
+    // The goal is one second on a quiet machine.
+    report("assets imported and listed", assets.len(), all, 5_000.0);
     assert_eq!(assets.len(), COUNT as usize);
     assert_eq!(assets, digest.assets);
     is_sound(&store).await;
