@@ -8,9 +8,11 @@ use std::{
 
 use anyhow::{Context as _, Result};
 use certs::{Remaining, Thresholds};
-use config::{Config, Layers};
+use config::{Config, IoChoice, Layers};
 use inventory::store::Policy;
 use jiff::tz::Offset;
+use model::{Site, Vantage};
+use scanner::{dialogue::Limits, net::select::Choice, probe::catalog, rate::Rates};
 
 use crate::cli::args::{Cli, Command};
 
@@ -60,7 +62,7 @@ fn configuration_file(asked: Option<&Path>) -> Result<Option<(PathBuf, String)>>
 
 /// Where the inventory is kept if nobody says otherwise: a place that does not depend on the
 /// folder in which a command happens to be given.
-pub(crate) fn database_path(configured: Option<PathBuf>) -> Result<PathBuf> {
+fn database_path(configured: Option<PathBuf>) -> Result<PathBuf> {
     if let Some(path) = configured {
         return Ok(path);
     }
@@ -83,7 +85,7 @@ fn folder(variable: &str, below_home: &str) -> Option<PathBuf> {
 }
 
 /// The name of this vantage point.
-pub(crate) fn vantage_name(configured: Option<String>) -> String {
+fn vantage_name(configured: Option<String>) -> String {
     configured.unwrap_or_else(|| {
         let name = fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
         match name.trim() {
@@ -93,18 +95,91 @@ pub(crate) fn vantage_name(configured: Option<String>) -> String {
     })
 }
 
-/// What the configuration decides about a review.
-pub(crate) fn policy(config: &Config) -> Policy {
+/// The configuration taken apart into what each crate is given.
+pub(crate) struct Settings {
+    pub(crate) database: PathBuf,
+    pub(crate) vantage: Vantage,
+    pub(crate) exclude: Vec<String>,
+    pub(crate) rates: Rates,
+    pub(crate) ports: String,
+    pub(crate) io: Choice,
+    pub(crate) interface: Option<String>,
+    pub(crate) assume_alive: bool,
+    pub(crate) reverse_dns: bool,
+    pub(crate) services: bool,
+    pub(crate) limits: Limits,
+    /// Protocols that are not spoken.
+    pub(crate) except: Vec<String>,
+    pub(crate) policy: Policy,
+}
+
+/// Takes the configuration apart. The pattern has no `..`, so a setting that nothing uses does
+/// not compile.
+pub(crate) fn settings(config: Config) -> Result<Settings> {
+    let Config {
+        database,
+        site,
+        vantage,
+        exclude,
+        rate,
+        host_rate,
+        ports,
+        io,
+        interface,
+        assume_alive,
+        reverse_dns,
+        services,
+        connections_per_asset,
+        concurrency,
+        time_limit,
+        read_limit,
+        snmp_public,
+        expiring_warning,
+        expiring_critical,
+        register_offset,
+    } = config;
     let seconds = |time: Duration| i64::try_from(time.as_secs()).unwrap_or(i64::MAX);
-    let default = Thresholds::default();
-    let remaining = |of: Remaining, cap| Remaining { cap: seconds(cap), ..of };
-    Policy {
-        thresholds: Thresholds {
-            expiry_warning: remaining(default.expiry_warning, config.expiring_warning),
-            expiry_critical: remaining(default.expiry_critical, config.expiring_critical),
-            ..default
+    let usual = Thresholds::default();
+    Ok(Settings {
+        database: database_path(database)?,
+        vantage: Vantage { site: Site(site), name: vantage_name(vantage) },
+        exclude,
+        rates: Rates { total: rate, per_host: host_rate },
+        ports,
+        io: match io {
+            IoChoice::Auto => Choice::Auto,
+            IoChoice::Connect => Choice::Connect,
+            IoChoice::Raw => Choice::Raw,
         },
-        // The configuration allows no offset that is not one.
-        offset: Offset::from_seconds(config.register_offset).unwrap_or(Offset::UTC),
-    }
+        interface,
+        assume_alive,
+        reverse_dns,
+        services,
+        limits: Limits {
+            per_asset: connections_per_asset,
+            at_once: concurrency,
+            time: time_limit,
+            bytes: read_limit,
+            ..Limits::default()
+        },
+        except: match snmp_public {
+            true => Vec::new(),
+            false => catalog::ON_REQUEST.map(str::to_owned).to_vec(),
+        },
+        policy: Policy {
+            thresholds: Thresholds {
+                expiry_warning: Remaining {
+                    cap: seconds(expiring_warning),
+                    ..usual.expiry_warning
+                },
+                expiry_critical: Remaining {
+                    cap: seconds(expiring_critical),
+                    ..usual.expiry_critical
+                },
+                ..usual
+            },
+            // The configuration allows no offset that is not one.
+            offset: Offset::from_seconds(register_offset).unwrap_or(Offset::UTC),
+        },
+    })
 }

@@ -1,9 +1,6 @@
 //! `daicho assets`: the inventory, with reasons.
 
-use std::path::Path;
-
 use anyhow::{Result, ensure};
-use config::Config;
 use inventory::{
     asset::{AssetId, EventKind},
     class,
@@ -13,8 +10,12 @@ use inventory::{
 use serde_json::{Value, json};
 
 use crate::{
-    cli::args::{Assets, AssetsList, Format},
-    clock, compose,
+    cli::{
+        args::{Assets, AssetsList, Format},
+        existing,
+    },
+    clock,
+    compose::Settings,
     report::{
         asset::{self, Shown},
         finding,
@@ -26,21 +27,21 @@ use crate::{
 };
 
 pub(crate) async fn run(
-    config: &Config,
+    settings: &Settings,
     command: Option<&Assets>,
     list: &AssetsList,
-    path: &Path,
     format: Format,
 ) -> Result<()> {
+    let path = settings.database.as_path();
     match command {
-        None => show_all(config, list, path, format).await,
-        Some(Assets::List(list)) => show_all(config, list, path, format).await,
-        Some(Assets::Show { id }) => show(config, AssetId(*id), path, format).await,
+        None => show_all(settings, list, format).await,
+        Some(Assets::List(list)) => show_all(settings, list, format).await,
+        Some(Assets::Show { id }) => show(settings, AssetId(*id), format).await,
         Some(Assets::Merge { from, into, reason }) => {
             given(reason)?;
-            let store = Store::open(path, OpenMode::ReadWrite).await?;
+            let store = existing(path).await?;
             store.merge(AssetId(*from), AssetId(*into), reason, clock::now()).await?;
-            store.review(clock::now(), &compose::policy(config)).await?;
+            store.review(clock::now(), &settings.policy).await?;
             tell::line(&format!(
                 "asset {from} is part of asset {into} now; undo: daicho assets split {from}"
             ));
@@ -48,9 +49,9 @@ pub(crate) async fn run(
         }
         Some(Assets::Split { id, reason }) => {
             given(reason)?;
-            let store = Store::open(path, OpenMode::ReadWrite).await?;
+            let store = existing(path).await?;
             store.split(AssetId(*id), reason, clock::now()).await?;
-            store.review(clock::now(), &compose::policy(config)).await?;
+            store.review(clock::now(), &settings.policy).await?;
             tell::line(&format!("asset {id} stands for itself again"));
             Ok(())
         }
@@ -63,11 +64,11 @@ fn given(reason: &str) -> Result<()> {
     Ok(())
 }
 
-async fn show_all(config: &Config, list: &AssetsList, path: &Path, format: Format) -> Result<()> {
+async fn show_all(settings: &Settings, list: &AssetsList, format: Format) -> Result<()> {
     let query: Query = list.query.as_deref().unwrap_or_default().parse()?;
-    let store = Store::open(path, OpenMode::ReadOnly).await?;
+    let store = Store::open(&settings.database, OpenMode::ReadOnly).await?;
     let as_of = clock::now();
-    let compared = store.compare(as_of, &compose::policy(config)).await?;
+    let compared = store.compare(as_of, &settings.policy).await?;
     let mut shown = Shown::all(&compared);
     shown.retain(|shown| shown.matches(&query, as_of));
     match format {
@@ -80,10 +81,10 @@ async fn show_all(config: &Config, list: &AssetsList, path: &Path, format: Forma
     }
 }
 
-async fn show(config: &Config, id: AssetId, path: &Path, format: Format) -> Result<()> {
-    let store = Store::open(path, OpenMode::ReadOnly).await?;
+async fn show(settings: &Settings, id: AssetId, format: Format) -> Result<()> {
+    let store = Store::open(&settings.database, OpenMode::ReadOnly).await?;
     let dossier = store.asset(id).await?;
-    let compared = store.compare(clock::now(), &compose::policy(config)).await?;
+    let compared = store.compare(clock::now(), &settings.policy).await?;
     let all = Shown::all(&compared);
     let Some(shown) = all.iter().find(|shown| shown.asset.id == dossier.asset.id) else {
         return Err(inventory::store::StoreError::NoAsset(id).into());

@@ -3,16 +3,15 @@
 use std::collections::BTreeSet;
 
 use anyhow::Result;
-use config::Config;
 use inventory::{
     asset::AssetId,
-    store::{ReviewSummary, Store},
+    store::{Policy, ReviewSummary, Store},
 };
 use model::{ScanId, ScanRecord, Severity};
 
 use crate::{
     cli::args::Format,
-    clock, compose,
+    clock,
     report::{
         asset::{self, Shown},
         count, finding,
@@ -28,13 +27,13 @@ pub(crate) async fn conclude(
     store: &Store,
     scan: ScanId,
     record: &ScanRecord,
-    config: &Config,
+    policy: &Policy,
     format: Format,
 ) -> Result<ReviewSummary> {
     store.finish_scan(scan, record).await?;
     let digest = store.digest(scan, clock::now()).await?;
     let seen: BTreeSet<AssetId> = digest.assets.iter().map(|asset| asset.id).collect();
-    let review = store.review(clock::now(), &compose::policy(config)).await?;
+    let review = store.review(clock::now(), policy).await?;
     report(format, scan, record, &seen, &review)?;
     Ok(review)
 }

@@ -16,10 +16,10 @@ use serde_json::{Value, json};
 
 use crate::{
     cli::args::Format,
+    compose::Settings,
     report::{print, print_json, table::Table},
     tell,
 };
-use config::Config;
 
 /// One thing that was looked at.
 struct Check {
@@ -46,10 +46,15 @@ impl State {
     }
 }
 
-pub(crate) async fn run(config: &Config, database: &Path, format: Format) -> Result<()> {
+pub(crate) async fn run(settings: &Settings, format: Format) -> Result<()> {
     let all = interfaces();
-    let mut checks =
-        vec![privileges(), tier(config), descriptors(), resolver(), database_state(database).await];
+    let mut checks = vec![
+        privileges(),
+        tier(settings),
+        descriptors(),
+        resolver(),
+        database_state(&settings.database).await,
+    ];
     let interfaces = match all {
         Ok(interfaces) => interfaces,
         Err(error) => {
@@ -110,8 +115,8 @@ fn privileges() -> Check {
     Check { what: "privileges", state, detail }
 }
 
-fn tier(config: &Config) -> Check {
-    let chosen = select::choose(super::choice(config.io), config.interface.as_deref());
+fn tier(settings: &Settings) -> Check {
+    let chosen = select::choose(settings.io, settings.interface.as_deref());
     let (state, detail) = match chosen {
         Ok((_, reason)) => (State::Works, reason),
         Err(error) => (State::Fails, tell::chain(&error)),

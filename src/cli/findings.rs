@@ -3,7 +3,6 @@
 use std::path::Path;
 
 use anyhow::{Context as _, Result};
-use config::Config;
 use inventory::{
     finding::FindingState,
     register::Day,
@@ -12,26 +11,30 @@ use inventory::{
 use model::Severity;
 
 use crate::{
-    cli::args::{Findings, FindingsList, Format},
-    clock, compose,
+    cli::{
+        args::{Findings, FindingsList, Format},
+        existing,
+    },
+    clock,
+    compose::Settings,
     report::{finding, json::FindingJson, print, print_json},
 };
 
 pub(crate) async fn run(
-    config: &Config,
+    settings: &Settings,
     command: Option<&Findings>,
     list: &FindingsList,
-    path: &Path,
     format: Format,
 ) -> Result<()> {
+    let path = settings.database.as_path();
     match command {
-        None => show(config, list, path, format).await,
-        Some(Findings::List(list)) => show(config, list, path, format).await,
+        None => show(settings, list, format).await,
+        Some(Findings::List(list)) => show(settings, list, format).await,
         Some(Findings::Accept { id, until, reason }) => {
             let until: Day = until.parse().context("--until")?;
             let store = existing(path).await?;
             // The day that is named is the last one on which it is accepted.
-            let end = until.ends_at(compose::policy(config).offset);
+            let end = until.ends_at(settings.policy.offset);
             let accepted = store.accept_finding(*id, end, reason, clock::now()).await?;
             match format {
                 Format::Json => print_json(&finding::json(&accepted)),
@@ -41,18 +44,12 @@ pub(crate) async fn run(
     }
 }
 
-/// The database for writing, but only if there is one: nothing that is about what was found
-/// makes an empty one.
-async fn existing(path: &Path) -> Result<Store, StoreError> {
-    Store::open(path, OpenMode::ReadOnly).await?.close().await;
-    Store::open(path, OpenMode::ReadWrite).await
-}
-
-async fn show(config: &Config, list: &FindingsList, path: &Path, format: Format) -> Result<()> {
+async fn show(settings: &Settings, list: &FindingsList, format: Format) -> Result<()> {
     // Time alone opens findings (a certificate expires) and ends acceptances, so what is
     // listed is what holds now and not what held at the last sweep.
+    let path = settings.database.as_path();
     let findings = match existing(path).await {
-        Ok(store) => store.review(clock::now(), &compose::policy(config)).await?.findings,
+        Ok(store) => store.review(clock::now(), &settings.policy).await?.findings,
         // Who may only read sees what held at the last review.
         Err(StoreError::ReadOnly { .. }) => {
             Store::open(path, OpenMode::ReadOnly).await?.findings().await?

@@ -12,9 +12,10 @@ mod scope;
 mod sweep;
 mod watch;
 
+use std::path::Path;
+
 use anyhow::{Context as _, Result};
-use config::IoChoice;
-use scanner::net::select::Choice;
+use inventory::store::{OpenMode, Store, StoreError};
 
 use crate::{
     cli::args::{Cli, Command},
@@ -23,37 +24,35 @@ use crate::{
 
 /// Runs the command and returns its exit code.
 pub(crate) fn run(cli: &Cli) -> Result<u8> {
-    let config = compose::configuration(cli)?;
-    let database = compose::database_path(config.database.clone())?;
+    let settings = compose::settings(compose::configuration(cli)?)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
         .context("cannot start the threads")?;
-    let (format, path) = (cli.format, database.as_path());
+    let (format, path) = (cli.format, settings.database.as_path());
     runtime.block_on(async {
         match &cli.command {
             Command::Sweep(arguments) => {
-                return sweep::run(config, arguments, path, format).await;
+                return sweep::run(&settings, arguments, format).await;
             }
-            Command::Watch(arguments) => watch::run(&config, arguments, path, format).await?,
+            Command::Watch(arguments) => watch::run(&settings, arguments, format).await?,
             Command::Assets { command, list } => {
-                assets::run(&config, command.as_ref(), list, path, format).await?;
+                assets::run(&settings, command.as_ref(), list, format).await?;
             }
             Command::Findings { command, list } => {
-                findings::run(&config, command.as_ref(), list, path, format).await?;
+                findings::run(&settings, command.as_ref(), list, format).await?;
             }
             Command::Certs { command } => certs::run(command, path, format).await?,
             Command::Register { command } => register::run(command, path, format).await?,
-            Command::Doctor => doctor::run(&config, path, format).await?,
+            Command::Doctor => doctor::run(&settings, format).await?,
         }
         Ok(0)
     })
 }
 
-const fn choice(io: IoChoice) -> Choice {
-    match io {
-        IoChoice::Auto => Choice::Auto,
-        IoChoice::Connect => Choice::Connect,
-        IoChoice::Raw => Choice::Raw,
-    }
+/// The database for writing, but only if there is one: nothing that is about what was found
+/// makes an empty one.
+async fn existing(path: &Path) -> Result<Store, StoreError> {
+    Store::open(path, OpenMode::ReadOnly).await?.close().await;
+    Store::open(path, OpenMode::ReadWrite).await
 }

@@ -4,20 +4,18 @@
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
     net::IpAddr,
-    path::Path,
     process,
     sync::{Arc, Mutex, PoisonError},
 };
 
 use anyhow::{Context as _, Result};
 use certs::hello::ServerName;
-use config::Config;
 use inventory::store::{OpenMode, ReviewSummary, Sink, Store, Writer};
-use model::{Endpoint, Gap, MacAddr, Observation, ScanRecord, Severity, Site, Vantage};
+use model::{Endpoint, Gap, MacAddr, Observation, ScanRecord, Severity};
 use scanner::{
     LinkError,
     collect::Collecting,
-    dialogue::{Dialogue, Limits, Open, Pace},
+    dialogue::{Dialogue, Open, Pace},
     net::{
         clock::Clock,
         interfaces::{Routes, interfaces},
@@ -26,8 +24,8 @@ use scanner::{
     },
     plan::Plan,
     ports::PortSpec,
-    probe::{catalog, udp},
-    rate::{Pacer, Rates},
+    probe::udp,
+    rate::Pacer,
     stop::Stop,
     sweep::{Sweep, SweepOutcome},
 };
@@ -36,62 +34,58 @@ use tokio::signal::unix::{SignalKind, signal};
 use crate::{
     cli::{
         args::{self, Format},
-        choice,
         conclude::conclude,
         progress::{Bar, spoken},
         scope::{self, Chosen},
     },
-    clock, compose,
+    clock,
+    compose::Settings,
     report::{count, finding, print, print_json},
     tell,
 };
 
 /// Runs the sweep and returns the exit code.
 pub(crate) async fn run(
-    config: Config,
+    settings: &Settings,
     arguments: &args::Sweep,
-    database: &Path,
     format: Format,
 ) -> Result<u8> {
-    let excluded = [&config.exclude[..], &arguments.exclude].concat();
+    let excluded = [&settings.exclude[..], &arguments.exclude].concat();
     let chosen = scope::choose(&arguments.targets, &excluded, arguments.yes_large).await?;
-    let ports: PortSpec = config.ports.parse().context("--ports")?;
+    let ports: PortSpec = settings.ports.parse().context("--ports")?;
     let mut key = [0; 16];
     getrandom::fill(&mut key).context("the system gives no random numbers")?;
     let plan = Plan {
         scope: chosen.scope.clone(),
         ports,
-        rates: Rates { total: config.rate, per_host: config.host_rate },
+        rates: settings.rates,
         key,
-        assume_alive: config.assume_alive,
+        assume_alive: settings.assume_alive,
     };
     if arguments.dry_run {
-        return dry_run(&config, &plan, format);
+        return dry_run(settings, &plan, format);
     }
 
     let stop = Stop::new();
     listen_for_signals(&stop)?;
-    let store = Store::open(database, OpenMode::ReadWrite).await?;
-    let (link, reason) = select::open(choice(config.io), config.interface.as_deref(), key)?;
+    let store = Store::open(&settings.database, OpenMode::ReadWrite).await?;
+    let (link, reason) = select::open(settings.io, settings.interface.as_deref(), key)?;
     // Conversations are paced in the link's own time.
     let clock = Clock::showing(link.now());
     tell::line(&format!("sending by {reason}"));
 
-    let vantage = Vantage {
-        site: Site(config.site.clone()),
-        name: compose::vantage_name(config.vantage.clone()),
-    };
+    let vantage = &settings.vantage;
     let io = link.tier().as_str();
     let started_at = clock::now();
-    let scan = store.begin_scan(&vantage, started_at, io, &arguments.targets, "sweep").await?;
+    let scan = store.begin_scan(vantage, started_at, io, &arguments.targets, "sweep").await?;
     let (sink, writer) = Writer::start(&store, scan)?;
-    let run = Run { config: &config, plan, vantage, clock, stop: stop.clone(), bar: Bar::new() };
+    let run = Run { settings, plan, clock, stop: stop.clone(), bar: Bar::new() };
     let asked = run.ask(chosen, link, sink).await?;
     run.bar.clear();
     let written = writer.finish().await?;
 
     let record = ScanRecord {
-        vantage: run.vantage.clone(),
+        vantage: vantage.clone(),
         started_at,
         ended_at: Some(clock::now()),
         io: io.to_owned(),
@@ -102,16 +96,15 @@ pub(crate) async fn run(
         gaps: asked.gaps,
         coverage: asked.coverage,
     };
-    let review = conclude(&store, scan, &record, &config, format).await?;
+    let review = conclude(&store, scan, &record, &settings.policy, format).await?;
     store.close().await;
     Ok(exit_code(&stop, arguments.fail_on, &review))
 }
 
 /// What a scan is run with.
 struct Run<'a> {
-    config: &'a Config,
+    settings: &'a Settings,
     plan: Plan,
-    vantage: Vantage,
     clock: Clock,
     stop: Stop,
     bar: Bar,
@@ -147,11 +140,11 @@ impl Run<'_> {
             coverage: outcome.coverage.clone(),
         };
         let names = self.names(chosen.names, &outcome, &sink).await?;
-        if self.config.services && !self.stop.is_requested() {
+        if self.settings.services && !self.stop.is_requested() {
             let pace = Pace::new(pacer, self.clock);
             self.talk(&outcome, &names, &pace, &sink, &mut asked).await;
             asked.sent += pace.packets();
-        } else if self.config.services {
+        } else if self.settings.services {
             asked.complete = false;
         }
         Ok(asked)
@@ -165,7 +158,7 @@ impl Run<'_> {
     ) -> SweepOutcome {
         let sweep = Sweep {
             plan: &self.plan,
-            vantage: &self.vantage,
+            vantage: &self.settings.vantage,
             udp_payload: udp::payload,
             stop: &self.stop,
         };
@@ -194,7 +187,7 @@ impl Run<'_> {
         let given: Vec<(IpAddr, String)> =
             names.iter().map(|(address, name)| (*address, name.clone())).collect();
         let mut told = given;
-        if self.config.reverse_dns {
+        if self.settings.reverse_dns {
             let resolver = Resolver::system()?;
             for (address, _) in &outcome.alive {
                 if self.stop.is_requested() {
@@ -210,7 +203,7 @@ impl Run<'_> {
             names.entry(address).or_insert_with(|| name.clone());
             let observation = Observation {
                 observed_at: clock::now(),
-                vantage: self.vantage.clone(),
+                vantage: self.settings.vantage.clone(),
                 method: model::Method::Resolver,
                 subject: model::Subject::Address(address),
                 fact: model::Fact::HostName { name, source: model::NameSource::Dns },
@@ -232,23 +225,14 @@ impl Run<'_> {
         sink: &Sink,
         asked: &mut Asked,
     ) {
-        let Config { connections_per_asset, concurrency, time_limit, read_limit, .. } = self.config;
+        let Settings { limits, except, vantage, .. } = self.settings;
         let dialogue = Dialogue {
             scope: Arc::new(self.plan.scope.clone()),
-            vantage: self.vantage.clone(),
-            limits: Limits {
-                per_asset: *connections_per_asset,
-                at_once: *concurrency,
-                time: *time_limit,
-                bytes: *read_limit,
-                ..Limits::default()
-            },
+            vantage: vantage.clone(),
+            limits: *limits,
             pace: pace.clone(),
             stop: self.stop.clone(),
-            except: match self.config.snmp_public {
-                true => Vec::new(),
-                false => catalog::ON_REQUEST.map(str::to_owned).to_vec(),
-            },
+            except: except.clone(),
         };
         let macs: HashMap<IpAddr, Option<MacAddr>> = outcome.alive.iter().copied().collect();
         let replies: HashMap<Endpoint, &Vec<u8>> =
@@ -279,8 +263,8 @@ impl Run<'_> {
             vantage: dialogue.vantage,
             pace: dialogue.pace,
             stop: dialogue.stop,
-            at_once: *concurrency,
-            time: *time_limit,
+            at_once: limits.at_once,
+            time: limits.time,
         };
         let mut progress = |done, of| self.bar.talk("certificates", done, of);
         let collected = collecting.collect(tls, &mut observe, &mut progress).await;
@@ -330,9 +314,8 @@ fn way_out(plan: &Plan) -> Result<Option<String>> {
 }
 
 /// Prints the plan: what would be asked, of how many, for how long, and by which way.
-fn dry_run(config: &Config, plan: &Plan, format: Format) -> Result<u8> {
-    let interface = config.interface.as_deref();
-    let (link, reason) = select::open(choice(config.io), interface, plan.key)?;
+fn dry_run(settings: &Settings, plan: &Plan, format: Format) -> Result<u8> {
+    let (link, reason) = select::open(settings.io, settings.interface.as_deref(), plan.key)?;
     let estimate = plan.estimate(link.tier(), &|address| link.is_on_link(address));
     let through = way_out(plan)?;
     match format {

@@ -1,11 +1,10 @@
 //! `daicho watch`: listens instead of asking. Here, to captures that somebody made.
 
-use std::{cell::RefCell, path::Path};
+use std::cell::RefCell;
 
 use anyhow::Result;
-use config::Config;
 use inventory::store::{OpenMode, Store, Writer};
-use model::{ScanRecord, Site, Timestamp, Vantage};
+use model::{ScanRecord, Timestamp};
 use scanner::{capture::Capture, net::file};
 
 use crate::{
@@ -13,21 +12,19 @@ use crate::{
         args::{self, Format},
         conclude::conclude,
     },
-    clock, compose, tell,
+    clock,
+    compose::Settings,
+    tell,
 };
 
 pub(crate) async fn run(
-    config: &Config,
+    settings: &Settings,
     arguments: &args::Watch,
-    database: &Path,
     format: Format,
 ) -> Result<()> {
-    let vantage = Vantage {
-        site: Site(config.site.clone()),
-        name: compose::vantage_name(config.vantage.clone()),
-    };
+    let vantage = settings.vantage.clone();
     let files: Vec<String> = arguments.read.iter().map(|path| path.display().to_string()).collect();
-    let store = Store::open(database, OpenMode::ReadWrite).await?;
+    let store = Store::open(&settings.database, OpenMode::ReadWrite).await?;
     let scan = store.begin_scan(&vantage, clock::now(), "file", &files, "watch").await?;
     let (sink, writer) = Writer::start(&store, scan)?;
     let mut capture = Capture::new(vantage.clone());
@@ -80,7 +77,7 @@ pub(crate) async fn run(
         // Who only listens has not looked: silence in a capture says nothing.
         coverage: Vec::new(),
     };
-    conclude(&store, scan, &record, config, format).await?;
+    conclude(&store, scan, &record, &settings.policy, format).await?;
     store.close().await;
     Ok(())
 }

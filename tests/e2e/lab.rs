@@ -180,8 +180,23 @@ fn the_lab_is_found_as_it_is_in_both_tiers() {
             None => claims.claim(false, || format!("{tier}: highport's port is not there: {high}")),
         }
     }
+    community(&lab, &mut claims);
     changes(&lab, &mut claims);
     claims.settle();
+}
+
+/// SNMP's community `public` is used only where the configuration allows it.
+fn community(lab: &Lab, claims: &mut Claims) {
+    for allowed in [false, true] {
+        let home = Home::new();
+        let mut command =
+            home.command_in(lab, &["sweep", "198.18.0.19", "--ports", "u:161", "--format", "json"]);
+        command.env("DAICHO_SERVICES_SNMP_PUBLIC", allowed.to_string());
+        let result = Run::of(command.output().unwrap()).json();
+        let names = texts(&result["assets"][0]["names"]);
+        let told = names.contains(&"switch7.lab.example");
+        claims.claim(told == allowed, || format!("public allowed: {allowed}, names: {names:?}"));
+    }
 }
 
 fn check_certificates(claims: &mut Claims, tier: &str, home: &Home, result: &Value) {
