@@ -1,7 +1,5 @@
 //! `daicho findings`: what is wrong, and what somebody decided to live with.
 
-use std::path::Path;
-
 use anyhow::{Context as _, Result};
 use inventory::{
     finding::FindingState,
