@@ -4,8 +4,8 @@
 # No server starts by itself: a policy-rc.d that answers 101 stands in the way while installing.
 set -eu
 
-tools="iproute2 nftables openssl procps ca-certificates gcc libc6-dev"
-servers="openssh-server dropbear-bin nginx-light apache2 lighttpd postfix dovecot-imapd dovecot-pop3d
+tools="iproute2 util-linux nftables openssl procps ca-certificates gcc libc6-dev"
+servers="openssh-server dropbear-bin nginx apache2 lighttpd postfix dovecot-imapd dovecot-pop3d
  vsftpd samba snmpd bind9 redis-server mariadb-server postgresql mosquitto slapd cups ntpsec
  memcached inetutils-telnetd inetutils-inetd"
 
