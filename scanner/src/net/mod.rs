@@ -126,6 +126,8 @@ pub struct Neighbor {
     pub mac: MacAddr,
     /// How long ago the kernel last had proof that it is there.
     pub confirmed: Duration,
+    /// Whether the kernel asks it just now, or is about to, if it is still there.
+    pub being_asked: bool,
 }
 
 /// A way to ask permitted addresses and to hear what comes back, and its clock.

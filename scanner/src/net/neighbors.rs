@@ -82,7 +82,8 @@ impl Entry {
         let heard =
             matches!(self.state, State::Reachable | State::Stale | State::Delay | State::Probe);
         let mac = self.mac.filter(|mac| heard && !mac.is_group() && *mac != MacAddr([0; 6]))?;
-        Some(Neighbor { address: self.address, mac, confirmed: self.confirmed })
+        let being_asked = matches!(self.state, State::Delay | State::Probe);
+        Some(Neighbor { address: self.address, mac, confirmed: self.confirmed, being_asked })
     }
 }
 

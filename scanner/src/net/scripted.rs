@@ -394,14 +394,28 @@ impl Link for Scripted {
         let mut table: BTreeMap<IpAddr, Neighbor> = BTreeMap::new();
         for (address, mac, age) in &self.stale {
             let confirmed = self.elapsed().saturating_add(*age);
-            table.insert(*address, Neighbor { address: *address, mac: *mac, confirmed });
+            // As Linux does: of a neighbour that it heard before, five seconds pass until it
+            // asks, and three more until it gives up (delay_first_probe_time, ucast_solicit).
+            let asked = self.first_asked.get(address);
+            let given_up = asked.map(|asked| asked.saturating_add(Duration::from_secs(8)));
+            if given_up.is_some_and(|end| end <= self.now) {
+                continue;
+            }
+            let being_asked = asked.is_some();
+            table.insert(
+                *address,
+                Neighbor { address: *address, mac: *mac, confirmed, being_asked },
+            );
         }
         for (address, asked) in &self.first_asked {
             if let Some(device) = self.device(*address).filter(|_| self.is_on_link(*address)) {
-                let answered = asked.saturating_add(device.latency / 2);
+                let known = self.stale.iter().any(|(of, _, _)| of == address);
+                let delay = Duration::from_secs(if known { 5 } else { 0 });
+                let answered = asked.saturating_add(delay).saturating_add(device.latency / 2);
                 if answered <= self.now {
                     let confirmed = self.now.saturating_sub(answered);
-                    let entry = Neighbor { address: *address, mac: device.mac, confirmed };
+                    let mac = device.mac;
+                    let entry = Neighbor { address: *address, mac, confirmed, being_asked: false };
                     table.insert(*address, entry);
                 }
             }

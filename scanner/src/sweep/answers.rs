@@ -234,10 +234,13 @@ impl Engine<'_> {
     /// there only if it was confirmed since we asked: an older one may be of a device that
     /// left. Of one that answered us otherwise, an older entry still says through which
     /// link-layer address it was reached.
-    pub(super) fn look_at_neighbors(&mut self) {
+    ///
+    /// Returns whether the kernel is still asking somebody who answered us nothing.
+    pub(super) fn look_at_neighbors(&mut self) -> bool {
         if self.state.first_asked.is_empty() {
-            return;
+            return false;
         }
+        let mut still_asking = false;
         let table = self.link.neighbors();
         let now = self.link.now();
         for entry in table {
@@ -249,9 +252,13 @@ impl Engine<'_> {
             }
             match entry.confirmed < since {
                 true => self.hear(number, Method::NeighborTable, None, Some(entry.mac)),
-                false => self.reached_through(number, entry.mac),
+                false => {
+                    self.reached_through(number, entry.mac);
+                    still_asking |= entry.being_asked && !self.state.has(number, ALIVE);
+                }
             }
         }
+        still_asking
     }
 
     /// What the questions for liveness already showed needs no second question.

@@ -70,6 +70,11 @@ const MOST_HOSTS: usize = 1 << 20;
 /// How often the neighbour table is read while it decides who is alive.
 const NEIGHBOR_PERIOD: Duration = Duration::from_secs(1);
 
+/// How long Linux takes to ask a neighbour that it heard before, and to give up: five seconds
+/// of waiting and three questions a second apart (delay_first_probe_time, ucast_solicit), and
+/// one for us to read it.
+const NEIGHBOR_PATIENCE: Duration = Duration::from_secs(9);
+
 pub(super) struct Engine<'a> {
     pub(super) sweep: Sweep<'a>,
     pub(super) link: &'a mut dyn Link,
@@ -186,7 +191,7 @@ impl<'a> Engine<'a> {
         }
         let course = self.liveness_course();
         self.follow(course)?;
-        self.look_at_neighbors();
+        self.wait_for_neighbors()?;
         self.liveness_done = true;
         let course = self.echo_course();
         self.follow(course)?;
@@ -450,6 +455,29 @@ impl<'a> Engine<'a> {
         let address = self.state.address(number);
         let paced = address.map_or(now, |a| self.pacer.earliest_for(a, now, packets));
         now.max(under_way).max(paced)
+    }
+
+    /// The kernel asks a neighbour that it heard before only some seconds after our packet
+    /// went there. Who answers ARP and nothing else would be found by a first sweep and
+    /// lost by the second, if the second did not wait for that.
+    fn wait_for_neighbors(&mut self) -> Result<(), End> {
+        let end = self.link.now().saturating_add(NEIGHBOR_PATIENCE);
+        while self.look_at_neighbors() {
+            let now = self.link.now();
+            if now >= end {
+                break;
+            }
+            let next = now.saturating_add(NEIGHBOR_PERIOD).min(end);
+            while self.link.now() < next {
+                if self.sweep.stop.is_requested() {
+                    return Err(End::Stopped);
+                }
+                let now = self.link.now();
+                self.tell_progress(now);
+                self.listen(now.saturating_add(GLANCE).min(next))?;
+            }
+        }
+        Ok(())
     }
 
     fn poll_neighbors(&mut self, now: Duration) {

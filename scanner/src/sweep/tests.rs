@@ -297,6 +297,16 @@ fn a_stale_neighbour_is_nobody() {
 }
 
 #[test]
+fn a_neighbour_that_was_heard_before_and_answers_only_arp_is_found_again() {
+    let mut link = office(Tier::Connect);
+    let mac = MacAddr([2, 0, 0, 0, 0, 21]);
+    link.stale = vec![(ip("192.0.2.21"), mac, Duration::from_secs(300))];
+    let run = run(&plan("192.0.2.21", "22"), &mut link);
+    assert_eq!(run.methods("192.0.2.21"), [Method::NeighborTable].into());
+    assert!(link.elapsed() < Duration::from_secs(20), "{:?}", link.elapsed());
+}
+
+#[test]
 fn exclusions_are_never_asked() {
     let mut selection = Selection::default();
     selection.add(Purpose::Target, "192.0.2.0/24");
