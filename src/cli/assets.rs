@@ -7,6 +7,7 @@ use inventory::{
     query::Query,
     store::{Dossier, OpenMode, Store},
 };
+use model::Fact;
 use serde_json::{Value, json};
 
 use crate::{
@@ -183,7 +184,8 @@ fn text(dossier: &Dossier, shown: &Shown<'_>) -> String {
     }
     line("vendor", shown.vendor.as_deref().unwrap_or_default());
     if let Some(os) = &asset.os {
-        line("system", &format!("{} {}", os.name, os.version.as_deref().unwrap_or_default()));
+        let version = os.version.as_deref().unwrap_or_default();
+        line("system", format!("{} {version}", os.name).trim_end());
     }
     line("alive by", &asset.alive_by.iter().map(|m| m.as_str()).collect::<Vec<_>>().join(", "));
     line("first seen", &asset.first_seen.to_string());
@@ -223,9 +225,7 @@ fn text(dossier: &Dossier, shown: &Shown<'_>) -> String {
     let mut observations = Table::new(&["method", "subject", "fact", "times", "last seen"]);
     for stored in &dossier.observations {
         let seen = &stored.observation;
-        // Facts derive serde for exactly this; one that could not be shown would be a mistake
-        // of ours and is not worth losing the rest over.
-        let fact = serde_json::to_string(&seen.fact).unwrap_or_default();
+        let fact = told(&seen.fact);
         observations.row([
             seen.method.as_str().to_owned(),
             seen.subject.to_string(),
@@ -251,4 +251,47 @@ fn text(dossier: &Dossier, shown: &Shown<'_>) -> String {
         }
     }
     text
+}
+
+/// A fact for people. Of a chain only how it was served: its bytes are for programs, and would
+/// push everything else out of the column.
+fn told(fact: &Fact) -> String {
+    match fact {
+        Fact::Certificates(served) => {
+            let name = served.server_name.as_ref().map(|name| format!(" for {name}"));
+            let starttls = served.starttls.as_ref().map(|which| format!(" after {which} STARTTLS"));
+            format!(
+                "chain of {} by {}{}{}",
+                served.chain.len(),
+                served.protocol_version,
+                name.unwrap_or_default(),
+                starttls.unwrap_or_default(),
+            )
+        }
+        // Facts derive serde for exactly this; one that could not be shown would be a mistake
+        // of ours and is not worth losing the rest over.
+        other => serde_json::to_string(other).unwrap_or_default(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use model::{CertificateChain, TlsVersion};
+
+    use super::*;
+
+    #[test]
+    fn a_chain_is_told_without_its_bytes() {
+        let mut served = CertificateChain {
+            chain: vec![vec![0x30; 900]; 2],
+            server_name: None,
+            protocol_version: TlsVersion(0x0304),
+            starttls: None,
+        };
+        assert_eq!(told(&Fact::Certificates(served.clone())), "chain of 2 by TLSv1.3");
+        served.server_name = Some("www.example".to_owned());
+        served.starttls = Some("smtp".to_owned());
+        let expected = "chain of 2 by TLSv1.3 for www.example after smtp STARTTLS";
+        assert_eq!(told(&Fact::Certificates(served)), expected);
+    }
 }
