@@ -5,7 +5,7 @@
 //! enough and no other has as much. The rules are a table, written from what the protocols
 //! and makers' own names mean.
 
-use std::{borrow::Cow, fmt};
+use std::{borrow::Cow, collections::BTreeMap, fmt};
 
 use crate::{asset::Asset, vendor};
 
@@ -199,9 +199,9 @@ const RULES: &[Rule] = {
 
 /// What is known of an asset, in the words that rules look at.
 struct Facts {
-    makers: Vec<String>,
-    products: Vec<String>,
-    said: Vec<String>,
+    makers: Vec<Phrase>,
+    products: Vec<Phrase>,
+    said: Vec<Phrase>,
     protocols: Vec<String>,
     ports: Vec<String>,
     names: Vec<String>,
@@ -219,10 +219,13 @@ impl Facts {
         let software = asset.software.iter().filter(|software| software.current);
         let os = asset.os.iter().map(|os| os.name.clone());
         let told = ["title", "realm", "description", "model", "friendly_name", "banner"];
+        let phrases = |texts: &mut dyn Iterator<Item = String>| {
+            sorted(texts).into_iter().map(Phrase::new).collect()
+        };
         Self {
-            makers: sorted(&mut asset.macs().filter_map(vendor::vendor).map(Cow::into_owned)),
-            products: sorted(&mut software.map(|s| s.product.clone()).chain(os)),
-            said: sorted(&mut open().flat_map(|service| {
+            makers: phrases(&mut asset.macs().filter_map(vendor::vendor).map(Cow::into_owned)),
+            products: phrases(&mut software.map(|s| s.product.clone()).chain(os)),
+            said: phrases(&mut open().flat_map(|service| {
                 told.iter().filter_map(|name| service.attributes.get(*name).cloned())
             })),
             protocols: sorted(&mut open().filter_map(|service| service.protocol.clone())),
@@ -233,40 +236,51 @@ impl Facts {
 
     /// The reason, where the sign is there.
     fn show(&self, (_, sign, word, weight): &Rule) -> Option<Reason> {
-        let texts = match sign {
-            Sign::Maker => &self.makers,
-            Sign::Product => &self.products,
-            Sign::Said => &self.said,
-            Sign::Protocol => &self.protocols,
-            Sign::Port => &self.ports,
-            Sign::Name => &self.names,
+        let with_words = |phrases: &[Phrase]| {
+            phrases.iter().find(|phrase| phrase.has_words(word)).map(|phrase| phrase.text.clone())
         };
-        let text = texts.iter().find(|text| match sign {
-            Sign::Maker | Sign::Product | Sign::Said => has_words(text, word),
-            Sign::Protocol | Sign::Port => text == word,
-            Sign::Name => begins(text, word),
-        })?;
+        let is_among = |texts: &[String]| texts.iter().any(|text| text == word);
         let text = match sign {
-            Sign::Maker => format!("interface made by {text}"),
-            Sign::Product => format!("runs {text}"),
-            Sign::Said => format!("says {text:?}"),
-            Sign::Protocol => format!("speaks {text}"),
-            Sign::Port => format!("port {text} is open"),
-            Sign::Name => format!("is named {text}"),
+            Sign::Maker => format!("interface made by {}", with_words(&self.makers)?),
+            Sign::Product => format!("runs {}", with_words(&self.products)?),
+            Sign::Said => format!("says {:?}", with_words(&self.said)?),
+            Sign::Protocol => is_among(&self.protocols).then(|| format!("speaks {word}"))?,
+            Sign::Port => is_among(&self.ports).then(|| format!("port {word} is open"))?,
+            Sign::Name => {
+                format!("is named {}", self.names.iter().find(|name| begins(name, word))?)
+            }
         };
         Some(Reason { weight: *weight, text })
     }
 }
 
-/// Whether the words stand in the text, in any case, not as part of longer ones.
-fn has_words(text: &str, words: &str) -> bool {
-    let text = text.to_lowercase();
-    let edge = |c: Option<char>| c.is_none_or(|c| !c.is_alphanumeric());
-    text.match_indices(words).any(|(at, found)| {
-        let (before, after) = (text.get(..at), text.get(at.saturating_add(found.len())..));
-        edge(before.and_then(|b| b.chars().next_back()))
-            && edge(after.and_then(|a| a.chars().next()))
-    })
+/// A text in which some hundred rules look for words.
+struct Phrase {
+    text: String,
+    lower: String,
+    /// Where in `lower` a word may begin.
+    starts: Vec<usize>,
+}
+
+impl Phrase {
+    fn new(text: String) -> Self {
+        let lower = text.to_lowercase();
+        let mut inside = false;
+        let starts = lower.char_indices().filter_map(|(at, c)| {
+            let is_start = !inside;
+            inside = c.is_alphanumeric();
+            is_start.then_some(at)
+        });
+        Self { starts: starts.collect(), lower, text }
+    }
+
+    /// Whether the words stand in the text, in any case, not as part of longer ones.
+    fn has_words(&self, words: &str) -> bool {
+        self.starts.iter().any(|&at| {
+            let rest = self.lower.get(at..).and_then(|rest| rest.strip_prefix(words));
+            rest.is_some_and(|after| !after.starts_with(char::is_alphanumeric))
+        })
+    }
 }
 
 /// Whether a host name begins with the word, followed by no further letter: `sw-3`, `sw3`,
@@ -280,10 +294,14 @@ fn begins(name: &str, word: &str) -> bool {
 #[must_use]
 pub fn classify(asset: &Asset) -> Option<Classified> {
     let facts = Facts::of(asset);
+    let mut shown: BTreeMap<Class, Vec<Reason>> = BTreeMap::new();
+    for rule in RULES {
+        if let Some(reason) = facts.show(rule) {
+            shown.entry(rule.0).or_default().push(reason);
+        }
+    }
     let mut found: Vec<(u32, Class, Vec<Reason>)> = Vec::new();
-    for class in Class::ALL {
-        let rules = RULES.iter().filter(|(of, ..)| *of == class);
-        let mut reasons: Vec<Reason> = rules.filter_map(|rule| facts.show(rule)).collect();
+    for (class, mut reasons) in shown {
         // Two rules may see one sign (`server`, `windows server`): the weightier counts.
         reasons.sort_by(|a, b| b.weight.cmp(&a.weight).then_with(|| a.text.cmp(&b.text)));
         let mut kept: Vec<Reason> = Vec::new();

@@ -162,7 +162,7 @@ pub(super) fn products(
     at: At<'_>,
     events: &mut Vec<Event>,
 ) {
-    type Rank = (bool, bool, bool, Timestamp, String);
+    type Rank = (bool, bool, bool, Timestamp);
     let mut told: BTreeMap<Endpoint, (Rank, &Service)> = BTreeMap::new();
     for observation in seen {
         let Fact::Service(service) = &observation.fact else { continue };
@@ -172,13 +172,17 @@ pub(super) fn products(
             service.version.is_some(),
             !service.attributes.is_empty(),
             at(observation),
-            format!("{service:?}"),
         );
-        if told.get(&endpoint).is_none_or(|(best, _)| *best < rank) {
+        // Of two alike any, but always the same.
+        let written = |service: &Service| format!("{service:?}");
+        let is_better = told.get(&endpoint).is_none_or(|(best, other)| {
+            best.cmp(&rank).then_with(|| written(other).cmp(&written(service))).is_lt()
+        });
+        if is_better {
             told.insert(endpoint, (rank, service));
         }
     }
-    for (endpoint, ((_, _, _, when, _), told)) in told {
+    for (endpoint, ((_, _, _, when), told)) in told {
         let Ok(i) = asset.services.binary_search_by_key(&endpoint, place) else { continue };
         let service = &mut asset.services[i];
         let describe = |s: &ServiceState| {

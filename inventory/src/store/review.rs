@@ -112,7 +112,7 @@ struct Stored {
 impl Stored {
     async fn load(connection: &mut SqliteConnection) -> Result<Self, LoadError> {
         let merges = Merges::load(connection).await?;
-        let assets = Tables::load(connection, Which::All, &merges).await?.assets();
+        let assets = Tables::load(connection, Which::All, &merges).await?.into_assets();
         let named: BTreeSet<String> = assets
             .iter()
             .flat_map(|asset| &asset.deployments)
