@@ -8,7 +8,7 @@ use model::{
 };
 
 use super::{
-    engine::{Engine, kernel_packets},
+    engine::{End, Engine, GLANCE, NEIGHBOR_PERIOD, kernel_packets},
     questions::Work,
     recognise::{self, Swallowed},
     state::{ABSENT, ALIVE, ASKED, Ask, Cell, SWALLOWED, UNREACHABLE_ONCE},
@@ -21,6 +21,11 @@ const TABLE_TICK: Duration = Duration::from_millis(20);
 
 /// What is kept of a UDP answer: more than any packet on an ordinary link holds.
 const MOST_UDP_REPLY: usize = 4_096;
+
+/// How long Linux takes to ask a neighbour that it heard before, and to give up: five seconds
+/// of waiting and three questions a second apart (delay_first_probe_time, ucast_solicit), and
+/// one for us to read it.
+const NEIGHBOR_PATIENCE: Duration = Duration::from_secs(9);
 
 impl Engine<'_> {
     /// Takes in one reply, whenever it comes: a late one counts as much.
@@ -259,6 +264,29 @@ impl Engine<'_> {
             }
         }
         still_asking
+    }
+
+    /// The kernel asks a neighbour that it heard before only some seconds after our packet
+    /// went there. Who answers ARP and nothing else would be found by a first sweep and
+    /// lost by the second, if the second did not wait for that.
+    pub(super) fn wait_for_neighbors(&mut self) -> Result<(), End> {
+        let end = self.link.now().saturating_add(NEIGHBOR_PATIENCE);
+        while self.look_at_neighbors() {
+            let now = self.link.now();
+            if now >= end {
+                break;
+            }
+            let next = now.saturating_add(NEIGHBOR_PERIOD).min(end);
+            while self.link.now() < next {
+                if self.sweep.stop.is_requested() {
+                    return Err(End::Stopped);
+                }
+                let now = self.link.now();
+                self.tell_progress(now);
+                self.listen(now.saturating_add(GLANCE).min(next))?;
+            }
+        }
+        Ok(())
     }
 
     /// What the questions for liveness already showed needs no second question.

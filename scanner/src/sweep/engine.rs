@@ -51,7 +51,7 @@ enum Next {
 }
 
 /// How soon a stop is seen, whatever else there is to wait for.
-const GLANCE: Duration = Duration::from_millis(20);
+pub(super) const GLANCE: Duration = Duration::from_millis(20);
 
 /// Questions that wait for their address's rate or for an earlier question to expire.
 const MOST_WAITING: usize = 4_096;
@@ -68,12 +68,7 @@ const MOST_CELLS: usize = 1 << 24;
 const MOST_HOSTS: usize = 1 << 20;
 
 /// How often the neighbour table is read while it decides who is alive.
-const NEIGHBOR_PERIOD: Duration = Duration::from_secs(1);
-
-/// How long Linux takes to ask a neighbour that it heard before, and to give up: five seconds
-/// of waiting and three questions a second apart (delay_first_probe_time, ucast_solicit), and
-/// one for us to read it.
-const NEIGHBOR_PATIENCE: Duration = Duration::from_secs(9);
+pub(super) const NEIGHBOR_PERIOD: Duration = Duration::from_secs(1);
 
 pub(super) struct Engine<'a> {
     pub(super) sweep: Sweep<'a>,
@@ -324,7 +319,7 @@ impl<'a> Engine<'a> {
     }
 
     /// Takes replies: waits for the first until then, and takes what else is there.
-    fn listen(&mut self, until: Duration) -> Result<(), End> {
+    pub(super) fn listen(&mut self, until: Duration) -> Result<(), End> {
         let mut until = until;
         for _ in 0..BURST * 4 {
             match self.link.receive(until) {
@@ -455,29 +450,6 @@ impl<'a> Engine<'a> {
         let address = self.state.address(number);
         let paced = address.map_or(now, |a| self.pacer.earliest_for(a, now, packets));
         now.max(under_way).max(paced)
-    }
-
-    /// The kernel asks a neighbour that it heard before only some seconds after our packet
-    /// went there. Who answers ARP and nothing else would be found by a first sweep and
-    /// lost by the second, if the second did not wait for that.
-    fn wait_for_neighbors(&mut self) -> Result<(), End> {
-        let end = self.link.now().saturating_add(NEIGHBOR_PATIENCE);
-        while self.look_at_neighbors() {
-            let now = self.link.now();
-            if now >= end {
-                break;
-            }
-            let next = now.saturating_add(NEIGHBOR_PERIOD).min(end);
-            while self.link.now() < next {
-                if self.sweep.stop.is_requested() {
-                    return Err(End::Stopped);
-                }
-                let now = self.link.now();
-                self.tell_progress(now);
-                self.listen(now.saturating_add(GLANCE).min(next))?;
-            }
-        }
-        Ok(())
     }
 
     fn poll_neighbors(&mut self, now: Duration) {
