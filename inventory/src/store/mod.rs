@@ -169,8 +169,13 @@ fn options(path: &Path) -> SqliteConnectOptions {
         .foreign_keys(true)
         // In WAL mode NORMAL never corrupts; a power cut may take the last moments.
         .synchronous(SqliteSynchronous::Normal)
-        .pragma("cache_size", "-8000")
-        // After a large import the log is cut back to this many bytes.
+        // In KiB, taken as it is needed: the pages that a large import changes, which would
+        // else go to the log and come back several times before they are complete.
+        .pragma("cache_size", "-32000")
+        // In pages. A large import would else be folded in, and waited for until it is on the
+        // disk, after each of its transactions instead of once when the file is closed.
+        .pragma("wal_autocheckpoint", "16384")
+        // As many bytes: what is left of the log after that.
         .pragma("journal_size_limit", "67108864")
         .disable_statement_logging()
 }
