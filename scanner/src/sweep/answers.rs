@@ -246,6 +246,7 @@ impl Engine<'_> {
             return false;
         }
         let mut still_asking = false;
+        self.undecided.clear();
         let table = self.link.neighbors();
         let now = self.link.now();
         for entry in table {
@@ -259,7 +260,10 @@ impl Engine<'_> {
                 true => self.hear(number, Method::NeighborTable, None, Some(entry.mac)),
                 false => {
                     self.reached_through(number, entry.mac);
-                    still_asking |= entry.being_asked && !self.state.has(number, ALIVE);
+                    if !self.state.has(number, ALIVE) {
+                        self.undecided.insert(number);
+                        still_asking |= entry.being_asked;
+                    }
                 }
             }
         }

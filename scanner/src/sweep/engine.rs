@@ -88,6 +88,9 @@ pub(super) struct Engine<'a> {
     pub(super) udp_replies: BTreeMap<Endpoint, Vec<u8>>,
     /// Whether some of what was planned could not be asked for want of a route.
     pub(super) lacks_route: bool,
+    /// Who answered us nothing, but the kernel shortly before, so that it did not ask again:
+    /// whether they are there is not known.
+    pub(super) undecided: BTreeSet<u64>,
     /// Whether everybody was asked whether they are there.
     pub(super) liveness_done: bool,
     /// Answers to first and to repeated questions for ports.
@@ -146,6 +149,7 @@ impl<'a> Engine<'a> {
             open: BTreeSet::new(),
             udp_replies: BTreeMap::new(),
             lacks_route: false,
+            undecided: BTreeSet::new(),
             liveness_done: false,
             prompt: 0,
             late: 0,

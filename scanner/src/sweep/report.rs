@@ -20,6 +20,7 @@ impl Engine<'_> {
         }
         self.outcome.complete = end.is_none() && !self.lacks_route;
         self.failures();
+        self.tell_undecided();
         if self.outcome.drops > 0 {
             let reason = format!(
                 "{} answers were lost before they could be read, so that addresses and ports may \
@@ -116,6 +117,21 @@ impl Engine<'_> {
         }
     }
 
+    /// Addresses of which an old entry of the neighbour table is all there is.
+    fn tell_undecided(&mut self) {
+        let silent = self.undecided.iter().filter(|number| !self.state.hosts.contains_key(number));
+        let addresses = silent.filter_map(|number| self.state.address(*number));
+        let gaps: Vec<Gap> = addresses
+            .map(|address| Gap {
+                target: address.to_string(),
+                reason: "answers nothing; the system spoke with it shortly before and did not ask \
+                         again, so it may be there: look again in a minute, or with --io raw"
+                    .to_owned(),
+            })
+            .collect();
+        self.outcome.gaps.extend(gaps);
+    }
+
     /// Coverage: an address that answered, or that was asked as often as silence deserves.
     /// What one device answered for, and what could not be asked, is in none.
     fn cover(&mut self, all_asked: bool) {
@@ -127,7 +143,12 @@ impl Engine<'_> {
             let settled = host.is_some()
                 || self.state.has(number, ABSENT)
                 || (self.liveness_done && self.state.has(number, ASKED));
-            if !settled || self.state.is_failed(number) || self.state.has(number, SWALLOWED) {
+            let unknown = host.is_none() && self.undecided.contains(&number);
+            if !settled
+                || unknown
+                || self.state.is_failed(number)
+                || self.state.has(number, SWALLOWED)
+            {
                 continue;
             }
             let Some(address) = self.state.address(number) else { continue };
