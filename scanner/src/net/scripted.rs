@@ -274,6 +274,9 @@ impl Scripted {
     }
 }
 
+/// How long a neighbour counts as reachable without being asked (base_reachable_time).
+const REACHABLE: Duration = Duration::from_secs(30);
+
 impl Link for Scripted {
     fn tier(&self) -> Tier {
         self.tier
@@ -394,9 +397,10 @@ impl Link for Scripted {
         let mut table: BTreeMap<IpAddr, Neighbor> = BTreeMap::new();
         for (address, mac, age) in &self.stale {
             let confirmed = self.elapsed().saturating_add(*age);
-            // As Linux does: of a neighbour that it heard before, five seconds pass until it
-            // asks, and three more until it gives up (delay_first_probe_time, ucast_solicit).
-            let asked = self.first_asked.get(address);
+            // As Linux does: a neighbour that it heard lately it does not ask (REACHABLE). Of
+            // one that it heard before, five seconds pass until it asks, and three more until it
+            // gives up (delay_first_probe_time, ucast_solicit).
+            let asked = self.first_asked.get(address).filter(|_| *age >= REACHABLE);
             let given_up = asked.map(|asked| asked.saturating_add(Duration::from_secs(8)));
             if given_up.is_some_and(|end| end <= self.now) {
                 continue;
@@ -409,7 +413,11 @@ impl Link for Scripted {
         }
         for (address, asked) in &self.first_asked {
             if let Some(device) = self.device(*address).filter(|_| self.is_on_link(*address)) {
-                let known = self.stale.iter().any(|(of, _, _)| of == address);
+                let known = self.stale.iter().find(|(of, _, _)| of == address);
+                if known.is_some_and(|(_, _, age)| *age < REACHABLE) {
+                    continue;
+                }
+                let known = known.is_some();
                 let delay = Duration::from_secs(if known { 5 } else { 0 });
                 let answered = asked.saturating_add(delay).saturating_add(device.latency / 2);
                 if answered <= self.now {

@@ -289,7 +289,7 @@ fn ipv6_on_the_link_is_solicited() {
 fn a_stale_neighbour_is_nobody() {
     let mut link = Scripted::new(Tier::Connect);
     link.on_link = vec![range("192.0.2.0", "192.0.2.255")];
-    link.stale = vec![(ip("192.0.2.77"), MacAddr([2; 6]), Duration::from_millis(50))];
+    link.stale = vec![(ip("192.0.2.77"), MacAddr([2; 6]), Duration::from_secs(300))];
     let run = run(&plan("192.0.2.77", "22"), &mut link);
     assert_eq!(run.alive(), BTreeSet::new());
     assert_eq!(run.outcome.coverage.len(), 1);
@@ -304,6 +304,17 @@ fn a_neighbour_that_was_heard_before_and_answers_only_arp_is_found_again() {
     let run = run(&plan("192.0.2.21", "22"), &mut link);
     assert_eq!(run.methods("192.0.2.21"), [Method::NeighborTable].into());
     assert!(link.elapsed() < Duration::from_secs(20), "{:?}", link.elapsed());
+}
+
+#[test]
+fn of_a_neighbour_that_the_system_heard_lately_and_does_not_ask_nothing_is_known() {
+    let mut link = office(Tier::Connect);
+    let mac = MacAddr([2, 0, 0, 0, 0, 21]);
+    link.stale = vec![(ip("192.0.2.21"), mac, Duration::from_secs(10))];
+    let run = run(&plan("192.0.2.21", "22"), &mut link);
+    assert!(run.alive().is_empty());
+    assert_eq!(run.outcome.coverage, [], "silence would look like absence");
+    assert!(run.gaps().iter().any(|gap| gap.starts_with("192.0.2.21: ")), "{:?}", run.gaps());
 }
 
 #[test]
