@@ -4,6 +4,8 @@
 
 use std::{collections::BTreeMap, env, fs, io::Write as _, path::Path};
 
+use super::product::Product;
+
 /// One banner or reply.
 #[derive(serde::Deserialize)]
 pub(crate) struct Example {
@@ -60,6 +62,16 @@ pub(crate) fn measure(source: &str, floor: f64, agrees: impl Fn(&Example) -> Opt
     let share = f64::from(right) / f64::from(all.max(1));
     let _ = writeln!(out, "{source}: {right} of {all} agree ({:.1} %)", share * 100.0);
     assert!(all > 0 && share >= floor, "{source}: {right} of {all} agree, floor {floor}");
+}
+
+/// [`measure`] for banners that tell a product: the version must be the one expected.
+pub(crate) fn measure_versions(source: &str, floor: f64, read: impl Fn(&str) -> Option<Product>) {
+    measure(source, floor, |example| {
+        let wanted = example.wants("service.version")?;
+        let text = String::from_utf8_lossy(&example.bytes()).into_owned();
+        let version = read(text.trim()).and_then(|product| product.version);
+        Some(version.as_deref() == Some(wanted))
+    });
 }
 
 /// What stands behind each occurrence of `mark` in the captures, up to `len` bytes: raw

@@ -183,13 +183,7 @@ mod tests {
 
     #[test]
     fn agrees_with_the_corpus() {
-        use crate::probe::corpus;
-        let version = |text: &str| software(text).and_then(|product| product.version);
-        corpus::measure("imap_banners", 0.80, |example| {
-            let wanted = example.wants("service.version")?;
-            let text = String::from_utf8_lossy(&example.bytes()).into_owned();
-            Some(version(text.trim()).as_deref() == Some(wanted))
-        });
+        crate::probe::corpus::measure_versions("imap_banners", 0.80, software);
     }
 
     proptest! {

@@ -178,13 +178,7 @@ mod tests {
 
     #[test]
     fn agrees_with_the_corpus() {
-        use crate::probe::corpus;
-        let version = |text: &str| software(text).and_then(|product| product.version);
-        corpus::measure("smtp_banners", 0.87, |example| {
-            let wanted = example.wants("service.version")?;
-            let text = String::from_utf8_lossy(&example.bytes()).into_owned();
-            Some(version(text.trim()).as_deref() == Some(wanted))
-        });
+        crate::probe::corpus::measure_versions("smtp_banners", 0.87, software);
     }
 
     proptest! {
