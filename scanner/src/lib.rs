@@ -10,6 +10,7 @@ pub mod collect;
 pub mod dialogue;
 mod error;
 pub mod net;
+pub mod order;
 pub mod plan;
 pub mod ports;
 pub mod probe;

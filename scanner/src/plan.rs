@@ -5,10 +5,9 @@
 //! so that neighbouring questions go to addresses far apart and an address gets its
 //! questions spread over the whole time.
 
-use std::{hash::Hasher, net::IpAddr, time::Duration};
+use std::{net::IpAddr, time::Duration};
 
 use model::AddressRange;
-use siphasher::sip::SipHasher13;
 
 use crate::{Scope, net::Tier, ports::PortSpec, rate::Rates};
 
@@ -218,96 +217,8 @@ impl Addresses {
     }
 }
 
-/// A keyed order of the numbers below `size`: each comes once, and from one the next
-/// cannot be foreseen without the key.
-///
-/// A balanced Feistel network (Luby and Rackoff, 1988) over the smallest even number of
-/// bits that holds `size`, walking on while the outcome lies outside (Black and Rogaway,
-/// "Ciphers with Arbitrary Finite Domains", 2002, section 5): less than four steps on
-/// average. Six rounds of SipHash-1-3; three would do against one who only watches, four
-/// weak ones were once shown to clump in another scanner.
-#[derive(Clone, Copy, Debug)]
-pub struct Permutation {
-    size: u64,
-    half: u32,
-    key: Key,
-}
-
-const ROUNDS: u8 = 6;
-
-impl Permutation {
-    /// The order of the numbers below `size` that belongs to `key`.
-    #[must_use]
-    pub fn new(key: Key, size: u64) -> Self {
-        let bits = u64::BITS - size.saturating_sub(1).leading_zeros();
-        Self { size, half: bits.div_ceil(2).max(1), key }
-    }
-
-    /// The number at that place of the order. Places at or behind the size give themselves.
-    #[must_use]
-    pub fn at(&self, place: u64) -> u64 {
-        self.walk(place, Self::forward)
-    }
-
-    /// The place at which that number comes, the reverse of [`Permutation::at`].
-    #[must_use]
-    pub fn place(&self, number: u64) -> u64 {
-        self.walk(number, Self::backward)
-    }
-
-    fn walk(&self, from: u64, step: impl Fn(&Self, u64) -> u64) -> u64 {
-        if from >= self.size {
-            return from;
-        }
-        // A permutation of the larger domain comes back into the smaller one at the
-        // latest where it began, so this ends.
-        let mut value = step(self, from);
-        while value >= self.size {
-            value = step(self, value);
-        }
-        value
-    }
-
-    fn forward(&self, value: u64) -> u64 {
-        let (mut left, mut right) = self.split(value);
-        for round in 0..ROUNDS {
-            (left, right) = (right, left ^ self.mix(round, right));
-        }
-        self.join(left, right)
-    }
-
-    fn backward(&self, value: u64) -> u64 {
-        let (mut left, mut right) = self.split(value);
-        for round in (0..ROUNDS).rev() {
-            (left, right) = (right ^ self.mix(round, left), left);
-        }
-        self.join(left, right)
-    }
-
-    const fn mask(&self) -> u64 {
-        (1 << self.half) - 1
-    }
-
-    const fn split(&self, value: u64) -> (u64, u64) {
-        ((value >> self.half) & self.mask(), value & self.mask())
-    }
-
-    const fn join(&self, left: u64, right: u64) -> u64 {
-        (left << self.half) | right
-    }
-
-    fn mix(&self, round: u8, value: u64) -> u64 {
-        let mut hasher = SipHasher13::new_with_key(&self.key);
-        hasher.write_u64(value);
-        hasher.write_u8(round);
-        hasher.finish() & self.mask()
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use proptest::prelude::*;
-
     use super::*;
 
     fn scope(ranges: &[(&str, &str)]) -> Scope {
@@ -315,58 +226,6 @@ mod tests {
             AddressRange::new(first.parse().unwrap(), last.parse().unwrap()).unwrap()
         });
         Scope::new(ranges.collect(), vec![])
-    }
-
-    proptest! {
-        #[test]
-        fn every_number_comes_once(key: [u8; 16], size in 1_u64..3_000) {
-            let order = Permutation::new(key, size);
-            let mut seen = vec![false; usize::try_from(size).unwrap()];
-            for place in 0..size {
-                let number = order.at(place);
-                prop_assert!(number < size);
-                prop_assert_eq!(order.place(number), place);
-                prop_assert!(!std::mem::replace(&mut seen[usize::try_from(number).unwrap()], true));
-            }
-        }
-
-        #[test]
-        fn large_orders_lead_back(key: [u8; 16], size in 1_u64..=u64::MAX >> 1, at: u64) {
-            let place = at % size;
-            let order = Permutation::new(key, size);
-            prop_assert_eq!(order.place(order.at(place)), place);
-        }
-    }
-
-    /// Pearson's chi-squared of the /24 networks that come within the first part of a
-    /// /16's order, and of the distance from one to the next.
-    #[test]
-    fn the_order_does_not_clump() {
-        for seed in 0..8_u8 {
-            let order = Permutation::new([seed; 16], 65_536);
-            let picks: Vec<u64> = (0..16_384).map(|place| order.at(place)).collect();
-            let mut by_net = [0_f64; 256];
-            let mut by_step = [0_f64; 256];
-            for pair in picks.windows(2) {
-                by_net[usize::try_from(pair[0] >> 8).unwrap()] += 1.0;
-                let step = pair[1].wrapping_sub(pair[0]) & 0xffff;
-                by_step[usize::try_from(step >> 8).unwrap()] += 1.0;
-            }
-            for counts in [by_net, by_step] {
-                let chi: f64 = counts.iter().map(|n| (n - 64.0).powi(2) / 64.0).sum();
-                // 255 degrees of freedom: mean 255, standard deviation 22.6. Drawing
-                // without putting back lowers the first by a quarter.
-                assert!((130.0..370.0).contains(&chi), "key {seed}: {chi}");
-            }
-        }
-    }
-
-    #[test]
-    fn another_key_is_another_order() {
-        let one = Permutation::new([1; 16], 1_000);
-        let other = Permutation::new([2; 16], 1_000);
-        assert!((0..1_000).filter(|place| one.at(*place) == other.at(*place)).count() < 20);
-        assert!((0..1_000).all(|p| one.at(p) == Permutation::new([1; 16], 1_000).at(p)));
     }
 
     #[test]

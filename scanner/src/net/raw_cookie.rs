@@ -5,14 +5,14 @@
 //! source port, about twelve bits, so those answers carry transaction numbers of their
 //! own protocols besides.
 
-use std::{hash::Hasher, net::IpAddr, ops::RangeInclusive};
+use std::{net::IpAddr, ops::RangeInclusive};
 
 use siphasher::sip::SipHasher24;
 
 /// Makes cookies, and source ports.
 #[derive(Clone, Debug)]
 pub(super) struct Cookies {
-    key: [u8; 16],
+    keyed: SipHasher24,
     first_port: u16,
     /// How many ports there are from the first on; never 0.
     ports: u16,
@@ -20,12 +20,18 @@ pub(super) struct Cookies {
 
 /// What a cookie is for. The numbers keep the cookies of different uses apart.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Use {
-    TcpPort = 1,
-    UdpPort = 2,
-    Sequence = 3,
-    Echo = 4,
-    EchoData = 5,
+enum Use {
+    Tcp = 1,
+    Udp = 2,
+    Echo = 3,
+}
+
+/// What a SYN carries.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) struct TcpCookie {
+    /// The port from which it goes.
+    pub(super) port: u16,
+    pub(super) sequence: u32,
 }
 
 /// What an echo request carries.
@@ -41,46 +47,69 @@ impl Cookies {
     pub(super) fn new(key: [u8; 16], ports: RangeInclusive<u16>) -> Self {
         let first_port = *ports.start();
         let ports = ports.end().saturating_sub(first_port).saturating_add(1);
-        Self { key, first_port, ports }
+        Self { keyed: SipHasher24::new_with_key(&key), first_port, ports }
     }
 
-    fn hash(&self, of: Use, ours: IpAddr, theirs: IpAddr, our_port: u16, port: u16) -> u64 {
-        let mut hasher = SipHasher24::new_with_key(&self.key);
-        hasher.write_u8(of as u8);
-        for address in [ours, theirs] {
-            match address {
-                IpAddr::V4(v4) => hasher.write(&v4.octets()),
-                IpAddr::V6(v6) => hasher.write(&v6.octets()),
+    /// What all cookies of a question come from: one hash for each packet.
+    fn hash(&self, of: Use, ours: IpAddr, theirs: IpAddr, port: u16) -> u64 {
+        let [high, low] = port.to_be_bytes();
+        match (ours, theirs) {
+            (IpAddr::V4(ours), IpAddr::V4(theirs)) => {
+                let mut text = [0; 11];
+                text[0] = of as u8;
+                text[1..5].copy_from_slice(&ours.octets());
+                text[5..9].copy_from_slice(&theirs.octets());
+                text[9..].copy_from_slice(&[high, low]);
+                self.keyed.hash(&text)
+            }
+            _ => {
+                let mut text = [0; 35];
+                text[0] = of as u8;
+                text[1..17].copy_from_slice(&octets(ours));
+                text[17..33].copy_from_slice(&octets(theirs));
+                text[33..].copy_from_slice(&[high, low]);
+                self.keyed.hash(&text)
             }
         }
-        hasher.write(&our_port.to_be_bytes());
-        hasher.write(&port.to_be_bytes());
-        hasher.finish()
     }
 
-    /// The port from which `theirs` is asked about `port`: [`Use::TcpPort`] or
-    /// [`Use::UdpPort`].
-    pub(super) fn source_port(&self, of: Use, ours: IpAddr, theirs: IpAddr, port: u16) -> u16 {
-        let hash = self.hash(of, ours, theirs, 0, port);
-        // The remainder is below `ports`, which fits.
-        let offset = u16::try_from(hash % u64::from(self.ports)).unwrap_or(0);
-        self.first_port.saturating_add(offset)
+    /// From where, and with which sequence number, a SYN goes to `port`.
+    pub(super) fn tcp(&self, ours: IpAddr, theirs: IpAddr, port: u16) -> TcpCookie {
+        let hash = self.hash(Use::Tcp, ours, theirs, port);
+        // The lower half.
+        let sequence = hash as u32;
+        TcpCookie { port: self.port(hash), sequence }
     }
 
-    /// The sequence number of the SYN to `port`.
-    pub(super) fn sequence(&self, ours: IpAddr, theirs: IpAddr, our_port: u16, port: u16) -> u32 {
-        let [a, b, c, d, ..] = self.hash(Use::Sequence, ours, theirs, our_port, port).to_be_bytes();
-        u32::from_be_bytes([a, b, c, d])
+    /// The port from which a datagram goes to `port`.
+    pub(super) fn udp(&self, ours: IpAddr, theirs: IpAddr, port: u16) -> u16 {
+        self.port(self.hash(Use::Udp, ours, theirs, port))
     }
 
-    /// What the echo request to `theirs` carries.
+    /// The upper half of the hash chooses the port.
+    fn port(&self, hash: u64) -> u16 {
+        // Below `ports`, which fits.
+        let offset = ((hash >> 32) * u64::from(self.ports)) >> 32;
+        self.first_port.saturating_add(u16::try_from(offset).unwrap_or(0))
+    }
+
+    /// What the echo request to `theirs` carries: the hash as data, which all systems but a
+    /// few return, and its first bytes as numbers, which all return.
     pub(super) fn echo(&self, ours: IpAddr, theirs: IpAddr) -> EchoCookie {
-        let [a, b, c, d, ..] = self.hash(Use::Echo, ours, theirs, 0, 0).to_be_bytes();
+        let data = self.hash(Use::Echo, ours, theirs, 0).to_be_bytes();
+        let [a, b, c, d, ..] = data;
         EchoCookie {
             identifier: u16::from_be_bytes([a, b]),
             sequence: u16::from_be_bytes([c, d]),
-            data: self.hash(Use::EchoData, ours, theirs, 0, 0).to_be_bytes(),
+            data,
         }
+    }
+}
+
+fn octets(address: IpAddr) -> [u8; 16] {
+    match address {
+        IpAddr::V4(v4) => v4.to_ipv6_mapped().octets(),
+        IpAddr::V6(v6) => v6.octets(),
     }
 }
 
@@ -119,15 +148,10 @@ mod tests {
     fn cookies_depend_on_everything() {
         let one = Cookies::new([1; 16], 61_000..=65_535);
         let two = Cookies::new([2; 16], 61_000..=65_535);
-        let cookie = one.sequence(A, B, 61_000, 80);
-        assert_eq!(cookie, one.sequence(A, B, 61_000, 80));
-        for other in [
-            two.sequence(A, B, 61_000, 80),
-            one.sequence(B, A, 61_000, 80),
-            one.sequence(A, B, 61_001, 80),
-            one.sequence(A, B, 61_000, 81),
-        ] {
-            assert_ne!(cookie, other);
+        let cookie = one.tcp(A, B, 80);
+        assert_eq!(cookie, one.tcp(A, B, 80));
+        for other in [two.tcp(A, B, 80), one.tcp(B, A, 80), one.tcp(A, B, 81)] {
+            assert_ne!(cookie.sequence, other.sequence);
         }
         assert_ne!(one.echo(A, B), two.echo(A, B));
     }
@@ -135,13 +159,13 @@ mod tests {
     #[test]
     fn source_ports_stay_in_their_range_and_use_all_of_it() {
         let cookies = Cookies::new([7; 16], 61_000..=61_003);
-        let ports = (1..200).map(|port| cookies.source_port(Use::TcpPort, A, B, port));
+        let ports = (1..200).map(|port| cookies.tcp(A, B, port).port);
         let mut seen: Vec<u16> = ports.collect();
         seen.sort_unstable();
         seen.dedup();
         assert_eq!(seen, [61_000, 61_001, 61_002, 61_003]);
         let last = Cookies::new([7; 16], 65_535..=65_535);
-        assert_eq!(last.source_port(Use::UdpPort, A, B, 53), 65_535);
+        assert_eq!(last.udp(A, B, 53), 65_535);
     }
 
     #[test]

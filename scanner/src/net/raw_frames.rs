@@ -16,10 +16,7 @@ use wire::{
     ndp, tcp, udp,
 };
 
-use super::{
-    Answer, Question, Reply,
-    raw_cookie::{Cookies, Use},
-};
+use super::{Answer, Question, Reply, raw_cookie::Cookies};
 
 /// The time to live that nearly every system begins with.
 const HOP_LIMIT: u8 = 64;
@@ -75,12 +72,11 @@ pub(super) fn packet(cookies: &Cookies, ends: Ends, question: &Question) -> Opti
             (protocol, inside)
         }
         Question::Tcp(port) => {
-            let our_port = cookies.source_port(Use::TcpPort, ours, theirs, *port);
-            let sequence = cookies.sequence(ours, theirs, our_port, *port);
-            (ip::TCP, tcp::syn(ends, our_port, *port, sequence))
+            let cookie = cookies.tcp(ours, theirs, *port);
+            (ip::TCP, tcp::syn(ends, cookie.port, *port, cookie.sequence))
         }
         Question::Udp(port, payload) => {
-            let our_port = cookies.source_port(Use::UdpPort, ours, theirs, *port);
+            let our_port = cookies.udp(ours, theirs, *port);
             (ip::UDP, udp::datagram(ends, our_port, *port, payload))
         }
     };
@@ -142,7 +138,7 @@ fn read_packet(cookies: &Cookies, packet: &Packet<'_>) -> Option<(IpAddr, Answer
         ip::UDP => {
             let datagram = udp::Datagram::parse(packet.payload).ok()?;
             let port = datagram.source_port;
-            let expected = cookies.source_port(Use::UdpPort, ours, theirs, port);
+            let expected = cookies.udp(ours, theirs, port);
             (datagram.destination_port == expected)
                 .then(|| Answer::UdpReply(port, datagram.payload.to_vec()))?
         }
@@ -174,11 +170,11 @@ fn read_packet(cookies: &Cookies, packet: &Packet<'_>) -> Option<(IpAddr, Answer
 fn read_tcp(cookies: &Cookies, ours: IpAddr, theirs: IpAddr, bytes: &[u8]) -> Option<Answer> {
     let segment = tcp::Segment::parse(bytes).ok()?;
     let port = segment.source_port;
-    let our_port = cookies.source_port(Use::TcpPort, ours, theirs, port);
-    let sequence = cookies.sequence(ours, theirs, our_port, port);
+    let cookie = cookies.tcp(ours, theirs, port);
     // RFC 9293, section 3.10.7: both answers to a SYN acknowledge it.
-    let acknowledges = segment.has(tcp::ACK) && segment.acknowledgement == sequence.wrapping_add(1);
-    if segment.destination_port != our_port || !acknowledges {
+    let acknowledges =
+        segment.has(tcp::ACK) && segment.acknowledgement == cookie.sequence.wrapping_add(1);
+    if segment.destination_port != cookie.port || !acknowledges {
         return None;
     }
     match (segment.has(tcp::RST), segment.has(tcp::SYN)) {
@@ -220,13 +216,10 @@ fn is_ours(cookies: &Cookies, ours: IpAddr, theirs: IpAddr, what: Quoted) -> boo
     match what {
         Quoted::Tcp(start) => {
             let port = start.destination_port;
-            let our_port = cookies.source_port(Use::TcpPort, ours, theirs, port);
-            start.source_port == our_port
-                && start.sequence == cookies.sequence(ours, theirs, our_port, port)
+            let cookie = cookies.tcp(ours, theirs, port);
+            (start.source_port, start.sequence) == (cookie.port, cookie.sequence)
         }
-        Quoted::Udp(our_port, port) => {
-            our_port == cookies.source_port(Use::UdpPort, ours, theirs, port)
-        }
+        Quoted::Udp(our_port, port) => our_port == cookies.udp(ours, theirs, port),
         Quoted::Echo(identifier, sequence) => {
             let cookie = cookies.echo(ours, theirs);
             (identifier, sequence) == (cookie.identifier, cookie.sequence)
@@ -247,7 +240,7 @@ pub(super) const fn no_address(like: IpAddr) -> IpAddr {
 mod tests {
     use proptest::prelude::*;
 
-    use super::*;
+    use super::{super::raw_cookie::TcpCookie, *};
 
     const HERE: MacAddr = MacAddr([2, 0, 0, 0, 0, 1]);
     const THERE: MacAddr = MacAddr([2, 0, 0, 0, 0, 9]);
@@ -306,8 +299,7 @@ mod tests {
 
     /// The segment that answers our SYN to `port`, changed by `change`.
     fn segment(ours: IpAddr, theirs: IpAddr, flags: u8, change: u32) -> Vec<u8> {
-        let our_port = cookies().source_port(Use::TcpPort, ours, theirs, 80);
-        let sequence = cookies().sequence(ours, theirs, our_port, 80);
+        let TcpCookie { port: our_port, sequence } = cookies().tcp(ours, theirs, 80);
         let mut bytes = 80u16.to_be_bytes().to_vec();
         bytes.extend_from_slice(&our_port.to_be_bytes());
         bytes.extend_from_slice(&[1, 2, 3, 4]);
@@ -364,7 +356,7 @@ mod tests {
     #[test]
     fn a_datagram_comes_from_the_port_asked_to_the_port_that_asked() {
         for (ours, theirs) in both() {
-            let our_port = cookies().source_port(Use::UdpPort, ours, theirs, 161);
+            let our_port = cookies().udp(ours, theirs, 161);
             let frame = |from, to| {
                 let ends = Ends::new(theirs, ours).unwrap();
                 to_us(THERE, theirs, ours, ip::UDP, &udp::datagram(ends, from, to, b"answer"))

@@ -20,7 +20,8 @@ use super::{
 use crate::{
     LinkError,
     net::{Link, Tier},
-    plan::{Addresses, Permutation},
+    order::Permutation,
+    plan::Addresses,
     rate::Pacer,
 };
 

@@ -12,7 +12,8 @@ use super::{
 };
 use crate::{
     net::{Question, Tier},
-    plan::{ECHO_TRIES, LINK_TRIES, PORT_TRIES, Permutation},
+    order::Permutation,
+    plan::{ECHO_TRIES, LINK_TRIES, PORT_TRIES},
 };
 
 /// One round of questions for everybody, as often as silence deserves.
