@@ -1,6 +1,6 @@
 //! What an answer means, and what is told of it.
 
-use std::time::Duration;
+use std::{cmp::Reverse, time::Duration};
 
 use model::{
     Endpoint, Fact, Gap, MacAddr, Method, Observation, PortSet, PortState, Subject, Timestamp,
@@ -8,8 +8,8 @@ use model::{
 };
 
 use super::{
+    course::Work,
     engine::{End, Engine, GLANCE, NEIGHBOR_PERIOD, kernel_packets},
-    questions::Work,
     recognise::{self, Swallowed},
     state::{ABSENT, ALIVE, ASKED, Ask, Cell, SWALLOWED, UNREACHABLE_ONCE},
 };
@@ -26,6 +26,17 @@ const MOST_UDP_REPLY: usize = 4_096;
 /// of waiting and three questions a second apart (delay_first_probe_time, ucast_solicit), and
 /// one for us to read it.
 const NEIGHBOR_PATIENCE: Duration = Duration::from_secs(9);
+
+/// When a question was asked.
+#[derive(Clone, Copy, Debug)]
+struct Asked {
+    /// The pass in which it was asked last.
+    pass: u64,
+    /// When that was.
+    at: Duration,
+    /// Whether the answer can be to no earlier one.
+    only_once: bool,
+}
 
 impl Engine<'_> {
     /// Takes in one reply, whenever it comes: a late one counts as much.
@@ -48,8 +59,7 @@ impl Engine<'_> {
             }
             Answer::Unreachable => None,
         };
-        let flight = self.land(number, ask);
-        let took = flight.map(|flight| self.link.now().saturating_sub(flight.at));
+        let asked = ask.and_then(|ask| self.asked_at(number, ask));
         if let (Answer::TcpOpen(_) | Answer::UdpReply(..), Some(ask)) = (&reply.answer, ask) {
             self.charge(reply.about, kernel_packets(self.link.tier(), ask));
             self.accepted += 1;
@@ -57,14 +67,12 @@ impl Engine<'_> {
         if self.state.has(number, SWALLOWED) {
             return;
         }
-        if let Some(flight) = flight
-            && !silent
-            && matches!(self.course.work, Work::Ports)
+        if let Some(host) = self.state.hosts.get_mut(&number)
+            && host.unanswered.pop_front().is_some()
+            && self.waiting.contains_key(&number)
         {
-            match flight.pass {
-                0 => self.prompt += 1,
-                _ => self.late += 1,
-            }
+            // What waited for room need not wait for that answer.
+            self.ready.push(Reverse((self.link.now(), number)));
         }
         let speaks = match &reply.answer {
             Answer::Arp(_)
@@ -85,33 +93,64 @@ impl Engine<'_> {
                 Answer::Arp(mac) | Answer::Neighbor(mac) => Some(mac),
                 _ => reply.mac,
             };
+            let first = !self.state.has(number, ALIVE);
             self.hear(number, self.method(ask), reply.ttl, link_layer);
-            if let (Some(took), Some(host)) = (took, self.state.hosts.get_mut(&number))
-                && flight.is_some_and(|flight| flight.pass == 0)
+            if first && matches!(ask, Ask::Arp | Ask::Neighbor) {
+                self.loss.note(asked.map_or(0, |asked| asked.pass));
+            }
+            if let (Some(asked), Some(host)) = (asked, self.state.hosts.get_mut(&number))
+                && asked.only_once
             {
+                let took = self.link.now().saturating_sub(asked.at);
                 host.round_trip.measure(took);
                 self.all_round_trips.measure(took);
             }
         }
+        let pass = asked.map_or(0, |asked| asked.pass);
         match reply.answer {
-            Answer::TcpOpen(port) => self.note(number, Transport::Tcp, port, PortState::Open, &[]),
+            Answer::TcpOpen(port) => self.note(number, Transport::Tcp, port, PortState::Open, &[], pass),
             Answer::TcpClosed(port) => {
-                self.note(number, Transport::Tcp, port, PortState::Closed, &[]);
+                self.note(number, Transport::Tcp, port, PortState::Closed, &[], pass);
             }
             Answer::TcpFiltered(port) => {
-                self.note(number, Transport::Tcp, port, PortState::Filtered, &[]);
+                self.note(number, Transport::Tcp, port, PortState::Filtered, &[], pass);
             }
             Answer::UdpReply(port, bytes) => {
-                self.note(number, Transport::Udp, port, PortState::Open, &bytes);
+                self.note(number, Transport::Udp, port, PortState::Open, &bytes, pass);
             }
             Answer::UdpClosed(port) => {
-                self.note(number, Transport::Udp, port, PortState::Closed, &[]);
+                self.note(number, Transport::Udp, port, PortState::Closed, &[], pass);
             }
             Answer::UdpFiltered(port) => {
-                self.note(number, Transport::Udp, port, PortState::Filtered, &[]);
+                self.note(number, Transport::Udp, port, PortState::Filtered, &[], pass);
             }
             Answer::Unreachable => self.is_unreachable(number),
             Answer::Arp(_) | Answer::Neighbor(_) | Answer::Echo | Answer::TcpSilent(_) => {}
+        }
+    }
+
+    /// When and how often the question was asked that is answered now, if that is known.
+    fn asked_at(&self, number: u64, ask: Ask) -> Option<Asked> {
+        let (pass, at) = self.course.last_time(self.place_of(number, ask)?)?;
+        match &self.course.work {
+            // A round of its own, unless it repeats another.
+            Work::Liveness => {
+                let Some(round) = usize::try_from(pass).ok() else { return None };
+                let same = |of: usize| self.rounds.get(of) == Some(&ask);
+                let link = matches!(ask, Ask::Arp | Ask::Neighbor);
+                (link || same(round)).then_some(Asked {
+                    pass,
+                    at,
+                    only_once: if link { pass == 0 } else { !(0..round).any(same) },
+                })
+            }
+            // Of a question that waited for its address's rate the place says nothing.
+            _ => {
+                let host = self.state.hosts.get(&number)?;
+                let own = host.last.filter(|(last, _)| *last == ask);
+                let at = own.map_or(at, |(_, at)| at);
+                Some(Asked { pass, at, only_once: pass == 0 && own.is_some() })
+            }
         }
     }
 
@@ -165,9 +204,13 @@ impl Engine<'_> {
         port: u16,
         state: PortState,
         bytes: &[u8],
+        pass: u64,
     ) {
         let Some(address) = self.state.address(number) else { return };
-        self.group.note(number, transport, port, Cell::of(state));
+        let settles = self.group.note(number, transport, port, Cell::of(state));
+        if settles && matches!(self.course.work, Work::Ports) {
+            self.loss.note(pass);
+        }
         let Some(host) = self.state.hosts.get_mut(&number) else { return };
         host.talks |= matches!(self.course.work, Work::Ports);
         let in_group = self.group.cell(number, transport, port).is_some();

@@ -12,15 +12,15 @@ use model::{Endpoint, Observation, Transport};
 
 use super::{
     Phase, Progress, Sweep, SweepOutcome,
-    questions::{Course, Work},
+    course::{Course, Work},
+    loss::Loss,
     recognise,
-    rtt::RoundTrip,
+    rtt::{Patience, RoundTrip},
     state::{ALIVE, Ask, Group, State},
 };
 use crate::{
     LinkError,
     net::{Link, Tier},
-    order::Permutation,
     plan::Addresses,
     rate::Pacer,
 };
@@ -31,15 +31,6 @@ pub(super) enum End {
     Stopped,
     /// The link failed for good, for this reason.
     Failed(String),
-}
-
-/// A question under way.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Flight {
-    pub(super) ask: Ask,
-    pub(super) pass: u64,
-    pub(super) at: Duration,
-    pub(super) due: Duration,
 }
 
 /// What `next` found.
@@ -54,11 +45,12 @@ enum Next {
 /// How soon a stop is seen, whatever else there is to wait for.
 pub(super) const GLANCE: Duration = Duration::from_millis(20);
 
-/// Questions that wait for their address's rate or for an earlier question to expire.
-const MOST_WAITING: usize = 4_096;
+/// Questions that wait for their address's rate: some megabytes. Slow addresses hold up
+/// nobody else until there are more of them.
+const MOST_WAITING: usize = 1 << 18;
 
-/// Between two looks at what has arrived.
-const BURST: usize = 64;
+/// Between two looks at what has arrived: questions sent, and places looked at.
+const BURST: usize = 256;
 const PULLS: usize = 4_096;
 
 /// The pause after the system took no packet; doubled while it goes on.
@@ -94,20 +86,20 @@ pub(super) struct Engine<'a> {
     pub(super) undecided: BTreeSet<u64>,
     /// Whether everybody was asked whether they are there.
     pub(super) liveness_done: bool,
-    /// Answers to first and to repeated questions for ports.
-    pub(super) prompt: u64,
-    pub(super) late: u64,
+    /// Answers to first and to repeated questions.
+    pub(super) loss: Loss,
     /// TCP questions sent, and how many of them a port accepted.
     pub(super) connects: u64,
     pub(super) accepted: u64,
     /// Alive addresses whose ports are still to come, after this group.
     pub(super) hosts_left: u64,
     pub(super) all_round_trips: RoundTrip,
-    pub(super) flights: HashMap<u64, Vec<Flight>>,
-    pub(super) in_flight: usize,
-    /// Those of them that ask a TCP port.
-    pub(super) tcp_in_flight: usize,
-    pub(super) expiry: BinaryHeap<Reverse<(Duration, u64, Ask)>>,
+    pub(super) patience: Patience,
+    /// Whether packets are counted for each address: not where the course itself leaves
+    /// enough time between the questions to one.
+    pub(super) counts_each: bool,
+    /// When the last question of this course went.
+    pub(super) last_sent: Duration,
     pub(super) waiting: HashMap<u64, VecDeque<(Ask, u64)>>,
     pub(super) waiting_count: usize,
     pub(super) ready: BinaryHeap<Reverse<(Duration, u64)>>,
@@ -133,7 +125,6 @@ impl<'a> Engine<'a> {
     ) -> Self {
         let now = link.now();
         let drops_before = link.drops();
-        let order = Permutation::new(sweep.plan.key, 0);
         let mut engine = Self {
             sweep,
             link,
@@ -142,7 +133,7 @@ impl<'a> Engine<'a> {
             progress,
             state: State::new(Addresses::new(&sweep.plan.scope)),
             rounds: Vec::new(),
-            course: Course { work: Work::Liveness, order, size: 0, passes: 0, cursor: 0 },
+            course: Course::new(Work::Liveness, sweep.plan.key, 0, 0, 0),
             group: Group::default(),
             phase: Phase::Liveness,
             holding: true,
@@ -152,16 +143,14 @@ impl<'a> Engine<'a> {
             lacks_route: false,
             undecided: BTreeSet::new(),
             liveness_done: false,
-            prompt: 0,
-            late: 0,
+            loss: Loss::default(),
             connects: 0,
             accepted: 0,
             hosts_left: 0,
             all_round_trips: RoundTrip::default(),
-            flights: HashMap::new(),
-            in_flight: 0,
-            tcp_in_flight: 0,
-            expiry: BinaryHeap::new(),
+            patience: Patience::at_rate(sweep.plan.rates.total),
+            counts_each: true,
+            last_sent: now,
             waiting: HashMap::new(),
             waiting_count: 0,
             ready: BinaryHeap::new(),
@@ -182,6 +171,9 @@ impl<'a> Engine<'a> {
     pub(super) fn run(mut self) -> SweepOutcome {
         let end = self.everything().err();
         self.outcome.drops = self.link.drops().saturating_sub(self.drops_before);
+        // What the link still kept when the end came was never sent.
+        let unsent = u64::try_from(self.link.unsent()).unwrap_or(u64::MAX);
+        self.outcome.probes_sent = self.outcome.probes_sent.saturating_sub(unsent);
         self.finish(end)
     }
 
@@ -274,29 +266,27 @@ impl<'a> Engine<'a> {
         Ok(())
     }
 
-    /// Follows a course to its end: every question asked, answered or expired.
+    /// Follows a course to its end: every question asked, and answered or given up.
     fn follow(&mut self, course: Course) -> Result<(), End> {
         self.course = course;
-        self.flights.clear();
-        self.in_flight = 0;
-        self.tcp_in_flight = 0;
-        self.expiry.clear();
+        self.count_each();
+        self.last_sent = self.link.now();
         loop {
             if self.sweep.stop.is_requested() {
                 self.clear_waiting();
                 return Err(End::Stopped);
             }
             let now = self.link.now();
-            self.expire(now);
             self.poll_neighbors(now);
             let mut next = Duration::MAX;
             let mut drained = false;
-            for turn in 0..BURST {
-                if self.in_flight >= self.most_in_flight() {
-                    break;
-                }
+            let room = self.room_under_way();
+            for turn in 0..room {
                 match self.next(now) {
-                    Next::Ask(number, ask, pass) => self.ask(number, ask, pass)?,
+                    Next::Ask(number, ask, pass) => {
+                        self.last_sent = now;
+                        self.ask(number, ask, pass, now)?;
+                    }
                     Next::At(at) => {
                         next = at;
                         break;
@@ -313,13 +303,61 @@ impl<'a> Engine<'a> {
                     break;
                 }
             }
-            if drained && self.in_flight == 0 {
-                return Ok(());
+            self.course.log.note(self.course.cursor, now);
+            self.flush(now)?;
+            if drained && self.link.unsent() == 0 {
+                let end = self.last_sent.saturating_add(self.last_wait());
+                if now >= end || self.is_settled() {
+                    return Ok(());
+                }
+                next = end;
             }
             self.tell_progress(now);
-            let expiry = self.expiry.peek().map_or(Duration::MAX, |Reverse((at, _, _))| *at);
-            let until = next.min(expiry).min(now.saturating_add(GLANCE));
-            self.listen(until)?;
+            self.listen(next.min(now.saturating_add(GLANCE)))?;
+        }
+    }
+
+    /// How many questions may be sent now: what a turn allows, and what the link bears.
+    fn room_under_way(&self) -> usize {
+        let free = |most: usize| most.max(1).saturating_sub(self.link.under_way());
+        self.link.most_under_way().map_or(BURST, |most| free(most).min(BURST))
+    }
+
+    /// How long an answer to the last question is waited for.
+    fn last_wait(&self) -> Duration {
+        match self.link.tier() {
+            Tier::Connect => self.wait_for(u64::MAX, Ask::Tcp(0)),
+            Tier::Raw => self.patience.last(&self.all_round_trips),
+        }
+    }
+
+    /// Whether no answer is left to wait for.
+    fn is_settled(&self) -> bool {
+        match &self.course.work {
+            Work::Liveness => (0..self.state.addresses.count()).all(|n| self.state.is_decided(n)),
+            Work::Ports => self.group.unsettled() == 0,
+            Work::Echo { .. } | Work::Confirm { .. } => {
+                (0..self.course.size()).all(|place| self.question_at(place).is_none())
+            }
+        }
+    }
+
+    /// Decides whether packets need to be counted for each address of this course, which costs
+    /// as much time as all the rest. They need not where all the questions of a course to one
+    /// address, with what the system sends of its own, fit into one second.
+    fn count_each(&mut self) {
+        let tier = self.link.tier();
+        let each = 1 + kernel_packets(tier, Ask::Tcp(0));
+        let rounds = u32::try_from(self.course.passes).unwrap_or(u32::MAX);
+        let most = match self.course.work {
+            // The connect tier's kernel asks for the link-layer address besides.
+            Work::Liveness => rounds.saturating_mul(each).saturating_add(3),
+            _ => u32::MAX,
+        };
+        let rates = self.sweep.plan.rates;
+        self.counts_each = most > rates.per_host && rates.per_host < rates.total;
+        if !self.counts_each && most <= rates.per_host {
+            self.pacer.assume(most, self.link.now());
         }
     }
 
@@ -346,19 +384,11 @@ impl<'a> Engine<'a> {
         Ok(())
     }
 
-    fn most_in_flight(&self) -> usize {
-        // Without a limit of the link's: as many as a second and a half of the rate,
-        // which no question outlives.
-        let own = usize::try_from(self.sweep.plan.rates.total).unwrap_or(usize::MAX);
-        let own = own.saturating_mul(2).max(64);
-        self.link.most_under_way().map_or(own, |most| most.max(1).min(own))
-    }
-
     fn next(&mut self, now: Duration) -> Next {
         if self.resume_at > now {
             return Next::At(self.resume_at);
         }
-        let anyone = self.pacer.earliest_to_anyone(now, self.room_for_all());
+        let anyone = self.pacer.earliest_to_anyone(now, self.room_for_all(now));
         if anyone > now {
             return Next::At(anyone);
         }
@@ -378,8 +408,22 @@ impl<'a> Engine<'a> {
             if place >= self.course.total() {
                 return self.next_ready();
             }
+            let Some((number, ask, pass)) = self.question_at(place) else {
+                self.course.cursor = place.saturating_add(1);
+                continue;
+            };
+            // An answer to the same question of the last pass may still come. What follows
+            // was asked later still, so everything waits for it.
+            if pass > 0
+                && let Some(until) = self.answered_until(number, ask)
+                && until > now
+            {
+                return self.next_ready_until(until);
+            }
             self.course.cursor = place.saturating_add(1);
-            let Some((number, ask, pass)) = self.question_at(place) else { continue };
+            if !self.counts_each {
+                return Next::Ask(number, ask, pass);
+            }
             if self.waiting.contains_key(&number) {
                 self.queue(number, ask, pass);
                 continue;
@@ -402,6 +446,14 @@ impl<'a> Engine<'a> {
             self.ready.clear();
         }
         self.ready.peek().map_or(Next::Drained, |Reverse((at, _))| Next::At(*at))
+    }
+
+    /// The same, if nothing else is to do until then.
+    fn next_ready_until(&mut self, until: Duration) -> Next {
+        match self.next_ready() {
+            Next::At(at) => Next::At(at.min(until)),
+            _ => Next::At(until),
+        }
     }
 
     fn queue(&mut self, number: u64, ask: Ask, pass: u64) {
@@ -443,18 +495,11 @@ impl<'a> Engine<'a> {
         self.ready.clear();
     }
 
-    /// When this question may go: within the rates, and not while an earlier one that
-    /// may make it needless is under way.
+    /// When this question may go within the rates.
     fn earliest(&mut self, number: u64, ask: Ask, now: Duration) -> Duration {
-        let liveness = matches!(self.course.work, Work::Liveness);
-        let under_way = self.flights.get(&number).map_or(now, |flights| {
-            let relevant = flights.iter().filter(|flight| liveness || flight.ask == ask);
-            relevant.map(|flight| flight.due).max().unwrap_or(now)
-        });
         let packets = self.room_for(number, ask, now);
         let address = self.state.address(number);
-        let paced = address.map_or(now, |a| self.pacer.earliest_for(a, now, packets));
-        now.max(under_way).max(paced)
+        address.map_or(now, |address| self.pacer.earliest_for(address, now, packets))
     }
 
     fn poll_neighbors(&mut self, now: Duration) {

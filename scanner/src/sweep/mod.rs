@@ -15,7 +15,9 @@
 //! connection that opens.
 
 mod answers;
+mod course;
 mod engine;
+mod loss;
 mod progress;
 mod questions;
 mod recognise;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Progress, engine::Engine, questions::Work};
+use super::{Progress, course::Work, engine::Engine};
 
 const PERIOD: Duration = Duration::from_millis(100);
 
@@ -45,7 +45,7 @@ impl Engine<'_> {
         let places = self.course.total().saturating_sub(self.course.cursor).saturating_add(waiting);
         match self.course.work {
             Work::Liveness => {
-                let count = self.course.size.max(1);
+                let count = self.course.size().max(1);
                 let silent = count.saturating_sub(alive);
                 let asked = self.course.cursor.min(count).max(1);
                 // As many alive among the rest as among those asked so far.
@@ -57,11 +57,11 @@ impl Engine<'_> {
                     .saturating_add(expected.saturating_mul(ports))
             }
             Work::Echo { .. } | Work::Confirm { .. } => {
-                places.min(self.course.size).saturating_add(alive.saturating_mul(ports))
+                places.min(self.course.size()).saturating_add(alive.saturating_mul(ports))
             }
             Work::Ports => {
                 let later = self.hosts_left.saturating_mul(ports);
-                let again = self.group.unsettled();
+                let again = u64::try_from(self.group.unsettled()).unwrap_or(u64::MAX);
                 places.min(again).saturating_add(later)
             }
         }

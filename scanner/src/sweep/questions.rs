@@ -4,52 +4,19 @@
 //! the keyed order to a number, the number to an address and a question. Nothing here is
 //! stored per question except the cells of a [`Group`].
 
+use std::net::IpAddr;
+
 use model::{Method, Transport};
 
 use super::{
+    course::{Course, Work},
     engine::Engine,
-    state::{ABSENT, Ask, Cell, SWALLOWED},
+    state::{ABSENT, ALIVE, Ask, Cell, SWALLOWED},
 };
 use crate::{
     net::{Question, Tier},
-    order::Permutation,
     plan::{ECHO_TRIES, LINK_TRIES, PORT_TRIES},
 };
-
-/// One round of questions for everybody, as often as silence deserves.
-#[derive(Debug)]
-pub(super) enum Work {
-    /// Who is there? One pass for each round of questions.
-    Liveness,
-    /// Do those on the link, who answered there, answer an echo request, too?
-    Echo { hosts: Vec<u64> },
-    /// Do these addresses differ at these ports?
-    Confirm { hosts: Vec<u64>, ports: Vec<u16> },
-    /// The ports of the group.
-    Ports,
-}
-
-/// A work under way.
-#[derive(Debug)]
-pub(super) struct Course {
-    pub(super) work: Work,
-    pub(super) order: Permutation,
-    /// Questions in each pass.
-    pub(super) size: u64,
-    pub(super) passes: u64,
-    /// The next place, counted through all passes.
-    pub(super) cursor: u64,
-}
-
-impl Course {
-    pub(super) const fn total(&self) -> u64 {
-        self.size.saturating_mul(self.passes)
-    }
-}
-
-/// A port that answers in a later pass than the first in one of a hundred cases shows loss
-/// that is worth a third pass.
-const LOSS_WORTH_A_PASS: u64 = 100;
 
 /// How often the questions that tell one device from many are asked.
 const CONFIRM_TRIES: u64 = 3;
@@ -72,9 +39,8 @@ impl Engine<'_> {
 
     pub(super) fn liveness_course(&self) -> Course {
         let far = u64::try_from(self.rounds.len()).unwrap_or(u64::MAX);
-        let size = self.state.addresses.count();
-        let order = Permutation::new(self.sweep.plan.key, size);
-        Course { work: Work::Liveness, order, size, passes: LINK_TRIES.max(far), cursor: 0 }
+        let count = usize::try_from(self.state.addresses.count()).unwrap_or(usize::MAX);
+        Course::new(Work::Liveness, self.sweep.plan.key, count, 1, LINK_TRIES.max(far))
     }
 
     /// Echo requests for those who answered on the link and nowhere else yet.
@@ -86,64 +52,112 @@ impl Engine<'_> {
             // Who answered a connect needs no echo to be believed.
             Tier::Connect => Vec::new(),
         };
-        let size = u64::try_from(hosts.len()).unwrap_or(u64::MAX);
-        let order = Permutation::new(self.sweep.plan.key, size);
-        Course { work: Work::Echo { hosts }, order, size, passes: ECHO_TRIES, cursor: 0 }
+        let count = hosts.len();
+        Course::new(Work::Echo { hosts }, self.sweep.plan.key, count, 1, ECHO_TRIES)
     }
 
     pub(super) fn confirm_course(&self, hosts: Vec<u64>, ports: Vec<u16>) -> Course {
-        let size = u64::try_from(hosts.len().saturating_mul(ports.len())).unwrap_or(u64::MAX);
-        let order = Permutation::new(self.sweep.plan.key, size);
+        let (addresses, count) = (hosts.len(), ports.len());
         let work = Work::Confirm { hosts, ports };
-        Course { work, order, size, passes: CONFIRM_TRIES, cursor: 0 }
+        Course::new(work, self.sweep.plan.key, addresses, count, CONFIRM_TRIES)
     }
 
     pub(super) fn ports_course(&self) -> Course {
-        let size = self.group.len();
-        let order = Permutation::new(self.sweep.plan.key, size);
-        Course { work: Work::Ports, order, size, passes: PORT_TRIES, cursor: 0 }
+        let (hosts, ports) = (self.group.hosts.len(), self.group.ports.len());
+        Course::new(Work::Ports, self.sweep.plan.key, hosts, ports, PORT_TRIES)
     }
 
     /// The question at that place of the course with its pass, unless it needs no asking.
     pub(super) fn question_at(&self, place: u64) -> Option<(u64, Ask, u64)> {
         let course = &self.course;
-        let pass = place.checked_div(course.size)?;
-        let number = course.order.at(place % course.size);
-        let (number, ask) = match &course.work {
-            Work::Liveness => (number, self.liveness_question(number, pass)?),
-            Work::Echo { hosts } => (*hosts.get(usize::try_from(number).ok()?)?, Ask::Echo),
+        let pass = place.checked_div(course.size())?;
+        let (host, port) = course.order.at(place % course.size())?;
+        let index = |number| usize::try_from(number).ok();
+        match &course.work {
+            Work::Liveness => {
+                // One look at the flags decides in most cases.
+                if self.state.is_decided(host) || !self.is_liveness_worth(host, pass) {
+                    return None;
+                }
+                Some((host, self.liveness_question(host, pass)?, pass))
+            }
+            Work::Echo { hosts } => {
+                let number = *hosts.get(index(host)?)?;
+                self.is_wanted(number, Ask::Echo, pass).then_some((number, Ask::Echo, pass))
+            }
             Work::Confirm { hosts, ports } => {
-                let count = u64::try_from(hosts.len()).ok()?;
-                let host = *hosts.get(usize::try_from(number % count).ok()?)?;
-                let port = *ports.get(usize::try_from(number / count).ok()?)?;
-                (host, Ask::Tcp(port))
+                let number = *hosts.get(index(host)?)?;
+                let ask = Ask::Tcp(*ports.get(index(port)?)?);
+                self.is_wanted(number, ask, pass).then_some((number, ask, pass))
             }
             Work::Ports => {
-                let (host, transport, port) = self.group.question(number)?;
-                match transport {
-                    Transport::Tcp => (host, Ask::Tcp(port)),
-                    Transport::Udp => (host, Ask::Udp(port)),
-                }
+                let (number, ask, cell) = self.group.question(index(host)?, index(port)?)?;
+                (self.is_cell_wanted(number, ask, cell, pass)
+                    && !self.state.has(number, SWALLOWED)
+                    && !self.state.is_failed(number))
+                .then_some((number, ask, pass))
             }
+        }
+    }
+
+    /// The place within a pass at which that question comes.
+    pub(super) fn place_of(&self, number: u64, ask: Ask) -> Option<u64> {
+        let order = &self.course.order;
+        let wide = |number: usize| u64::try_from(number).ok();
+        match (&self.course.work, ask) {
+            (Work::Liveness, _) => Some(order.place(number, 0)),
+            (Work::Echo { hosts }, Ask::Echo) => {
+                Some(order.place(wide(hosts.binary_search(&number).ok()?)?, 0))
+            }
+            (Work::Confirm { hosts, ports }, Ask::Tcp(port)) => {
+                let host = hosts.iter().position(|host| *host == number)?;
+                let port = ports.iter().position(|asked| *asked == port)?;
+                Some(order.place(wide(host)?, wide(port)?))
+            }
+            (Work::Ports, Ask::Tcp(port)) => {
+                let (host, port) = self.group.numbers(number, Transport::Tcp, port)?;
+                Some(order.place(wide(host)?, wide(port)?))
+            }
+            (Work::Ports, Ask::Udp(port)) => {
+                let (host, port) = self.group.numbers(number, Transport::Udp, port)?;
+                Some(order.place(wide(host)?, wide(port)?))
+            }
+            _ => None,
+        }
+    }
+
+    /// Whether silence up to that pass deserves another question: on a link, a third one
+    /// only near others that answer (an empty /24 answers no third ARP request either), or
+    /// where it was seen that answers get lost.
+    fn is_liveness_worth(&self, number: u64, pass: u64) -> bool {
+        pass < 2
+            || !self.is_asked_by_link(number)
+            || self.state.is_near_alive(number)
+            || self.loss.is_seen()
+    }
+
+    /// Whether ARP or neighbour solicitation asks whether it is there.
+    fn is_asked_by_link(&self, number: u64) -> bool {
+        self.state.address(number).is_some_and(|address| self.link_question(address).is_some())
+    }
+
+    fn link_question(&self, address: IpAddr) -> Option<Ask> {
+        if self.link.tier() != Tier::Raw || !self.link.is_on_link(address) {
+            return None;
+        }
+        let (ask, question) = match address.is_ipv4() {
+            true => (Ask::Arp, Question::Arp),
+            false => (Ask::Neighbor, Question::NeighborSolicitation),
         };
-        // One under way may still make this needless, or not: it waits, and is looked at
-        // again when its turn comes.
-        let open = self.is_under_way(number, ask) || self.is_wanted(number, ask, pass);
-        open.then_some((number, ask, pass))
+        self.link.can_ask(address, &question).then_some(ask)
     }
 
     fn liveness_question(&self, number: u64, round: u64) -> Option<Ask> {
         let address = self.state.address(number)?;
-        if self.link.tier() == Tier::Raw && self.link.is_on_link(address) {
-            let (ask, question) = match address.is_ipv4() {
-                true => (Ask::Arp, Question::Arp),
-                false => (Ask::Neighbor, Question::NeighborSolicitation),
-            };
-            if self.link.can_ask(address, &question) {
-                return (round < LINK_TRIES).then_some(ask);
-            }
+        match self.link_question(address) {
+            Some(ask) => (round < LINK_TRIES).then_some(ask),
+            None => self.rounds.get(usize::try_from(round).ok()?).copied(),
         }
-        self.rounds.get(usize::try_from(round).ok()?).copied()
     }
 
     /// Whether an answer to this question would still tell something.
@@ -156,15 +170,17 @@ impl Engine<'_> {
             (Work::Echo { .. }, Ask::Echo) => {
                 host.is_some_and(|host| !host.is_alive_by(Method::Echo))
             }
-            (Work::Liveness, _) => host.is_none() && !self.state.has(number, ABSENT),
+            (Work::Liveness, _) => !self.state.has(number, ALIVE | ABSENT),
             (Work::Confirm { .. }, Ask::Tcp(port)) => {
                 host.is_some_and(|host| host.early(Transport::Tcp, port).is_none())
             }
             (Work::Ports, Ask::Tcp(port)) => {
-                self.is_port_wanted(number, Transport::Tcp, port, pass)
+                let cell = self.group.cell(number, Transport::Tcp, port);
+                cell.is_some_and(|cell| self.is_cell_wanted(number, ask, cell, pass))
             }
             (Work::Ports, Ask::Udp(port)) => {
-                self.is_port_wanted(number, Transport::Udp, port, pass)
+                let cell = self.group.cell(number, Transport::Udp, port);
+                cell.is_some_and(|cell| self.is_cell_wanted(number, ask, cell, pass))
             }
             _ => false,
         }
@@ -173,14 +189,12 @@ impl Engine<'_> {
     /// A silent port is asked twice. A third time only by TCP (silence is what most UDP
     /// services say to a stranger), only of those that answer at all (the rest sits behind
     /// a filter, and a third question changes nothing), and only where loss was seen.
-    fn is_port_wanted(&self, number: u64, transport: Transport, port: u16, pass: u64) -> bool {
-        match self.group.cell(number, transport, port) {
-            Some(Cell::Unasked) => true,
-            Some(Cell::Silent) if pass == 0 => false,
-            Some(Cell::Silent) if pass == 1 => true,
-            Some(Cell::Silent) => {
-                transport == Transport::Tcp
-                    && self.late.saturating_mul(LOSS_WORTH_A_PASS) >= self.prompt.max(1)
+    fn is_cell_wanted(&self, number: u64, ask: Ask, cell: Cell, pass: u64) -> bool {
+        match (cell, pass) {
+            (Cell::Unasked, _) | (Cell::Silent, 1) => true,
+            (Cell::Silent, 2..) => {
+                matches!(ask, Ask::Tcp(_))
+                    && self.loss.is_seen()
                     && self.state.hosts.get(&number).is_some_and(|host| host.talks)
             }
             _ => false,

@@ -9,18 +9,59 @@ pub(super) struct RoundTrip {
     known: Option<(u32, u32)>,
 }
 
-/// Before anything was measured (RFC 6298, rule 2.1).
-const FIRST: Duration = Duration::from_secs(1);
-
-/// An address that has answered before answers again soon.
-const FLOOR_KNOWN: Duration = Duration::from_millis(100);
-
-/// An address that has not is judged by others, and may be farther away or asleep:
-/// telephones wake for ARP only every few beacons.
-const FLOOR_UNKNOWN: Duration = Duration::from_millis(250);
+/// The bounds of waiting, before a silent question is asked again and after the last time.
+///
+/// An answer counts whenever it comes, so asking again early costs a packet; only the wait
+/// after the last question decides what is missed.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) struct Patience {
+    /// Before anything was measured (RFC 6298, rule 2.1: a second).
+    first: Duration,
+    /// The least, for an address that has answered before.
+    known: Duration,
+    /// The least, for one that has not: it is judged by others, and may be farther away or
+    /// asleep: telephones wake for ARP only every few beacons.
+    unknown: Duration,
+}
 
 /// What is slower than this is asked again rather than waited for; its answer still counts.
 const CAP: Duration = Duration::from_millis(1_500);
+
+/// Who asks for more packets a second than this wants it quick, and has a network that is.
+const QUICK: u32 = 10_000;
+
+impl Patience {
+    /// What suits a sweep of that many packets a second.
+    pub(super) const fn at_rate(packets_per_second: u32) -> Self {
+        let ms = Duration::from_millis;
+        match packets_per_second > QUICK {
+            true => Self { first: ms(500), known: ms(25), unknown: ms(60) },
+            false => Self { first: ms(1_000), known: ms(100), unknown: ms(250) },
+        }
+    }
+
+    /// How long to wait for an address, of which `own` is the estimate, while `all` is the
+    /// one of all addresses together, until it is asked again.
+    pub(super) fn again(&self, own: Option<&RoundTrip>, all: &RoundTrip) -> Duration {
+        match (own.and_then(RoundTrip::raw), all.raw()) {
+            (Some(own), _) => own.clamp(self.known, CAP),
+            (None, Some(all)) => all.clamp(self.unknown, CAP),
+            (None, None) => self.first,
+        }
+    }
+
+    /// How long to wait after the last question of all: never less than a patient sweep.
+    pub(super) fn last(&self, all: &RoundTrip) -> Duration {
+        let patient = Self::at_rate(0);
+        let quick = *self != patient;
+        let wait = patient.again(None, all);
+        // A quick one has measured many answers, and gives the slowest four times as long.
+        match all.raw() {
+            Some(raw) if quick => raw.saturating_mul(4).clamp(Duration::from_millis(100), wait),
+            _ => wait.min(self.first),
+        }
+    }
+}
 
 impl RoundTrip {
     /// Takes a measured time of a question that was asked only once (Karn's rule).
@@ -36,17 +77,8 @@ impl RoundTrip {
         });
     }
 
-    /// How long to wait for this address, of which this is the estimate, while `all` is
-    /// the one of all addresses together.
-    pub(super) fn timeout(own: Option<&Self>, all: &Self) -> Duration {
-        match (own.and_then(Self::raw), all.raw()) {
-            (Some(own), _) => own.clamp(FLOOR_KNOWN, CAP),
-            (None, Some(all)) => all.clamp(FLOOR_UNKNOWN, CAP),
-            (None, None) => FIRST,
-        }
-    }
-
-    fn raw(&self) -> Option<Duration> {
+    /// The time within which nearly every answer comes, if any was measured.
+    pub(super) fn raw(&self) -> Option<Duration> {
         let (smooth, variation) = self.known?;
         Some(Duration::from_micros(u64::from(smooth) + 4 * u64::from(variation)))
     }
@@ -64,15 +96,31 @@ mod tests {
         estimate
     }
 
+    fn ms(number: u64) -> Duration {
+        Duration::from_millis(number)
+    }
+
     #[test]
     fn the_wait_follows_what_was_measured() {
         let none = RoundTrip::default();
-        assert_eq!(RoundTrip::timeout(None, &none), FIRST);
-        assert_eq!(RoundTrip::timeout(None, &after(&[1])), FLOOR_UNKNOWN);
-        assert_eq!(RoundTrip::timeout(Some(&after(&[1])), &none), FLOOR_KNOWN);
-        assert_eq!(RoundTrip::timeout(Some(&after(&[200])), &none), Duration::from_millis(600));
-        assert_eq!(RoundTrip::timeout(Some(&after(&[9_000])), &none), CAP);
-        let steady = RoundTrip::timeout(Some(&after(&[200; 40])), &none);
-        assert!(steady < Duration::from_millis(230), "{steady:?}");
+        let patient = Patience::at_rate(1_000);
+        assert_eq!(patient.again(None, &none), ms(1_000));
+        assert_eq!(patient.again(None, &after(&[1])), ms(250));
+        assert_eq!(patient.again(Some(&after(&[1])), &none), ms(100));
+        assert_eq!(patient.again(Some(&after(&[200])), &none), ms(600));
+        assert_eq!(patient.again(Some(&after(&[9_000])), &none), CAP);
+        let steady = patient.again(Some(&after(&[200; 40])), &none);
+        assert!(steady < ms(230), "{steady:?}");
+    }
+
+    #[test]
+    fn the_last_wait_is_longer_than_that_before_asking_again() {
+        let quick = Patience::at_rate(100_000);
+        assert_eq!(quick.again(None, &after(&[1])), ms(60));
+        assert_eq!(quick.last(&after(&[1])), ms(100));
+        assert_eq!(quick.last(&after(&[40])), ms(250));
+        assert_eq!(quick.last(&RoundTrip::default()), ms(500));
+        assert_eq!(Patience::at_rate(40).last(&after(&[1])), ms(250));
+        assert_eq!(Patience::at_rate(40).last(&after(&[300])), ms(900));
     }
 }

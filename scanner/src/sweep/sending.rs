@@ -1,4 +1,4 @@
-//! One question out, and its time in flight.
+//! One question out, and the packets that it may lead to.
 
 use std::{cmp::Reverse, hash::Hasher, net::IpAddr, time::Duration};
 
@@ -6,9 +6,8 @@ use model::{Method, Transport};
 use siphasher::sip::SipHasher13;
 
 use super::{
-    engine::{End, Engine, Flight, SHORTEST_PAUSE, chain, kernel_packets},
-    questions::Work,
-    rtt::RoundTrip,
+    course::Work,
+    engine::{End, Engine, SHORTEST_PAUSE, chain, kernel_packets},
     state::{self, ASKED, Ask},
 };
 use crate::{
@@ -16,8 +15,8 @@ use crate::{
     net::{Question, Tier},
 };
 
-/// The connect tier tells when it gives up on a connection. If it does not, this ends it.
-const CONNECT_PATIENCE: Duration = Duration::from_secs(5);
+/// The connect tier tells when it gives up on a connection, which is sooner than this.
+const CONNECT_PATIENCE: Duration = Duration::from_secs(1);
 
 /// The longest pause while the system takes no packet.
 const LONGEST_PAUSE: Duration = Duration::from_millis(100);
@@ -26,17 +25,26 @@ const LONGEST_PAUSE: Duration = Duration::from_millis(100);
 const MOST_BUSY: Duration = Duration::from_secs(30);
 
 impl Engine<'_> {
-    pub(super) fn ask(&mut self, number: u64, ask: Ask, pass: u64) -> Result<(), End> {
+    pub(super) fn ask(
+        &mut self,
+        number: u64,
+        ask: Ask,
+        pass: u64,
+        now: Duration,
+    ) -> Result<(), End> {
         let Some(address) = self.state.address(number) else { return Ok(()) };
         let question = self.question(address, ask);
-        if !self.link.can_ask(address, &question) {
+        // What is asked on the link was looked at when the question was chosen.
+        if !matches!(ask, Ask::Arp | Ask::Neighbor) && !self.link.can_ask(address, &question) {
             return Ok(());
         }
         let Ok(permit) = self.sweep.plan.scope.permit(address) else { return Ok(()) };
-        let now = self.link.now();
         match self.link.send(permit, &question) {
             Ok(()) => {}
-            Err(LinkError::Busy { .. }) => return self.back_off(number, ask, pass, now),
+            Err(LinkError::Busy { .. }) => {
+                self.put_back(number, ask, pass);
+                return self.back_off(now);
+            }
             Err(LinkError::NoRoute { source, .. }) => {
                 self.lacks_route = true;
                 self.cannot_send(address, format!("no route to it: {source}"));
@@ -53,32 +61,32 @@ impl Engine<'_> {
         self.outcome.probes_sent += 1;
         if matches!(ask, Ask::Tcp(_)) {
             self.connects += 1;
-            self.tcp_in_flight += 1;
         }
-        let connect = self.link.tier() == Tier::Connect;
-        let near = self.link.is_on_link(address);
         // The kernel asks for the link-layer address first.
-        let first = connect && near && !self.state.has(number, ASKED);
-        self.pacer.sent(address, now, if first { 2 } else { 1 });
+        let connect = self.link.tier() == Tier::Connect;
+        let first = connect && !self.state.has(number, ASKED) && self.link.is_on_link(address);
+        let packets = if first { 2 } else { 1 };
+        match self.counts_each {
+            true => self.pacer.sent(address, now, packets),
+            false => self.pacer.sent_to_anyone(now, packets),
+        }
         if first {
             self.state.first_asked.insert(number, now);
         }
         self.state.set(number, ASKED);
         self.state.try_by(number, state::bit(self.method(ask)));
+        if matches!(self.course.work, Work::Liveness) {
+            return Ok(());
+        }
         if let (Work::Ports, Some((transport, port))) = (&self.course.work, port_of(ask)) {
             self.group.note(number, transport, port, state::Cell::Silent);
         }
-        let wait = match ask {
-            Ask::Tcp(_) if connect => CONNECT_PATIENCE,
-            _ => {
-                let own = self.state.hosts.get(&number).map(|host| &host.round_trip);
-                RoundTrip::timeout(own, &self.all_round_trips)
+        if let Some(host) = self.state.hosts.get_mut(&number) {
+            host.last = Some((ask, now));
+            if self.counts_each && kernel_packets(self.link.tier(), ask) > 0 {
+                host.unanswered.push_back(now);
             }
-        };
-        let due = now.saturating_add(wait);
-        self.flights.entry(number).or_default().push(Flight { ask, pass, at: now, due });
-        self.in_flight += 1;
-        self.expiry.push(Reverse((due, number, ask)));
+        }
         Ok(())
     }
 
@@ -89,8 +97,17 @@ impl Engine<'_> {
         }
     }
 
-    /// The system cannot take packets now: this question goes to the head of its queue.
-    fn back_off(&mut self, number: u64, ask: Ask, pass: u64, now: Duration) -> Result<(), End> {
+    /// This question goes to the head of its address's queue.
+    fn put_back(&mut self, number: u64, ask: Ask, pass: u64) {
+        if !self.waiting.contains_key(&number) {
+            self.ready.push(Reverse((self.resume_at, number)));
+        }
+        self.waiting.entry(number).or_default().push_front((ask, pass));
+        self.waiting_count += 1;
+    }
+
+    /// The system cannot take packets now.
+    pub(super) fn back_off(&mut self, now: Duration) -> Result<(), End> {
         let since = *self.busy_since.get_or_insert(now);
         if now.saturating_sub(since) >= MOST_BUSY {
             let reason = "the system took no more packets for half a minute".to_owned();
@@ -98,12 +115,25 @@ impl Engine<'_> {
         }
         self.resume_at = now.saturating_add(self.pause);
         self.pause = self.pause.saturating_mul(2).min(LONGEST_PAUSE);
-        if !self.waiting.contains_key(&number) {
-            self.ready.push(Reverse((self.resume_at, number)));
-        }
-        self.waiting.entry(number).or_default().push_front((ask, pass));
-        self.waiting_count += 1;
         Ok(())
+    }
+
+    /// Hands to the system what the link kept for a batch.
+    pub(super) fn flush(&mut self, now: Duration) -> Result<(), End> {
+        match self.link.flush() {
+            Ok(()) => Ok(()),
+            Err(LinkError::Busy { .. }) => self.back_off(now),
+            Err(LinkError::NoRoute { address, source }) => {
+                self.lacks_route = true;
+                self.cannot_send(address, format!("no route to it: {source}"));
+                Ok(())
+            }
+            Err(LinkError::Send { address, source }) => {
+                self.cannot_send(address, format!("cannot send to it: {source}"));
+                Ok(())
+            }
+            Err(error) => Err(End::Failed(chain(&error))),
+        }
     }
 
     fn question(&self, address: IpAddr, ask: Ask) -> Question {
@@ -137,27 +167,21 @@ impl Engine<'_> {
         }
     }
 
-    /// Takes the question out of those under way; any of the address for `None`.
-    pub(super) fn land(&mut self, number: u64, ask: Option<Ask>) -> Option<Flight> {
-        let flights = self.flights.get_mut(&number)?;
-        let place = match ask {
-            Some(ask) => flights.iter().position(|flight| flight.ask == ask)?,
-            // Of unknown kind: rather a connection, which nothing else would end soon.
-            None => flights.iter().position(|f| matches!(f.ask, Ask::Tcp(_))).unwrap_or(0),
-        };
-        let flight = flights.swap_remove(place);
-        if flights.is_empty() {
-            self.flights.remove(&number);
+    /// When the question at that place was last asked in an earlier pass, and an answer to
+    /// that is no longer waited for. `None` where it was not, or is not any more.
+    pub(super) fn answered_until(&self, number: u64, ask: Ask) -> Option<Duration> {
+        let place = self.place_of(number, ask)?;
+        let (_, at) = self.course.last_time(place)?;
+        Some(at.saturating_add(self.wait_for(number, ask)))
+    }
+
+    /// How long this address may take to answer before it is asked again.
+    pub(super) fn wait_for(&self, number: u64, ask: Ask) -> Duration {
+        if self.link.tier() == Tier::Connect && matches!(ask, Ask::Tcp(_)) {
+            return CONNECT_PATIENCE;
         }
-        self.in_flight = self.in_flight.saturating_sub(1);
-        if matches!(flight.ask, Ask::Tcp(_)) {
-            self.tcp_in_flight = self.tcp_in_flight.saturating_sub(1);
-        }
-        if self.waiting.contains_key(&number) {
-            // What waited for it need not wait until it would have expired.
-            self.ready.push(Reverse((self.link.now(), number)));
-        }
-        Some(flight)
+        let own = self.state.hosts.get(&number).map(|host| &host.round_trip);
+        self.patience.again(own, &self.all_round_trips)
     }
 
     /// How many packets this question may lead to at once, with those that the system
@@ -165,57 +189,46 @@ impl Engine<'_> {
     /// ports: no answer can then lead beyond the rate. Those that are older than an
     /// answer would be are not waited for; one that comes all the same is made up for
     /// afterwards.
-    pub(super) fn room_for(&self, number: u64, ask: Ask, now: Duration) -> u32 {
-        let tier = self.link.tier();
-        let own = self.state.hosts.get(&number).map(|host| &host.round_trip);
-        let young = RoundTrip::timeout(own, &self.all_round_trips);
-        let flights = self.flights.get(&number).map_or(&[][..], Vec::as_slice);
-        flights
-            .iter()
-            .filter(|flight| now.saturating_sub(flight.at) <= young)
-            .map(|flight| kernel_packets(tier, flight.ask))
-            .fold(1 + kernel_packets(tier, ask), u32::saturating_add)
+    pub(super) fn room_for(&mut self, number: u64, ask: Ask, now: Duration) -> u32 {
+        let each = kernel_packets(self.link.tier(), ask);
+        let young = self.wait_for(number, Ask::Echo);
+        let host = self.state.hosts.get_mut(&number);
+        let under_way = host.map_or(0, |host| host.unanswered(now, young));
+        1 + each.saturating_add(under_way.saturating_mul(each))
     }
 
     /// The same for all addresses together, of which as many will find open ports as did
     /// so far.
-    pub(super) fn room_for_all(&self) -> u32 {
+    pub(super) fn room_for_all(&self, now: Duration) -> u32 {
         let each = u64::from(kernel_packets(self.link.tier(), Ask::Tcp(0)));
-        let under_way = u64::try_from(self.tcp_in_flight).unwrap_or(u64::MAX);
+        let under_way = match self.link.tier() {
+            Tier::Connect => u64::try_from(self.link.under_way()).unwrap_or(u64::MAX),
+            // What was asked within the last round trip, of which most is answered by now.
+            Tier::Raw => {
+                let young = self.all_round_trips.raw().unwrap_or(RECENT).min(RECENT);
+                u64::from(self.pacer.sent_since(now.saturating_sub(young)))
+            }
+        };
         let expected = under_way.saturating_mul(each).saturating_mul(self.accepted + 1)
             / self.connects.saturating_add(4);
         u32::try_from(expected).unwrap_or(u32::MAX).saturating_add(1)
     }
 
-    pub(super) fn is_under_way(&self, number: u64, ask: Ask) -> bool {
-        self.flights
-            .get(&number)
-            .is_some_and(|flights| flights.iter().any(|flight| flight.ask == ask))
-    }
-
-    pub(super) fn expire(&mut self, now: Duration) {
-        while let Some(Reverse((due, number, ask))) = self.expiry.peek().copied()
-            && due <= now
-        {
-            self.expiry.pop();
-            let still = self.flights.get(&number).is_some_and(|flights| {
-                flights.iter().any(|flight| flight.ask == ask && flight.due == due)
-            });
-            if still {
-                self.land(number, Some(ask));
-            }
-        }
-    }
-
     /// Packets that the system sent because of a reply.
     pub(super) fn charge(&mut self, address: IpAddr, packets: u32) {
         let now = self.link.now();
-        self.pacer.sent(address, now, packets);
+        match self.counts_each {
+            true => self.pacer.sent(address, now, packets),
+            false => self.pacer.sent_to_anyone(now, packets),
+        }
     }
 }
 
+/// What is longer under way than this is not counted on.
+const RECENT: Duration = Duration::from_millis(250);
+
 /// The transport and port of a question for one.
-const fn port_of(ask: Ask) -> Option<(Transport, u16)> {
+pub(super) const fn port_of(ask: Ask) -> Option<(Transport, u16)> {
     match ask {
         Ask::Tcp(port) => Some((Transport::Tcp, port)),
         Ask::Udp(port) => Some((Transport::Udp, port)),

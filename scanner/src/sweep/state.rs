@@ -1,7 +1,7 @@
 //! What the sweep remembers: two bytes for each address, and more only for the alive.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, HashMap, VecDeque},
     net::IpAddr,
     time::Duration,
 };
@@ -64,6 +64,10 @@ pub(super) struct Host {
     /// What is known of its ports from before they were asked in turn.
     pub(super) early: Vec<(Transport, u16, PortState)>,
     pub(super) round_trip: RoundTrip,
+    /// The last question for a port, and when it went.
+    pub(super) last: Option<(Ask, Duration)>,
+    /// When the questions went that may still be answered, and make the system send more.
+    pub(super) unanswered: VecDeque<Duration>,
     /// Whether it answered a question for a port.
     pub(super) talks: bool,
     /// Whether all its ports have been asked.
@@ -77,6 +81,13 @@ impl Host {
 
     pub(super) fn ttl(&self) -> Option<u8> {
         self.alive.iter().find_map(|(_, ttl, _)| *ttl)
+    }
+
+    /// How many questions younger than `young` are unanswered.
+    pub(super) fn unanswered(&mut self, now: Duration, young: Duration) -> u32 {
+        let old = |at: &mut Duration| now.saturating_sub(*at) > young;
+        while self.unanswered.pop_front_if(old).is_some() {}
+        u32::try_from(self.unanswered.len()).unwrap_or(u32::MAX)
     }
 
     pub(super) fn early(&self, transport: Transport, port: u16) -> Option<PortState> {
@@ -121,6 +132,18 @@ impl State {
         if let Some(flags) = usize::try_from(number).ok().and_then(|i| self.flags.get_mut(i)) {
             *flags |= flag;
         }
+    }
+
+    /// Whether no question for liveness can tell more of it.
+    pub(super) fn is_decided(&self, number: u64) -> bool {
+        let flags = self.flags(number);
+        flags & (ALIVE | ABSENT | SWALLOWED) != 0 || flags >> REASON_SHIFT != 0
+    }
+
+    /// Whether anything answered within 128 addresses of it.
+    pub(super) fn is_near_alive(&self, number: u64) -> bool {
+        let near = number.saturating_sub(128)..number.saturating_add(128);
+        self.hosts.range(near).next().is_some()
     }
 
     pub(super) fn tried(&self, number: u64) -> u8 {
@@ -191,7 +214,8 @@ impl Cell {
     }
 }
 
-/// Some of the alive and all ports to ask of them.
+/// Some of the alive and all ports to ask of them. A question's number is that of its port
+/// times the number of addresses, and that of its address (`Order`).
 #[derive(Debug, Default)]
 pub(super) struct Group {
     /// Address numbers, ascending.
@@ -199,41 +223,44 @@ pub(super) struct Group {
     /// TCP first, each ascending.
     pub(super) ports: Vec<(Transport, u16)>,
     cells: Vec<Cell>,
+    unsettled: usize,
 }
 
 impl Group {
     pub(super) fn new(hosts: Vec<u64>, ports: Vec<(Transport, u16)>) -> Self {
         let cells = vec![Cell::Unasked; hosts.len().saturating_mul(ports.len())];
-        Self { hosts, ports, cells }
+        Self { hosts, ports, unsettled: cells.len(), cells }
     }
 
-    /// How many questions.
-    pub(super) fn len(&self) -> u64 {
-        u64::try_from(self.cells.len()).unwrap_or(u64::MAX)
+    /// The question of these two numbers, with its state.
+    pub(super) fn question(&self, host: usize, port: usize) -> Option<(u64, Ask, Cell)> {
+        let cell = *self.cells.get(port.checked_mul(self.hosts.len())?.checked_add(host)?)?;
+        let ask = match *self.ports.get(port)? {
+            (Transport::Tcp, port) => Ask::Tcp(port),
+            (Transport::Udp, port) => Ask::Udp(port),
+        };
+        Some((*self.hosts.get(host)?, ask, cell))
     }
 
-    /// The question of that number. Hosts change fastest, so that a run of numbers is
-    /// spread over them.
-    pub(super) fn question(&self, number: u64) -> Option<(u64, Transport, u16)> {
-        let hosts = u64::try_from(self.hosts.len()).ok().filter(|count| *count > 0)?;
-        let host = *self.hosts.get(usize::try_from(number % hosts).ok()?)?;
-        let (transport, port) = *self.ports.get(usize::try_from(number / hosts).ok()?)?;
-        Some((host, transport, port))
+    /// The numbers of the address and the port within the group.
+    pub(super) fn numbers(&self, host: u64, transport: Transport, port: u16) -> Option<(usize, usize)> {
+        let host = self.hosts.binary_search(&host).ok()?;
+        Some((host, self.ports.binary_search(&(transport, port)).ok()?))
     }
 
     fn place(&self, host: u64, transport: Transport, port: u16) -> Option<usize> {
-        let row = self.hosts.binary_search(&host).ok()?;
-        let column = self.ports.binary_search(&(transport, port)).ok()?;
-        row.checked_mul(self.ports.len())?.checked_add(column)
+        let (host, port) = self.numbers(host, transport, port)?;
+        port.checked_mul(self.hosts.len())?.checked_add(host)
     }
 
     pub(super) fn cell(&self, host: u64, transport: Transport, port: u16) -> Option<Cell> {
         self.cells.get(self.place(host, transport, port)?).copied()
     }
 
-    /// Notes what is known now. Open beats closed beats filtered beats silent: a refusal
-    /// that comes after an acceptance is the end of that connection, not of the service.
-    pub(super) fn note(&mut self, host: u64, transport: Transport, port: u16, new: Cell) {
+    /// Notes what is known now, and says whether that settles it. Open beats closed beats
+    /// filtered beats silent: a refusal that comes after an acceptance is the end of that
+    /// connection, not of the service.
+    pub(super) fn note(&mut self, host: u64, transport: Transport, port: u16, new: Cell) -> bool {
         let rank = |cell: Cell| match cell {
             Cell::Unasked => 0,
             Cell::Silent => 1,
@@ -245,19 +272,23 @@ impl Group {
             && let Some(cell) = self.cells.get_mut(place)
             && rank(*cell) < rank(new)
         {
+            let settles = !cell.is_settled() && new.is_settled();
             *cell = new;
+            self.unsettled = self.unsettled.saturating_sub(usize::from(settles));
+            return settles;
         }
+        false
     }
 
     /// The ports of a host with their states.
     pub(super) fn row(&self, host: u64) -> impl Iterator<Item = (Transport, u16, Cell)> + '_ {
-        let start = self.hosts.binary_search(&host).ok().map(|row| row * self.ports.len());
-        let cells = start.and_then(|start| self.cells.get(start..)).unwrap_or(&[]);
+        let row = self.hosts.binary_search(&host).unwrap_or(self.cells.len());
+        let cells = self.cells.iter().skip(row).step_by(self.hosts.len().max(1));
         self.ports.iter().zip(cells).map(|((transport, port), cell)| (*transport, *port, *cell))
     }
 
-    pub(super) fn unsettled(&self) -> u64 {
-        let count = self.cells.iter().filter(|cell| !cell.is_settled()).count();
-        u64::try_from(count).unwrap_or(u64::MAX)
+    /// How many questions have no answer that settles them.
+    pub(super) const fn unsettled(&self) -> usize {
+        self.unsettled
     }
 }
