@@ -255,6 +255,7 @@ fn connect() -> ConnectLink {
 fn ask(link: &mut dyn Link, to: &str, question: Question) -> Reply {
     assert!(link.can_ask(address(to), &question), "{to} {question:?}");
     link.send(permit(address(to)), &question).unwrap_or_else(|error| panic!("{to}: {error:?}"));
+    link.flush().unwrap_or_else(|error| panic!("{to}: {error:?}"));
     let end = link.now() + PATIENCE;
     let reply = link.receive(end).unwrap();
     reply.unwrap_or_else(|| panic!("{to} does not answer {question:?}"))
@@ -270,6 +271,7 @@ fn check(link: &mut dyn Link, to: &str, question: Question, expected: Answer) {
 #[track_caller]
 fn check_silence(link: &mut dyn Link, to: &str, question: Question) {
     link.send(permit(address(to)), &question).unwrap();
+    link.flush().unwrap();
     let end = link.now() + Duration::from_millis(300);
     assert_eq!(link.receive(end).unwrap(), None);
     assert!(link.now() < end + Duration::from_millis(100), "it waited past the end");

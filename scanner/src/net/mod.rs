@@ -142,12 +142,31 @@ pub trait Link: Send {
     /// Whether it can put this question to this address.
     fn can_ask(&self, address: IpAddr, question: &Question) -> bool;
 
-    /// Sends one question. Returns once the system has taken it; a question that the
-    /// system did not take was not sent and is not counted as sent.
+    /// Takes one question over, for the system or to be kept until there are enough for one
+    /// call of it. After an error it was not taken: nothing is sent and nothing is counted
+    /// as sent. [`LinkError::Busy`] says that nothing more can be kept now, because the
+    /// system takes nothing.
     fn send(&mut self, to: Permit, question: &Question) -> Result<(), LinkError>;
 
+    /// Hands the questions that were kept to the system. [`LinkError::Busy`] says that it
+    /// took some of them or none: the others are kept, in order, for the next time, and
+    /// nothing is lost or sent twice. An error that names an address says that one kept
+    /// question to it was refused and is gone; call again for the others.
+    ///
+    /// Nothing else does this on time: call it before waiting for answers.
+    fn flush(&mut self) -> Result<(), LinkError> {
+        Ok(())
+    }
+
+    /// How many questions were taken and have not been handed to the system yet. Who stops
+    /// now leaves them unsent, and does not count them as sent.
+    fn unsent(&self) -> usize {
+        0
+    }
+
     /// The next reply, or `None` once `until` has come. `until` at or before
-    /// [`Link::now`] takes what is there and does not wait. Never waits past `until`.
+    /// [`Link::now`] takes what is there and does not wait. Never waits past `until`, and
+    /// flushes nothing.
     fn receive(&mut self, until: Duration) -> Result<Option<Reply>, LinkError>;
 
     /// What the kernel's neighbour table says now. Empty where there is none.
