@@ -97,10 +97,27 @@ impl Pacer {
         }
         self.forget_idle(now);
         self.all.sent(now, packets);
-        self.hosts
-            .entry(host)
-            .or_insert_with(|| Window::new(self.per_host, SLOT_HOST))
-            .sent(now, packets);
+        self.sent_before(host, now, packets);
+    }
+
+    /// Accounts for packets in all only: to addresses that get so few that the rate to one
+    /// cannot matter, unless [`Pacer::sent_before`] tells of them later.
+    pub fn sent_to_anyone(&mut self, now: Duration, packets: u32) {
+        self.all.sent(now, packets);
+    }
+
+    /// Accounts for packets that `host` got shortly before `now` by
+    /// [`Pacer::sent_to_anyone`].
+    pub fn sent_before(&mut self, host: IpAddr, now: Duration, packets: u32) {
+        let per_host = self.per_host;
+        let window = self.hosts.entry(host).or_insert_with(|| Window::new(per_host, SLOT_HOST));
+        window.sent(now, packets);
+    }
+
+    /// How many packets were sent since that moment, in all, at most a second ago.
+    #[must_use]
+    pub fn sent_since(&self, moment: Duration) -> u32 {
+        self.all.since(moment)
     }
 
     fn forget_idle(&mut self, now: Duration) {
@@ -188,6 +205,12 @@ impl Window {
         }
         self.count = self.count.saturating_add(packets);
         self.due = self.due.max(now).saturating_add(self.interval.saturating_mul(packets));
+    }
+
+    fn since(&self, moment: Duration) -> u32 {
+        let first = number(moment, self.slot);
+        let recent = self.slots.iter().rev().take_while(|(slot, _)| *slot >= first);
+        recent.fold(0, |sum, (_, packets)| sum.saturating_add(*packets))
     }
 
     fn is_idle(&mut self, now: Duration) -> bool {

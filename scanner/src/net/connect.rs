@@ -469,6 +469,10 @@ impl Link for ConnectLink {
         Some(self.most)
     }
 
+    fn under_way(&self) -> usize {
+        self.attempts.len()
+    }
+
     fn now(&self) -> Duration {
         self.clock.now()
     }

@@ -178,6 +178,11 @@ pub trait Link: Send {
     /// How many questions may be under way at once; `None` for as many as one likes.
     fn most_under_way(&self) -> Option<usize>;
 
+    /// How many are under way now, of those that `most_under_way` counts.
+    fn under_way(&self) -> usize {
+        0
+    }
+
     /// A clock that never goes back, counted from any start.
     fn now(&self) -> Duration;
 

@@ -440,6 +440,10 @@ impl Link for Scripted {
         self.most_under_way
     }
 
+    fn under_way(&self) -> usize {
+        self.under_way
+    }
+
     fn now(&self) -> Duration {
         self.now
     }

@@ -67,8 +67,8 @@ impl Engine<'_> {
         if self.state.has(number, SWALLOWED) {
             return;
         }
-        if let Some(host) = self.state.hosts.get_mut(&number)
-            && host.unanswered.pop_front().is_some()
+        if let (Some(ask), Some(host)) = (ask, self.state.hosts.get_mut(&number))
+            && host.is_answered(ask)
             && self.waiting.contains_key(&number)
         {
             // What waited for room need not wait for that answer.
@@ -108,7 +108,9 @@ impl Engine<'_> {
         }
         let pass = asked.map_or(0, |asked| asked.pass);
         match reply.answer {
-            Answer::TcpOpen(port) => self.note(number, Transport::Tcp, port, PortState::Open, &[], pass),
+            Answer::TcpOpen(port) => {
+                self.note(number, Transport::Tcp, port, PortState::Open, &[], pass);
+            }
             Answer::TcpClosed(port) => {
                 self.note(number, Transport::Tcp, port, PortState::Closed, &[], pass);
             }
@@ -135,7 +137,7 @@ impl Engine<'_> {
         match &self.course.work {
             // A round of its own, unless it repeats another.
             Work::Liveness => {
-                let Some(round) = usize::try_from(pass).ok() else { return None };
+                let round = usize::try_from(pass).ok()?;
                 let same = |of: usize| self.rounds.get(of) == Some(&ask);
                 let link = matches!(ask, Ask::Arp | Ask::Neighbor);
                 (link || same(round)).then_some(Asked {
@@ -157,6 +159,9 @@ impl Engine<'_> {
     /// An answer, or the neighbour table, shows that the address is alive.
     fn hear(&mut self, number: u64, method: Method, ttl: Option<u8>, mac: Option<MacAddr>) {
         let now = self.link.timestamp();
+        if !self.state.has(number, ALIVE) && !self.counts_each {
+            self.recall_packets(number);
+        }
         self.state.set(number, ALIVE);
         let host = self.state.hosts.entry(number).or_default();
         if !host.is_alive_by(method) {
@@ -169,6 +174,16 @@ impl Engine<'_> {
         }
         if !self.holding {
             self.tell(number);
+        }
+    }
+
+    /// From now on packets to this address are counted, with those that it got until now.
+    fn recall_packets(&mut self, number: u64) {
+        let passes = self.course.cursor.div_ceil(self.course.size().max(1));
+        let each = 1 + kernel_packets(self.link.tier(), Ask::Tcp(0));
+        let packets = u32::try_from(passes).unwrap_or(u32::MAX).saturating_mul(each);
+        if let Some(address) = self.state.address(number) {
+            self.pacer.sent_before(address, self.link.now(), packets);
         }
     }
 

@@ -27,7 +27,7 @@ pub(super) struct Course {
     /// The next place, counted through all passes.
     pub(super) cursor: u64,
     /// When each place was passed.
-    pub(super) log: PassageLog,
+    log: PassageLog,
 }
 
 impl Course {
@@ -47,6 +47,12 @@ impl Course {
         self.size().saturating_mul(self.passes)
     }
 
+    /// Goes on to the next place.
+    pub(super) fn advance(&mut self, now: Duration) {
+        self.cursor = self.cursor.saturating_add(1);
+        self.log.note(self.cursor, now);
+    }
+
     /// The pass in which the question at that place of a pass came last, and when it came, if
     /// it was asked yet and that is not long ago.
     pub(super) fn last_time(&self, place: u64) -> Option<(u64, Duration)> {
@@ -60,7 +66,7 @@ impl Course {
 /// When the cursor was where: exact to a millisecond for the last eight thousand
 /// milliseconds in which anything was sent. What is older was long ago.
 #[derive(Debug, Default)]
-pub(super) struct PassageLog {
+struct PassageLog {
     /// The place behind the last one passed, and when; ascending.
     passed: VecDeque<(u64, Duration)>,
 }
@@ -70,7 +76,7 @@ const FINE: Duration = Duration::from_millis(1);
 
 impl PassageLog {
     /// The cursor went on to `cursor` at `now`.
-    pub(super) fn note(&mut self, cursor: u64, now: Duration) {
+    fn note(&mut self, cursor: u64, now: Duration) {
         if let Some((last, at)) = self.passed.back_mut()
             && now.saturating_sub(*at) < FINE
         {
@@ -106,8 +112,7 @@ mod tests {
         assert_eq!((course.size(), course.total()), (20, 60));
         assert_eq!(course.last_time(0), None);
         for place in 0..25 {
-            course.cursor = place + 1;
-            course.log.note(course.cursor, ms(place * 10));
+            course.advance(ms(place * 10));
         }
         assert_eq!(course.last_time(4), Some((1, ms(240))));
         assert_eq!(course.last_time(5), Some((0, ms(50))));

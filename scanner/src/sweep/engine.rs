@@ -303,11 +303,10 @@ impl<'a> Engine<'a> {
                     break;
                 }
             }
-            self.course.log.note(self.course.cursor, now);
             self.flush(now)?;
             if drained && self.link.unsent() == 0 {
                 let end = self.last_sent.saturating_add(self.last_wait());
-                if now >= end || self.is_settled() {
+                if now >= end || (self.link.under_way() == 0 && self.is_settled()) {
                     return Ok(());
                 }
                 next = end;
@@ -356,9 +355,6 @@ impl<'a> Engine<'a> {
         };
         let rates = self.sweep.plan.rates;
         self.counts_each = most > rates.per_host && rates.per_host < rates.total;
-        if !self.counts_each && most <= rates.per_host {
-            self.pacer.assume(most, self.link.now());
-        }
     }
 
     /// Takes replies: waits for the first until then, and takes what else is there.
@@ -409,7 +405,7 @@ impl<'a> Engine<'a> {
                 return self.next_ready();
             }
             let Some((number, ask, pass)) = self.question_at(place) else {
-                self.course.cursor = place.saturating_add(1);
+                self.course.advance(now);
                 continue;
             };
             // An answer to the same question of the last pass may still come. What follows
@@ -420,7 +416,7 @@ impl<'a> Engine<'a> {
             {
                 return self.next_ready_until(until);
             }
-            self.course.cursor = place.saturating_add(1);
+            self.course.advance(now);
             if !self.counts_each {
                 return Next::Ask(number, ask, pass);
             }

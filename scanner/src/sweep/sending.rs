@@ -84,7 +84,7 @@ impl Engine<'_> {
         if let Some(host) = self.state.hosts.get_mut(&number) {
             host.last = Some((ask, now));
             if self.counts_each && kernel_packets(self.link.tier(), ask) > 0 {
-                host.unanswered.push_back(now);
+                host.expect_answer(ask, now);
             }
         }
         Ok(())
@@ -190,11 +190,13 @@ impl Engine<'_> {
     /// answer would be are not waited for; one that comes all the same is made up for
     /// afterwards.
     pub(super) fn room_for(&mut self, number: u64, ask: Ask, now: Duration) -> u32 {
-        let each = kernel_packets(self.link.tier(), ask);
+        let tier = self.link.tier();
         let young = self.wait_for(number, Ask::Echo);
         let host = self.state.hosts.get_mut(&number);
         let under_way = host.map_or(0, |host| host.unanswered(now, young));
-        1 + each.saturating_add(under_way.saturating_mul(each))
+        // Only questions that make the system send are counted there.
+        let theirs = under_way.saturating_mul(kernel_packets(tier, Ask::Tcp(0)));
+        theirs.saturating_add(1 + kernel_packets(tier, ask))
     }
 
     /// The same for all addresses together, of which as many will find open ports as did

@@ -66,8 +66,9 @@ pub(super) struct Host {
     pub(super) round_trip: RoundTrip,
     /// The last question for a port, and when it went.
     pub(super) last: Option<(Ask, Duration)>,
-    /// When the questions went that may still be answered, and make the system send more.
-    pub(super) unanswered: VecDeque<Duration>,
+    /// The questions that may still be answered, and then make the system send more, and when
+    /// they went.
+    unanswered: VecDeque<(Ask, Duration)>,
     /// Whether it answered a question for a port.
     pub(super) talks: bool,
     /// Whether all its ports have been asked.
@@ -83,9 +84,19 @@ impl Host {
         self.alive.iter().find_map(|(_, ttl, _)| *ttl)
     }
 
+    pub(super) fn expect_answer(&mut self, ask: Ask, now: Duration) {
+        self.unanswered.push_back((ask, now));
+    }
+
+    /// Whether an answer to this question was expected. It no longer is.
+    pub(super) fn is_answered(&mut self, ask: Ask) -> bool {
+        let place = self.unanswered.iter().position(|(asked, _)| *asked == ask);
+        place.and_then(|place| self.unanswered.remove(place)).is_some()
+    }
+
     /// How many questions younger than `young` are unanswered.
     pub(super) fn unanswered(&mut self, now: Duration, young: Duration) -> u32 {
-        let old = |at: &mut Duration| now.saturating_sub(*at) > young;
+        let old = |(_, at): &mut (Ask, Duration)| now.saturating_sub(*at) > young;
         while self.unanswered.pop_front_if(old).is_some() {}
         u32::try_from(self.unanswered.len()).unwrap_or(u32::MAX)
     }
@@ -243,7 +254,12 @@ impl Group {
     }
 
     /// The numbers of the address and the port within the group.
-    pub(super) fn numbers(&self, host: u64, transport: Transport, port: u16) -> Option<(usize, usize)> {
+    pub(super) fn numbers(
+        &self,
+        host: u64,
+        transport: Transport,
+        port: u16,
+    ) -> Option<(usize, usize)> {
         let host = self.hosts.binary_search(&host).ok()?;
         Some((host, self.ports.binary_search(&(transport, port)).ok()?))
     }
