@@ -43,6 +43,10 @@ pub struct Pacer {
     per_host: u32,
     all: Window,
     hosts: HashMap<IpAddr, Window>,
+    /// Addresses with a limit of their own.
+    slow: HashMap<IpAddr, u32>,
+    /// Networks with a limit, by [`network`].
+    networks: HashMap<u128, Window>,
     /// When idle hosts are forgotten next.
     next_sweep: Duration,
 }
@@ -67,6 +71,8 @@ impl Pacer {
             per_host: rates.per_host,
             all: Window::new(rates.total, SLOT_ALL),
             hosts: HashMap::new(),
+            slow: HashMap::new(),
+            networks: HashMap::new(),
             next_sweep: SECOND,
         }
     }
@@ -79,8 +85,30 @@ impl Pacer {
     /// The same for so many packets at once: for a packet after which the system may send
     /// others that nobody can hold back. More than a second allows count as a second's.
     pub fn earliest_for(&mut self, host: IpAddr, now: Duration, packets: u32) -> Duration {
-        let all = self.all.earliest(now, packets);
-        self.hosts.get_mut(&host).map_or(all, |window| all.max(window.earliest(now, packets)))
+        let mut at = self.all.earliest(now, packets);
+        if let Some(window) = self.hosts.get_mut(&host) {
+            at = at.max(window.earliest(now, packets));
+        }
+        if let Some(window) = self.networks.get_mut(&network(host)) {
+            at = at.max(window.earliest(now, packets));
+        }
+        at
+    }
+
+    /// From now on, no more than so many packets a second to `host`.
+    pub fn slow_down(&mut self, host: IpAddr, per_second: u32) {
+        self.slow.insert(host, per_second);
+        if let Some(window) = self.hosts.get_mut(&host) {
+            window.set_rate(per_second);
+        }
+    }
+
+    /// From now on, half as many packets a second to the network of `host` (its IPv4 /24 or
+    /// IPv6 /64) as until now; at first half of `total`.
+    pub fn halve_network(&mut self, host: IpAddr, total: u32) {
+        let window = self.networks.entry(network(host));
+        let window = window.or_insert_with(|| Window::new(total, SLOT_ALL));
+        window.set_rate((window.rate / 2).max(1));
     }
 
     /// The moment, not before `now`, at which so many packets may go to an address that
@@ -109,9 +137,14 @@ impl Pacer {
     /// Accounts for packets that `host` got shortly before `now` by
     /// [`Pacer::sent_to_anyone`].
     pub fn sent_before(&mut self, host: IpAddr, now: Duration, packets: u32) {
-        let per_host = self.per_host;
-        let window = self.hosts.entry(host).or_insert_with(|| Window::new(per_host, SLOT_HOST));
+        let window = self.hosts.entry(host).or_insert_with(|| {
+            let rate = self.slow.get(&host).copied().unwrap_or(self.per_host);
+            Window::new(rate, SLOT_HOST)
+        });
         window.sent(now, packets);
+        if let Some(window) = self.networks.get_mut(&network(host)) {
+            window.sent(now, packets);
+        }
     }
 
     /// How many packets were sent since that moment, in all, at most a second ago.
@@ -135,6 +168,8 @@ impl Pacer {
 /// What went during the last second, and the even spacing within it.
 #[derive(Debug)]
 struct Window {
+    /// Packets a second.
+    rate: u32,
     /// Most packets in a second that `earliest` hands out.
     limit: u32,
     slot: Duration,
@@ -151,16 +186,23 @@ struct Window {
 
 impl Window {
     fn new(rate: u32, slot: Duration) -> Self {
-        let rate = rate.max(1);
-        let limit = rate - rate / 50;
-        Self {
-            limit,
+        let mut window = Self {
+            rate: 0,
+            limit: 0,
             slot,
             slots: VecDeque::new(),
             count: 0,
-            interval: SECOND / limit,
+            interval: SECOND,
             due: Duration::ZERO,
-        }
+        };
+        window.set_rate(rate);
+        window
+    }
+
+    fn set_rate(&mut self, rate: u32) {
+        self.rate = rate.max(1);
+        self.limit = self.rate - self.rate / 50;
+        self.interval = SECOND / self.limit;
     }
 
     /// How many slots a second has.
@@ -216,6 +258,15 @@ impl Window {
     fn is_idle(&mut self, now: Duration) -> bool {
         self.expire(now);
         self.slots.is_empty() && self.due <= now
+    }
+}
+
+/// The network of an address: its IPv4 /24 or IPv6 /64.
+fn network(address: IpAddr) -> u128 {
+    match address.to_canonical() {
+        // No IPv6 network begins with so many zeroes and is asked.
+        IpAddr::V4(v4) => u128::from(v4.to_bits() >> 8),
+        IpAddr::V6(v6) => v6.to_bits() >> 64 << 64,
     }
 }
 
@@ -359,6 +410,39 @@ mod tests {
         }
         // Ten thousand packets a second, so no more than two or three seconds of them.
         assert!(pacer.hosts.len() <= 30_000, "{}", pacer.hosts.len());
+    }
+
+    #[test]
+    fn what_is_slowed_down_stays_slow() {
+        let mut pacer = Pacer::new(Rates { total: 1_000, per_host: 1_000 });
+        let mut now = Duration::ZERO;
+        let mut times = Vec::new();
+        for turn in 0..40 {
+            if turn == 20 {
+                pacer.slow_down(host(1), 2);
+            }
+            now = pacer.earliest(host(1), now);
+            pacer.sent(host(1), now, 1);
+            times.push(now);
+        }
+        let later: Vec<_> = times[20..].to_vec();
+        assert!(most_in_a_second(&later) <= 2);
+        assert!(later[19] < Duration::from_secs(12), "{:?}", later[19]);
+    }
+
+    #[test]
+    fn a_halved_network_is_halved_again_and_others_are_not() {
+        let mut pacer = Pacer::new(Rates { total: 1_000, per_host: 1_000 });
+        pacer.halve_network(host(9), 1_000);
+        pacer.halve_network(host(7), 1_000);
+        let mut now = Duration::ZERO;
+        for n in 0..250_u8 {
+            now = pacer.earliest(host(n), now);
+            pacer.sent(host(n), now, 1);
+        }
+        assert!(now > Duration::from_millis(980) && now < Duration::from_millis(1_050), "{now:?}");
+        let other = IpAddr::from([198, 51, 100, 1]);
+        assert!(pacer.earliest(other, now) < now + Duration::from_millis(2));
     }
 
     #[test]

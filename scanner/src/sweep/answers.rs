@@ -94,9 +94,10 @@ impl Engine<'_> {
                 _ => reply.mac,
             };
             let first = !self.state.has(number, ALIVE);
+            self.note_answered(number, Some(ask), self.link.now());
             self.hear(number, self.method(ask), reply.ttl, link_layer);
             if first && matches!(ask, Ask::Arp | Ask::Neighbor) {
-                self.loss.note(asked.map_or(0, |asked| asked.pass));
+                asked.into_iter().for_each(|asked| self.loss.note(asked.pass));
             }
             if let (Some(asked), Some(host)) = (asked, self.state.hosts.get_mut(&number))
                 && asked.only_once
@@ -106,7 +107,7 @@ impl Engine<'_> {
                 self.all_round_trips.measure(took);
             }
         }
-        let pass = asked.map_or(0, |asked| asked.pass);
+        let pass = asked.map(|asked| asked.pass);
         match reply.answer {
             Answer::TcpOpen(port) => {
                 self.note(number, Transport::Tcp, port, PortState::Open, &[], pass);
@@ -146,13 +147,14 @@ impl Engine<'_> {
                     only_once: if link { pass == 0 } else { !(0..round).any(same) },
                 })
             }
-            // Of a question that waited for its address's rate the place says nothing.
-            _ => {
-                let host = self.state.hosts.get(&number)?;
-                let own = host.last.filter(|(last, _)| *last == ask);
-                let at = own.map_or(at, |(_, at)| at);
-                Some(Asked { pass, at, only_once: pass == 0 && own.is_some() })
-            }
+            _ => match self.state.hosts.get(&number)?.last {
+                Some((last, at, pass)) if last == ask => {
+                    Some(Asked { pass, at, only_once: pass == 0 })
+                }
+                // Of a question that waited for its address's rate the place says nothing.
+                _ if self.waiting.contains_key(&number) => None,
+                _ => Some(Asked { pass, at, only_once: pass == 0 && !self.counts_each }),
+            },
         }
     }
 
@@ -219,20 +221,21 @@ impl Engine<'_> {
         port: u16,
         state: PortState,
         bytes: &[u8],
-        pass: u64,
+        pass: Option<u64>,
     ) {
         let Some(address) = self.state.address(number) else { return };
         let settles = self.group.note(number, transport, port, Cell::of(state));
-        if settles && matches!(self.course.work, Work::Ports) {
-            self.loss.note(pass);
+        if settles && matches!(self.course.work, Work::Ports | Work::Telltale { .. }) {
+            pass.into_iter().for_each(|pass| self.loss.note(pass));
         }
         let Some(host) = self.state.hosts.get_mut(&number) else { return };
-        host.talks |= matches!(self.course.work, Work::Ports);
+        host.talks |= matches!(self.course.work, Work::Ports | Work::Telltale { .. });
         let in_group = self.group.cell(number, transport, port).is_some();
         if !in_group && host.early(transport, port).is_none() {
             host.early.push((transport, port, state));
         }
         if state == PortState::Open {
+            self.judge_fragile_by_port(number, transport, port);
             let endpoint = Endpoint { address, transport, port };
             if transport == Transport::Udp {
                 let kept = bytes.get(..MOST_UDP_REPLY).unwrap_or(bytes);
@@ -244,7 +247,14 @@ impl Engine<'_> {
         }
     }
 
-    fn emit(&mut self, at: Timestamp, method: Method, subject: Subject, fact: Fact, bytes: &[u8]) {
+    pub(super) fn emit(
+        &mut self,
+        at: Timestamp,
+        method: Method,
+        subject: Subject,
+        fact: Fact,
+        bytes: &[u8],
+    ) {
         let evidence = bytes.get(..Observation::MAX_EVIDENCE).unwrap_or(bytes).to_vec();
         let vantage = self.sweep.vantage.clone();
         let observed_at = at;

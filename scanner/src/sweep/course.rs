@@ -2,6 +2,8 @@
 
 use std::{collections::VecDeque, time::Duration};
 
+use model::Transport;
+
 use crate::{order::Order, plan::Key};
 
 /// One round of questions for everybody, as often as silence deserves.
@@ -13,6 +15,8 @@ pub(super) enum Work {
     Echo { hosts: Vec<u64> },
     /// Do these addresses differ at these ports?
     Confirm { hosts: Vec<u64>, ports: Vec<u16> },
+    /// Some ports of the group, before all others.
+    Telltale { ports: Vec<(Transport, u16)> },
     /// The ports of the group.
     Ports,
 }

@@ -103,6 +103,8 @@ pub(super) struct Engine<'a> {
     pub(super) waiting: HashMap<u64, VecDeque<(Ask, u64)>>,
     pub(super) waiting_count: usize,
     pub(super) ready: BinaryHeap<Reverse<(Duration, u64)>>,
+    /// Addresses in a round of canaries, and when the next one is due.
+    pub(super) canaries: BinaryHeap<Reverse<(Duration, u64)>>,
     pub(super) resume_at: Duration,
     pub(super) pause: Duration,
     pub(super) busy_since: Option<Duration>,
@@ -154,6 +156,7 @@ impl<'a> Engine<'a> {
             waiting: HashMap::new(),
             waiting_count: 0,
             ready: BinaryHeap::new(),
+            canaries: BinaryHeap::new(),
             resume_at: now,
             pause: SHORTEST_PAUSE,
             busy_since: None,
@@ -231,8 +234,17 @@ impl<'a> Engine<'a> {
         let ports = &self.sweep.plan.ports;
         let tcp = ports.tcp.iter().map(|port| (Transport::Tcp, port));
         let udp = ports.udp.iter().map(|port| (Transport::Udp, port));
-        self.group = Group::new(hosts, tcp.chain(udp).collect());
+        let ports = tcp.chain(udp).collect();
+        for number in &hosts {
+            self.judge_fragile(*number);
+        }
+        self.group = Group::new(hosts, ports);
         self.take_over_early();
+        let telltale = self.telltale_ports();
+        if !telltale.is_empty() {
+            let course = self.telltale_course(telltale);
+            self.follow(course)?;
+        }
         let course = self.ports_course();
         self.follow(course)
     }
@@ -335,7 +347,7 @@ impl<'a> Engine<'a> {
         match &self.course.work {
             Work::Liveness => (0..self.state.addresses.count()).all(|n| self.state.is_decided(n)),
             Work::Ports => self.group.unsettled() == 0,
-            Work::Echo { .. } | Work::Confirm { .. } => {
+            Work::Echo { .. } | Work::Confirm { .. } | Work::Telltale { .. } => {
                 (0..self.course.size()).all(|place| self.question_at(place).is_none())
             }
         }
@@ -387,6 +399,9 @@ impl<'a> Engine<'a> {
         let anyone = self.pacer.earliest_to_anyone(now, self.room_for_all(now));
         if anyone > now {
             return Next::At(anyone);
+        }
+        if let Some((number, ask)) = self.next_canary(now) {
+            return Next::Ask(number, ask, 0);
         }
         while let Some(Reverse((at, number))) = self.ready.peek().copied()
             && at <= now
@@ -441,7 +456,9 @@ impl<'a> Engine<'a> {
             // Times of those who need not wait any more.
             self.ready.clear();
         }
-        self.ready.peek().map_or(Next::Drained, |Reverse((at, _))| Next::At(*at))
+        let ready = self.ready.peek().map(|Reverse((at, _))| *at);
+        let next = ready.into_iter().chain(self.next_canary_at()).min();
+        next.map_or(Next::Drained, Next::At)
     }
 
     /// The same, if nothing else is to do until then.
@@ -489,10 +506,14 @@ impl<'a> Engine<'a> {
         self.waiting.clear();
         self.waiting_count = 0;
         self.ready.clear();
+        self.canaries.clear();
     }
 
     /// When this question may go within the rates.
     fn earliest(&mut self, number: u64, ask: Ask, now: Duration) -> Duration {
+        if self.is_held(number) {
+            return now.saturating_add(GLANCE);
+        }
         let packets = self.room_for(number, ask, now);
         let address = self.state.address(number);
         address.map_or(now, |address| self.pacer.earliest_for(address, now, packets))

@@ -17,6 +17,7 @@
 mod answers;
 mod course;
 mod engine;
+mod guard;
 mod loss;
 mod progress;
 mod questions;
@@ -43,8 +44,30 @@ pub struct Sweep<'a> {
     pub vantage: &'a Vantage,
     /// What to send to a UDP port, with a cookie for where an honest answer repeats it.
     pub udp_payload: fn(u16, u32) -> Vec<u8>,
+    /// Whom to ask gently from the first question for a port on.
+    pub fragile: Fragile<'a>,
     /// Ends it early.
     pub stop: &'a Stop,
+}
+
+/// Tells whether a careless question can stop a device, by what is known of it without
+/// asking: the maker of its interface, or what was found out about it before.
+#[derive(Clone, Copy)]
+pub struct Fragile<'a>(pub &'a dyn Fn(IpAddr, Option<MacAddr>) -> bool);
+
+impl Fragile<'_> {
+    /// Nothing is known to be fragile.
+    pub const NOBODY: Fragile<'static> = Fragile(&|_, _| false);
+
+    fn is(self, address: IpAddr, mac: Option<MacAddr>) -> bool {
+        (self.0)(address, mac)
+    }
+}
+
+impl std::fmt::Debug for Fragile<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Fragile")
+    }
 }
 
 /// How far a sweep is. Told at most ten times a second of the link's time.
@@ -85,6 +108,13 @@ pub struct SweepOutcome {
     pub udp_replies: Vec<(Endpoint, Vec<u8>)>,
     /// Who is there, ascending, with the link-layer address where known.
     pub alive: Vec<(IpAddr, Option<MacAddr>)>,
+    /// Whom it asked gently, for whoever goes on asking, ascending.
+    pub gentle: Vec<IpAddr>,
+    /// Who was found to answer no more than so many packets a second, ascending.
+    pub limited: Vec<(IpAddr, u32)>,
+    /// The share of what is there that was probably missed because packets got lost, and how
+    /// far that may be off at a confidence of 95 %; both 0 to 1. `None` where nothing answered.
+    pub missed: Option<(f64, f64)>,
     /// Questions that the system took.
     pub probes_sent: u64,
     /// Answers that were ours.

@@ -56,7 +56,7 @@ impl Engine<'_> {
                     .unwrap_or(u64::MAX)
                     .saturating_add(expected.saturating_mul(ports))
             }
-            Work::Echo { .. } | Work::Confirm { .. } => {
+            Work::Echo { .. } | Work::Confirm { .. } | Work::Telltale { .. } => {
                 places.min(self.course.size()).saturating_add(alive.saturating_mul(ports))
             }
             Work::Ports => {

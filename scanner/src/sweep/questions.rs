@@ -11,6 +11,7 @@ use model::{Method, Transport};
 use super::{
     course::{Course, Work},
     engine::Engine,
+    sending::port_of,
     state::{ABSENT, ALIVE, Ask, Cell, SWALLOWED},
 };
 use crate::{
@@ -62,6 +63,12 @@ impl Engine<'_> {
         Course::new(work, self.sweep.plan.key, addresses, count, CONFIRM_TRIES)
     }
 
+    pub(super) fn telltale_course(&self, ports: Vec<(Transport, u16)>) -> Course {
+        let (hosts, count) = (self.group.hosts.len(), ports.len());
+        let work = Work::Telltale { ports };
+        Course::new(work, self.sweep.plan.key, hosts, count, PORT_TRIES - 1)
+    }
+
     pub(super) fn ports_course(&self) -> Course {
         let (hosts, ports) = (self.group.hosts.len(), self.group.ports.len());
         Course::new(Work::Ports, self.sweep.plan.key, hosts, ports, PORT_TRIES)
@@ -90,6 +97,14 @@ impl Engine<'_> {
                 let ask = Ask::Tcp(*ports.get(index(port)?)?);
                 self.is_wanted(number, ask, pass).then_some((number, ask, pass))
             }
+            Work::Telltale { ports } => {
+                let number = *self.group.hosts.get(index(host)?)?;
+                let ask = match *ports.get(index(port)?)? {
+                    (Transport::Tcp, port) => Ask::Tcp(port),
+                    (Transport::Udp, port) => Ask::Udp(port),
+                };
+                self.is_wanted(number, ask, pass).then_some((number, ask, pass))
+            }
             Work::Ports => {
                 let (number, ask, cell) = self.group.question(index(host)?, index(port)?)?;
                 (self.is_cell_wanted(number, ask, cell, pass)
@@ -114,12 +129,15 @@ impl Engine<'_> {
                 let port = ports.iter().position(|asked| *asked == port)?;
                 Some(order.place(wide(host)?, wide(port)?))
             }
-            (Work::Ports, Ask::Tcp(port)) => {
-                let (host, port) = self.group.numbers(number, Transport::Tcp, port)?;
+            (Work::Telltale { ports }, _) => {
+                let (transport, port) = port_of(ask)?;
+                let (host, _) = self.group.numbers(number, transport, port)?;
+                let port = ports.iter().position(|asked| *asked == (transport, port))?;
                 Some(order.place(wide(host)?, wide(port)?))
             }
-            (Work::Ports, Ask::Udp(port)) => {
-                let (host, port) = self.group.numbers(number, Transport::Udp, port)?;
+            (Work::Ports, _) => {
+                let (transport, port) = port_of(ask)?;
+                let (host, port) = self.group.numbers(number, transport, port)?;
                 Some(order.place(wide(host)?, wide(port)?))
             }
             _ => None,
@@ -174,12 +192,8 @@ impl Engine<'_> {
             (Work::Confirm { .. }, Ask::Tcp(port)) => {
                 host.is_some_and(|host| host.early(Transport::Tcp, port).is_none())
             }
-            (Work::Ports, Ask::Tcp(port)) => {
-                let cell = self.group.cell(number, Transport::Tcp, port);
-                cell.is_some_and(|cell| self.is_cell_wanted(number, ask, cell, pass))
-            }
-            (Work::Ports, Ask::Udp(port)) => {
-                let cell = self.group.cell(number, Transport::Udp, port);
+            (Work::Ports | Work::Telltale { .. }, _) => {
+                let cell = port_of(ask).and_then(|(t, port)| self.group.cell(number, t, port));
                 cell.is_some_and(|cell| self.is_cell_wanted(number, ask, cell, pass))
             }
             _ => false,
@@ -190,12 +204,20 @@ impl Engine<'_> {
     /// services say to a stranger), only of those that answer at all (the rest sits behind
     /// a filter, and a third question changes nothing), and only where loss was seen.
     fn is_cell_wanted(&self, number: u64, ask: Ask, cell: Cell, pass: u64) -> bool {
+        let host = || self.state.hosts.get(&number);
         match (cell, pass) {
-            (Cell::Unasked, _) | (Cell::Silent, 1) => true,
+            (Cell::Unasked, _) => true,
+            // What is fragile is asked so seldom that little gets lost on the way, and once
+            // more only what shows that it is fragile.
+            (Cell::Silent, 1) => {
+                matches!(self.course.work, Work::Telltale { .. })
+                    || self.loss.is_seen()
+                    || host().is_none_or(|host| !host.gentle)
+            }
             (Cell::Silent, 2..) => {
                 matches!(ask, Ask::Tcp(_))
                     && self.loss.is_seen()
-                    && self.state.hosts.get(&number).is_some_and(|host| host.talks)
+                    && host().is_some_and(|host| host.talks)
             }
             _ => false,
         }

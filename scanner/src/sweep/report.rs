@@ -37,6 +37,12 @@ impl Engine<'_> {
             self.left_out(&why);
         }
         self.cover(end.is_none());
+        self.outcome.limited = self.limited();
+        let passes = if self.loss.is_seen() { 3 } else { 2 };
+        self.outcome.missed = self.loss.missed(passes);
+        let gentle = self.state.hosts.iter().filter(|(_, host)| host.gentle);
+        self.outcome.gentle =
+            gentle.filter_map(|(number, _)| self.state.address(*number)).collect();
         let ports = &self.sweep.plan.ports;
         self.outcome.open = self
             .open

@@ -42,7 +42,9 @@ impl Engine<'_> {
         match self.link.send(permit, &question) {
             Ok(()) => {}
             Err(LinkError::Busy { .. }) => {
-                self.put_back(number, ask, pass);
+                if !self.take_back_canary(number, ask) {
+                    self.put_back(number, ask, pass);
+                }
                 return self.back_off(now);
             }
             Err(LinkError::NoRoute { source, .. }) => {
@@ -78,11 +80,14 @@ impl Engine<'_> {
         if matches!(self.course.work, Work::Liveness) {
             return Ok(());
         }
-        if let (Work::Ports, Some((transport, port))) = (&self.course.work, port_of(ask)) {
+        if let (Work::Ports | Work::Telltale { .. }, Some((transport, port))) =
+            (&self.course.work, port_of(ask))
+        {
             self.group.note(number, transport, port, state::Cell::Silent);
+            self.note_asked(number, now);
         }
         if let Some(host) = self.state.hosts.get_mut(&number) {
-            host.last = Some((ask, now));
+            host.last = Some((ask, now, pass));
             if self.counts_each && kernel_packets(self.link.tier(), ask) > 0 {
                 host.expect_answer(ask, now);
             }

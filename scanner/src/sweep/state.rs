@@ -8,7 +8,7 @@ use std::{
 
 use model::{MacAddr, Method, PortState, Timestamp, Transport};
 
-use super::rtt::RoundTrip;
+use super::{guard::Conduct, rtt::RoundTrip};
 use crate::plan::Addresses;
 
 /// A question without its payload: what is kept of one under way.
@@ -64,11 +64,14 @@ pub(super) struct Host {
     /// What is known of its ports from before they were asked in turn.
     pub(super) early: Vec<(Transport, u16, PortState)>,
     pub(super) round_trip: RoundTrip,
-    /// The last question for a port, and when it went.
-    pub(super) last: Option<(Ask, Duration)>,
+    /// The last question since it is known to be alive, when it went, and in which pass.
+    pub(super) last: Option<(Ask, Duration, u64)>,
     /// The questions that may still be answered, and then make the system send more, and when
     /// they went.
     unanswered: VecDeque<(Ask, Duration)>,
+    /// Whether it is fragile, and asked accordingly.
+    pub(super) gentle: bool,
+    pub(super) conduct: Conduct,
     /// Whether it answered a question for a port.
     pub(super) talks: bool,
     /// Whether all its ports have been asked.

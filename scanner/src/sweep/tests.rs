@@ -63,7 +63,8 @@ fn payload(port: u16, cookie: u32) -> Vec<u8> {
 
 fn run_until(plan: &Plan, link: &mut Scripted, stop: &Stop) -> Run {
     let vantage = Vantage { site: Site("test".into()), name: "here".into() };
-    let sweep = Sweep { plan, vantage: &vantage, udp_payload: payload, stop };
+    let sweep =
+        Sweep { plan, vantage: &vantage, udp_payload: payload, fragile: Fragile::NOBODY, stop };
     let mut pacer = Pacer::new(plan.rates);
     let mut seen = Vec::new();
     let mut progress = Vec::new();
@@ -212,7 +213,8 @@ fn everything_on_the_link_is_found_in_both_tiers() {
         assert_eq!(by, expected);
         assert_eq!(run.outcome.udp_replies.len(), 1);
         assert!(link.most_seen_under_way <= 200);
-        assert!(link.elapsed() < Duration::from_secs(60), "{tier}: {:?}", link.elapsed());
+        // The printer gets a question a second, with room for what the system answers.
+        assert!(link.elapsed() < Duration::from_secs(300), "{tier}: {:?}", link.elapsed());
     }
 }
 
@@ -265,7 +267,8 @@ fn silence_costs_no_more_than_it_should() {
     link.on_link = vec![range("192.0.2.0", "192.0.2.255")];
     link.devices.insert(ip("192.0.2.1"), Device::shy(1, ""));
     run(&plan("192.0.2.1", "1-100"), &mut link);
-    assert_eq!(link.sent.len(), 1 + 2 + 200);
+    // And four times it is looked whether it is still there, by two ARP requests each.
+    assert_eq!(link.sent.len(), 1 + 2 + 200 + 8);
     // Nobody there, nor near it: two ARP requests, and it ends when they have expired.
     let mut link = Scripted::new(Tier::Raw);
     link.on_link = vec![range("192.0.2.0", "192.0.2.255")];
@@ -766,7 +769,13 @@ fn the_loopback_is_swept_through_the_systems_sockets() {
     let mut link = ConnectLink::open(None, plan.key).unwrap();
     let vantage = Vantage { site: Site("test".into()), name: "here".into() };
     let stop = Stop::new();
-    let sweep = Sweep { plan: &plan, vantage: &vantage, udp_payload: payload, stop: &stop };
+    let sweep = Sweep {
+        plan: &plan,
+        vantage: &vantage,
+        udp_payload: payload,
+        fragile: Fragile::NOBODY,
+        stop: &stop,
+    };
     let began = link.now();
     let mut seen = Vec::new();
     let outcome = sweep.run(

@@ -1,0 +1,364 @@
+//! What must not be hurt, and who cannot take more.
+//!
+//! A device that is fragile by its maker, by what the inventory knows of it, or by an open
+//! port of printers and controllers is asked [`GENTLE`] packets a second from then on. One
+//! that answered and falls silent gets three *canaries*, questions that it is known to
+//! answer, and nothing else meanwhile; if two of them stay unanswered it is left alone.
+//! One that answers at a constant rate whatever it is asked has a limit, which is found and
+//! kept. None of this is looked at where no rate for one address is wanted: such a sweep is
+//! over before a canary could come back.
+
+use std::{cmp::Reverse, net::IpAddr, time::Duration};
+
+use model::{Fact, Method, Subject, Transport};
+
+use super::{
+    course::Work,
+    engine::Engine,
+    state::{Ask, Host},
+};
+use crate::net::Tier;
+
+/// Packets a second to what is fragile: those of the profile `ot`.
+pub(super) const GENTLE: u32 = 2;
+
+/// Ports that printers (raw printing) and controllers (Modbus, S7, EtherNet/IP, DNP3,
+/// BACnet) have open, and hardly anything else.
+const TELLTALE: [(Transport, u16); 6] = [
+    (Transport::Tcp, 102),
+    (Transport::Tcp, 502),
+    (Transport::Tcp, 9100),
+    (Transport::Tcp, 20_000),
+    (Transport::Tcp, 44_818),
+    (Transport::Udp, 47_808),
+];
+
+/// So many questions in a row without an answer, and canaries go; each time twice as many.
+const SILENT: u32 = 8;
+const MOST_SILENT: u32 = 128;
+
+/// Canaries of a round.
+const CANARIES: u8 = 3;
+
+/// The time over which questions and answers are compared.
+const SPAN: Duration = Duration::from_millis(250);
+
+/// Fewer questions in that time say nothing.
+const ENOUGH: u32 = 25;
+
+/// How an address behaves while it is asked for its ports.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Conduct {
+    /// Questions since its last answer.
+    silent: u32,
+    /// At how many of them canaries go.
+    patience: u32,
+    /// A round of canaries under way: how many went, how many were answered.
+    canaries: Option<(u8, u8)>,
+    /// A port whose question it answers.
+    port: Option<u16>,
+    flow: Flow,
+}
+
+impl Default for Conduct {
+    fn default() -> Self {
+        Self { silent: 0, patience: SILENT, canaries: None, port: None, flow: Flow::default() }
+    }
+}
+
+/// Questions and answers of the last span, to tell a limit from a filter: behind a filter
+/// the answers become fewer with the questions, at a limit they do not.
+#[derive(Clone, Copy, Debug, Default)]
+struct Flow {
+    since: Duration,
+    asked: u32,
+    answered: u32,
+    stage: Stage,
+}
+
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+enum Stage {
+    #[default]
+    Free,
+    /// Asked as fast as it answered, to see whether it then answers all.
+    Tried,
+    /// It has a limit: packets a second.
+    Limited(u32),
+    /// It answers a share of whatever it is asked: there is a filter.
+    Filtered,
+}
+
+/// What a span showed.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Verdict {
+    Nothing,
+    /// Ask no faster than this, packets a second.
+    Slower(u32),
+    /// There is no limit: ask as before.
+    AsBefore,
+}
+
+impl Flow {
+    fn judge(&mut self, now: Duration) -> Verdict {
+        let span = now.saturating_sub(self.since);
+        if span < SPAN {
+            return Verdict::Nothing;
+        }
+        let millis = u32::try_from(span.as_millis()).unwrap_or(u32::MAX).max(1);
+        let rate = self.answered.saturating_mul(1_000) / millis;
+        let (asked, answered) = (self.asked, self.answered);
+        *self = Self { since: now, asked: 0, answered: 0, stage: self.stage };
+        // In tenths; what is still under way makes it a little less than all.
+        let share = answered.saturating_mul(10).checked_div(asked).unwrap_or(10);
+        match self.stage {
+            Stage::Free if asked >= ENOUGH && answered > 0 && share < 5 => {
+                self.stage = Stage::Tried;
+                Verdict::Slower(rate.max(1))
+            }
+            Stage::Tried if asked == 0 => Verdict::Nothing,
+            Stage::Tried if share >= 6 => {
+                let limit = rate.max(1);
+                self.stage = Stage::Limited(limit);
+                Verdict::Slower(limit)
+            }
+            Stage::Tried => {
+                self.stage = Stage::Filtered;
+                Verdict::AsBefore
+            }
+            Stage::Limited(limit) if asked > 0 => {
+                // Down to what it answers, up by a twentieth while it answers all.
+                let next = match share {
+                    0..9 => rate.max(1).min(limit),
+                    9 => return Verdict::Nothing,
+                    _ => limit.saturating_add(limit / 20 + 1),
+                };
+                self.stage = Stage::Limited(next);
+                Verdict::Slower(next)
+            }
+            _ => Verdict::Nothing,
+        }
+    }
+}
+
+impl Host {
+    /// The question of a canary: echo where it answers that, or a port, or the link.
+    fn canary(&self, tier: Tier) -> Option<Ask> {
+        let by = |method| self.is_alive_by(method);
+        match (tier, self.conduct.port) {
+            _ if by(Method::Echo) => Some(Ask::Echo),
+            (_, Some(port)) => Some(Ask::Tcp(port)),
+            (Tier::Raw, None) if by(Method::Arp) => Some(Ask::Arp),
+            (Tier::Raw, None) if by(Method::NeighborSolicitation) => Some(Ask::Neighbor),
+            _ => None,
+        }
+    }
+}
+
+impl Engine<'_> {
+    /// The telltale ports among those that are wanted: they are asked before all others.
+    pub(super) fn telltale_ports(&self) -> Vec<(Transport, u16)> {
+        let ports = &self.sweep.plan.ports;
+        let wanted = |(transport, port): &(Transport, u16)| match transport {
+            Transport::Tcp => ports.tcp.contains(*port),
+            Transport::Udp => ports.udp.contains(*port),
+        };
+        // Where everybody is asked gently there is nothing to find out.
+        let gentle = self.sweep.plan.rates.per_host <= GENTLE;
+        TELLTALE.into_iter().filter(|telltale| !gentle && wanted(telltale)).collect()
+    }
+
+    /// From now on this address is asked gently, if it is fragile by what is known of it.
+    pub(super) fn judge_fragile(&mut self, number: u64) {
+        let Some(address) = self.state.address(number) else { return };
+        let Some(host) = self.state.hosts.get_mut(&number) else { return };
+        let mac = host.mac.map(|(mac, _, _)| mac);
+        if !host.gentle && self.sweep.fragile.is(address, mac) {
+            host.gentle = true;
+            self.pacer.slow_down(address, GENTLE);
+        }
+    }
+
+    /// The same, because of an open port.
+    pub(super) fn judge_fragile_by_port(&mut self, number: u64, transport: Transport, port: u16) {
+        let Some(address) = self.state.address(number) else { return };
+        let Some(host) = self.state.hosts.get_mut(&number) else { return };
+        if !host.gentle && TELLTALE.contains(&(transport, port)) {
+            host.gentle = true;
+            self.pacer.slow_down(address, GENTLE);
+        }
+    }
+
+    /// A question for a port went to the address.
+    pub(super) fn note_asked(&mut self, number: u64, now: Duration) {
+        let tier = self.link.tier();
+        let Some(host) = self.state.hosts.get_mut(&number).filter(|_| self.counts_each) else {
+            return;
+        };
+        let has_canary = host.canary(tier).is_some();
+        let conduct = &mut host.conduct;
+        conduct.flow.asked += 1;
+        if conduct.flow.since.is_zero() {
+            conduct.flow.since = now;
+        }
+        conduct.silent = conduct.silent.saturating_add(1);
+        if conduct.silent >= conduct.patience && conduct.canaries.is_none() && has_canary {
+            conduct.canaries = Some((0, 0));
+            let due = now.saturating_add(self.wait_for(number, Ask::Echo));
+            self.canaries.push(Reverse((due, number)));
+        }
+        self.judge_flow(number, now);
+    }
+
+    /// The address answered a question.
+    pub(super) fn note_answered(&mut self, number: u64, ask: Option<Ask>, now: Duration) {
+        if !self.counts_each || !matches!(self.course.work, Work::Ports | Work::Telltale { .. }) {
+            return;
+        }
+        let tier = self.link.tier();
+        let Some(host) = self.state.hosts.get_mut(&number) else { return };
+        let is_canary = ask.is_some() && host.canary(tier) == ask;
+        let conduct = &mut host.conduct;
+        conduct.silent = 0;
+        match (&mut conduct.canaries, ask) {
+            (Some((went, answered)), _) if is_canary => *answered = (*answered + 1).min(*went),
+            (_, Some(Ask::Tcp(port))) => conduct.port = Some(port),
+            _ => {}
+        }
+        conduct.flow.answered += 1;
+        self.judge_flow(number, now);
+    }
+
+    fn judge_flow(&mut self, number: u64, now: Duration) {
+        let Some(address) = self.state.address(number) else { return };
+        let Some(host) = self.state.hosts.get_mut(&number) else { return };
+        let gentle = host.gentle;
+        let per_host = self.sweep.plan.rates.per_host;
+        match host.conduct.flow.judge(now) {
+            Verdict::Slower(rate) if !gentle => {
+                self.pacer.slow_down(address, rate.min(per_host));
+            }
+            Verdict::AsBefore if !gentle => self.pacer.slow_down(address, per_host),
+            _ => {}
+        }
+    }
+
+    /// Whether the address is asked nothing but canaries now.
+    pub(super) fn is_held(&self, number: u64) -> bool {
+        self.state.hosts.get(&number).is_some_and(|host| host.conduct.canaries.is_some())
+    }
+
+    /// The canary that is due, if one is: to whom, and what.
+    pub(super) fn next_canary(&mut self, now: Duration) -> Option<(u64, Ask)> {
+        while self.next_canary_at().is_some_and(|due| due <= now) {
+            let Some(Reverse((_, number))) = self.canaries.pop() else { break };
+            let tier = self.link.tier();
+            let Some(host) = self.state.hosts.get_mut(&number) else { continue };
+            let question = host.canary(tier);
+            let Some((went, answered)) = host.conduct.canaries else { continue };
+            // Where much gets lost, two of three may be.
+            let enough = if self.loss.is_seen() { 1 } else { CANARIES - 1 };
+            // Answers to what was asked before the round show as much.
+            if answered >= enough || (went == 0 && host.conduct.silent == 0) {
+                host.conduct.canaries = None;
+                host.conduct.silent = 0;
+                host.conduct.patience = host.conduct.patience.saturating_mul(2).min(MOST_SILENT);
+                continue;
+            }
+            let Some(question) = question.filter(|_| went < CANARIES) else {
+                host.conduct.canaries = None;
+                self.leave_alone(number);
+                continue;
+            };
+            let packets = self.room_for(number, question, now);
+            let address = self.state.address(number);
+            let at = address.map_or(now, |to| self.pacer.earliest_for(to, now, packets));
+            if at > now {
+                self.canaries.push(Reverse((at, number)));
+                continue;
+            }
+            if let Some(host) = self.state.hosts.get_mut(&number) {
+                host.conduct.canaries = Some((went + 1, answered));
+            }
+            let wait = self.wait_for(number, question);
+            self.canaries.push(Reverse((now.saturating_add(wait), number)));
+            return Some((number, question));
+        }
+        None
+    }
+
+    /// The system did not take a canary: it did not go. Says whether it was one.
+    pub(super) fn take_back_canary(&mut self, number: u64, ask: Ask) -> bool {
+        let tier = self.link.tier();
+        let Some(host) = self.state.hosts.get_mut(&number) else { return false };
+        let is_canary = host.canary(tier) == Some(ask);
+        match &mut host.conduct.canaries {
+            Some((went, _)) if is_canary => {
+                *went = went.saturating_sub(1);
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// When the next canary is due.
+    pub(super) fn next_canary_at(&self) -> Option<Duration> {
+        self.canaries.peek().map(|Reverse((due, _))| *due)
+    }
+
+    /// Asks the address nothing more in this sweep, and those near it half as fast.
+    fn leave_alone(&mut self, number: u64) {
+        let Some(address) = self.state.address(number) else { return };
+        let problem = "stopped answering while it was asked for its ports";
+        self.state.fail(number, format!("{problem}: left alone"));
+        self.pacer.halve_network(address, self.sweep.plan.rates.total);
+        let at = self.link.timestamp();
+        let fact = Fact::Anomaly { protocol: "sweep".to_owned(), problem: problem.to_owned() };
+        let method = self.method(Ask::Tcp(0));
+        self.emit(at, method, Subject::Address(address), fact, &[]);
+    }
+
+    /// Who was found to answer no more than so many packets a second, ascending.
+    pub(super) fn limited(&self) -> Vec<(IpAddr, u32)> {
+        let limited =
+            self.state.hosts.iter().filter_map(|(number, host)| match host.conduct.flow.stage {
+                Stage::Limited(rate) => Some((self.state.address(*number)?, rate)),
+                _ => None,
+            });
+        limited.collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What is said of spans of 250 ms with so many questions and answers.
+    fn judge(spans: &[(u32, u32)]) -> Vec<Verdict> {
+        let mut flow = Flow::default();
+        let mut verdicts = Vec::new();
+        for (number, (asked, answered)) in (1..).zip(spans) {
+            (flow.asked, flow.answered) = (*asked, *answered);
+            verdicts.push(flow.judge(SPAN * number));
+        }
+        verdicts
+    }
+
+    #[test]
+    fn a_constant_rate_of_answers_is_a_limit() {
+        let verdicts = judge(&[(2_500, 25), (25, 25), (25, 25), (26, 24)]);
+        let expected = [100, 100, 106].map(Verdict::Slower);
+        assert_eq!(verdicts[..3], expected);
+        assert_eq!(verdicts[3], Verdict::Nothing);
+    }
+
+    #[test]
+    fn a_constant_share_of_answers_is_a_filter() {
+        let verdicts = judge(&[(2_500, 100), (100, 4), (2_500, 100)]);
+        assert_eq!(verdicts, [Verdict::Slower(400), Verdict::AsBefore, Verdict::Nothing]);
+    }
+
+    #[test]
+    fn whoever_answers_has_no_limit() {
+        assert_eq!(judge(&[(2_500, 2_450), (10, 0), (100, 90)]), [Verdict::Nothing; 3]);
+    }
+}
