@@ -46,7 +46,7 @@ impl Engine<'_> {
             Answer::UdpReply(port, _) | Answer::UdpClosed(port) | Answer::UdpFiltered(port) => {
                 Some(Ask::Udp(*port))
             }
-            Answer::Unreachable => None,
+            Answer::Timestamp | Answer::TcpReset(_) | Answer::Unreachable => None,
         };
         let flight = self.land(number, ask);
         let took = flight.map(|flight| self.link.now().saturating_sub(flight.at));
@@ -70,6 +70,8 @@ impl Engine<'_> {
             Answer::Arp(_)
             | Answer::Neighbor(_)
             | Answer::Echo
+            | Answer::Timestamp
+            | Answer::TcpReset(_)
             | Answer::TcpOpen(_)
             | Answer::TcpClosed(_)
             | Answer::UdpReply(..)
@@ -111,7 +113,12 @@ impl Engine<'_> {
                 self.note(number, Transport::Udp, port, PortState::Filtered, &[]);
             }
             Answer::Unreachable => self.is_unreachable(number),
-            Answer::Arp(_) | Answer::Neighbor(_) | Answer::Echo | Answer::TcpSilent(_) => {}
+            Answer::Arp(_)
+            | Answer::Neighbor(_)
+            | Answer::Echo
+            | Answer::Timestamp
+            | Answer::TcpReset(_)
+            | Answer::TcpSilent(_) => {}
         }
     }
 
