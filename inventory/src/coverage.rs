@@ -41,7 +41,11 @@ struct Part {
 enum Kind {
     Link,
     Echo,
+    /// Many who answer echo do not answer this.
+    Timestamp,
     Tcp,
+    /// Filters that know connections let a SYN pass, and this not.
+    Ack,
     Udp,
 }
 
@@ -50,6 +54,8 @@ const fn kind(method: Method) -> Option<Kind> {
     match method {
         Method::Arp | Method::NeighborSolicitation | Method::NeighborTable => Some(Kind::Link),
         Method::Echo => Some(Kind::Echo),
+        Method::Timestamp => Some(Kind::Timestamp),
+        Method::TcpAck => Some(Kind::Ack),
         Method::TcpSyn | Method::TcpConnect | Method::Dialogue | Method::Tls => Some(Kind::Tcp),
         Method::Udp => Some(Kind::Udp),
         Method::Resolver | Method::Capture | Method::Import => None,

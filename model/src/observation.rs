@@ -48,8 +48,12 @@ pub enum Method {
     NeighborTable,
     /// An ICMP or ICMPv6 echo reply, RFC 792 and RFC 4443.
     Echo,
+    /// An ICMP timestamp reply, RFC 792.
+    Timestamp,
     /// A TCP answer to our SYN.
     TcpSyn,
+    /// A reset that answered a TCP segment of no connection, RFC 9293, section 3.10.7.
+    TcpAck,
     /// The system's own TCP connect.
     TcpConnect,
     /// A UDP datagram or the ICMP error it caused.
@@ -68,12 +72,14 @@ pub enum Method {
 
 impl Method {
     /// Every method, in the order of the enum.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 14] = [
         Self::Arp,
         Self::NeighborSolicitation,
         Self::NeighborTable,
         Self::Echo,
+        Self::Timestamp,
         Self::TcpSyn,
+        Self::TcpAck,
         Self::TcpConnect,
         Self::Udp,
         Self::Dialogue,
@@ -91,7 +97,9 @@ impl Method {
             Self::NeighborSolicitation => "neighbor_solicitation",
             Self::NeighborTable => "neighbor_table",
             Self::Echo => "echo",
+            Self::Timestamp => "timestamp",
             Self::TcpSyn => "tcp_syn",
+            Self::TcpAck => "tcp_ack",
             Self::TcpConnect => "tcp_connect",
             Self::Udp => "udp",
             Self::Dialogue => "dialogue",

@@ -1,4 +1,4 @@
-//! ICMP (RFC 792) and ICMPv6 (RFC 4443): echo, and the errors that quote our packets.
+//! ICMP (RFC 792) and ICMPv6 (RFC 4443): echo, timestamp, and the errors that quote our packets.
 //!
 //! An error names nobody but its sender; whom it is about stands in the packet that it
 //! quotes, which [`Quote`] reads as far as it is there.
@@ -7,6 +7,10 @@ use std::net::IpAddr;
 
 use crate::{Malformed, Reader, ip, ip::Packet, tcp, udp};
 
+/// The types of RFC 792's timestamp messages.
+const TIMESTAMP: u8 = 13;
+const TIMESTAMP_REPLY: u8 = 14;
+
 /// A message of either version.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Message<'a> {
@@ -14,6 +18,10 @@ pub enum Message<'a> {
     EchoRequest(Echo<'a>),
     /// An answer to that.
     EchoReply(Echo<'a>),
+    /// Somebody asks what time it is here. ICMP only.
+    TimestampRequest(Times),
+    /// An answer to that.
+    TimestampReply(Times),
     /// A packet could not be delivered.
     Error {
         /// Why not.
@@ -34,6 +42,35 @@ pub struct Echo<'a> {
     pub sequence: u16,
     /// The data, to be returned as it is.
     pub data: &'a [u8],
+}
+
+/// What identifies a timestamp message, and the times in it: milliseconds since midnight
+/// UT, or with the highest bit set any other number.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Times {
+    /// Which series of questions.
+    pub identifier: u16,
+    /// Which one of the series.
+    pub sequence: u16,
+    /// When the asker sent the question: returned as it is.
+    pub originate: u32,
+    /// When the answerer received it.
+    pub receive: u32,
+    /// When the answerer sent its answer.
+    pub transmit: u32,
+}
+
+impl Times {
+    /// What follows the checksum.
+    fn read(r: &mut Reader<'_>) -> Result<Self, Malformed> {
+        Ok(Self {
+            identifier: r.u16("identifier")?,
+            sequence: r.u16("sequence number")?,
+            originate: r.u32("originate timestamp")?,
+            receive: r.u32("receive timestamp")?,
+            transmit: r.u32("transmit timestamp")?,
+        })
+    }
 }
 
 /// Why a packet was not delivered, as far as it matters for what is said of a target.
@@ -91,9 +128,21 @@ impl<'a> Message<'a> {
     ///
     /// # Errors
     ///
-    /// The eight bytes that every kind begins with are not there.
+    /// The eight bytes that every kind begins with are not there, or the three times of a
+    /// timestamp message.
     pub fn parse_icmp(bytes: &'a [u8]) -> Result<Self, Malformed> {
-        Self::parse(bytes, 8, 0, Refusal::of_icmp)
+        let mut r = Reader::new(bytes);
+        match bytes.first() {
+            Some(&TIMESTAMP) => {
+                r.take("type, code and checksum", 4)?;
+                Times::read(&mut r).map(Self::TimestampRequest)
+            }
+            Some(&TIMESTAMP_REPLY) => {
+                r.take("type, code and checksum", 4)?;
+                Times::read(&mut r).map(Self::TimestampReply)
+            }
+            _ => Self::parse(bytes, 8, 0, Refusal::of_icmp),
+        }
     }
 
     /// Reads an ICMPv6 message. Neighbour discovery is [`Message::Other`]: see
@@ -149,6 +198,8 @@ pub enum Quoted {
     Udp(u16, u16),
     /// An echo request, by its identifier and its sequence number.
     Echo(u16, u16),
+    /// A timestamp request, by the same.
+    Timestamp(u16, u16),
 }
 
 impl Quote {
@@ -172,11 +223,15 @@ impl Quote {
             }
             ip::ICMP | ip::ICMPV6 => {
                 let kind = r.u8("quoted type")?;
-                if !matches!((packet.protocol, kind), (ip::ICMP, 8) | (ip::ICMPV6, 128)) {
-                    return Err(r.invalid("quoted type", kind));
-                }
+                let refused = r.invalid("quoted type", kind);
                 r.take("quoted code and checksum", 3)?;
-                Quoted::Echo(r.u16("quoted identifier")?, r.u16("quoted sequence number")?)
+                let identifier = r.u16("quoted identifier")?;
+                let sequence = r.u16("quoted sequence number")?;
+                match (packet.protocol, kind) {
+                    (ip::ICMP, 8) | (ip::ICMPV6, 128) => Quoted::Echo(identifier, sequence),
+                    (ip::ICMP, TIMESTAMP) => Quoted::Timestamp(identifier, sequence),
+                    _ => return Err(refused),
+                }
             }
             other => return Err(r.invalid("quoted protocol", other)),
         };
@@ -197,6 +252,20 @@ pub fn echo_request(ends: ip::Ends, identifier: u16, sequence: u16, data: &[u8])
     bytes.extend_from_slice(&sequence.to_be_bytes());
     bytes.extend_from_slice(data);
     let sum = checksum(ends, &bytes);
+    ip::put(&mut bytes, 2, sum);
+    bytes
+}
+
+/// Builds a timestamp request, which ICMPv6 does not have.
+#[must_use]
+pub fn timestamp_request(identifier: u16, sequence: u16, originate: u32) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(20);
+    bytes.extend_from_slice(&[TIMESTAMP, 0, 0, 0]);
+    bytes.extend_from_slice(&identifier.to_be_bytes());
+    bytes.extend_from_slice(&sequence.to_be_bytes());
+    bytes.extend_from_slice(&originate.to_be_bytes());
+    bytes.extend_from_slice(&[0; 8]);
+    let sum = pnet::packet::util::checksum(&bytes, 1);
     ip::put(&mut bytes, 2, sum);
     bytes
 }
@@ -259,6 +328,36 @@ mod tests {
     }
 
     #[test]
+    fn a_timestamp_request_has_these_bytes() {
+        // 0d00+1234+5678+8000+0007 = 0xf5b3, complement 0x0a4c.
+        let bytes = timestamp_request(0x1234, 0x5678, 0x8000_0007);
+        assert_eq!(bytes[..8], [13, 0, 0x0a, 0x4c, 0x12, 0x34, 0x56, 0x78]);
+        assert_eq!(bytes[8..], [0x80, 0, 0, 7, 0, 0, 0, 0, 0, 0, 0, 0]);
+        let theirs = Icmpv4Slice::from_slice(&bytes).unwrap();
+        assert_eq!(theirs.header().icmp_type.calc_checksum(theirs.payload()), theirs.checksum());
+    }
+
+    #[test]
+    fn timestamps_are_read_whole_or_not_at_all() {
+        let mut bytes = timestamp_request(7, 9, 0x8000_0007);
+        let mut clock =
+            Times { identifier: 7, sequence: 9, originate: 0x8000_0007, receive: 0, transmit: 0 };
+        assert_eq!(Message::parse_icmp(&bytes), Ok(Message::TimestampRequest(clock)));
+        bytes[0] = 14;
+        bytes[15] = 5;
+        bytes[19] = 6;
+        (clock.receive, clock.transmit) = (5, 6);
+        assert_eq!(Message::parse_icmp(&bytes), Ok(Message::TimestampReply(clock)));
+        for len in 0..bytes.len() {
+            let error = Message::parse_icmp(&bytes[..len]).unwrap_err();
+            assert_eq!(error.problem, Problem::Truncated, "cut at {len}");
+        }
+        // ICMPv6 has no such message: 14 is an unknown error there.
+        let expected = Message::Error { refusal: Refusal::Other, quoted: &bytes[8..] };
+        assert_eq!(Message::parse_icmpv6(&bytes), Ok(expected));
+    }
+
+    #[test]
     fn refusals_are_told_apart() {
         for (kind, code, expected) in [
             (3, 0, Some(Refusal::NoWay)),
@@ -302,6 +401,7 @@ mod tests {
                 (tcp::syn(ends, 61_000, 22, 77), ip::TCP, Quoted::Tcp(start)),
                 (udp::datagram(ends, 61_000, 53, b"question"), ip::UDP, Quoted::Udp(61_000, 53)),
                 (echo_request(ends, 5, 6, b"cookies!"), protocol, Quoted::Echo(5, 6)),
+                (timestamp_request(5, 6, 7), ip::ICMP, Quoted::Timestamp(5, 6)),
             ] {
                 let packet = ip::packet(ends, number, 64, &inside);
                 for len in 0..=packet.len() {

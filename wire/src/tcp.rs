@@ -1,4 +1,5 @@
-//! Transmission Control Protocol, RFC 9293: the header, and the SYN that asks a port.
+//! Transmission Control Protocol, RFC 9293: the header, the SYN that asks a port, and the
+//! ACK that asks whether anybody is there.
 
 use crate::{Malformed, Reader, ip};
 
@@ -109,6 +110,30 @@ pub fn syn(ends: ip::Ends, source_port: u16, destination_port: u16, sequence: u3
     bytes
 }
 
+/// Builds a segment without data that acknowledges `acknowledgement` on a connection that
+/// does not exist: whoever is there answers with a reset whose sequence number that is
+/// (RFC 9293, section 3.10.7.1 and 3.10.7.2).
+#[must_use]
+pub fn ack(
+    ends: ip::Ends,
+    source_port: u16,
+    destination_port: u16,
+    sequence: u32,
+    acknowledgement: u32,
+) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(20);
+    bytes.extend_from_slice(&source_port.to_be_bytes());
+    bytes.extend_from_slice(&destination_port.to_be_bytes());
+    bytes.extend_from_slice(&sequence.to_be_bytes());
+    bytes.extend_from_slice(&acknowledgement.to_be_bytes());
+    bytes.extend_from_slice(&[0x50, ACK]);
+    bytes.extend_from_slice(&64_240_u16.to_be_bytes());
+    bytes.extend_from_slice(&[0, 0, 0, 0]);
+    let sum = ends.checksum(ip::TCP, &bytes, 8);
+    ip::put(&mut bytes, 16, sum);
+    bytes
+}
+
 #[cfg(test)]
 mod tests {
     use std::net::{Ipv4Addr, Ipv6Addr};
@@ -138,6 +163,18 @@ mod tests {
         assert_eq!(bytes[16..], [0xc0, 0x2c, 0, 0, 2, 4, 5, 0xb4]);
         let (header, rest) = TcpHeader::from_slice(&bytes).unwrap();
         assert!(rest.is_empty() && header.syn && !header.ack);
+        let sum = header.calc_checksum_ipv4_raw(A.octets(), B.octets(), &[]).unwrap();
+        assert_eq!(header.checksum, sum);
+    }
+
+    #[test]
+    fn an_ack_has_these_bytes() {
+        let bytes = ack(ip::Ends::V4(A, B), 0xf001, 80, 0x1234_5678, 0x9abc_def0);
+        let expected = [0xf0, 0x01, 0, 80, 0x12, 0x34, 0x56, 0x78, 0x9a, 0xbc, 0xde, 0xf0];
+        assert_eq!(bytes[..12], expected);
+        assert_eq!(bytes[12..16], [0x50, 0x10, 0xfa, 0xf0]);
+        let (header, rest) = TcpHeader::from_slice(&bytes).unwrap();
+        assert!(rest.is_empty() && header.ack && !header.syn && !header.rst);
         let sum = header.calc_checksum_ipv4_raw(A.octets(), B.octets(), &[]).unwrap();
         assert_eq!(header.checksum, sum);
     }

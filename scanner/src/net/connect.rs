@@ -143,7 +143,10 @@ impl ConnectLink {
                 let to = self.socket_address(address, 0);
                 return self.echoes.send(&to).map_err(|error| self.refused(address, error, route));
             }
-            Question::Arp | Question::NeighborSolicitation => {
+            Question::Arp
+            | Question::NeighborSolicitation
+            | Question::Timestamp
+            | Question::Ack(_) => {
                 return Err(LinkError::Send { address, source: io::ErrorKind::Unsupported.into() });
             }
         };
@@ -411,7 +414,10 @@ impl Link for ConnectLink {
 
     fn can_ask(&self, address: IpAddr, question: &Question) -> bool {
         match question {
-            Question::Arp | Question::NeighborSolicitation => false,
+            Question::Arp
+            | Question::NeighborSolicitation
+            | Question::Timestamp
+            | Question::Ack(_) => false,
             Question::Echo => self.echoes.can_ask(address),
             Question::Tcp(_) | Question::Udp(..) => true,
         }

@@ -68,8 +68,12 @@ pub enum Question {
     NeighborSolicitation,
     /// ICMP or ICMPv6 echo request.
     Echo,
+    /// ICMP timestamp request, RFC 792. IPv4 only.
+    Timestamp,
     /// A TCP SYN to this port; in the connect tier a connect(2).
     Tcp(u16),
+    /// A TCP segment of no connection to this port, which asks only whether anybody is there.
+    Ack(u16),
     /// A UDP datagram to this port, with this payload.
     Udp(u16, Vec<u8>),
 }
@@ -98,12 +102,17 @@ pub enum Answer {
     Neighbor(MacAddr),
     /// Echo reply.
     Echo,
+    /// Timestamp reply.
+    Timestamp,
     /// SYN-ACK, or a connection made.
     TcpOpen(u16),
     /// RST, or a connection refused.
     TcpClosed(u16),
     /// An ICMP error that says that a filter refused the TCP port.
     TcpFiltered(u16),
+    /// RST to a segment of no connection to this TCP port: somebody is there, and whether
+    /// the port is open is not said.
+    TcpReset(u16),
     /// A datagram from this UDP port.
     UdpReply(u16, Vec<u8>),
     /// ICMP port unreachable for this UDP port.

@@ -24,14 +24,24 @@ enum Use {
     Tcp = 1,
     Udp = 2,
     Echo = 3,
+    Timestamp = 4,
+    Ack = 5,
 }
 
-/// What a SYN carries.
+/// What a SYN, or a segment of no connection, carries.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) struct TcpCookie {
     /// The port from which it goes.
     pub(super) port: u16,
     pub(super) sequence: u32,
+}
+
+/// What a timestamp request carries.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) struct TimestampCookie {
+    pub(super) identifier: u16,
+    pub(super) sequence: u16,
+    pub(super) originate: u32,
 }
 
 /// What an echo request carries.
@@ -81,6 +91,16 @@ impl Cookies {
         TcpCookie { port: self.port(hash), sequence }
     }
 
+    /// From where, and with which numbers, a segment of no connection goes to `port`. It
+    /// carries the cookie twice: errors quote the sequence number, and a reset repeats the
+    /// acknowledgement number.
+    pub(super) fn ack(&self, ours: IpAddr, theirs: IpAddr, port: u16) -> TcpCookie {
+        let hash = self.hash(Use::Ack, ours, theirs, port);
+        // The lower half.
+        let sequence = hash as u32;
+        TcpCookie { port: self.port(hash), sequence }
+    }
+
     /// The port from which a datagram goes to `port`.
     pub(super) fn udp(&self, ours: IpAddr, theirs: IpAddr, port: u16) -> u16 {
         self.port(self.hash(Use::Udp, ours, theirs, port))
@@ -102,6 +122,17 @@ impl Cookies {
             identifier: u16::from_be_bytes([a, b]),
             sequence: u16::from_be_bytes([c, d]),
             data,
+        }
+    }
+
+    /// What the timestamp request to `theirs` carries. The highest bit of the time says
+    /// that it is not one (RFC 792, page 17).
+    pub(super) fn timestamp(&self, ours: IpAddr, theirs: IpAddr) -> TimestampCookie {
+        let [a, b, c, d, e, f, g, h] = self.hash(Use::Timestamp, ours, theirs, 0).to_be_bytes();
+        TimestampCookie {
+            identifier: u16::from_be_bytes([a, b]),
+            sequence: u16::from_be_bytes([c, d]),
+            originate: u32::from_be_bytes([e | 0x80, f, g, h]),
         }
     }
 }
@@ -154,6 +185,8 @@ mod tests {
             assert_ne!(cookie.sequence, other.sequence);
         }
         assert_ne!(one.echo(A, B), two.echo(A, B));
+        assert_ne!(one.timestamp(A, B), two.timestamp(A, B));
+        assert_ne!(one.ack(A, B, 80).sequence, cookie.sequence);
     }
 
     #[test]

@@ -16,7 +16,10 @@ use wire::{
     ndp, tcp, udp,
 };
 
-use super::{Answer, Question, Reply, raw_cookie::Cookies};
+use super::{
+    Answer, Question, Reply,
+    raw_cookie::{Cookies, TcpCookie},
+};
 
 /// The time to live that nearly every system begins with.
 const HOP_LIMIT: u8 = 64;
@@ -57,7 +60,7 @@ pub(super) fn who_has(mac: MacAddr, source: IpAddr, target: IpAddr) -> Option<Ve
 }
 
 /// A question as an IP packet. `None` for ARP and neighbour solicitation, which are not
-/// packets to the target; see [`who_has`].
+/// packets to the target (see [`who_has`]), and for what the family does not have.
 pub(super) fn packet(cookies: &Cookies, ends: Ends, question: &Question) -> Option<Vec<u8>> {
     let (ours, theirs) = addresses(ends);
     let (protocol, inside) = match question {
@@ -70,6 +73,17 @@ pub(super) fn packet(cookies: &Cookies, ends: Ends, question: &Question) -> Opti
                 Ends::V6(..) => ip::ICMPV6,
             };
             (protocol, inside)
+        }
+        Question::Timestamp => {
+            let cookie = cookies.timestamp(ours, theirs);
+            let Ends::V4(..) = ends else { return None };
+            let inside =
+                icmp::timestamp_request(cookie.identifier, cookie.sequence, cookie.originate);
+            (ip::ICMP, inside)
+        }
+        Question::Ack(port) => {
+            let TcpCookie { port: our_port, sequence } = cookies.ack(ours, theirs, *port);
+            (ip::TCP, tcp::ack(ends, our_port, *port, sequence, sequence))
         }
         Question::Tcp(port) => {
             let cookie = cookies.tcp(ours, theirs, *port);
@@ -94,6 +108,10 @@ fn addresses(ends: Ends) -> (IpAddr, IpAddr) {
 /// for what is not an answer to us.
 pub(super) fn read(cookies: &Cookies, mac: MacAddr, bytes: &[u8]) -> Option<Heard> {
     let frame = Frame::parse(bytes).ok()?;
+    // We ask without tags, and who answers with one is somebody else, on another network.
+    if !frame.vlans.is_empty() {
+        return None;
+    }
     // Answers come to us alone. What we send is shown to us too, and is not from others.
     if frame.destination != mac || frame.source == mac || frame.source.is_group() {
         return None;
@@ -159,7 +177,15 @@ fn read_packet(cookies: &Cookies, packet: &Packet<'_>) -> Option<(IpAddr, Answer
                 Message::Error { refusal, quoted } => {
                     return read_error(cookies, ours, refusal, quoted);
                 }
-                Message::EchoRequest(_) | Message::Other(_) => return None,
+                Message::TimestampReply(clock) => {
+                    let cookie = cookies.timestamp(ours, theirs);
+                    let same = (clock.identifier, clock.sequence, clock.originate)
+                        == (cookie.identifier, cookie.sequence, cookie.originate);
+                    same.then_some(Answer::Timestamp)?
+                }
+                Message::EchoRequest(_) | Message::TimestampRequest(_) | Message::Other(_) => {
+                    return None;
+                }
             }
         }
         _ => return None,
@@ -175,7 +201,11 @@ fn read_tcp(cookies: &Cookies, ours: IpAddr, theirs: IpAddr, bytes: &[u8]) -> Op
     let acknowledges =
         segment.has(tcp::ACK) && segment.acknowledgement == cookie.sequence.wrapping_add(1);
     if segment.destination_port != cookie.port || !acknowledges {
-        return None;
+        // A reset begins where a segment of no connection said that we had heard so far.
+        let asked = cookies.ack(ours, theirs, port);
+        let is_reset = segment.has(tcp::RST)
+            && (segment.destination_port, segment.sequence) == (asked.port, asked.sequence);
+        return is_reset.then_some(Answer::TcpReset(port));
     }
     match (segment.has(tcp::RST), segment.has(tcp::SYN)) {
         (true, _) => Some(Answer::TcpClosed(port)),
@@ -199,8 +229,10 @@ fn read_error(
     let answer = match (quote.what, refusal) {
         (_, Refusal::Other) => return None,
         // That an echo is filtered says nothing about the target.
-        (Quoted::Echo(..), Refusal::Port | Refusal::Filter) => return None,
+        (Quoted::Echo(..) | Quoted::Timestamp(..), Refusal::Port | Refusal::Filter) => return None,
         (_, Refusal::NoWay) => Answer::Unreachable,
+        // Nor does it of a segment that filters drop because it is of no connection.
+        (Quoted::Tcp(start), _) if is_ack(cookies, ours, theirs, start) => return None,
         // A TCP port that is not open answers RST; both of these come from a filter.
         (Quoted::Tcp(start), Refusal::Port | Refusal::Filter) => {
             Answer::TcpFiltered(start.destination_port)
@@ -218,13 +250,24 @@ fn is_ours(cookies: &Cookies, ours: IpAddr, theirs: IpAddr, what: Quoted) -> boo
             let port = start.destination_port;
             let cookie = cookies.tcp(ours, theirs, port);
             (start.source_port, start.sequence) == (cookie.port, cookie.sequence)
+                || is_ack(cookies, ours, theirs, start)
         }
         Quoted::Udp(our_port, port) => our_port == cookies.udp(ours, theirs, port),
         Quoted::Echo(identifier, sequence) => {
             let cookie = cookies.echo(ours, theirs);
             (identifier, sequence) == (cookie.identifier, cookie.sequence)
         }
+        Quoted::Timestamp(identifier, sequence) => {
+            let cookie = cookies.timestamp(ours, theirs);
+            (identifier, sequence) == (cookie.identifier, cookie.sequence)
+        }
     }
+}
+
+/// Whether a quoted segment is ours of no connection.
+fn is_ack(cookies: &Cookies, ours: IpAddr, theirs: IpAddr, start: tcp::Start) -> bool {
+    let cookie = cookies.ack(ours, theirs, start.destination_port);
+    (start.source_port, start.sequence) == (cookie.port, cookie.sequence)
 }
 
 /// The address from which an IPv4 question to the link is asked when the kernel named
@@ -240,7 +283,7 @@ pub(super) const fn no_address(like: IpAddr) -> IpAddr {
 mod tests {
     use proptest::prelude::*;
 
-    use super::{super::raw_cookie::TcpCookie, *};
+    use super::*;
 
     const HERE: MacAddr = MacAddr([2, 0, 0, 0, 0, 1]);
     const THERE: MacAddr = MacAddr([2, 0, 0, 0, 0, 9]);
@@ -354,6 +397,57 @@ mod tests {
     }
 
     #[test]
+    fn a_reset_that_begins_where_we_said_answers_a_segment_of_no_connection() {
+        for (ours, theirs) in both() {
+            let cookie = cookies().ack(ours, theirs, 80);
+            let frame = |to: u16, sequence: u32, flags| {
+                let mut bytes = 80_u16.to_be_bytes().to_vec();
+                bytes.extend_from_slice(&to.to_be_bytes());
+                bytes.extend_from_slice(&sequence.to_be_bytes());
+                bytes.extend_from_slice(&[0, 0, 0, 0, 0x50, flags, 0, 0, 0, 0, 0, 0]);
+                to_us(THERE, theirs, ours, ip::TCP, &bytes)
+            };
+            let (port, sequence) = (cookie.port, cookie.sequence);
+            let answer = Some((theirs, Answer::TcpReset(80), true));
+            check(&frame(port, sequence, tcp::RST), answer);
+            check(&frame(port, sequence.wrapping_add(1), tcp::RST), None);
+            check(&frame(port ^ 1, sequence, tcp::RST), None);
+            check(&frame(port, sequence, tcp::ACK), None);
+        }
+    }
+
+    #[test]
+    fn a_timestamp_reply_returns_our_time_and_numbers() {
+        let (ours, theirs) = v4();
+        let cookie = cookies().timestamp(ours, theirs);
+        let reply = |sequence, originate| {
+            let mut inside = icmp::timestamp_request(cookie.identifier, sequence, originate);
+            inside[0] = 14;
+            inside[12..].copy_from_slice(&[0, 1, 2, 3, 0, 1, 2, 4]);
+            to_us(THERE, theirs, ours, ip::ICMP, &inside)
+        };
+        let answer = Some((theirs, Answer::Timestamp, true));
+        check(&reply(cookie.sequence, cookie.originate), answer);
+        check(&reply(cookie.sequence, cookie.originate ^ 1), None);
+        check(&reply(cookie.sequence ^ 1, cookie.originate), None);
+        let (ours, theirs) = v6();
+        let ends = Ends::new(ours, theirs).unwrap();
+        assert_eq!(packet(&cookies(), ends, &Question::Timestamp), None);
+    }
+
+    #[test]
+    fn a_tagged_answer_is_of_another_network() {
+        let (ours, theirs) = v4();
+        let answer = segment(ours, theirs, tcp::SYN | tcp::ACK, 0);
+        let frame = to_us(THERE, theirs, ours, ip::TCP, &answer);
+        let inner = [&frame[..12], &[0x81, 0, 0, 7], &frame[12..]].concat();
+        let outer = [&frame[..12], &[0x88, 0xa8, 0, 9], &inner[12..]].concat();
+        check(&frame, Some((theirs, Answer::TcpOpen(80), true)));
+        check(&inner, None);
+        check(&outer, None);
+    }
+
+    #[test]
     fn a_datagram_comes_from_the_port_asked_to_the_port_that_asked() {
         for (ours, theirs) in both() {
             let our_port = cookies().udp(ours, theirs, 161);
@@ -396,6 +490,8 @@ mod tests {
                 (&udp, port, Some(Answer::UdpClosed(53))),
                 (&udp, prohibited, Some(Answer::UdpFiltered(53))),
                 (&Question::Echo, host, Some(Answer::Unreachable)),
+                (&Question::Ack(80), host, Some(Answer::Unreachable)),
+                (&Question::Ack(80), prohibited, None),
                 (&Question::Echo, prohibited, None),
             ] {
                 check(&error(code, question), answer.map(|answer| (theirs, answer, false)));

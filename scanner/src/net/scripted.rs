@@ -40,6 +40,8 @@ pub struct Device {
     pub ttl: u8,
     /// Whether it answers echo requests.
     pub echo: bool,
+    /// Whether it answers timestamp requests.
+    pub timestamp: bool,
     /// Open TCP ports.
     pub tcp: PortSet,
     /// Other TCP ports.
@@ -60,6 +62,7 @@ impl Device {
             mac: MacAddr([2, 0, 0, 0, 0, number]),
             ttl: 64,
             echo: true,
+            timestamp: true,
             tcp: tcp.parse().unwrap_or_default(),
             tcp_else: Elsewhere::Closed,
             udp: PortSet::default(),
@@ -73,6 +76,7 @@ impl Device {
     pub fn shy(number: u8, tcp: &str) -> Self {
         Self {
             echo: false,
+            timestamp: false,
             tcp_else: Elsewhere::Silent,
             udp_else: Elsewhere::Silent,
             ..Self::new(number, tcp)
@@ -230,6 +234,11 @@ impl Scripted {
             Question::Arp => Some(Answer::Arp(device.mac)),
             Question::NeighborSolicitation => Some(Answer::Neighbor(device.mac)),
             Question::Echo => device.echo.then_some(Answer::Echo),
+            Question::Timestamp => device.timestamp.then_some(Answer::Timestamp),
+            // A filter that keeps quiet about closed ports drops what is of no connection.
+            Question::Ack(port) => {
+                (device.tcp_else == Elsewhere::Closed).then_some(Answer::TcpReset(*port))
+            }
             Question::Tcp(port) if device.tcp.contains(*port) => Some(Answer::TcpOpen(*port)),
             Question::Tcp(port) => match device.tcp_else {
                 Elsewhere::Closed => Some(Answer::TcpClosed(*port)),
@@ -294,7 +303,8 @@ impl Link for Scripted {
             Question::NeighborSolicitation => {
                 self.tier == Tier::Raw && address.is_ipv6() && self.is_on_link(address)
             }
-            Question::Echo => self.tier == Tier::Raw,
+            Question::Echo | Question::Ack(_) => self.tier == Tier::Raw,
+            Question::Timestamp => self.tier == Tier::Raw && address.is_ipv4(),
             Question::Tcp(_) | Question::Udp(..) => true,
         }
     }

@@ -57,7 +57,7 @@ impl Engine<'_> {
             Answer::UdpReply(port, _) | Answer::UdpClosed(port) | Answer::UdpFiltered(port) => {
                 Some(Ask::Udp(*port))
             }
-            Answer::Unreachable => None,
+            Answer::Timestamp | Answer::TcpReset(_) | Answer::Unreachable => None,
         };
         let asked = ask.and_then(|ask| self.asked_at(number, ask));
         if let (Answer::TcpOpen(_) | Answer::UdpReply(..), Some(ask)) = (&reply.answer, ask) {
@@ -78,6 +78,8 @@ impl Engine<'_> {
             Answer::Arp(_)
             | Answer::Neighbor(_)
             | Answer::Echo
+            | Answer::Timestamp
+            | Answer::TcpReset(_)
             | Answer::TcpOpen(_)
             | Answer::TcpClosed(_)
             | Answer::UdpReply(..)
@@ -128,7 +130,12 @@ impl Engine<'_> {
                 self.note(number, Transport::Udp, port, PortState::Filtered, &[], pass);
             }
             Answer::Unreachable => self.is_unreachable(number),
-            Answer::Arp(_) | Answer::Neighbor(_) | Answer::Echo | Answer::TcpSilent(_) => {}
+            Answer::Arp(_)
+            | Answer::Neighbor(_)
+            | Answer::Echo
+            | Answer::Timestamp
+            | Answer::TcpReset(_)
+            | Answer::TcpSilent(_) => {}
         }
     }
 
