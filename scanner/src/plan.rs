@@ -5,7 +5,7 @@
 //! so that neighbouring questions go to addresses far apart and an address gets its
 //! questions spread over the whole time.
 
-use std::{net::IpAddr, time::Duration};
+use std::{collections::BTreeSet, net::IpAddr, str::FromStr, time::Duration};
 
 use model::AddressRange;
 
@@ -22,6 +22,8 @@ pub struct Plan {
     pub scope: Scope,
     /// Which ports, of those that are alive.
     pub ports: PortSpec,
+    /// By which questions to find out whether an address is alive.
+    pub discover: Discover,
     /// How fast at most.
     pub rates: Rates,
     /// The secret of this scan.
@@ -34,8 +36,109 @@ pub struct Plan {
 /// The ports that are asked to see whether an address is alive, likeliest first: web
 /// and remote access of servers, Windows, and in the connect tier, which has no echo,
 /// printers, proxies and name servers too. Raw-print and control ports are not for this.
-pub(crate) const RAW_LIVENESS: [u16; 5] = [443, 22, 80, 445, 3389];
-pub(crate) const CONNECT_LIVENESS: [u16; 8] = [443, 22, 80, 445, 3389, 8080, 631, 53];
+const RAW_LIVENESS: [u16; 5] = [443, 22, 80, 445, 3389];
+const CONNECT_LIVENESS: [u16; 8] = [443, 22, 80, 445, 3389, 8080, 631, 53];
+
+/// The same by UDP: what even a host with every TCP port shut may answer, if only by
+/// refusing.
+const UDP_LIVENESS: [u16; 5] = [161, 137, 53, 123, 5353];
+
+/// A segment to this port that belongs to no connection passes filters that let answers in.
+const ACK_LIVENESS: u16 = 80;
+
+/// A way to find out whether an address is alive.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub enum Way {
+    /// ARP, of addresses on the link.
+    Arp,
+    /// Neighbour solicitation, of addresses on the link.
+    Neighbor,
+    /// ICMP and ICMPv6 echo.
+    Echo,
+    /// ICMP timestamp, IPv4 only.
+    Timestamp,
+    /// TCP SYN or connect.
+    Syn,
+    /// A TCP segment of no connection.
+    Ack,
+    /// UDP datagrams to ports that are asked something sensible.
+    Udp,
+}
+
+impl Way {
+    const ALL: [Self; 7] =
+        [Self::Arp, Self::Neighbor, Self::Echo, Self::Timestamp, Self::Syn, Self::Ack, Self::Udp];
+
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Arp => "arp",
+            Self::Neighbor => "neighbor",
+            Self::Echo => "echo",
+            Self::Timestamp => "timestamp",
+            Self::Syn => "syn",
+            Self::Ack => "ack",
+            Self::Udp => "udp",
+        }
+    }
+}
+
+/// The ways to find out whether an address is alive that may be used.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Discover(BTreeSet<Way>);
+
+impl Default for Discover {
+    /// All of them.
+    fn default() -> Self {
+        Self(Way::ALL.into())
+    }
+}
+
+impl Discover {
+    /// Whether this way may be used.
+    #[must_use]
+    pub fn by(&self, way: Way) -> bool {
+        self.0.contains(&way)
+    }
+}
+
+impl FromStr for Discover {
+    type Err = String;
+
+    /// `all`, or names with commas: `arp,echo,syn`.
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if text.trim() == "all" {
+            return Ok(Self::default());
+        }
+        let mut ways = BTreeSet::new();
+        for name in text.split(',').map(str::trim).filter(|name| !name.is_empty()) {
+            let way = Way::ALL.into_iter().find(|way| way.as_str() == name);
+            let names = Way::ALL.map(Way::as_str).join(", ");
+            ways.insert(way.ok_or_else(|| {
+                format!("{name:?} is not a way to find out who is there (all, or of {names})")
+            })?);
+        }
+        match ways.is_empty() {
+            true => {
+                Err("no way to find out who is there is named; write for example arp,echo".into())
+            }
+            false => Ok(Self(ways)),
+        }
+    }
+}
+
+/// One question for liveness of an address that no link-layer question reaches.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Sign {
+    Echo,
+    Timestamp,
+    Syn(u16),
+    Ack(u16),
+    Udp(u16),
+}
+
+/// Rounds of questions for liveness that everybody far away gets; the rest only those near
+/// whom anything answered.
+pub(crate) const FAR_ROUNDS: u64 = 6;
 
 /// How often a silent address is asked by ARP or neighbour solicitation: what is lost
 /// twice at 5 % loss each way comes through the third time, in 999 of 1,000 cases.
@@ -51,9 +154,38 @@ pub(crate) const PORT_TRIES: u64 = 3;
 const FEW_PORTS: usize = 3;
 
 impl Plan {
-    /// The TCP ports that show whether an address that no link-layer question reaches is
-    /// alive, in the order of asking. The first two come twice, against loss.
-    pub(crate) fn liveness_ports(&self, tier: Tier) -> Vec<u16> {
+    /// The questions that show whether an address that no link-layer question reaches is
+    /// alive, in the order of asking.
+    ///
+    /// Echo is answered most often and costs the target least. In the connect tier, where not
+    /// every system lets us send it, a connect comes first: for an absent address on the link
+    /// the kernel answers it with the outcome of its ARP, which settles the matter. Against
+    /// loss, echo and two ports come again at the end.
+    pub(crate) fn liveness(&self, tier: Tier) -> Vec<Sign> {
+        let ports = self.liveness_ports(tier);
+        let syns = ports.iter().map(|port| Sign::Syn(*port));
+        let mut signs: Vec<Sign> = syns.collect();
+        signs.insert(usize::from(tier == Tier::Connect && !signs.is_empty()), Sign::Echo);
+        signs.push(Sign::Echo);
+        if tier == Tier::Raw {
+            signs.extend([Sign::Ack(ACK_LIVENESS), Sign::Timestamp]);
+            signs.extend(UDP_LIVENESS.map(Sign::Udp));
+        }
+        signs.extend(ports.iter().take(2).map(|port| Sign::Syn(*port)));
+        signs.retain(|sign| {
+            self.discover.by(match sign {
+                Sign::Echo => Way::Echo,
+                Sign::Timestamp => Way::Timestamp,
+                Sign::Syn(_) => Way::Syn,
+                Sign::Ack(_) => Way::Ack,
+                Sign::Udp(_) => Way::Udp,
+            })
+        });
+        signs
+    }
+
+    /// The TCP ports that show whether an address is alive, likeliest first.
+    fn liveness_ports(&self, tier: Tier) -> Vec<u16> {
         let usual: &[u16] = match tier {
             Tier::Raw => &RAW_LIVENESS,
             Tier::Connect => &CONNECT_LIVENESS,
@@ -63,8 +195,6 @@ impl Plan {
             ports.extend(self.ports.tcp.iter());
         }
         ports.extend(usual.iter().filter(|port| !self.ports.tcp_is_few(**port)));
-        let again: Vec<u16> = ports.iter().take(2).copied().collect();
-        ports.extend(again);
         ports
     }
 
@@ -86,9 +216,9 @@ impl Plan {
         }
         let far = count.saturating_sub(near);
         let ports = u64::try_from(self.ports.len()).unwrap_or(u64::MAX);
-        let tcp_liveness = u64::try_from(self.liveness_ports(tier).len()).unwrap_or(u64::MAX);
-        // And two echoes.
-        let far_silent = far.saturating_mul(tcp_liveness.saturating_add(2));
+        let rounds = u64::try_from(self.liveness(tier).len()).unwrap_or(u64::MAX);
+        let rounds = if tier == Tier::Raw { rounds.min(FAR_ROUNDS) } else { rounds };
+        let far_silent = far.saturating_mul(rounds);
 
         // Silence costs every question for liveness; an address that is there costs one
         // of them (and an echo) and its ports, up to as often as silence is asked.
@@ -98,7 +228,7 @@ impl Plan {
                 (silent, count.saturating_mul(ports))
             }
             (false, Tier::Raw) => {
-                let silent = near.saturating_mul(LINK_TRIES).saturating_add(far_silent);
+                let silent = near.saturating_mul(LINK_TRIES - 1).saturating_add(far_silent);
                 (silent, near.saturating_mul(2).saturating_add(far))
             }
             // The kernel's own ARP settles silence on the link within three seconds, in
@@ -197,6 +327,29 @@ impl Addresses {
         &self.ranges
     }
 
+    /// The addresses of the numbers from `first` on, so many of them at most, with numbers of
+    /// their own from 0 on.
+    #[must_use]
+    pub fn part(&self, first: u64, count: u64) -> Self {
+        let mut list = Self::default();
+        let end = first.saturating_add(count).min(self.count);
+        for (range, start) in self.ranges.iter().zip(&self.starts) {
+            let len = u64::try_from(range.len()).unwrap_or(u64::MAX);
+            let from = first.max(*start);
+            let until = end.min(start.saturating_add(len));
+            let Some(last) = until.checked_sub(1).filter(|last| *last >= from) else { continue };
+            let ends = [from, last].map(|n| range.nth(u128::from(n.saturating_sub(*start))));
+            if let [Some(low), Some(high)] = ends
+                && let Some(part) = AddressRange::new(low, high)
+            {
+                list.starts.push(list.count);
+                list.count = list.count.saturating_add(until.saturating_sub(from));
+                list.ranges.push(part);
+            }
+        }
+        list
+    }
+
     /// The address of that number.
     #[must_use]
     pub fn at(&self, number: u64) -> Option<IpAddr> {
@@ -253,16 +406,52 @@ mod tests {
         let plan = |ports: &str| Plan {
             scope: Scope::default(),
             ports: ports.parse().unwrap(),
+            discover: Discover::default(),
             rates: Rates::default(),
             key: [0; 16],
             assume_alive: false,
         };
-        assert_eq!(plan("default").liveness_ports(Tier::Raw), [443, 22, 80, 445, 3389, 443, 22]);
-        assert_eq!(
-            plan("80,502").liveness_ports(Tier::Raw),
-            [80, 502, 443, 22, 445, 3389, 80, 502]
-        );
-        assert_eq!(plan("u:53").liveness_ports(Tier::Raw).len(), 7);
+        assert_eq!(plan("default").liveness_ports(Tier::Raw), [443, 22, 80, 445, 3389]);
+        assert_eq!(plan("80,502").liveness_ports(Tier::Raw), [80, 502, 443, 22, 445, 3389]);
+        assert_eq!(plan("u:53").liveness_ports(Tier::Raw).len(), 5);
+        let all = plan("default").liveness(Tier::Raw);
+        assert_eq!(all[..3], [Sign::Echo, Sign::Syn(443), Sign::Syn(22)]);
+        assert_eq!(all.len(), 5 + 2 + 2 + 5 + 2);
+        assert_eq!(plan("22").liveness(Tier::Connect)[..2], [Sign::Syn(22), Sign::Echo]);
+        let only = Plan { discover: "arp, echo".parse().unwrap(), ..plan("default") };
+        assert_eq!(only.liveness(Tier::Raw), [Sign::Echo; 2]);
+    }
+
+    #[test]
+    fn ways_are_named_or_refused() {
+        assert_eq!("all".parse(), Ok(Discover::default()));
+        assert!("arp,syn".parse::<Discover>().unwrap().by(Way::Syn));
+        assert!(!"arp,syn".parse::<Discover>().unwrap().by(Way::Echo));
+        let error = "arp,pign".parse::<Discover>().unwrap_err();
+        assert!(error.starts_with("\"pign\" is not a way"), "{error}");
+        assert!(" , ".parse::<Discover>().is_err());
+    }
+
+    #[test]
+    fn a_part_has_the_addresses_between_its_ends() {
+        let all = Addresses::new(&scope(&[
+            ("192.0.2.250", "192.0.3.5"),
+            ("198.51.100.7", "198.51.100.7"),
+            ("203.0.113.0", "203.0.113.9"),
+        ]));
+        let mut seen = Vec::new();
+        for first in (0..all.count()).step_by(5) {
+            let part = all.part(first, 5);
+            assert!(part.count() <= 5);
+            for number in 0..part.count() {
+                let address = part.at(number).unwrap();
+                assert_eq!(part.number(address), Some(number));
+                seen.push(address);
+            }
+        }
+        let expected: Vec<IpAddr> = (0..all.count()).map(|n| all.at(n).unwrap()).collect();
+        assert_eq!(seen, expected);
+        assert_eq!(all.part(all.count(), 5).count(), 0);
     }
 
     #[test]
@@ -270,6 +459,7 @@ mod tests {
         let plan = Plan {
             scope: scope(&[("192.0.2.1", "192.0.2.100"), ("198.51.100.1", "198.51.100.10")]),
             ports: "1-50,u:53".parse().unwrap(),
+            discover: Discover::default(),
             rates: Rates { total: 1_000, per_host: 40 },
             key: [0; 16],
             assume_alive: false,
@@ -277,14 +467,14 @@ mod tests {
         let near = |address: IpAddr| address.to_string().starts_with("192.0.2.");
         let estimate = plan.estimate(Tier::Raw, &near);
         assert_eq!((estimate.addresses, estimate.tcp_ports, estimate.udp_ports), (110, 50, 1));
-        // 100 by ARP, three times; 10 by two echoes and seven SYNs.
-        assert_eq!(estimate.least_packets, 300 + 90);
-        assert_eq!(estimate.most_packets, 390 + 110 * 51 * 3);
-        assert_eq!(estimate.least, Duration::from_millis(390));
-        assert_eq!(estimate.most, Duration::from_millis(17_220));
+        // 100 by ARP, twice; 10 by six rounds of other questions.
+        assert_eq!(estimate.least_packets, 200 + 60);
+        assert_eq!(estimate.most_packets, 260 + 110 * 51 * 3);
+        assert_eq!(estimate.least, Duration::from_millis(260));
+        assert_eq!(estimate.most, Duration::from_millis(17_090));
         // One address bears 40 a second, whatever the rate in all.
         let one = Plan { scope: scope(&[("192.0.2.1", "192.0.2.1")]), ..plan };
-        assert_eq!(one.estimate(Tier::Raw, &near).most, Duration::from_millis(3_900));
+        assert_eq!(one.estimate(Tier::Raw, &near).most, Duration::from_millis(3_875));
         let nobody = Plan { scope: Scope::default(), ..one };
         assert_eq!(nobody.estimate(Tier::Connect, &near).most_packets, 0);
     }

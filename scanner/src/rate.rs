@@ -95,6 +95,12 @@ impl Pacer {
         at
     }
 
+    /// How many packets a second `host` may get.
+    #[must_use]
+    pub fn rate_to(&self, host: IpAddr) -> u32 {
+        self.slow.get(&host).copied().unwrap_or(self.per_host)
+    }
+
     /// From now on, no more than so many packets a second to `host`.
     pub fn slow_down(&mut self, host: IpAddr, per_second: u32) {
         self.slow.insert(host, per_second);

@@ -6,7 +6,7 @@
 
 use std::{
     cmp::Reverse,
-    collections::{BTreeMap, BinaryHeap, HashMap},
+    collections::{BTreeMap, BinaryHeap, HashMap, VecDeque},
     hash::Hasher,
     io,
     net::IpAddr,
@@ -52,6 +52,10 @@ pub struct Device {
     pub udp_else: Elsewhere,
     /// From question to answer.
     pub latency: Duration,
+    /// How many packets in one second stop it for good.
+    pub bears: Option<u32>,
+    /// How many answers a second it gives at most.
+    pub answers: Option<u32>,
 }
 
 impl Device {
@@ -68,6 +72,8 @@ impl Device {
             udp: PortSet::default(),
             udp_else: Elsewhere::Closed,
             latency: Duration::from_millis(2),
+            bears: None,
+            answers: None,
         }
     }
 
@@ -151,7 +157,15 @@ pub struct Scripted {
     first_asked: BTreeMap<IpAddr, Duration>,
     /// Since when the kernel has been asking for whose link-layer address.
     resolving: BTreeMap<IpAddr, Duration>,
+    /// When devices that bear only so many got their last packets.
+    got: BTreeMap<IpAddr, VecDeque<Duration>>,
+    /// When devices that answer only so many would be due to answer at even distances.
+    answered: BTreeMap<IpAddr, Duration>,
+    /// Who was stopped by too many packets, and when.
+    pub dead: BTreeMap<IpAddr, Duration>,
 }
+
+const SECOND: Duration = Duration::from_secs(1);
 
 /// How long Linux asks for a link-layer address before it gives up.
 const ARP: Duration = Duration::from_secs(3);
@@ -187,6 +201,9 @@ impl Scripted {
             counter: 0,
             first_asked: BTreeMap::new(),
             resolving: BTreeMap::new(),
+            got: BTreeMap::new(),
+            answered: BTreeMap::new(),
+            dead: BTreeMap::new(),
         }
     }
 
@@ -254,6 +271,34 @@ impl Scripted {
                 Elsewhere::Silent => None,
             },
         }
+    }
+
+    /// Whether the device still answers this question, by how many it got and answered.
+    fn bears(&mut self, to: IpAddr) -> bool {
+        let Some(device) = self.device(to) else { return false };
+        let (bears, answers) = (device.bears, device.answers);
+        let now = self.now;
+        let last_second = |times: &mut VecDeque<Duration>| {
+            while times.pop_front_if(|at| now.saturating_sub(*at) >= SECOND).is_some() {}
+            times.push_back(now);
+            u32::try_from(times.len()).unwrap_or(u32::MAX)
+        };
+        if let Some(bears) = bears
+            && last_second(self.got.entry(to).or_default()) > bears
+        {
+            self.dead.entry(to).or_insert(now);
+        }
+        if self.dead.contains_key(&to) {
+            return false;
+        }
+        let Some(answers) = answers else { return true };
+        // A bucket that holds a tenth of a second's worth.
+        let due = self.answered.entry(to).or_default();
+        if *due > now.saturating_add(SECOND / 10) {
+            return false;
+        }
+        *due = now.max(*due).saturating_add(SECOND / answers.max(1));
+        true
     }
 
     fn schedule(&mut self, at: Duration, reply: Reply) {
@@ -328,7 +373,7 @@ impl Link for Scripted {
             self.under_way += 1;
             self.most_seen_under_way = self.most_seen_under_way.max(self.under_way);
         }
-        let lost = self.is_lost() || self.is_lost();
+        let lost = self.is_lost() || self.is_lost() || !self.bears(address);
         let answer = self.answer(address, question).filter(|_| !lost);
         let near = self.is_on_link(address);
         let (delay, answer) = match (answer, tcp) {

@@ -57,7 +57,9 @@ impl Engine<'_> {
             Answer::UdpReply(port, _) | Answer::UdpClosed(port) | Answer::UdpFiltered(port) => {
                 Some(Ask::Udp(*port))
             }
-            Answer::Timestamp | Answer::TcpReset(_) | Answer::Unreachable => None,
+            Answer::Timestamp => Some(Ask::Timestamp),
+            Answer::TcpReset(port) => Some(Ask::Ack(*port)),
+            Answer::Unreachable => None,
         };
         let asked = ask.and_then(|ask| self.asked_at(number, ask));
         if let (Answer::TcpOpen(_) | Answer::UdpReply(..), Some(ask)) = (&reply.answer, ask) {
@@ -96,7 +98,8 @@ impl Engine<'_> {
                 _ => reply.mac,
             };
             let first = !self.state.has(number, ALIVE);
-            self.note_answered(number, Some(ask), self.link.now());
+            let accepted = matches!(reply.answer, Answer::TcpOpen(_) | Answer::UdpReply(..));
+            self.note_answered(number, Some(ask), accepted, self.link.now());
             self.hear(number, self.method(ask), reply.ttl, link_layer);
             if first && matches!(ask, Ask::Arp | Ask::Neighbor) {
                 asked.into_iter().for_each(|asked| self.loss.note(asked.pass));

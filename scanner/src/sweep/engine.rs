@@ -21,7 +21,7 @@ use super::{
 use crate::{
     LinkError,
     net::{Link, Tier},
-    plan::Addresses,
+    plan::{Addresses, PORT_TRIES},
     rate::Pacer,
 };
 
@@ -56,6 +56,12 @@ const PULLS: usize = 4_096;
 /// The pause after the system took no packet; doubled while it goes on.
 pub(super) const SHORTEST_PAUSE: Duration = Duration::from_millis(1);
 
+/// Passes more than usual for who answers only so many packets a second.
+const MORE_TRIES: u64 = 3;
+
+/// Addresses of a part: three bytes each, and what answers.
+const PART: u64 = 1 << 20;
+
 /// Cells of one group: 16 MiB.
 const MOST_CELLS: usize = 1 << 24;
 const MOST_HOSTS: usize = 1 << 20;
@@ -69,6 +75,10 @@ pub(super) struct Engine<'a> {
     pub(super) pacer: &'a mut Pacer,
     pub(super) observe: &'a mut dyn FnMut(Observation),
     pub(super) progress: &'a mut dyn FnMut(Progress),
+    /// All addresses, and the number of the first behind the part under way.
+    pub(super) all: Addresses,
+    pub(super) behind: u64,
+    /// The part of them that is under way.
     pub(super) state: State,
     pub(super) rounds: Vec<Ask>,
     pub(super) course: Course,
@@ -133,7 +143,9 @@ impl<'a> Engine<'a> {
             pacer,
             observe,
             progress,
-            state: State::new(Addresses::new(&sweep.plan.scope)),
+            all: Addresses::new(&sweep.plan.scope),
+            behind: 0,
+            state: State::default(),
             rounds: Vec::new(),
             course: Course::new(Work::Liveness, sweep.plan.key, 0, 0, 0),
             group: Group::default(),
@@ -180,7 +192,24 @@ impl<'a> Engine<'a> {
         self.finish(end)
     }
 
+    /// Part by part, so that memory does not grow with the number of addresses. A part is a
+    /// stretch of them, in which what belongs together stays together.
     fn everything(&mut self) -> Result<(), End> {
+        while self.behind < self.all.count() {
+            self.state = State::new(self.all.part(self.behind, PART));
+            self.behind = self.behind.saturating_add(PART).min(self.all.count());
+            self.liveness_done = false;
+            self.holding = true;
+            self.phase = Phase::Liveness;
+            self.part()?;
+            if self.behind < self.all.count() {
+                self.close_part(None);
+            }
+        }
+        Ok(())
+    }
+
+    fn part(&mut self) -> Result<(), End> {
         if self.sweep.plan.assume_alive {
             return self.ports_of_everybody();
         }
@@ -316,7 +345,7 @@ impl<'a> Engine<'a> {
                 }
             }
             self.flush(now)?;
-            if drained && self.link.unsent() == 0 {
+            if drained && self.link.unsent() == 0 && !self.goes_on() {
                 let end = self.last_sent.saturating_add(self.last_wait());
                 if now >= end || (self.link.under_way() == 0 && self.is_settled()) {
                     return Ok(());
@@ -326,6 +355,16 @@ impl<'a> Engine<'a> {
             self.tell_progress(now);
             self.listen(next.min(now.saturating_add(GLANCE)))?;
         }
+    }
+
+    /// Whether another pass begins: where somebody was asked beyond a limit that was found
+    /// since.
+    fn goes_on(&mut self) -> bool {
+        let more = matches!(self.course.work, Work::Ports)
+            && self.course.passes < PORT_TRIES + MORE_TRIES
+            && self.anybody_is_limited();
+        self.course.passes += u64::from(more);
+        more
     }
 
     /// How many questions may be sent now: what a turn allows, and what the link bears.

@@ -2,8 +2,11 @@
 //!
 //! A device that is fragile by its maker, by what the inventory knows of it, or by an open
 //! port of printers and controllers is asked [`GENTLE`] packets a second from then on. One
-//! that answered and falls silent gets three *canaries*, questions that it is known to
-//! answer, and nothing else meanwhile; if two of them stay unanswered it is left alone.
+//! that answered and falls silent gets up to three *canaries*, questions that it is known to
+//! answer, and nothing else meanwhile. If the first is answered, it only has a filter; if two
+//! stay unanswered, it struggles and is asked a quarter as fast; if all three do, it is left
+//! alone. They are spread over more than a second, since many a system answers so many
+//! packets in each second and then no more.
 //! One that answers at a constant rate whatever it is asked has a limit, which is found and
 //! kept. None of this is looked at where no rate for one address is wanted: such a sweep is
 //! over before a canary could come back.
@@ -33,18 +36,27 @@ const TELLTALE: [(Transport, u16); 6] = [
     (Transport::Udp, 47_808),
 ];
 
-/// So many questions in a row without an answer, and canaries go; each time twice as many.
+/// So many questions in a row without an answer, and canaries go if none comes now either;
+/// each time twice as many, so that who is far away and answers is not held up for long.
 const SILENT: u32 = 8;
 const MOST_SILENT: u32 = 128;
 
-/// Canaries of a round.
+/// Canaries of a round, and the time from one to the next.
 const CANARIES: u8 = 3;
+const BETWEEN: Duration = Duration::from_millis(600);
+
+/// By how much who struggles is slowed down.
+const STRUGGLES: u32 = 4;
 
 /// The time over which questions and answers are compared.
 const SPAN: Duration = Duration::from_millis(250);
 
-/// Fewer questions in that time say nothing.
+/// Fewer questions in that time say nothing, or little of one that is asked slowly.
 const ENOUGH: u32 = 25;
+const FEW: u32 = 8;
+
+/// Whether there is a limit is tried at no less than this, or it would take seconds.
+const SLOWEST_TRIAL: u32 = 20;
 
 /// How an address behaves while it is asked for its ports.
 #[derive(Clone, Copy, Debug)]
@@ -53,17 +65,36 @@ pub(super) struct Conduct {
     silent: u32,
     /// At how many of them canaries go.
     patience: u32,
-    /// A round of canaries under way: how many went, how many were answered.
-    canaries: Option<(u8, u8)>,
+    /// The round of canaries under way.
+    canaries: Option<Round>,
     /// A port whose question it answers.
     port: Option<u16>,
+    /// Its answers, and how many of them made the system send a packet.
+    answers: u32,
+    accepted: u32,
     flow: Flow,
 }
 
 impl Default for Conduct {
     fn default() -> Self {
-        Self { silent: 0, patience: SILENT, canaries: None, port: None, flow: Flow::default() }
+        Self {
+            silent: 0,
+            patience: SILENT,
+            canaries: None,
+            port: None,
+            answers: 0,
+            accepted: 0,
+            flow: Flow::default(),
+        }
     }
+}
+
+/// Canaries that went, and that were answered, and when the next may go.
+#[derive(Clone, Copy, Debug, Default)]
+struct Round {
+    went: u8,
+    answered: u8,
+    next: Duration,
 }
 
 /// Questions and answers of the last span, to tell a limit from a filter: behind a filter
@@ -80,6 +111,8 @@ struct Flow {
 enum Stage {
     #[default]
     Free,
+    /// It answered some of what it was asked, in less than a span.
+    Suspected,
     /// Asked as fast as it answered, to see whether it then answers all.
     Tried,
     /// It has a limit: packets a second.
@@ -99,9 +132,22 @@ enum Verdict {
 }
 
 impl Flow {
+    fn suspect(&mut self) {
+        let (asked, answered) = (self.asked, self.answered);
+        let some = answered.saturating_mul(10) >= asked && answered.saturating_mul(2) < asked;
+        if self.stage == Stage::Free && asked >= ENOUGH && some {
+            self.stage = Stage::Suspected;
+        }
+    }
+
     fn judge(&mut self, now: Duration) -> Verdict {
         let span = now.saturating_sub(self.since);
-        if span < SPAN {
+        let (enough, longest) = match self.stage {
+            Stage::Free => (ENOUGH, SPAN * 2),
+            Stage::Suspected => (1, SPAN),
+            _ => (FEW, SPAN * 8),
+        };
+        if span < SPAN || (self.asked < enough && span < longest) {
             return Verdict::Nothing;
         }
         let millis = u32::try_from(span.as_millis()).unwrap_or(u32::MAX).max(1);
@@ -111,11 +157,11 @@ impl Flow {
         // In tenths; what is still under way makes it a little less than all.
         let share = answered.saturating_mul(10).checked_div(asked).unwrap_or(10);
         match self.stage {
-            Stage::Free if asked >= ENOUGH && answered > 0 && share < 5 => {
+            Stage::Free | Stage::Suspected if asked >= ENOUGH && answered > 0 && share < 5 => {
                 self.stage = Stage::Tried;
-                Verdict::Slower(rate.max(1))
+                Verdict::Slower(rate.max(SLOWEST_TRIAL))
             }
-            Stage::Tried if asked == 0 => Verdict::Nothing,
+            Stage::Tried | Stage::Limited(_) if asked < FEW => Verdict::Nothing,
             Stage::Tried if share >= 6 => {
                 let limit = rate.max(1);
                 self.stage = Stage::Limited(limit);
@@ -125,7 +171,7 @@ impl Flow {
                 self.stage = Stage::Filtered;
                 Verdict::AsBefore
             }
-            Stage::Limited(limit) if asked > 0 => {
+            Stage::Limited(limit) => {
                 // Down to what it answers, up by a twentieth while it answers all.
                 let next = match share {
                     0..9 => rate.max(1).min(limit),
@@ -196,13 +242,13 @@ impl Engine<'_> {
         };
         let has_canary = host.canary(tier).is_some();
         let conduct = &mut host.conduct;
-        conduct.flow.asked += 1;
-        if conduct.flow.since.is_zero() {
+        if conduct.flow.asked == 0 {
             conduct.flow.since = now;
         }
+        conduct.flow.asked += 1;
         conduct.silent = conduct.silent.saturating_add(1);
         if conduct.silent >= conduct.patience && conduct.canaries.is_none() && has_canary {
-            conduct.canaries = Some((0, 0));
+            conduct.canaries = Some(Round::default());
             let due = now.saturating_add(self.wait_for(number, Ask::Echo));
             self.canaries.push(Reverse((due, number)));
         }
@@ -210,7 +256,13 @@ impl Engine<'_> {
     }
 
     /// The address answered a question.
-    pub(super) fn note_answered(&mut self, number: u64, ask: Option<Ask>, now: Duration) {
+    pub(super) fn note_answered(
+        &mut self,
+        number: u64,
+        ask: Option<Ask>,
+        accepted: bool,
+        now: Duration,
+    ) {
         if !self.counts_each || !matches!(self.course.work, Work::Ports | Work::Telltale { .. }) {
             return;
         }
@@ -219,12 +271,21 @@ impl Engine<'_> {
         let is_canary = ask.is_some() && host.canary(tier) == ask;
         let conduct = &mut host.conduct;
         conduct.silent = 0;
-        match (&mut conduct.canaries, ask) {
-            (Some((went, answered)), _) if is_canary => *answered = (*answered + 1).min(*went),
-            (_, Some(Ask::Tcp(port))) => conduct.port = Some(port),
-            _ => {}
+        if conduct.canaries.is_some_and(|round| round.went == 0) {
+            // The answers were under way.
+            conduct.canaries = None;
+            conduct.patience = conduct.patience.saturating_mul(2).min(MOST_SILENT);
+        }
+        if let (Some(round), true) = (&mut conduct.canaries, is_canary) {
+            round.answered = (round.answered + 1).min(round.went);
+            return;
+        }
+        if let Some(Ask::Tcp(port)) = ask {
+            conduct.port = Some(port);
         }
         conduct.flow.answered += 1;
+        conduct.answers = conduct.answers.saturating_add(1);
+        conduct.accepted = conduct.accepted.saturating_add(u32::from(accepted));
         self.judge_flow(number, now);
     }
 
@@ -235,6 +296,10 @@ impl Engine<'_> {
         let per_host = self.sweep.plan.rates.per_host;
         match host.conduct.flow.judge(now) {
             Verdict::Slower(rate) if !gentle => {
+                // A rate of questions: with what the system sends it is more.
+                let Conduct { answers, accepted, .. } = host.conduct;
+                let theirs = u64::from(rate) * u64::from(accepted) / u64::from(answers.max(1));
+                let rate = rate.saturating_add(u32::try_from(theirs).unwrap_or(rate));
                 self.pacer.slow_down(address, rate.min(per_host));
             }
             Verdict::AsBefore if !gentle => self.pacer.slow_down(address, per_host),
@@ -254,14 +319,18 @@ impl Engine<'_> {
             let tier = self.link.tier();
             let Some(host) = self.state.hosts.get_mut(&number) else { continue };
             let question = host.canary(tier);
-            let Some((went, answered)) = host.conduct.canaries else { continue };
-            // Where much gets lost, two of three may be.
-            let enough = if self.loss.is_seen() { 1 } else { CANARIES - 1 };
-            // Answers to what was asked before the round show as much.
-            if answered >= enough || (went == 0 && host.conduct.silent == 0) {
+            let Some(Round { went, answered, next }) = host.conduct.canaries else { continue };
+            if answered > 0 {
                 host.conduct.canaries = None;
                 host.conduct.silent = 0;
                 host.conduct.patience = host.conduct.patience.saturating_mul(2).min(MOST_SILENT);
+                if went == CANARIES {
+                    self.spare(number);
+                }
+                continue;
+            }
+            if now < next {
+                self.canaries.push(Reverse((next, number)));
                 continue;
             }
             let Some(question) = question.filter(|_| went < CANARIES) else {
@@ -277,8 +346,10 @@ impl Engine<'_> {
                 continue;
             }
             if let Some(host) = self.state.hosts.get_mut(&number) {
-                host.conduct.canaries = Some((went + 1, answered));
+                let next = now.saturating_add(BETWEEN);
+                host.conduct.canaries = Some(Round { went: went + 1, answered, next });
             }
+            // An answer to the first comes soon, and then the sweep goes on.
             let wait = self.wait_for(number, question);
             self.canaries.push(Reverse((now.saturating_add(wait), number)));
             return Some((number, question));
@@ -292,8 +363,9 @@ impl Engine<'_> {
         let Some(host) = self.state.hosts.get_mut(&number) else { return false };
         let is_canary = host.canary(tier) == Some(ask);
         match &mut host.conduct.canaries {
-            Some((went, _)) if is_canary => {
-                *went = went.saturating_sub(1);
+            Some(round) if is_canary => {
+                round.went = round.went.saturating_sub(1);
+                round.next = Duration::ZERO;
                 true
             }
             _ => false,
@@ -303,6 +375,15 @@ impl Engine<'_> {
     /// When the next canary is due.
     pub(super) fn next_canary_at(&self) -> Option<Duration> {
         self.canaries.peek().map(|Reverse((due, _))| *due)
+    }
+
+    /// Asks the address more slowly from now on.
+    fn spare(&mut self, number: u64) {
+        let rates = self.sweep.plan.rates;
+        if let Some(address) = self.state.address(number) {
+            let rate = self.pacer.rate_to(address).min(rates.total) / STRUGGLES;
+            self.pacer.slow_down(address, rate.max(1));
+        }
     }
 
     /// Asks the address nothing more in this sweep, and those near it half as fast.
@@ -315,6 +396,23 @@ impl Engine<'_> {
         let fact = Fact::Anomaly { protocol: "sweep".to_owned(), problem: problem.to_owned() };
         let method = self.method(Ask::Tcp(0));
         self.emit(at, method, Subject::Address(address), fact, &[]);
+    }
+
+    /// Whether the address was found to have a limit, or that is being found out.
+    pub(super) fn is_limited(&self, number: u64) -> bool {
+        let stage = self.state.hosts.get(&number).map(|host| host.conduct.flow.stage);
+        matches!(stage, Some(Stage::Suspected | Stage::Tried | Stage::Limited(_)))
+    }
+
+    /// Whether anybody has a limit, so that questions were asked too fast to be answered, or
+    /// may have one: the sweep was quicker than a span.
+    pub(super) fn anybody_is_limited(&mut self) -> bool {
+        for number in &self.group.hosts {
+            if let Some(host) = self.state.hosts.get_mut(number) {
+                host.conduct.flow.suspect();
+            }
+        }
+        self.group.hosts.iter().any(|number| self.is_limited(*number))
     }
 
     /// Who was found to answer no more than so many packets a second, ascending.
@@ -337,7 +435,7 @@ mod tests {
         let mut flow = Flow::default();
         let mut verdicts = Vec::new();
         for (number, (asked, answered)) in (1..).zip(spans) {
-            (flow.asked, flow.answered) = (*asked, *answered);
+            (flow.asked, flow.answered, flow.since) = (*asked, *answered, SPAN * (number - 1));
             verdicts.push(flow.judge(SPAN * number));
         }
         verdicts

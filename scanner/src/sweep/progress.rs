@@ -23,7 +23,9 @@ impl Engine<'_> {
             self.mark = (now, self.outcome.probes_sent);
         }
         let sent = self.outcome.probes_sent;
-        let left = self.questions_left();
+        // Of each address that is still to come, two questions at least.
+        let later = self.all.count().saturating_sub(self.behind).saturating_mul(2);
+        let left = self.questions_left().saturating_add(later);
         let share = sent as f32 / sent.saturating_add(left).max(1) as f32;
         self.shown_done = self.shown_done.max(share);
         let seconds = left.checked_div(u64::from(self.shown_rate));
@@ -31,7 +33,7 @@ impl Engine<'_> {
             phase: self.phase,
             done: self.shown_done,
             packets_per_second: self.shown_rate,
-            alive: self.state.hosts.len(),
+            alive: self.outcome.alive.len().saturating_add(self.state.hosts.len()),
             open: self.open.len(),
             left: seconds.map(Duration::from_secs),
         });

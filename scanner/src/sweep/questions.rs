@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     net::{Question, Tier},
-    plan::{ECHO_TRIES, LINK_TRIES, PORT_TRIES},
+    plan::{ECHO_TRIES, FAR_ROUNDS, LINK_TRIES, PORT_TRIES, Sign, Way},
 };
 
 /// How often the questions that tell one device from many are asked.
@@ -25,31 +25,34 @@ const CONFIRM_TRIES: u64 = 3;
 impl Engine<'_> {
     /// The questions of the rounds for an address that no link-layer question reaches.
     pub(super) fn far_rounds(&self) -> Vec<Ask> {
-        let tier = self.link.tier();
-        let mut rounds: Vec<Ask> =
-            self.sweep.plan.liveness_ports(tier).into_iter().map(Ask::Tcp).collect();
-        // Echo is answered most often and costs the target least. It comes again before
-        // the two ports that come again. In the connect tier, where not every system lets
-        // us send it, a connect comes first: for an absent address on the link the kernel
-        // answers it with the outcome of its ARP, which settles the matter.
-        let again = rounds.len().saturating_sub(2);
-        rounds.insert(again, Ask::Echo);
-        rounds.insert(usize::from(tier == Tier::Connect), Ask::Echo);
-        rounds
+        let signs = self.sweep.plan.liveness(self.link.tier()).into_iter();
+        let asks = signs.map(|sign| match sign {
+            Sign::Echo => Ask::Echo,
+            Sign::Timestamp => Ask::Timestamp,
+            Sign::Syn(port) => Ask::Tcp(port),
+            Sign::Ack(port) => Ask::Ack(port),
+            Sign::Udp(port) => Ask::Udp(port),
+        });
+        asks.collect()
     }
 
     pub(super) fn liveness_course(&self) -> Course {
         let far = u64::try_from(self.rounds.len()).unwrap_or(u64::MAX);
         let count = usize::try_from(self.state.addresses.count()).unwrap_or(usize::MAX);
-        Course::new(Work::Liveness, self.sweep.plan.key, count, 1, LINK_TRIES.max(far))
+        let passes = match self.far_is_asked() {
+            true => LINK_TRIES.max(far),
+            false => LINK_TRIES,
+        };
+        Course::new(Work::Liveness, self.sweep.plan.key, count, 1, passes)
     }
 
     /// Echo requests for those who answered on the link and nowhere else yet.
     pub(super) fn echo_course(&self) -> Course {
         let hosts: Vec<u64> = match self.link.tier() {
-            Tier::Raw => {
+            Tier::Raw if self.sweep.plan.discover.by(Way::Echo) => {
                 self.state.hosts.keys().copied().filter(|number| self.is_near(*number)).collect()
             }
+            Tier::Raw => Vec::new(),
             // Who answered a connect needs no echo to be believed.
             Tier::Connect => Vec::new(),
         };
@@ -144,14 +147,23 @@ impl Engine<'_> {
         }
     }
 
-    /// Whether silence up to that pass deserves another question: on a link, a third one
-    /// only near others that answer (an empty /24 answers no third ARP request either), or
-    /// where it was seen that answers get lost.
+    /// Whether silence up to that pass deserves another question: on a link a third one, and
+    /// elsewhere one after the usual six, only near others that answer (an empty /24 answers
+    /// no third ARP request either), or where it was seen that answers get lost.
     fn is_liveness_worth(&self, number: u64, pass: u64) -> bool {
+        let (connect, far) = (self.link.tier() == Tier::Connect, !self.is_asked_by_link(number));
         pass < 2
-            || !self.is_asked_by_link(number)
+            || (far && (connect || pass < FAR_ROUNDS))
             || self.state.is_near_alive(number)
             || self.loss.is_seen()
+    }
+
+    /// Whether any address is asked by other questions than those of the link: routes change
+    /// with whole networks, so that every thirty-second address and the last tell.
+    fn far_is_asked(&self) -> bool {
+        let count = self.state.addresses.count();
+        let mut numbers = (0..count).step_by(32).chain(count.checked_sub(1));
+        numbers.any(|number| !self.is_asked_by_link(number))
     }
 
     /// Whether ARP or neighbour solicitation asks whether it is there.
@@ -163,11 +175,12 @@ impl Engine<'_> {
         if self.link.tier() != Tier::Raw || !self.link.is_on_link(address) {
             return None;
         }
-        let (ask, question) = match address.is_ipv4() {
-            true => (Ask::Arp, Question::Arp),
-            false => (Ask::Neighbor, Question::NeighborSolicitation),
+        let (ask, question, way) = match address.is_ipv4() {
+            true => (Ask::Arp, Question::Arp, Way::Arp),
+            false => (Ask::Neighbor, Question::NeighborSolicitation, Way::Neighbor),
         };
-        self.link.can_ask(address, &question).then_some(ask)
+        let asked = self.sweep.plan.discover.by(way) && self.link.can_ask(address, &question);
+        asked.then_some(ask)
     }
 
     fn liveness_question(&self, number: u64, round: u64) -> Option<Ask> {
@@ -214,7 +227,9 @@ impl Engine<'_> {
                     || self.loss.is_seen()
                     || host().is_none_or(|host| !host.gentle)
             }
-            (Cell::Silent, 2..) => {
+            // What was asked beyond a limit was not heard.
+            (Cell::Silent, 2..) if self.is_limited(number) => true,
+            (Cell::Silent, 2) => {
                 matches!(ask, Ask::Tcp(_))
                     && self.loss.is_seen()
                     && host().is_some_and(|host| host.talks)

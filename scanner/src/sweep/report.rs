@@ -12,15 +12,8 @@ use crate::{net::Tier, scope::after};
 impl Engine<'_> {
     /// Tells what is left to tell, and makes the outcome.
     pub(super) fn finish(mut self, end: Option<End>) -> SweepOutcome {
-        if self.holding {
-            self.release_what_is_sure();
-        }
-        if end.is_some() {
-            self.sum_up(false);
-        }
         self.outcome.complete = end.is_none() && !self.lacks_route;
-        self.failures();
-        self.tell_undecided();
+        self.close_part(end.as_ref());
         if self.outcome.drops > 0 {
             let reason = format!(
                 "{} answers were lost before they could be read, so that addresses and ports may \
@@ -36,13 +29,8 @@ impl Engine<'_> {
             };
             self.left_out(&why);
         }
-        self.cover(end.is_none());
-        self.outcome.limited = self.limited();
         let passes = if self.loss.is_seen() { 3 } else { 2 };
         self.outcome.missed = self.loss.missed(passes);
-        let gentle = self.state.hosts.iter().filter(|(_, host)| host.gentle);
-        self.outcome.gentle =
-            gentle.filter_map(|(number, _)| self.state.address(*number)).collect();
         let ports = &self.sweep.plan.ports;
         self.outcome.open = self
             .open
@@ -57,15 +45,29 @@ impl Engine<'_> {
             .into_iter()
             .filter(|(endpoint, _)| self.open.contains(endpoint))
             .collect();
-        self.outcome.alive = self
-            .state
-            .hosts
-            .iter()
-            .filter_map(|(number, host)| {
-                Some((self.state.address(*number)?, host.mac.map(|(mac, _, _)| mac)))
-            })
-            .collect();
         self.outcome
+    }
+
+    /// Takes what the outcome says of the part under way.
+    pub(super) fn close_part(&mut self, end: Option<&End>) {
+        if self.holding {
+            self.release_what_is_sure();
+        }
+        if end.is_some() {
+            self.sum_up(false);
+        }
+        self.failures();
+        self.tell_undecided();
+        self.cover(end.is_none());
+        let limited = self.limited();
+        self.outcome.limited.extend(limited);
+        for (number, host) in &self.state.hosts {
+            let Some(address) = self.state.address(*number) else { continue };
+            self.outcome.alive.push((address, host.mac.map(|(mac, _, _)| mac)));
+            if host.gentle {
+                self.outcome.gentle.push(address);
+            }
+        }
     }
 
     /// One gap for each stretch of addresses that could not be asked for one reason.
@@ -89,6 +91,7 @@ impl Engine<'_> {
     /// How much was not asked when the end came.
     fn left_out(&mut self, why: &str) {
         let count = self.state.addresses.count();
+        let rest = self.all.part(self.behind, u64::MAX);
         let unknown = |number: &u64| {
             !self.liveness_done
                 && !self.state.is_failed(*number)
@@ -102,6 +105,11 @@ impl Engine<'_> {
                 join(&mut ranges, address, ());
             }
         }
+        for range in rest.ranges() {
+            missing = missing.saturating_add(u64::try_from(range.len()).unwrap_or(u64::MAX));
+            ranges.push((*range, ()));
+        }
+        let count = self.all.count();
         let unfinished = self.state.hosts.values().filter(|host| !host.ports_done).count();
         let named: Vec<String> = ranges.iter().take(3).map(|(r, ())| r.to_string()).collect();
         let more = if ranges.len() > named.len() { ", …" } else { "" };
@@ -114,7 +122,7 @@ impl Engine<'_> {
             self.outcome.gaps.push(Gap { target, reason });
         }
         if unfinished > 0 || missing == 0 {
-            let alive = self.state.hosts.len();
+            let alive = self.outcome.alive.len();
             let reason = format!(
                 "{why}: {unfinished} of {alive} addresses that are there were not asked for \
                  all their ports"
@@ -143,7 +151,7 @@ impl Engine<'_> {
     fn cover(&mut self, all_asked: bool) {
         let plan = self.sweep.plan;
         let connect = self.link.tier() == Tier::Connect;
-        let mut ranges: Vec<(AddressRange, (u8, bool))> = Vec::new();
+        let mut ranges: Vec<(AddressRange, (u16, bool))> = Vec::new();
         for number in 0..self.state.addresses.count() {
             let host = self.state.hosts.get(&number);
             let settled = host.is_some()
@@ -165,15 +173,13 @@ impl Engine<'_> {
             let ports = host.map_or(all_asked, |host| host.ports_done);
             join(&mut ranges, address, (tried, ports));
         }
-        self.outcome.coverage = ranges
-            .into_iter()
-            .map(|(range, (tried, ports))| Coverage {
-                range,
-                methods: METHODS.into_iter().filter(|m| tried & bit(*m) != 0).collect(),
-                tcp: if ports { plan.ports.tcp.clone() } else { PortSet::default() },
-                udp: if ports { plan.ports.udp.clone() } else { PortSet::default() },
-            })
-            .collect();
+        let ranges = ranges.into_iter();
+        self.outcome.coverage.extend(ranges.map(|(range, (tried, ports))| Coverage {
+            range,
+            methods: METHODS.into_iter().filter(|m| tried & bit(*m) != 0).collect(),
+            tcp: if ports { plan.ports.tcp.clone() } else { PortSet::default() },
+            udp: if ports { plan.ports.udp.clone() } else { PortSet::default() },
+        }));
     }
 }
 

@@ -146,6 +146,8 @@ impl Engine<'_> {
             Ask::Arp => Question::Arp,
             Ask::Neighbor => Question::NeighborSolicitation,
             Ask::Echo => Question::Echo,
+            Ask::Timestamp => Question::Timestamp,
+            Ask::Ack(port) => Question::Ack(port),
             Ask::Tcp(port) => Question::Tcp(port),
             Ask::Udp(port) => {
                 let mut hasher = SipHasher13::new_with_key(&self.sweep.plan.key);
@@ -166,6 +168,8 @@ impl Engine<'_> {
             (Ask::Arp, _) => Method::Arp,
             (Ask::Neighbor, _) => Method::NeighborSolicitation,
             (Ask::Echo, _) => Method::Echo,
+            (Ask::Timestamp, _) => Method::Timestamp,
+            (Ask::Ack(_), _) => Method::TcpAck,
             (Ask::Tcp(_), Tier::Raw) => Method::TcpSyn,
             (Ask::Tcp(_), Tier::Connect) => Method::TcpConnect,
             (Ask::Udp(_), _) => Method::Udp,
@@ -239,6 +243,6 @@ pub(super) const fn port_of(ask: Ask) -> Option<(Transport, u16)> {
     match ask {
         Ask::Tcp(port) => Some((Transport::Tcp, port)),
         Ask::Udp(port) => Some((Transport::Udp, port)),
-        Ask::Arp | Ask::Neighbor | Ask::Echo => None,
+        Ask::Arp | Ask::Neighbor | Ask::Echo | Ask::Timestamp | Ask::Ack(_) => None,
     }
 }

@@ -1,4 +1,4 @@
-//! What the sweep remembers: two bytes for each address, and more only for the alive.
+//! What the sweep remembers: three bytes for each address, and more only for the alive.
 
 use std::{
     collections::{BTreeMap, HashMap, VecDeque},
@@ -17,7 +17,9 @@ pub(super) enum Ask {
     Arp,
     Neighbor,
     Echo,
+    Timestamp,
     Tcp(u16),
+    Ack(u16),
     Udp(u16),
 }
 
@@ -33,21 +35,23 @@ pub(super) const ABSENT: u8 = 1 << 3;
 const REASON_SHIFT: u32 = 4;
 const MOST_REASONS: usize = 15;
 
-/// The methods that a byte of `tried` stands for, by bit.
-pub(super) const METHODS: [Method; 7] = [
+/// The methods that `tried` stands for, by bit.
+pub(super) const METHODS: [Method; 9] = [
     Method::Arp,
     Method::NeighborSolicitation,
     Method::NeighborTable,
     Method::Echo,
+    Method::Timestamp,
     Method::TcpSyn,
     Method::TcpConnect,
+    Method::TcpAck,
     Method::Udp,
 ];
-/// The eighth bit: a router said once that it is unreachable.
-pub(super) const UNREACHABLE_ONCE: u8 = 1 << 7;
+/// The last bit: a router said once that it is unreachable.
+pub(super) const UNREACHABLE_ONCE: u16 = 1 << 15;
 
 /// The bit of a method in `tried`.
-pub(super) fn bit(method: Method) -> u8 {
+pub(super) fn bit(method: Method) -> u16 {
     METHODS.iter().position(|m| *m == method).map_or(0, |place| 1 << place)
 }
 
@@ -114,7 +118,7 @@ impl Host {
 pub(super) struct State {
     pub(super) addresses: Addresses,
     flags: Vec<u8>,
-    tried: Vec<u8>,
+    tried: Vec<u16>,
     /// The alive, by number.
     pub(super) hosts: BTreeMap<u64, Host>,
     /// Why addresses could not be asked.
@@ -160,11 +164,11 @@ impl State {
         self.hosts.range(near).next().is_some()
     }
 
-    pub(super) fn tried(&self, number: u64) -> u8 {
+    pub(super) fn tried(&self, number: u64) -> u16 {
         usize::try_from(number).ok().and_then(|i| self.tried.get(i)).copied().unwrap_or(0)
     }
 
-    pub(super) fn try_by(&mut self, number: u64, bits: u8) {
+    pub(super) fn try_by(&mut self, number: u64, bits: u16) {
         if let Some(tried) = usize::try_from(number).ok().and_then(|i| self.tried.get_mut(i)) {
             *tried |= bits;
         }

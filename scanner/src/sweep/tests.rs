@@ -17,10 +17,12 @@ use crate::{
         Question, Tier,
         scripted::{Device, Elsewhere, Fault, Scripted},
     },
-    plan::Plan,
+    plan::{Discover, Plan},
     rate::Rates,
     targets::{Purpose, Selection},
 };
+
+mod guard;
 
 fn ip(text: &str) -> IpAddr {
     text.parse().unwrap()
@@ -43,6 +45,7 @@ fn plan(target: &str, ports: &str) -> Plan {
     Plan {
         scope: scope(target),
         ports: ports.parse().unwrap(),
+        discover: Discover::default(),
         rates: Rates::default(),
         key: *b"0123456789abcdef",
         assume_alive: false,
@@ -267,8 +270,8 @@ fn silence_costs_no_more_than_it_should() {
     link.on_link = vec![range("192.0.2.0", "192.0.2.255")];
     link.devices.insert(ip("192.0.2.1"), Device::shy(1, ""));
     run(&plan("192.0.2.1", "1-100"), &mut link);
-    // And four times it is looked whether it is still there, by two ARP requests each.
-    assert_eq!(link.sent.len(), 1 + 2 + 200 + 8);
+    // And four times it is looked whether it is still there, by an ARP request.
+    assert_eq!(link.sent.len(), 1 + 2 + 200 + 4);
     // Nobody there, nor near it: two ARP requests, and it ends when they have expired.
     let mut link = Scripted::new(Tier::Raw);
     link.on_link = vec![range("192.0.2.0", "192.0.2.255")];

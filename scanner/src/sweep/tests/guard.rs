@@ -1,0 +1,151 @@
+//! Who must not be hurt, and who cannot take more.
+
+use super::*;
+
+fn fast() -> Rates {
+    Rates { total: 20_000, per_host: 5_000 }
+}
+
+/// The most packets that any second brought to that address, the system's included.
+fn most_to(link: &Scripted, address: &str) -> usize {
+    let mut times: Vec<Duration> =
+        link.sent.iter().filter(|s| s.to == ip(address)).map(|s| s.at).collect();
+    times.extend(link.by_system.iter().filter(|(_, to)| *to == ip(address)).map(|(at, _)| *at));
+    times.sort_unstable();
+    let mut first = 0;
+    let mut most = 0;
+    for (last, at) in times.iter().enumerate() {
+        while times[first] + Duration::from_secs(1) <= *at {
+            first += 1;
+        }
+        most = most.max(last - first + 1);
+    }
+    most
+}
+
+#[test]
+fn what_is_fragile_by_its_maker_is_asked_gently_from_the_first_port_on() {
+    let mut link = office(Tier::Raw);
+    let mut plan = plan("192.0.2.0/26", "1-60");
+    plan.rates = fast();
+    let vantage = Vantage { site: Site("test".into()), name: "here".into() };
+    let stop = Stop::new();
+    let fragile = |_, mac| mac == Some(MacAddr([2, 0, 0, 0, 0, 1]));
+    let fragile = Fragile(&fragile);
+    let sweep =
+        Sweep { plan: &plan, vantage: &vantage, udp_payload: payload, fragile, stop: &stop };
+    let mut pacer = Pacer::new(plan.rates);
+    let outcome = sweep.run(&mut link, &mut pacer, &mut |_| {}, &mut |_| {});
+    assert_eq!(outcome.gentle, [ip("192.0.2.1")]);
+    let first_port = link
+        .sent
+        .iter()
+        .find(|sent| sent.to == ip("192.0.2.1") && matches!(sent.question, Question::Tcp(_)));
+    let first_port = first_port.unwrap().at;
+    assert!(most_to(&link, "192.0.2.22") > 50, "others are asked as fast as ever");
+    link.sent.retain(|sent| sent.at >= first_port);
+    assert!(most_to(&link, "192.0.2.1") <= 2);
+    assert_eq!(outcome.open.len(), 2 + 1);
+}
+
+#[test]
+fn an_open_port_of_controllers_slows_the_sweep_down_before_other_ports_are_asked() {
+    let mut link = office(Tier::Raw);
+    link.devices.insert(ip("192.0.2.30"), Device::new(30, "80,502"));
+    let mut plan = plan("192.0.2.0/26", "1-60,80,502");
+    plan.rates = fast();
+    let run = run(&plan, &mut link);
+    assert_eq!(run.outcome.gentle, [ip("192.0.2.30")]);
+    assert!(run.open().contains(&"192.0.2.30:80/tcp".to_owned()));
+    let asked = |port| {
+        let is = |s: &&crate::net::scripted::Sent| {
+            s.to == ip("192.0.2.30") && s.question == Question::Tcp(port)
+        };
+        link.sent.iter().find(is).unwrap().at
+    };
+    assert!((1..=60).all(|port| asked(port) > asked(502)));
+    let known = asked(502);
+    link.sent.retain(|sent| sent.at > known);
+    assert!(most_to(&link, "192.0.2.30") <= 3, "what was under way and two more");
+}
+
+#[test]
+fn who_stops_answering_is_left_alone() {
+    let mut link = office(Tier::Raw);
+    link.devices.insert(ip("192.0.2.40"), Device { bears: Some(60), ..Device::new(40, "700") });
+    let mut plan = plan("192.0.2.0/26", "1-1000");
+    plan.rates = fast();
+    let run = run(&plan, &mut link);
+    let died = *link.dead.get(&ip("192.0.2.40")).expect("the test wants it dead");
+    let after: Vec<_> =
+        link.sent.iter().filter(|s| s.to == ip("192.0.2.40") && s.at > died).collect();
+    // What was under way, at most 128 in vain, and three canaries.
+    assert!(after.len() < 150, "{} after it died", after.len());
+    let last = after.last().unwrap().at - died;
+    assert!(last < Duration::from_millis(1_500), "{last:?}");
+    let gap = "192.0.2.40: stopped answering while it was asked for its ports: left alone";
+    assert_eq!(run.gaps(), [gap]);
+    assert!(run.facts("192.0.2.40").any(|o| matches!(&o.fact, Fact::Anomaly { .. })));
+    assert!(run.outcome.coverage.iter().all(|c| !c.range.contains(ip("192.0.2.40"))));
+    // And the others of its network are there with all their ports.
+    let others = run.open().into_iter().filter(|open| !open.starts_with("192.0.2.40:"));
+    assert_eq!(others.count(), 4);
+}
+
+#[test]
+fn a_filter_is_not_mistaken_for_a_death() {
+    for loss in [0, 25] {
+        let mut link = office(Tier::Raw);
+        link.loss = loss;
+        let mut plan = plan("192.0.2.0/26", "1-1000");
+        plan.rates = fast();
+        let run = run(&plan, &mut link);
+        assert_eq!(run.gaps(), [""; 0], "loss {loss}");
+    }
+}
+
+#[test]
+fn a_limit_is_found_and_kept_and_everything_is_found() {
+    for limit in [50, 400] {
+        let mut link = Scripted::new(Tier::Raw);
+        link.on_link = vec![range("192.0.2.0", "192.0.2.255")];
+        let device = Device { answers: Some(limit), ..Device::new(7, "3001-3500") };
+        link.devices.insert(ip("192.0.2.7"), device);
+        let mut plan = plan("192.0.2.7", "3001-3500");
+        plan.rates = fast();
+        let run = run(&plan, &mut link);
+        let found = run.outcome.open.len();
+        assert!(found >= 495, "{found} of 500 at {limit} a second");
+        let (_, told) = run.outcome.limited[0];
+        assert!((limit * 5 / 6..=limit * 6 / 5).contains(&told), "{told} instead of {limit}");
+        // Soon after the first port it is asked at that rate.
+        let later: Vec<Duration> = link.sent.iter().skip(5).map(|sent| sent.at).collect();
+        let settled = later[0] + Duration::from_secs(2);
+        link.sent.retain(|sent| sent.at > settled);
+        link.by_system.retain(|(at, _)| *at > settled);
+        // Each answer makes the system send a packet, too.
+        let most = most_to(&link, "192.0.2.7");
+        assert!(most <= limit as usize * 5 / 2, "{most} a second at {limit}");
+    }
+}
+
+#[test]
+fn what_was_probably_missed_is_told() {
+    let mut plan = plan("192.0.2.0/24", "20-40");
+    plan.rates = fast();
+    let missed = |plan: &Plan, loss| {
+        let mut link = Scripted::new(Tier::Raw);
+        link.on_link = vec![range("192.0.2.0", "192.0.2.255")];
+        link.loss = loss;
+        for n in 1..=200 {
+            link.devices.insert(IpAddr::from([192, 0, 2, n]), Device::new(n, "22"));
+        }
+        run(plan, &mut link).outcome.missed
+    };
+    let (none, most) = missed(&plan, 0).unwrap();
+    assert!(none == 0.0 && most < 1e-5, "{none} {most}");
+    // Five of a hundred questions get no answer, and each is asked three times.
+    let (share, off) = missed(&plan, 25).unwrap();
+    assert!((0.000_05..0.000_3).contains(&share) && off < 0.000_1, "{share} {off}");
+    assert_eq!(missed(&Plan { scope: Scope::default(), ..plan }, 0), None);
+}
