@@ -22,7 +22,7 @@ use super::{
 };
 
 /// The time to live that nearly every system begins with.
-const HOP_LIMIT: u8 = 64;
+pub(super) const HOP_LIMIT: u8 = 64;
 
 /// Something heard.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -59,8 +59,10 @@ pub(super) fn who_has(mac: MacAddr, source: IpAddr, target: IpAddr) -> Option<Ve
     }
 }
 
-/// A question as an IP packet. `None` for ARP and neighbour solicitation, which are not
+/// A question as an IP packet: the reference for [`super::raw_template`] and whoever else
+/// makes them. `None` for ARP and neighbour solicitation, which are not
 /// packets to the target (see [`who_has`]), and for what the family does not have.
+#[cfg(test)]
 pub(super) fn packet(cookies: &Cookies, ends: Ends, question: &Question) -> Option<Vec<u8>> {
     let (ours, theirs) = addresses(ends);
     let (protocol, inside) = match question {
@@ -97,6 +99,7 @@ pub(super) fn packet(cookies: &Cookies, ends: Ends, question: &Question) -> Opti
     Some(ip::packet(ends, protocol, HOP_LIMIT, &inside))
 }
 
+#[cfg(test)]
 fn addresses(ends: Ends) -> (IpAddr, IpAddr) {
     match ends {
         Ends::V4(ours, theirs) => (ours.into(), theirs.into()),
