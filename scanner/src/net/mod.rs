@@ -27,6 +27,8 @@ mod raw_mailbox;
 mod raw_neighbors;
 mod raw_paths;
 mod raw_portable;
+#[cfg(test)]
+mod raw_reference;
 mod raw_socket;
 mod raw_template;
 pub mod resolve;

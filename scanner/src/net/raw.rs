@@ -5,6 +5,10 @@
 //! so it answers a SYN-ACK with RST, which is wanted: it closes the half-open connection
 //! on the device. For the same reason it answers a UDP reply with "port unreachable".
 //!
+//! Questions wait in a batch for each interface until it is full or flushed; answers are
+//! heard by a thread for each interface, and wait in one mailbox. What can be known before
+//! is: the way, the headers, the next hop. So a question costs little more than its cookie.
+//!
 //! One packet goes elsewhere than to a permitted target: the question for the router's
 //! link-layer address, if the kernel does not know it.
 //!
@@ -71,6 +75,8 @@ pub struct RawLink {
     channels: Vec<Channel>,
     mailbox: Mailbox,
     neighbors: Neighbors,
+    /// Where routers are, by interface: every link may have its own of one address.
+    routers: HashMap<(u32, IpAddr), MacAddr>,
     /// Who did not answer, and until when nobody asks again.
     silent: HashMap<(u32, IpAddr), Duration>,
     /// Questions that were taken and then refused, which [`Link::flush`] tells.
@@ -124,6 +130,7 @@ impl RawLink {
             channels: Vec::new(),
             mailbox: Mailbox::default(),
             neighbors: Neighbors::default(),
+            routers: HashMap::new(),
             silent: HashMap::new(),
             refused: VecDeque::new(),
             ready: VecDeque::new(),
@@ -227,8 +234,8 @@ impl RawLink {
                 format!("{next} does not tell its link-layer address"),
             ),
         };
-        if let Some(mac) = self.neighbors.mac(next) {
-            self.found(interface, next, mac);
+        if let Some(mac) = self.routers.get(&(interface, next)).copied() {
+            self.paths.found(interface, next, mac);
             return Ok(mac);
         }
         if self.silent.get(&(interface, next)).is_some_and(|until| self.clock.now() < *until) {
@@ -238,7 +245,7 @@ impl RawLink {
             entry.address == next && entry.interface == interface && entry.confirmed < FRESH
         });
         if let Some(neighbor) = known.and_then(|entry| entry.heard()) {
-            self.found(interface, next, neighbor.mac);
+            self.found(place, next, neighbor.mac);
             return Ok(neighbor.mac);
         }
         for _ in 0..ATTEMPTS {
@@ -259,7 +266,7 @@ impl RawLink {
                     self.take(heard);
                 }
                 if let Some(mac) = told {
-                    self.found(interface, next, mac);
+                    self.found(place, next, mac);
                     return Ok(mac);
                 }
             }
@@ -268,11 +275,17 @@ impl RawLink {
         Err(unreachable())
     }
 
-    /// Somebody is at that link-layer address of the interface's link.
-    fn found(&mut self, interface: u32, address: IpAddr, mac: MacAddr) {
-        self.neighbors.learn(address, mac);
-        self.paths.found(interface, address, mac);
-        self.silent.remove(&(interface, address));
+    /// The next hop of a path is there.
+    fn found(&mut self, place: usize, address: IpAddr, mac: MacAddr) {
+        let Some(path) = self.paths.get_mut(place) else { return };
+        match path.route.hop {
+            Hop::Gateway(_) => {
+                let interface = path.route.interface;
+                self.routers.insert((interface, address), mac);
+                self.paths.found(interface, address, mac);
+            }
+            Hop::Link | Hop::Local | Hop::Everybody => self.neighbors.learn(address, mac),
+        }
     }
 
     /// The place of the channel of a path, which is opened if nobody did.
@@ -315,7 +328,12 @@ impl RawLink {
                     return;
                 }
                 if let Ok(route) = self.routes.to(address) {
-                    self.found(route.interface, address, mac);
+                    let hop = (route.interface, address);
+                    self.silent.remove(&hop);
+                    if let Some(router) = self.routers.get_mut(&hop) {
+                        *router = mac;
+                        self.paths.found(route.interface, address, mac);
+                    }
                 }
                 let answer = match address {
                     IpAddr::V4(_) => Answer::Arp(mac),

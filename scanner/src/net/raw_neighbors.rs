@@ -143,7 +143,7 @@ impl Neighbors {
         Claim::News
     }
 
-    /// The kernel, or an answer to a question of ours to nobody else, says where it is.
+    /// Where the address is, which was learned in another way than by [`Self::ask`].
     pub(super) fn learn(&mut self, address: IpAddr, mac: MacAddr) {
         match address {
             IpAddr::V4(v4) => {

@@ -1,7 +1,7 @@
 //! Questions from headers that were made once: only who is asked, and with which numbers,
 //! is written in, and the checksums are brought up to date (RFC 1624).
 //!
-//! Byte for byte what [`super::raw_frames::packet`] makes inside of a frame, which stays
+//! Byte for byte what `raw_reference::packet` makes inside of a frame, which stays
 //! the reference: a test compares them.
 
 use std::net::{IpAddr, Ipv4Addr};
@@ -325,7 +325,7 @@ impl WhoHas {
 mod tests {
     use proptest::prelude::*;
 
-    use super::{super::raw_frames::packet, *};
+    use super::{super::raw_reference::packet, *};
 
     const HERE: MacAddr = MacAddr([2, 0, 0, 0, 0, 1]);
 

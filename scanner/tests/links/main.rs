@@ -8,6 +8,7 @@
 mod fake;
 mod frames;
 mod lab;
+mod routing;
 
 use std::{net::TcpListener, time::Duration};
 
