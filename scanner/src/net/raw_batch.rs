@@ -155,6 +155,12 @@ mod tests {
         took: Vec<Vec<u8>>,
     }
 
+    impl System {
+        fn answering(answers: impl Into<VecDeque<Result<usize, i32>>>) -> Self {
+            Self { answers: answers.into(), took: Vec::new() }
+        }
+    }
+
     impl Submit for System {
         fn submit(&mut self, bytes: &[u8], frames: &[Span]) -> io::Result<usize> {
             let taken = match self.answers.pop_front() {
@@ -194,8 +200,8 @@ mod tests {
     fn what_the_system_has_no_room_for_is_sent_the_next_time_in_order() {
         let mut batch = batch(0..6);
         let mut refused = VecDeque::new();
-        let mut system = System::default();
-        system.answers = [Ok(2), Err(libc::ENOBUFS), Err(libc::EAGAIN), Ok(1), Ok(1)].into();
+        let mut system =
+            System::answering([Ok(2), Err(libc::ENOBUFS), Err(libc::EAGAIN), Ok(1), Ok(1)]);
         let error = batch.flush(&mut system, &mut refused).unwrap_err();
         assert_eq!((Trouble::of(&error), batch.len()), (Trouble::Passing, 4));
         let error = batch.flush(&mut system, &mut refused).unwrap_err();
@@ -210,8 +216,7 @@ mod tests {
     fn a_frame_that_is_refused_is_told_and_holds_up_nobody() {
         let mut batch = batch(0..4);
         let mut refused = VecDeque::new();
-        let mut system = System::default();
-        system.answers = [Ok(1), Err(libc::EMSGSIZE), Ok(1), Err(libc::EINVAL)].into();
+        let mut system = System::answering([Ok(1), Err(libc::EMSGSIZE), Ok(1), Err(libc::EINVAL)]);
         batch.flush(&mut system, &mut refused).unwrap();
         assert_eq!(numbers(&system), [0, 2]);
         let told: Vec<_> = refused.iter().map(|(to, e)| (*to, e.raw_os_error())).collect();
@@ -223,7 +228,7 @@ mod tests {
     fn an_interface_that_is_gone_takes_nothing_and_refuses_nobody() {
         let mut batch = batch(0..3);
         let mut refused = VecDeque::new();
-        let mut system = System { answers: [Err(libc::ENETDOWN)].into(), took: Vec::new() };
+        let mut system = System::answering([Err(libc::ENETDOWN)]);
         let error = batch.flush(&mut system, &mut refused).unwrap_err();
         assert_eq!((Trouble::of(&error), batch.len()), (Trouble::Interface, 3));
         assert!(refused.is_empty() && system.took.is_empty());
@@ -233,8 +238,7 @@ mod tests {
     fn ten_seconds_without_room_lose_nothing() {
         let mut batch = batch(0..200);
         let mut refused = VecDeque::new();
-        let mut system = System::default();
-        system.answers = vec![Err(libc::ENOBUFS); 10_000].into();
+        let mut system = System::answering(vec![Err(libc::ENOBUFS); 10_000]);
         let mut busy = 0;
         while let Err(error) = batch.flush(&mut system, &mut refused) {
             assert_eq!((Trouble::of(&error), batch.len()), (Trouble::Passing, 200));
@@ -271,7 +275,7 @@ mod tests {
         ) {
             let mut batch = Batch::default();
             let mut refused = VecDeque::new();
-            let mut system = System { answers: answers.into(), took: Vec::new() };
+            let mut system = System::answering(answers);
             let mut next = 0;
             for more in flushes {
                 for _ in 0..more {
