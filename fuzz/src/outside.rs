@@ -9,7 +9,7 @@ use certs::{
 use model::TlsVersion;
 use scanner::{
     capture::{Capture, LinkType},
-    net::file,
+    net::{file, linux::block},
 };
 use wire::ber;
 
@@ -24,6 +24,7 @@ pub(crate) const TARGETS: &[Target] = &[
     Target { name: "certs/hello/name", run: run_name, seeds: seeds_name },
     Target { name: "scanner/capture", run: run_frames, seeds: seeds_frames },
     Target { name: "scanner/net/file", run: run_file, seeds: seeds_file },
+    Target { name: "scanner/net/linux/block", run: run_block, seeds: seeds_block },
 ];
 
 fn run_certificate(bytes: &[u8]) {
@@ -258,4 +259,41 @@ fn seeds_file() -> Vec<Vec<u8>> {
         &[0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 5, 0, 8, 0, 7, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0],
     ));
     vec![old, new]
+}
+
+fn run_block(bytes: &[u8]) {
+    let most = bytes.len() / 48;
+    let mut count = 0;
+    for frame in block::frames(bytes) {
+        count += 1;
+        if let Ok(frame) = frame {
+            assert!(frame.bytes.len() <= bytes.len());
+            black_box(frame.tag.map(block::Tag::vlan));
+        }
+    }
+    assert!(count <= most + 1, "{count} frames in {} bytes", bytes.len());
+}
+
+/// A block of the receive ring, as linux/if_packet.h lays it out.
+fn seeds_block() -> Vec<Vec<u8>> {
+    let number = |n: usize| u32::try_from(n).unwrap_or(u32::MAX).to_ne_bytes();
+    let frames = seeds::of_ethernet();
+    let mut bytes = [[1, 0, 0, 0], [0; 4], [1, 0, 0, 0], number(frames.len()), number(48)].concat();
+    bytes.resize(48, 0);
+    for (place, frame) in frames.iter().enumerate() {
+        let whole = (82 + frame.len()).next_multiple_of(8);
+        let next = if place + 1 < frames.len() { whole } else { 0 };
+        let len = number(frame.len());
+        // Tagged, with the type of the tag.
+        let status = [0x51, 0, 0, 0];
+        let mut slot = [number(next), [0; 4], [0; 4], len, len, status].concat();
+        slot.extend([82_u16.to_ne_bytes(), 96_u16.to_ne_bytes()].concat());
+        slot.extend([[0; 4], number(7)].concat());
+        slot.extend(0x8100_u16.to_ne_bytes());
+        slot.resize(82, 0);
+        slot.extend(frame);
+        slot.resize(whole, 0);
+        bytes.extend(slot);
+    }
+    vec![bytes]
 }

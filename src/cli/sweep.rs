@@ -16,12 +16,7 @@ use scanner::{
     LinkError,
     collect::Collecting,
     dialogue::{Dialogue, Open, Pace},
-    net::{
-        clock::Clock,
-        interfaces::{Routes, interfaces},
-        resolve::Resolver,
-        select,
-    },
+    net::{clock::Clock, interfaces::interfaces, resolve::Resolver, routes::Routes, select},
     plan::Plan,
     ports::PortSpec,
     probe::udp,

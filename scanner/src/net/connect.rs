@@ -31,8 +31,9 @@ use super::{
     connect_limits::{Unresolved, limits},
     connect_poll::Poll,
     connect_socket::{bind, is_answer, is_itself, name_of},
-    interfaces::{Hop, Interface, Route, Routes},
+    interfaces::Interface,
     neighbors,
+    routes::{Hop, Route, Routes},
 };
 use crate::{LinkError, Permit};
 

@@ -4,7 +4,10 @@ use std::{io, net::SocketAddr};
 
 use socket2::Socket;
 
-use super::interfaces::{Hop, Interface, Route, interfaces};
+use super::{
+    interfaces::{Interface, interfaces},
+    routes::{Hop, Route},
+};
 
 /// Whether an error of connect(2) is the far end's answer rather than our system's.
 pub(super) fn is_answer(error: &io::Error) -> bool {

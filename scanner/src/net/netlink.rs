@@ -17,9 +17,14 @@ pub(super) const NEW_LINK: u16 = 16;
 pub(super) const GET_LINK: u16 = 18;
 pub(super) const NEW_ADDRESS: u16 = 20;
 pub(super) const GET_ADDRESS: u16 = 22;
+pub(super) const NEW_ROUTE: u16 = 24;
 pub(super) const GET_ROUTE: u16 = 26;
 pub(super) const NEW_NEIGHBOR: u16 = 28;
 pub(super) const GET_NEIGHBOR: u16 = 30;
+pub(super) const NEW_RULE: u16 = 32;
+pub(super) const GET_RULE: u16 = 34;
+pub(super) const NEW_LABEL: u16 = 72;
+pub(super) const GET_LABEL: u16 = 74;
 
 const ERROR: u16 = 2;
 const DONE: u16 = 3;

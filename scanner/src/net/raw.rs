@@ -5,6 +5,10 @@
 //! so it answers a SYN-ACK with RST, which is wanted: it closes the half-open connection
 //! on the device. For the same reason it answers a UDP reply with "port unreachable".
 //!
+//! Questions wait in a batch for each interface until it is full or flushed; answers are
+//! heard by a thread for each interface, and wait in one mailbox. What can be known before
+//! is: the way, the headers, the next hop. So a question costs little more than its cookie.
+//!
 //! One packet goes elsewhere than to a permitted target: the question for the router's
 //! link-layer address, if the kernel does not know it.
 //!
@@ -16,31 +20,30 @@ use std::{
     collections::{HashMap, VecDeque},
     fs, io,
     net::IpAddr,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-        mpsc::{Receiver, RecvTimeoutError, sync_channel},
-    },
     time::Duration,
 };
 
 use model::{MacAddr, Timestamp};
-use wire::{ethernet, ip::Ends};
 
+pub use super::raw_channel::Via;
 use super::{
     Answer, Link, Neighbor, Question, Reply, Tier,
     clock::Clock,
     connect::ConnectLink,
-    interfaces::{Hop, Interface, Route, Routes, interfaces},
+    interfaces::{Interface, interfaces},
     neighbors::neighbors,
-    raw_channel::{Channel, Outlet},
+    raw_channel::Channel,
     raw_cookie::{Cookies, ports_beside},
-    raw_frames::{Heard, no_address, packet, who_has},
+    raw_frames::{Heard, no_address, who_has},
+    raw_mailbox::Mailbox,
+    raw_neighbors::{Claim, Neighbors},
+    raw_paths::{Path, Paths, Way, way},
+    routes::{Hop, Routes},
 };
 use crate::{LinkError, Permit};
 
-/// How many answers may wait for us. Each is small but for UDP answers.
-const QUEUE: usize = 65_536;
+/// The least length of a frame (IEEE 802.3, 4A.4.2), to which shorter ones are filled up.
+const LEAST: usize = 60;
 
 /// How often the interfaces in use are looked at.
 const LOOK: Duration = Duration::from_millis(100);
@@ -66,16 +69,18 @@ pub struct RawLink {
     cookies: Cookies,
     routes: Routes,
     only: Option<Interface>,
+    via: Via,
     interfaces: HashMap<u32, Interface>,
-    channels: HashMap<u32, Channel>,
-    outlet: Outlet,
-    heard: Receiver<Heard>,
-    /// Whom we asked with ARP or neighbour solicitation, and the answer since.
-    asked: HashMap<IpAddr, Option<MacAddr>>,
-    /// Where next hops are, by interface.
-    hops: HashMap<(u32, IpAddr), MacAddr>,
+    paths: Paths,
+    channels: Vec<Channel>,
+    mailbox: Mailbox,
+    neighbors: Neighbors,
+    /// Where routers are, by interface: every link may have its own of one address.
+    routers: HashMap<(u32, IpAddr), MacAddr>,
     /// Who did not answer, and until when nobody asks again.
     silent: HashMap<(u32, IpAddr), Duration>,
+    /// Questions that were taken and then refused, which [`Link::flush`] tells.
+    refused: VecDeque<(IpAddr, io::Error)>,
     ready: VecDeque<Reply>,
     inside: ConnectLink,
     /// Until when the tier inside may have answers.
@@ -99,12 +104,20 @@ impl RawLink {
     /// [`LinkError::Unprivileged`] without CAP_NET_RAW, and what
     /// [`ConnectLink::open`] says.
     pub fn open(only: Option<Interface>, key: [u8; 16]) -> Result<Self, LinkError> {
+        Self::open_via(Via::default(), only, key)
+    }
+
+    /// The same, by a way of one's own choice.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Self::open`].
+    pub fn open_via(via: Via, only: Option<Interface>, key: [u8; 16]) -> Result<Self, LinkError> {
         super::capabilities::raw_sockets(only.as_ref().map(|only| only.name.as_str()))?;
         let clock = Clock::start();
         let range = fs::read_to_string("/proc/sys/net/ipv4/ip_local_port_range");
         // Without /proc the usual range is taken.
         let ports = ports_beside(&range.unwrap_or_default());
-        let (sender, heard) = sync_channel(QUEUE);
         Ok(Self {
             clock,
             cookies: Cookies::new(key, ports),
@@ -112,102 +125,108 @@ impl RawLink {
             interfaces: by_index()?,
             inside: ConnectLink::with_clock(only.clone(), key, clock)?,
             only,
-            channels: HashMap::new(),
-            outlet: Outlet { heard: sender, overflow: Arc::new(AtomicU64::new(0)) },
-            heard,
-            asked: HashMap::new(),
-            hops: HashMap::new(),
+            via,
+            paths: Paths::default(),
+            channels: Vec::new(),
+            mailbox: Mailbox::default(),
+            neighbors: Neighbors::default(),
+            routers: HashMap::new(),
             silent: HashMap::new(),
+            refused: VecDeque::new(),
             ready: VecDeque::new(),
             inside_until: Duration::ZERO,
             next_look: Duration::ZERO,
         })
     }
 
-    /// The way to an address, if it is one for frames.
-    fn way(&self, address: IpAddr) -> Way {
-        let Ok(route) = self.routes.to(address) else { return Way::None };
-        let mac = self
-            .interfaces
-            .get(&route.interface)
-            .and_then(|interface| interface.mac.filter(|_| interface.speaks_ethernet));
-        match (route.hop, mac) {
-            (Hop::Local, _) | (Hop::Link | Hop::Gateway(_), None) => Way::Inside,
-            (Hop::Everybody, _) => Way::None,
-            (Hop::Link, Some(mac)) => Way::Frames { route, mac, next: address },
-            (Hop::Gateway(next), Some(mac)) => Way::Frames { route, mac, next },
+    /// The way to an address.
+    fn way(&self, address: IpAddr) -> (Way, Option<Hop>) {
+        match self.routes.to(address) {
+            Ok(route) => (way(&route, &self.interfaces), Some(route.hop)),
+            Err(_) => (Way::None, None),
         }
     }
 
     fn ask(&mut self, to: Permit, question: &Question) -> Result<(), LinkError> {
         let address = to.address();
-        let Way::Frames { route, mac, next } = self.way(address) else {
+        let Some(place) = self.paths.find(&self.routes, &self.interfaces, address) else {
             // The tier inside also knows the words for what is wrong with a route.
             self.inside.send(to, question)?;
             self.inside_until = self.clock.now() + Duration::from_secs(1);
             return Ok(());
         };
-        let on_link = route.hop == Hop::Link;
         if matches!(question, Question::Arp | Question::NeighborSolicitation) {
-            if !on_link || address.is_ipv4() != (*question == Question::Arp) {
-                return Err(LinkError::Send { address, source: io::ErrorKind::Unsupported.into() });
-            }
-            self.asked.insert(address, None);
-            return self.who_has(route, mac, address, address);
+            return self.ask_link(place, address, question);
         }
-        let ends = route.source.and_then(|source| Ends::new(source, address));
-        let Some(ends) = ends else {
+        let Some(path) = self.paths.get_mut(place) else { return Ok(()) };
+        let known = match path.route.hop {
+            Hop::Gateway(_) => path.router,
+            _ => self.neighbors.mac(address),
+        };
+        let Some(headers) = &path.headers else {
             let source = io::Error::from_raw_os_error(libc::EADDRNOTAVAIL);
             return Err(LinkError::NoRoute { address, source });
         };
-        let Some(packet) = packet(&self.cookies, ends, question) else { return Ok(()) };
-        let mtu = self.interfaces.get(&route.interface).map_or(u32::MAX, |found| found.mtu);
-        if packet.len() > usize::try_from(mtu).unwrap_or(usize::MAX) {
+        // Where the next hop is not known, all but that is looked at first.
+        let mac = known.unwrap_or(MacAddr([0; 6]));
+        let Some(mut frame) = headers.write(&self.cookies, mac, address, question) else {
+            return Err(LinkError::Send { address, source: io::ErrorKind::Unsupported.into() });
+        };
+        if frame.packet_len() > path.mtu {
             let source = io::Error::from_raw_os_error(libc::EMSGSIZE);
             return Err(LinkError::Send { address, source });
         }
-        let their_mac = self.mac_of(route, mac, next, address)?;
-        let kind = if address.is_ipv4() { ethernet::IPV4 } else { ethernet::IPV6 };
-        let frame = ethernet::frame(their_mac, mac, kind, &packet);
-        self.send_frame(route.interface, mac, address, &frame)
-    }
-
-    /// Asks the link for the address `wanted`, on behalf of a question to `address`.
-    fn who_has(
-        &mut self,
-        route: Route,
-        mac: MacAddr,
-        wanted: IpAddr,
-        address: IpAddr,
-    ) -> Result<(), LinkError> {
-        let link_local = self.interfaces.get(&route.interface).and_then(Interface::link_local);
-        let of_family = route.source.filter(|source| source.is_ipv4() == wanted.is_ipv4());
-        let source = match wanted {
-            // A router answers its link-local address to ours, which it surely reaches.
-            IpAddr::V6(v6) if v6.is_unicast_link_local() => link_local.map(IpAddr::V6),
-            // An IPv4 packet may go by an IPv6 router.
-            IpAddr::V6(_) => of_family.or(link_local.map(IpAddr::V6)),
-            IpAddr::V4(_) => of_family,
-        };
-        let source = source.unwrap_or_else(|| no_address(wanted));
-        let Some(frame) = who_has(mac, source, wanted) else { return Ok(()) };
-        self.send_frame(route.interface, mac, address, &frame)
-    }
-
-    /// Where the next hop is: from what we heard, from the kernel, or by asking, which
-    /// waits for the answer. That is for routers, once each; targets on the link have
-    /// been asked before they get here, or else they are now.
-    fn mac_of(
-        &mut self,
-        route: Route,
-        mac: MacAddr,
-        next: IpAddr,
-        address: IpAddr,
-    ) -> Result<MacAddr, LinkError> {
-        let hop = (route.interface, next);
-        if let Some(known) = self.hops.get(&hop) {
-            return Ok(*known);
+        let open = path.channel;
+        if known.is_none() {
+            frame.set_receiver(self.mac_of(place, address)?);
         }
+        let channel = match open {
+            Some(channel) => channel,
+            None => self.channel(place)?,
+        };
+        let Some(channel) = self.channels.get_mut(channel) else { return Ok(()) };
+        channel.push(address, frame.parts(), LEAST, &mut self.refused)
+    }
+
+    /// Asks the link where a target is.
+    fn ask_link(
+        &mut self,
+        place: usize,
+        address: IpAddr,
+        question: &Question,
+    ) -> Result<(), LinkError> {
+        let channel = self.channel(place)?;
+        let Some(path) = self.paths.get_mut(place) else { return Ok(()) };
+        if path.route.hop != Hop::Link || address.is_ipv4() != (*question == Question::Arp) {
+            return Err(LinkError::Send { address, source: io::ErrorKind::Unsupported.into() });
+        }
+        let made;
+        let frame: &[u8] = match (address, &mut path.who_has) {
+            (IpAddr::V4(v4), Some(who_has)) => who_has.write(v4),
+            _ => {
+                made = solicitation(path, &self.interfaces, address);
+                made.as_deref().unwrap_or_default()
+            }
+        };
+        let Some(channel) = self.channels.get_mut(channel) else { return Ok(()) };
+        channel.push(address, [frame, &[]], LEAST, &mut self.refused)?;
+        self.neighbors.ask(address);
+        Ok(())
+    }
+
+    /// Where the next hop is: from the kernel, or by asking, which waits for the answer.
+    /// That is for routers, once each; targets on the link have been asked before they get
+    /// here, or else they are now.
+    fn mac_of(&mut self, place: usize, address: IpAddr) -> Result<MacAddr, LinkError> {
+        let channel = self.channel(place)?;
+        let none = || LinkError::NoRoute { address, source: io::ErrorKind::NotFound.into() };
+        let path = self.paths.get_mut(place).ok_or_else(none)?;
+        let interface = path.route.interface;
+        let next = match path.route.hop {
+            Hop::Gateway(router) => router,
+            Hop::Link | Hop::Local | Hop::Everybody => address,
+        };
+        let question = solicitation(path, &self.interfaces, next).ok_or_else(none)?;
         let unreachable = || LinkError::NoRoute {
             address,
             source: io::Error::new(
@@ -215,64 +234,83 @@ impl RawLink {
                 format!("{next} does not tell its link-layer address"),
             ),
         };
-        if self.silent.get(&hop).is_some_and(|until| self.clock.now() < *until) {
+        if let Some(mac) = self.routers.get(&(interface, next)).copied() {
+            self.paths.found(interface, next, mac);
+            return Ok(mac);
+        }
+        if self.silent.get(&(interface, next)).is_some_and(|until| self.clock.now() < *until) {
             return Err(unreachable());
         }
         let known = neighbors()?.into_iter().find(|entry| {
-            entry.address == next && entry.interface == route.interface && entry.confirmed < FRESH
+            entry.address == next && entry.interface == interface && entry.confirmed < FRESH
         });
         if let Some(neighbor) = known.and_then(|entry| entry.heard()) {
-            self.hops.insert(hop, neighbor.mac);
+            self.found(place, next, neighbor.mac);
             return Ok(neighbor.mac);
         }
         for _ in 0..ATTEMPTS {
-            self.who_has(route, mac, next, address)?;
+            if let Some(channel) = self.channels.get_mut(channel) {
+                channel.send_now(address, &question)?;
+            }
             let end = self.clock.now() + PATIENCE;
             while self.clock.now() < end {
                 self.look()?;
                 let left = end.saturating_sub(self.clock.now()).min(LOOK);
-                let Ok(heard) = self.heard.recv_timeout(left) else { continue };
-                if let Heard::Claim { address, mac, .. } = heard
-                    && address == next
-                {
-                    self.hops.insert(hop, mac);
+                let mut told = None;
+                for heard in self.mailbox.take(left) {
+                    if let Heard::Claim { address, mac, .. } = heard
+                        && address == next
+                    {
+                        told = Some(mac);
+                    }
+                    self.take(heard);
                 }
-                self.take(heard);
-                if let Some(known) = self.hops.get(&hop) {
-                    return Ok(*known);
+                if let Some(mac) = told {
+                    self.found(place, next, mac);
+                    return Ok(mac);
                 }
             }
         }
-        self.silent.insert(hop, self.clock.now() + REST);
+        self.silent.insert((interface, next), self.clock.now() + REST);
         Err(unreachable())
     }
 
-    fn send_frame(
-        &mut self,
-        index: u32,
-        mac: MacAddr,
-        address: IpAddr,
-        frame: &[u8],
-    ) -> Result<(), LinkError> {
-        if !self.channels.contains_key(&index) {
-            let Some(interface) = self.interfaces.get(&index) else {
-                let source = io::Error::from_raw_os_error(libc::ENODEV);
-                return Err(LinkError::Down { interface: format!("number {index}"), source });
-            };
-            let channel = Channel::open(interface, mac, self.cookies.clone(), self.outlet.clone())?;
-            self.channels.insert(index, channel);
+    /// The next hop of a path is there.
+    fn found(&mut self, place: usize, address: IpAddr, mac: MacAddr) {
+        let Some(path) = self.paths.get_mut(place) else { return };
+        match path.route.hop {
+            Hop::Gateway(_) => {
+                let interface = path.route.interface;
+                self.routers.insert((interface, address), mac);
+                self.paths.found(interface, address, mac);
+            }
+            Hop::Link | Hop::Local | Hop::Everybody => self.neighbors.learn(address, mac),
         }
-        let Some(channel) = self.channels.get_mut(&index) else { return Ok(()) };
-        channel.send(frame).map_err(|source| match (source.raw_os_error(), source.kind()) {
-            (Some(libc::ENETDOWN | libc::ENXIO | libc::ENODEV), _) => {
-                LinkError::Down { interface: channel.name.clone(), source }
+    }
+
+    /// The place of the channel of a path, which is opened if nobody did.
+    fn channel(&mut self, place: usize) -> Result<usize, LinkError> {
+        let Some(path) = self.paths.get_mut(place) else { return Ok(usize::MAX) };
+        if let Some(channel) = path.channel {
+            return Ok(channel);
+        }
+        let index = path.route.interface;
+        let open = self.channels.iter().position(|channel| channel.index == index);
+        let channel = match open {
+            Some(channel) => channel,
+            None => {
+                let Some(interface) = self.interfaces.get(&index) else {
+                    let source = io::Error::from_raw_os_error(libc::ENODEV);
+                    return Err(LinkError::Down { interface: format!("number {index}"), source });
+                };
+                let outlet = self.mailbox.outlet();
+                let channel = Channel::open(interface, path.mac, self.via, &self.cookies, &outlet)?;
+                self.channels.push(channel);
+                self.channels.len() - 1
             }
-            (Some(libc::ENOBUFS | libc::ENOMEM | libc::EAGAIN), _)
-            | (_, io::ErrorKind::TimedOut | io::ErrorKind::Interrupted) => {
-                LinkError::Busy { source }
-            }
-            _ => LinkError::Send { address, source },
-        })
+        };
+        path.channel = Some(channel);
+        Ok(channel)
     }
 
     /// What was heard becomes a reply, if it is one to a question of ours.
@@ -284,15 +322,18 @@ impl RawLink {
                 self.ready.push_back(reply);
             }
             Heard::Claim { address, mac, from, ttl } => {
-                let Some(last) = self.asked.get_mut(&address) else { return };
                 // Our kernel asks the same neighbours, for its RSTs, and we hear them
                 // answer that too. Another answerer than before is news, however.
-                if last.replace(mac) == Some(mac) {
+                if self.neighbors.hear(address, mac) != Claim::News {
                     return;
                 }
                 if let Ok(route) = self.routes.to(address) {
-                    self.hops.insert((route.interface, address), mac);
-                    self.silent.remove(&(route.interface, address));
+                    let hop = (route.interface, address);
+                    self.silent.remove(&hop);
+                    if let Some(router) = self.routers.get_mut(&hop) {
+                        *router = mac;
+                        self.paths.found(route.interface, address, mac);
+                    }
                 }
                 let answer = match address {
                     IpAddr::V4(_) => Answer::Arp(mac),
@@ -311,25 +352,32 @@ impl RawLink {
             return Ok(());
         }
         self.next_look = now + LOOK;
-        for (index, channel) in &self.channels {
-            let gone = |source| LinkError::Down { interface: channel.name.clone(), source };
-            self.routes.check(*index).map_err(gone)?;
-            if let Some(source) = channel.take_loss() {
-                return Err(gone(source));
+        for channel in &self.channels {
+            self.routes.check(channel.index).map_err(|source| channel.is_gone(source))?;
+            if let Some(loss) = channel.take_loss() {
+                return Err(loss);
             }
         }
         Ok(())
     }
 }
 
-/// The way to an address.
-enum Way {
-    /// There is none, or none to one address alone.
-    None,
-    /// The tier inside asks.
-    Inside,
-    /// Frames from `mac` to the link-layer address of `next`.
-    Frames { route: Route, mac: MacAddr, next: IpAddr },
+/// The question for the link-layer address of `wanted` on the link of a path.
+fn solicitation(
+    path: &Path,
+    interfaces: &HashMap<u32, Interface>,
+    wanted: IpAddr,
+) -> Option<Vec<u8>> {
+    let link_local = interfaces.get(&path.route.interface).and_then(Interface::link_local);
+    let of_family = path.route.source.filter(|source| source.is_ipv4() == wanted.is_ipv4());
+    let source = match wanted {
+        // A router answers its link-local address to ours, which it surely reaches.
+        IpAddr::V6(v6) if v6.is_unicast_link_local() => link_local.map(IpAddr::V6),
+        // An IPv4 packet may go by an IPv6 router.
+        IpAddr::V6(_) => of_family.or(link_local.map(IpAddr::V6)),
+        IpAddr::V4(_) => of_family,
+    };
+    who_has(path.mac, source.unwrap_or_else(|| no_address(wanted)), wanted)
 }
 
 fn by_index() -> Result<HashMap<u32, Interface>, LinkError> {
@@ -346,14 +394,13 @@ impl Link for RawLink {
     }
 
     fn can_ask(&self, address: IpAddr, question: &Question) -> bool {
-        match (self.way(address), question) {
-            (Way::Frames { route, .. }, Question::Arp) => {
-                address.is_ipv4() && route.hop == Hop::Link
-            }
-            (Way::Frames { route, .. }, Question::NeighborSolicitation) => {
-                address.is_ipv6() && route.hop == Hop::Link
-            }
-            (Way::Frames { .. }, _) => true,
+        let (way, hop) = self.way(address);
+        let on_link = hop == Some(Hop::Link);
+        match (way, question) {
+            (Way::Frames(_), Question::Arp) => address.is_ipv4() && on_link,
+            (Way::Frames(_), Question::NeighborSolicitation) => address.is_ipv6() && on_link,
+            (Way::Frames(_), Question::Timestamp) => address.is_ipv4(),
+            (Way::Frames(_), _) => true,
             (Way::Inside | Way::None, question) => self.inside.can_ask(address, question),
         }
     }
@@ -362,9 +409,32 @@ impl Link for RawLink {
         self.ask(to, question)
     }
 
+    fn flush(&mut self) -> Result<(), LinkError> {
+        let mut result = Ok(());
+        for channel in &mut self.channels {
+            // An interface that is gone is worse than one that is busy.
+            match (channel.flush(&mut self.refused), &result) {
+                (Ok(()), _) | (Err(LinkError::Busy { .. }), Err(_)) => {}
+                (error, _) => result = error,
+            }
+        }
+        match self.refused.pop_front() {
+            Some((address, source)) => Err(LinkError::Send { address, source }),
+            None => result,
+        }
+    }
+
+    fn unsent(&self) -> usize {
+        self.channels.iter().map(Channel::unsent).sum()
+    }
+
     fn receive(&mut self, until: Duration) -> Result<Option<Reply>, LinkError> {
+        let mut wait = Duration::ZERO;
         loop {
-            while let Ok(heard) = self.heard.try_recv() {
+            if let Some(reply) = self.ready.pop_front() {
+                return Ok(Some(reply));
+            }
+            for heard in self.mailbox.take(wait) {
                 self.take(heard);
             }
             if let Some(reply) = self.ready.pop_front() {
@@ -381,11 +451,7 @@ impl Link for RawLink {
                 return Ok(None);
             }
             let most = if inside_is_asked { TURN } else { LOOK };
-            match self.heard.recv_timeout(until.saturating_sub(now).min(most)) {
-                Ok(heard) => self.take(heard),
-                // The queue has its other end in `outlet`, so it is never closed.
-                Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {}
-            }
+            wait = until.saturating_sub(now).min(most);
         }
     }
 
@@ -395,8 +461,8 @@ impl Link for RawLink {
 
     fn drops(&mut self) -> u64 {
         // The kernel counts every frame that found no room, answers and others alike.
-        let kernel: u64 = self.channels.values_mut().map(Channel::losses).sum();
-        self.outlet.overflow.load(Ordering::Relaxed).saturating_add(kernel)
+        let kernel: u64 = self.channels.iter_mut().map(Channel::losses).sum();
+        self.mailbox.lost().saturating_add(kernel)
     }
 
     fn most_under_way(&self) -> Option<usize> {

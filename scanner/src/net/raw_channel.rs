@@ -1,179 +1,176 @@
-//! An interface opened for frames of our own, on pnet's portable channel.
-//!
-//! Receiving has a thread of its own, which lets through only what is an answer, so
-//! that a busy network cannot fill the queue. One thing this channel cannot do: the
-//! kernel hands VLAN tags over beside the frame, where pnet does not look, so that a
-//! tagged answer looks untagged. What the kernel drops before we read it is counted on a
-//! second descriptor of the same socket.
+//! An interface opened for frames of our own, one way or the other: Linux's own way, or
+//! the portable one where that cannot be had.
 
-use std::{
-    io,
-    sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicBool, AtomicU64, Ordering},
-        mpsc::{SyncSender, TrySendError},
-    },
-    thread::{self, JoinHandle},
-    time::Duration,
-};
+use std::{collections::VecDeque, io, net::IpAddr};
 
 use model::MacAddr;
-use pnet::datalink::{self, Config, DataLinkReceiver, DataLinkSender, NetworkInterface};
 
 use super::{
     interfaces::Interface,
+    linux::{self, Listening, Shape, filter},
+    raw_batch::{Batch, Span, Submit, Trouble},
     raw_cookie::Cookies,
-    raw_frames::{Heard, read},
-    raw_socket::{Losses, packet_socket},
+    raw_mailbox::Outlet,
+    raw_portable::Portable,
 };
 use crate::LinkError;
 
-/// How long the thread waits for a frame before it looks whether it should end.
-const PATIENCE: Duration = Duration::from_millis(50);
+/// How an interface is to be opened.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Via {
+    /// With a receive ring of this shape; by the portable channel where there can be none.
+    Ring(Shape),
+    /// By the portable channel.
+    Portable,
+}
 
-/// How long the driver may take to have room for a frame.
-const ROOM: Duration = Duration::from_millis(10);
-
-/// The longest frame read: a full Ethernet frame with two tags, and jumbo frames.
-const FRAME: usize = 16 * 1024;
+impl Default for Via {
+    fn default() -> Self {
+        Self::Ring(Shape::default())
+    }
+}
 
 /// An interface, open.
 pub(super) struct Channel {
-    pub(super) name: String,
-    sender: Box<dyn DataLinkSender>,
-    losses: Losses,
-    stop: Arc<AtomicBool>,
-    /// Why the thread ended, if it did by itself.
-    lost: Arc<Mutex<Option<io::Error>>>,
-    thread: Option<JoinHandle<()>>,
+    pub(super) index: u32,
+    name: String,
+    batch: Batch,
+    submit: Box<dyn Submit>,
+    ears: Ears,
 }
 
-/// Where a channel puts what it hears.
-#[derive(Clone)]
-pub(super) struct Outlet {
-    pub(super) heard: SyncSender<Heard>,
-    /// Answers that found the queue full.
-    pub(super) overflow: Arc<AtomicU64>,
+/// Who listens.
+enum Ears {
+    Ring(Listening),
+    Portable(Portable),
 }
 
 impl Channel {
     /// Opens the interface whose link-layer address is `mac`.
+    ///
+    /// # Errors
+    ///
+    /// Those of the portable channel, if both fail; [`LinkError::Down`] and
+    /// [`LinkError::Unprivileged`] at once.
     pub(super) fn open(
         interface: &Interface,
         mac: MacAddr,
-        cookies: Cookies,
-        outlet: Outlet,
+        via: Via,
+        cookies: &Cookies,
+        outlet: &Outlet,
     ) -> Result<Self, LinkError> {
-        let name = interface.name.clone();
-        let failed = |source: io::Error| match source.raw_os_error() {
-            Some(libc::EPERM | libc::EACCES) => LinkError::Unprivileged { interface: name.clone() },
-            Some(libc::ENETDOWN | libc::ENODEV | libc::ENXIO) => {
-                LinkError::Down { interface: name.clone(), source }
+        let filter = filter::program(mac, &cookies.ports());
+        let by_ring = |shape| -> io::Result<(Box<dyn Submit>, Ears)> {
+            let name = (interface.index, interface.name.as_str());
+            let (cookies, outlet) = (cookies.clone(), outlet.clone());
+            let ears = Listening::start(name, mac, &filter, shape, cookies, outlet)?;
+            Ok((Box::new(linux::Sender::open(interface.index)?), Ears::Ring(ears)))
+        };
+        let ring = match via {
+            Via::Ring(shape) => by_ring(shape),
+            Via::Portable => Err(io::ErrorKind::Unsupported.into()),
+        };
+        let (submit, ears) = match ring {
+            Ok(both) => both,
+            Err(error) if is_final(&error) => return Err(failed(interface, error)),
+            // Too old a kernel, or no memory for a ring.
+            Err(_) => {
+                let (cookies, outlet) = (cookies.clone(), outlet.clone());
+                let opened = Portable::open(interface, mac, &filter, cookies, outlet);
+                let (sender, ears) = opened.map_err(|error| failed(interface, error))?;
+                let submit: Box<dyn Submit> = Box::new(sender);
+                (submit, Ears::Portable(ears))
             }
-            _ => LinkError::Open { interface: name.clone(), source },
         };
-        // pnet uses the number alone; the rest is for its own listings.
-        let theirs = NetworkInterface {
-            name: name.clone(),
-            description: String::new(),
-            index: interface.index,
-            mac: None,
-            ips: Vec::new(),
-            flags: 0,
-        };
-        let (socket, losses) = packet_socket().map_err(failed)?;
-        let config = Config {
-            socket_fd: Some(socket),
-            read_buffer_size: FRAME,
-            read_timeout: Some(PATIENCE),
-            write_timeout: Some(ROOM),
-            // Answers are addressed to us; the traffic of others is not our business here.
-            promiscuous: false,
-            ..Config::default()
-        };
-        let opened = datalink::channel(&theirs, config).map_err(failed)?;
-        let datalink::Channel::Ethernet(sender, receiver) = opened else {
-            return Err(failed(io::ErrorKind::Unsupported.into()));
-        };
-        let stop = Arc::new(AtomicBool::new(false));
-        let lost = Arc::new(Mutex::new(None));
-        let listener = Listener {
-            receiver,
-            mac,
-            cookies,
-            outlet,
-            stop: Arc::clone(&stop),
-            lost: Arc::clone(&lost),
-        };
-        let thread = thread::Builder::new()
-            .name(format!("listen {name}"))
-            .spawn(move || listener.run())
-            .map_err(failed)?;
-        Ok(Self { name, sender, losses, stop, lost, thread: Some(thread) })
+        let name = interface.name.clone();
+        Ok(Self { index: interface.index, name, batch: Batch::default(), submit, ears })
     }
 
-    /// Hands a frame to the driver.
-    pub(super) fn send(&mut self, frame: &[u8]) -> io::Result<()> {
-        self.sender.send_to(frame, None).unwrap_or_else(|| Err(io::ErrorKind::InvalidInput.into()))
+    /// Keeps a frame for the next batch, of these parts, filled up with zeros to `least`
+    /// bytes. A full batch is handed over first.
+    #[inline]
+    pub(super) fn push(
+        &mut self,
+        target: IpAddr,
+        parts: [&[u8]; 2],
+        least: usize,
+        refused: &mut VecDeque<(IpAddr, io::Error)>,
+    ) -> Result<(), LinkError> {
+        let len = parts.iter().map(|part| part.len()).sum::<usize>().max(least);
+        if !self.batch.has_room(len) {
+            let flushed = self.flush(refused);
+            if !self.batch.has_room(len) {
+                flushed?;
+                // It was flushed and has no room: the frame is longer than any may be.
+                let source = io::Error::from_raw_os_error(libc::EMSGSIZE);
+                return Err(LinkError::Send { address: target, source });
+            }
+        }
+        self.batch.push(target, parts, least);
+        Ok(())
+    }
+
+    /// Hands over what was kept.
+    pub(super) fn flush(
+        &mut self,
+        refused: &mut VecDeque<(IpAddr, io::Error)>,
+    ) -> Result<(), LinkError> {
+        let flushed = self.batch.flush(self.submit.as_mut(), refused);
+        flushed.map_err(|source| match Trouble::of(&source) {
+            Trouble::Interface => LinkError::Down { interface: self.name.clone(), source },
+            Trouble::Passing | Trouble::Frame => LinkError::Busy { source },
+        })
+    }
+
+    /// Hands over one frame, before those that were kept.
+    pub(super) fn send_now(&mut self, address: IpAddr, frame: &[u8]) -> Result<(), LinkError> {
+        let sent = self.submit.submit(frame, &[Span::whole(frame)]);
+        sent.map(|_| ()).map_err(|source| match Trouble::of(&source) {
+            Trouble::Interface => LinkError::Down { interface: self.name.clone(), source },
+            Trouble::Passing => LinkError::Busy { source },
+            Trouble::Frame => LinkError::Send { address, source },
+        })
+    }
+
+    /// How many frames are kept.
+    pub(super) const fn unsent(&self) -> usize {
+        self.batch.len()
     }
 
     /// Frames that the kernel had no room for.
     pub(super) fn losses(&mut self) -> u64 {
-        self.losses.total()
-    }
-
-    /// Why nothing is received any more, if that is so. Tells once.
-    pub(super) fn take_loss(&self) -> Option<io::Error> {
-        self.lost.lock().unwrap_or_else(PoisonError::into_inner).take()
-    }
-}
-
-impl Drop for Channel {
-    fn drop(&mut self) {
-        self.stop.store(true, Ordering::Relaxed);
-        if let Some(thread) = self.thread.take() {
-            // It ends within PATIENCE. If it panicked, there is nobody left to tell.
-            let _ = thread.join();
+        match &mut self.ears {
+            Ears::Ring(ring) => ring.losses(),
+            Ears::Portable(portable) => portable.losses(),
         }
     }
-}
 
-struct Listener {
-    receiver: Box<dyn DataLinkReceiver>,
-    mac: MacAddr,
-    cookies: Cookies,
-    outlet: Outlet,
-    stop: Arc<AtomicBool>,
-    lost: Arc<Mutex<Option<io::Error>>>,
-}
+    /// That nothing is received any more, if that is so. Tells once.
+    pub(super) fn take_loss(&self) -> Option<LinkError> {
+        let loss = match &self.ears {
+            Ears::Ring(ring) => ring.take_loss(),
+            Ears::Portable(portable) => portable.take_loss(),
+        };
+        loss.map(|source| self.is_gone(source))
+    }
 
-impl Listener {
-    fn run(mut self) {
-        while !self.stop.load(Ordering::Relaxed) {
-            let heard = match self.receiver.next() {
-                Ok(frame) => read(&self.cookies, self.mac, frame),
-                Err(error) if is_passing(&error) => continue,
-                Err(error) => {
-                    *self.lost.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
-                    return;
-                }
-            };
-            let Some(heard) = heard else { continue };
-            match self.outlet.heard.try_send(heard) {
-                Ok(()) => {}
-                Err(TrySendError::Full(_)) => {
-                    self.outlet.overflow.fetch_add(1, Ordering::Relaxed);
-                }
-                Err(TrySendError::Disconnected(_)) => return,
-            }
-        }
+    /// The error that says that the interface is gone.
+    pub(super) fn is_gone(&self, source: io::Error) -> LinkError {
+        LinkError::Down { interface: self.name.clone(), source }
     }
 }
 
-/// Nothing came, or somebody else was quicker: listen on.
-fn is_passing(error: &io::Error) -> bool {
-    matches!(
-        error.kind(),
-        io::ErrorKind::TimedOut | io::ErrorKind::Interrupted | io::ErrorKind::WouldBlock
-    )
+/// Whether it makes no difference how the interface is opened.
+fn is_final(error: &io::Error) -> bool {
+    let denied = matches!(error.raw_os_error(), Some(libc::EPERM | libc::EACCES));
+    denied || Trouble::of(error) == Trouble::Interface
+}
+
+fn failed(interface: &Interface, source: io::Error) -> LinkError {
+    let interface = interface.name.clone();
+    match source.raw_os_error() {
+        Some(libc::EPERM | libc::EACCES) => LinkError::Unprivileged { interface },
+        Some(libc::ENETDOWN | libc::ENODEV | libc::ENXIO) => LinkError::Down { interface, source },
+        _ => LinkError::Open { interface, source },
+    }
 }

@@ -60,6 +60,11 @@ impl Cookies {
         Self { keyed: SipHasher24::new_with_key(&key), first_port, ports }
     }
 
+    /// The source ports.
+    pub(super) fn ports(&self) -> RangeInclusive<u16> {
+        self.first_port..=self.first_port.saturating_add(self.ports.saturating_sub(1))
+    }
+
     /// What all cookies of a question come from: one hash for each packet.
     fn hash(&self, of: Use, ours: IpAddr, theirs: IpAddr, port: u16) -> u64 {
         let [high, low] = port.to_be_bytes();
@@ -197,6 +202,7 @@ mod tests {
         seen.sort_unstable();
         seen.dedup();
         assert_eq!(seen, [61_000, 61_001, 61_002, 61_003]);
+        assert_eq!(cookies.ports(), 61_000..=61_003);
         let last = Cookies::new([7; 16], 65_535..=65_535);
         assert_eq!(last.udp(A, B, 53), 65_535);
     }

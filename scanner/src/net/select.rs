@@ -7,6 +7,7 @@ use super::{
     capabilities::{hint, raw_sockets},
     connect::ConnectLink,
     interfaces::{interface, interfaces},
+    linux::rings_work,
     raw::RawLink,
 };
 use crate::LinkError;
@@ -62,7 +63,14 @@ pub fn choose(choice: Choice, name: Option<&str>) -> Result<(Tier, String), Link
         (Choice::Auto, Err(LinkError::Unprivileged { .. })) => (Tier::Connect, "no CAP_NET_RAW"),
         (Choice::Auto, Err(_)) => (Tier::Connect, "no packet sockets on this system"),
     };
-    Ok((tier, format!("{tier}: {reason}")))
+    let how = match tier {
+        Tier::Connect => String::new(),
+        Tier::Raw => match rings_work() {
+            Ok(()) => ", with receive rings".to_owned(),
+            Err(error) => format!(", without receive rings ({error})"),
+        },
+    };
+    Ok((tier, format!("{tier}: {reason}{how}")))
 }
 
 /// Opens the tier that a choice comes to, through one interface only, if one is named.
