@@ -19,9 +19,7 @@ use crate::{
     compose::Settings,
     report::{
         asset::{self, Shown},
-        finding,
-        json::AssetJson,
-        print, print_json,
+        finding, print, print_json, print_json_list,
         table::{Table, printable},
     },
     tell,
@@ -73,10 +71,7 @@ async fn show_all(settings: &Settings, list: &AssetsList, format: Format) -> Res
     let mut shown = Shown::all(&compared);
     shown.retain(|shown| shown.matches(&query, as_of));
     match format {
-        Format::Json => {
-            let list: Vec<AssetJson> = shown.iter().map(Shown::json).collect();
-            print_json(&list)
-        }
+        Format::Json => print_json_list(&shown, Shown::json),
         Format::Text if shown.is_empty() => print("no assets\n"),
         Format::Text => print(&asset::table(&shown)),
     }

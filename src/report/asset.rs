@@ -12,7 +12,7 @@ use inventory::{
 };
 use model::{PortState, Timestamp};
 
-use crate::report::{json::AssetJson, table::Table};
+use crate::report::{each, json::AssetJson, table::Table};
 
 /// An asset with what was concluded about it.
 pub(crate) struct Shown<'a> {
@@ -28,7 +28,8 @@ impl<'a> Shown<'a> {
     /// Every asset of a comparison, in its order.
     pub(crate) fn all(compared: &'a Compared) -> Vec<Self> {
         let states = &compared.comparison.assets;
-        compared.assets.iter().zip(states).map(|(asset, state)| Self::new(asset, state)).collect()
+        let pairs: Vec<_> = compared.assets.iter().zip(states).collect();
+        each(&pairs, |(asset, state)| Self::new(asset, state))
     }
 
     fn new(asset: &'a Asset, state: &'a inventory::compare::AssetState) -> Self {

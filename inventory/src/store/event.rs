@@ -5,14 +5,11 @@ use sqlx::SqliteConnection;
 
 use super::{
     Store, StoreError,
-    cells::run,
+    insert::insert,
     load::Merges,
     scan::{LoadError, json},
 };
 use crate::asset::{AssetId, Event, EventKind};
-
-/// Rows in one statement.
-const ROWS: usize = 1_000;
 
 /// Appends events. `scan` is the one after which they were noticed.
 pub(super) async fn append(
@@ -21,20 +18,17 @@ pub(super) async fn append(
     scan: Option<ScanId>,
 ) -> sqlx::Result<()> {
     let scan = scan.map(|scan| scan.0);
-    let parameters = events.chunks(ROWS).map(|chunk| {
-        let rows = chunk
-            .iter()
-            .map(|e| (e.at, e.asset.map(|id| id.0), e.kind.as_str(), &e.subject, &e.detail, scan));
-        json(&rows.collect::<Vec<_>>())
+    let rows = events.iter().map(|e| {
+        [
+            e.at.into(),
+            e.asset.map(|id| id.0).into(),
+            e.kind.as_str().into(),
+            (&e.subject).into(),
+            (&e.detail).into(),
+            scan.into(),
+        ]
     });
-    run(
-        connection,
-        "INSERT INTO event (at, asset, kind, subject, detail, scan)
-         SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5
-         FROM jsonb_each($1)",
-        parameters,
-    )
-    .await
+    insert(connection, "event (at, asset, kind, subject, detail, scan)", "", rows).await
 }
 
 /// The events of these assets, or of all, the latest first. An event keeps the number of

@@ -29,6 +29,7 @@ mod digest;
 mod error;
 mod event;
 mod finding;
+mod insert;
 mod load;
 mod merge;
 mod migrate;

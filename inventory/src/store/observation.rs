@@ -18,8 +18,9 @@ use sqlx::{Connection, SqliteConnection};
 
 use super::{
     BEGIN_WRITE, Store, StoreError,
-    cells::{self, Cells, run, text_of},
+    cells::{self, Cells, text_of},
     certificate,
+    insert::insert,
     scan::{LoadError, json, parse, vantage_number},
 };
 
@@ -295,40 +296,35 @@ async fn write(
     }
     // In the order of the unique index, so that neighbours share its pages.
     rows.sort_unstable_by_key(|sighting| sighting.key);
-    let parameters = rows.chunks(ROWS).map(|chunk| {
-        let rows = chunk.iter().map(|s| {
-            (
-                hex(&s.key),
-                numbers[s.vantage],
-                s.method,
-                about(&s.subject),
-                json(&s.subject),
-                &s.fact,
-                s.first_seen,
-                s.last_seen,
-                s.times,
-                hex(&s.evidence),
-                scan.0,
-            )
-        });
-        json(&rows.collect::<Vec<_>>())
+    let values = rows.iter().map(|s| {
+        [
+            s.key.as_slice().into(),
+            numbers[s.vantage].into(),
+            s.method.as_str().into(),
+            about(&s.subject).into(),
+            json(&s.subject).into(),
+            (&s.fact).into(),
+            s.first_seen.into(),
+            s.last_seen.into(),
+            s.times.into(),
+            s.evidence.as_slice().into(),
+            scan.0.into(),
+            // New, should there be no such row.
+            2_i64.into(),
+        ]
     });
-    run(
+    insert(
         connection,
-        "INSERT INTO observation (key, vantage, method, about, subject, fact, first_seen,
-             last_seen, times, evidence, last_scan, pending)
-         SELECT unhex(value ->> 0), value ->> 1, value ->> 2, value ->> 3, value ->> 4,
-             value ->> 5, value ->> 6, value ->> 7, value ->> 8, unhex(value ->> 9),
-             value ->> 10, 2
-         FROM jsonb_each($1) WHERE true
-         ON CONFLICT (key) DO UPDATE SET
+        "observation (key, vantage, method, about, subject, fact, first_seen, last_seen, times,
+             evidence, last_scan, pending)",
+        "ON CONFLICT (key) DO UPDATE SET
              first_seen = min(first_seen, excluded.first_seen),
              evidence = iif(excluded.last_seen >= last_seen, excluded.evidence, evidence),
              last_scan = iif(excluded.last_seen >= last_seen, excluded.last_scan, last_scan),
              last_seen = max(last_seen, excluded.last_seen),
              times = times + excluded.times,
              pending = max(pending, 1)",
-        parameters,
+        values,
     )
     .await?;
     Ok(Written { observations: taken, rows: u64::try_from(rows.len()).unwrap_or(u64::MAX) })

@@ -1,17 +1,15 @@
 //! The parts of an asset as rows: what names one, how two become one, and its SQL.
 //!
 //! Each kind of part implements [`Part`]; reading, uniting and writing are then the same
-//! code for all of them. Rows travel as JSON arrays, because one statement for thousands of
-//! rows is an order of magnitude faster than as many statements. `jsonb_each` gives each row
-//! in SQLite's binary form; `json_each` would write it as text again for every column that is
-//! taken from it, which is almost half of the time.
+//! code for all of them. New rows are inserted with their values bound. Changed ones travel as
+//! JSON arrays, one statement for thousands of them. `jsonb_each` gives each in SQLite's binary
+//! form; `json_each` would write it as text again for every column that is taken from it.
 
 use std::net::IpAddr;
 
 use model::{Identifier, NameSource, PortState, Strength, Timestamp, Transport};
-use serde::Serialize;
 
-use super::scan::json;
+use super::{insert::Value, scan::json};
 use crate::asset::{Anomaly, Assigned, Deployment, Name, OperatingSystem, ServiceState, Software};
 
 /// A part of an asset that is stored in rows of its own.
@@ -21,8 +19,8 @@ pub(super) trait Part: Clone + PartialEq {
     where
         Self: 'a;
 
-    /// Takes a JSON array of [`Self::columns`] with the asset's number.
-    const INSERT: &'static str;
+    /// Its table, and the columns that [`Self::columns`] with the asset's number are.
+    const INTO: &'static str;
     /// Takes a JSON array of [`Self::columns`] with the row's number.
     const UPDATE: &'static str;
     /// Takes a JSON array of the rows' numbers.
@@ -36,16 +34,14 @@ pub(super) trait Part: Clone + PartialEq {
     /// Takes over what a row of another asset of the same merge knows of the same part.
     fn unite(&mut self, older: &Self);
     /// What the statements take: the number, then the values.
-    fn columns(&self, number: i64) -> impl Serialize;
+    fn columns(&self, number: i64) -> impl IntoIterator<Item = Value<'_>>;
 }
 
 impl Part for Assigned {
     type Key<'a> = &'a Identifier;
 
-    const INSERT: &'static str = "INSERT INTO identifier
-            (asset, kind, value, strength, first_seen, last_seen, current, because)
-        SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5,
-            value ->> 6, value ->> 7 FROM jsonb_each($1)";
+    const INTO: &'static str =
+        "identifier (asset, kind, value, strength, first_seen, last_seen, current, because)";
     const UPDATE: &'static str = "UPDATE identifier SET
             kind = v.value ->> 1, value = v.value ->> 2, strength = v.value ->> 3,
             first_seen = v.value ->> 4, last_seen = v.value ->> 5, current = v.value ->> 6,
@@ -68,25 +64,24 @@ impl Part for Assigned {
         self.current |= older.current;
         self.strength = self.strength.max(older.strength);
     }
-    fn columns(&self, number: i64) -> impl Serialize {
-        (
-            number,
-            self.identifier.kind(),
-            self.identifier.value(),
-            self.strength.as_str(),
-            self.first_seen,
-            self.last_seen,
-            self.current,
-            &self.because,
-        )
+    fn columns(&self, number: i64) -> impl IntoIterator<Item = Value<'_>> {
+        [
+            number.into(),
+            self.identifier.kind().into(),
+            self.identifier.value().into(),
+            self.strength.as_str().into(),
+            self.first_seen.into(),
+            self.last_seen.into(),
+            self.current.into(),
+            (&self.because).into(),
+        ]
     }
 }
 
 impl Part for Name {
     type Key<'a> = (&'a str, NameSource);
 
-    const INSERT: &'static str = "INSERT INTO name (asset, name, source, last_seen)
-        SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3 FROM jsonb_each($1)";
+    const INTO: &'static str = "name (asset, name, source, last_seen)";
     const UPDATE: &'static str = "UPDATE name SET
             name = v.value ->> 1, source = v.value ->> 2, last_seen = v.value ->> 3
         FROM jsonb_each($1) AS v WHERE name.id = v.value ->> 0";
@@ -99,20 +94,15 @@ impl Part for Name {
         self.last_seen
     }
     fn unite(&mut self, _older: &Self) {}
-    fn columns(&self, number: i64) -> impl Serialize {
-        (number, &self.name, self.source, self.last_seen)
+    fn columns(&self, number: i64) -> impl IntoIterator<Item = Value<'_>> {
+        [number.into(), (&self.name).into(), self.source.into(), self.last_seen.into()]
     }
 }
 
 impl Part for ServiceState {
     type Key<'a> = (IpAddr, Transport, u16);
 
-    const INSERT: &'static str = "INSERT INTO service
-            (asset, address, transport, port, state, protocol, product, version, cpe, tls,
-             attributes, first_seen, last_seen)
-        SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5,
-            value ->> 6, value ->> 7, value ->> 8, value ->> 9, value ->> 10, value ->> 11,
-            value ->> 12 FROM jsonb_each($1)";
+    const INTO: &'static str = "service (asset, address, transport, port, state, protocol, product, version, cpe, tls, attributes, first_seen, last_seen)";
     const UPDATE: &'static str = "UPDATE service SET
             address = v.value ->> 1, transport = v.value ->> 2, port = v.value ->> 3,
             state = v.value ->> 4, protocol = v.value ->> 5, product = v.value ->> 6,
@@ -134,32 +124,30 @@ impl Part for ServiceState {
     fn unite(&mut self, older: &Self) {
         self.first_seen = self.first_seen.min(older.first_seen);
     }
-    fn columns(&self, number: i64) -> impl Serialize {
-        (
-            number,
-            self.address,
-            self.transport,
-            self.port,
-            self.state,
-            &self.protocol,
-            &self.product,
-            &self.version,
-            &self.cpe,
-            self.tls,
-            json(&self.attributes),
-            self.first_seen,
-            self.last_seen,
-        )
+    fn columns(&self, number: i64) -> impl IntoIterator<Item = Value<'_>> {
+        [
+            number.into(),
+            self.address.into(),
+            self.transport.into(),
+            self.port.into(),
+            self.state.into(),
+            (&self.protocol).into(),
+            (&self.product).into(),
+            (&self.version).into(),
+            (&self.cpe).into(),
+            self.tls.into(),
+            json(&self.attributes).into(),
+            self.first_seen.into(),
+            self.last_seen.into(),
+        ]
     }
 }
 
 impl Part for Software {
     type Key<'a> = (&'a str, Option<&'a str>, &'a str);
 
-    const INSERT: &'static str = "INSERT INTO software
-            (asset, product, version, cpe, source, first_seen, last_seen, current)
-        SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5,
-            value ->> 6, value ->> 7 FROM jsonb_each($1)";
+    const INTO: &'static str =
+        "software (asset, product, version, cpe, source, first_seen, last_seen, current)";
     const UPDATE: &'static str = "UPDATE software SET
             product = v.value ->> 1, version = v.value ->> 2, cpe = v.value ->> 3,
             source = v.value ->> 4, first_seen = v.value ->> 5, last_seen = v.value ->> 6,
@@ -181,17 +169,17 @@ impl Part for Software {
         self.first_seen = self.first_seen.min(older.first_seen);
         self.current |= older.current;
     }
-    fn columns(&self, number: i64) -> impl Serialize {
-        (
-            number,
-            &self.product,
-            &self.version,
-            &self.cpe,
-            &self.source,
-            self.first_seen,
-            self.last_seen,
-            self.current,
-        )
+    fn columns(&self, number: i64) -> impl IntoIterator<Item = Value<'_>> {
+        [
+            number.into(),
+            (&self.product).into(),
+            (&self.version).into(),
+            (&self.cpe).into(),
+            (&self.source).into(),
+            self.first_seen.into(),
+            self.last_seen.into(),
+            self.current.into(),
+        ]
     }
 }
 
@@ -199,9 +187,7 @@ impl Part for OperatingSystem {
     // An asset runs one.
     type Key<'a> = ();
 
-    const INSERT: &'static str = "INSERT INTO os (asset, name, version, cpe, last_seen)
-        SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4
-        FROM jsonb_each($1)";
+    const INTO: &'static str = "os (asset, name, version, cpe, last_seen)";
     const UPDATE: &'static str = "UPDATE os SET
             name = v.value ->> 1, version = v.value ->> 2, cpe = v.value ->> 3,
             last_seen = v.value ->> 4
@@ -213,8 +199,14 @@ impl Part for OperatingSystem {
         self.last_seen
     }
     fn unite(&mut self, _older: &Self) {}
-    fn columns(&self, number: i64) -> impl Serialize {
-        (number, &self.name, &self.version, &self.cpe, self.last_seen)
+    fn columns(&self, number: i64) -> impl IntoIterator<Item = Value<'_>> {
+        [
+            number.into(),
+            (&self.name).into(),
+            (&self.version).into(),
+            (&self.cpe).into(),
+            self.last_seen.into(),
+        ]
     }
 }
 
@@ -230,12 +222,7 @@ impl Part for Deployment {
         &'a [String],
     );
 
-    const INSERT: &'static str = "INSERT INTO deployment
-            (asset, sha256, chain, address, port, transport, server_name, protocol_version,
-             starttls, first_seen, last_seen, current)
-        SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5,
-            value ->> 6, value ->> 7, value ->> 8, value ->> 9, value ->> 10, value ->> 11
-        FROM jsonb_each($1)";
+    const INTO: &'static str = "deployment (asset, sha256, chain, address, port, transport, server_name, protocol_version, starttls, first_seen, last_seen, current)";
     const UPDATE: &'static str = "UPDATE deployment SET
             sha256 = v.value ->> 1, chain = v.value ->> 2, address = v.value ->> 3,
             port = v.value ->> 4, transport = v.value ->> 5, server_name = v.value ->> 6,
@@ -267,31 +254,28 @@ impl Part for Deployment {
         self.first_seen = self.first_seen.min(older.first_seen);
         self.current |= older.current;
     }
-    fn columns(&self, number: i64) -> impl Serialize {
-        (
-            number,
-            &self.sha256,
-            json(&self.chain),
-            self.address,
-            self.port,
-            self.transport,
-            &self.server_name,
-            self.protocol_version,
-            &self.starttls,
-            self.first_seen,
-            self.last_seen,
-            self.current,
-        )
+    fn columns(&self, number: i64) -> impl IntoIterator<Item = Value<'_>> {
+        [
+            number.into(),
+            (&self.sha256).into(),
+            json(&self.chain).into(),
+            self.address.into(),
+            self.port.into(),
+            self.transport.into(),
+            (&self.server_name).into(),
+            self.protocol_version.into(),
+            (&self.starttls).into(),
+            self.first_seen.into(),
+            self.last_seen.into(),
+            self.current.into(),
+        ]
     }
 }
 
 impl Part for Anomaly {
     type Key<'a> = (&'a str, &'a str, &'a str);
 
-    const INSERT: &'static str =
-        "INSERT INTO anomaly (asset, subject, protocol, problem, last_seen)
-        SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4
-        FROM jsonb_each($1)";
+    const INTO: &'static str = "anomaly (asset, subject, protocol, problem, last_seen)";
     const UPDATE: &'static str = "UPDATE anomaly SET
             subject = v.value ->> 1, protocol = v.value ->> 2, problem = v.value ->> 3,
             last_seen = v.value ->> 4
@@ -306,8 +290,14 @@ impl Part for Anomaly {
         self.last_seen
     }
     fn unite(&mut self, _older: &Self) {}
-    fn columns(&self, number: i64) -> impl Serialize {
-        (number, &self.subject, &self.protocol, &self.problem, self.last_seen)
+    fn columns(&self, number: i64) -> impl IntoIterator<Item = Value<'_>> {
+        [
+            number.into(),
+            (&self.subject).into(),
+            (&self.protocol).into(),
+            (&self.problem).into(),
+            self.last_seen.into(),
+        ]
     }
 }
 

@@ -7,6 +7,7 @@ use sqlx::SqliteConnection;
 use super::{
     assets::{Row, Tables},
     cells::run,
+    insert::{Value, insert},
     part::Part,
     scan::json,
 };
@@ -71,31 +72,34 @@ impl<P: Part> Changes<'_, P> {
     async fn write(self, connection: &mut SqliteConnection) -> sqlx::Result<()> {
         run(connection, P::DELETE, self.delete.chunks(ROWS).map(json)).await?;
         run(connection, P::UPDATE, self.update.chunks(ROWS).map(columns)).await?;
-        run(connection, P::INSERT, self.insert.chunks(ROWS).map(columns)).await
+        let rows = self.insert.iter().map(|(asset, part)| part.columns(*asset));
+        insert(connection, P::INTO, "", rows).await
     }
 }
 
 fn columns<P: Part>(rows: &[(i64, &P)]) -> String {
-    json(&rows.iter().map(|(number, part)| part.columns(*number)).collect::<Vec<_>>())
+    let rows = rows.iter().map(|(number, part)| part.columns(*number).into_iter().collect());
+    json(&rows.collect::<Vec<Vec<Value<'_>>>>())
 }
 
 async fn save_heads(connection: &mut SqliteConnection, new: &[Asset]) -> sqlx::Result<()> {
-    let parameters = new.chunks(ROWS).map(|chunk| {
-        let rows = chunk.iter().map(|a| {
-            let methods = json(&a.alive_by);
-            (a.id.0, &a.site, a.first_seen, a.last_seen, a.identity_uncertain, methods)
-        });
-        json(&rows.collect::<Vec<_>>())
+    let rows = new.iter().map(|a| {
+        [
+            a.id.0.into(),
+            (&a.site.0).into(),
+            a.first_seen.into(),
+            a.last_seen.into(),
+            a.identity_uncertain.into(),
+            json(&a.alive_by).into(),
+        ]
     });
-    run(
+    insert(
         connection,
-        "INSERT INTO asset (id, site, first_seen, last_seen, identity_uncertain, alive_by)
-         SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5
-         FROM jsonb_each($1) WHERE true
-         ON CONFLICT (id) DO UPDATE SET
+        "asset (id, site, first_seen, last_seen, identity_uncertain, alive_by)",
+        "ON CONFLICT (id) DO UPDATE SET
              first_seen = excluded.first_seen, last_seen = excluded.last_seen,
              identity_uncertain = excluded.identity_uncertain, alive_by = excluded.alive_by",
-        parameters,
+        rows,
     )
     .await
 }
