@@ -7,6 +7,7 @@
 //! `tests/smoke.rs` runs them all for a moment, the binary runs one for as long as wanted.
 #![forbid(unsafe_code)]
 
+mod datagrams;
 mod inside;
 pub mod mutate;
 mod outside;

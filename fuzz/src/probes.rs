@@ -8,7 +8,7 @@ use std::hint::black_box;
 
 use scanner::probe::{Probe, Step, Talk, catalog, product, udp};
 
-use crate::{Target, seeds};
+use crate::{Target, datagrams, seeds};
 
 /// What separates the server's turns in an input.
 pub(crate) const TURN: &[u8] = b"\xfe|\xfe";
@@ -65,21 +65,37 @@ pub(crate) const TARGETS: &[Target] = probes! {
     "snmp" udp answers(seeds::of_snmp());
     "mdns" udp answers(seeds::of_dns());
     "ssdp" udp answers(seeds::of_ssdp());
-    "tftp" udp answers(vec![b"\0\x05\0\x01File not found\0".to_vec()]);
-    "rpcbind" udp answers(vec![rpc_reply()]);
+    "snmp-public-v1" udp answers(seeds::of_snmp());
+    "rpcbind" udp answers(datagrams::of_rpc());
+    "ipmi" udp answers(datagrams::of_rmcp());
+    "l2tp" udp answers(datagrams::of_l2tp());
+    "bacnet" udp answers(datagrams::of_bacnet());
+    "tftp" udp answers(datagrams::of_tftp());
+    "kerberos" udp answers(datagrams::of_kerberos());
     "netbios-ns" udp answers(seeds::of_nbns());
+    "xdmcp" udp answers(datagrams::of_xdmcp());
     "ldap" udp answers(seeds::of_ldap());
-    "isakmp" udp answers(vec![isakmp()]);
-    "ipmi" udp answers(vec![vec![6, 0, 0xff, 6, 0, 0, 0x11, 0xbe, 0x40, 0, 0, 16, 0, 0, 0x11, 0xbe, 0, 0, 0, 0, 0x81]]);
-    "openvpn" udp answers(vec![vec![0x40, 1, 2, 3, 4, 5, 6, 7, 8, 1, 0, 0, 0, 0]]);
-    "ms-sql-browser" udp answers(vec![b"\x05\x2c\0ServerName;FS7;InstanceName;SQL;Version;16.0.1000.6;;".to_vec()]);
-    "ipmsg" udp answers(vec![b"1:7:user:pc7:3:Name\0".to_vec()]);
-    "stun" udp answers(vec![stun()]);
-    "ws-discovery" udp answers(vec![b"<s:Envelope><d:ProbeMatches><a:Address>urn:uuid:00112233-4455-6677-8899-aabbccddeeff</a:Address></d:ProbeMatches></s:Envelope>".to_vec()]);
-    "sip" udp answers(vec![b"SIP/2.0 200 OK\r\nServer: Asterisk PBX 18.10.0\r\nUser-Agent: Phone/2\r\n\r\n".to_vec()]);
-    "coap" udp answers(vec![vec![0x60, 0x45, 0x0c, 0x0d, 0xc1, 0x28, 0xff, b'<', b'/', b'>']]);
+    "slp" udp answers(datagrams::of_slp());
+    "quic" udp answers(datagrams::of_quic());
+    "isakmp" udp answers(datagrams::of_ike());
+    "modbus" udp answers(datagrams::of_modbus());
+    "openvpn" udp answers(datagrams::of_openvpn());
+    "ms-sql-browser" udp answers(datagrams::of_sqlr());
+    "radius" udp answers(datagrams::of_radius());
+    "ipmsg" udp answers(vec![b"1:7:user:pc7:65:Win Version 5.6.5\0".to_vec()]);
+    "stun" udp answers(datagrams::of_stun());
+    "knx" udp answers(datagrams::of_knx());
+    "ws-discovery" udp answers(datagrams::of_ws_discovery());
+    "sip" udp answers(datagrams::of_sip());
+    "nat-pmp" udp answers(datagrams::of_nat_pmp());
+    "llmnr" udp answers(seeds::of_dns());
+    "mndp" udp answers(datagrams::of_mndp());
+    "coap" udp answers(datagrams::of_coap());
+    "dtls" udp answers(datagrams::of_dtls());
+    "fins" udp answers(datagrams::of_fins());
+    "ubiquiti" udp answers(datagrams::of_ubiquiti());
     "memcached" udp answers(vec![b"\x0c\x0d\0\0\0\x01\0\0VERSION 1.6.18\r\n".to_vec()]);
-    "bacnet" udp answers(vec![vec![0x81, 10, 0, 20, 1, 0, 0x30, 1, 12, 12, 2, 0, 0, 7, 0x19, 0x4d, 0x3e, 0x21, 5, 0x3f]]);
+    "enip" udp answers(datagrams::of_enip());
     "unknown" tcp texts(&["Welcome to Thing 7 version 1.2\r\n"]);
 };
 
@@ -99,25 +115,6 @@ fn said(first: &[&[u8]], turns: Vec<Vec<u8>>) -> Vec<Vec<u8>> {
 
 fn texts(turns: &[&str]) -> Vec<Vec<u8>> {
     said(&[], turns.iter().map(|turn| turn.as_bytes().to_vec()).collect())
-}
-
-fn rpc_reply() -> Vec<u8> {
-    let mut bytes = vec![0x0a, 0x0b, 0x0c, 0x0d, 0, 0, 0, 1];
-    bytes.resize(24, 0);
-    bytes
-}
-
-fn isakmp() -> Vec<u8> {
-    let mut bytes = vec![7; 16];
-    bytes.extend([0, 0x20, 34, 0x20, 0, 0, 0, 0, 0, 0, 0, 36, 0, 0, 0, 8, 0, 0, 0, 17]);
-    bytes
-}
-
-fn stun() -> Vec<u8> {
-    let mut bytes = vec![1, 1, 0, 12, 0x21, 0x12, 0xa4, 0x42];
-    bytes.extend([9; 12]);
-    bytes.extend([0, 0x20, 0, 8, 0, 1, 0, 7, 1, 2, 3, 4]);
-    bytes
 }
 
 fn find(protocol: &str, transport: &str) -> &'static dyn Probe {
@@ -185,7 +182,7 @@ fn run_datagram(bytes: &[u8]) {
     let address = std::net::IpAddr::from([192, 0, 2, 7]);
     let port = u16::from_be_bytes(*port);
     black_box(udp::read(address, port, 0x0a0b_0c0d, answer));
-    black_box(udp::payload(port, 0x0a0b_0c0d));
+    black_box(udp::payload_to(address, port, 0x0a0b_0c0d));
 }
 
 fn seeds_datagram() -> Vec<Vec<u8>> {
@@ -196,7 +193,15 @@ fn seeds_datagram() -> Vec<Vec<u8>> {
         (161, seeds::of_snmp()),
         (389, seeds::of_ldap()),
         (1900, seeds::of_ssdp()),
-        (3478, vec![stun()]),
+        (88, datagrams::of_kerberos()),
+        (111, datagrams::of_rpc()),
+        (443, datagrams::of_quic()),
+        (500, datagrams::of_ike()),
+        (623, datagrams::of_rmcp()),
+        (1701, datagrams::of_l2tp()),
+        (3478, datagrams::of_stun()),
+        (3702, datagrams::of_ws_discovery()),
+        (5060, datagrams::of_sip()),
         (5353, seeds::of_dns()),
     ];
     let with_port = |(port, seeds): (u16, Vec<Vec<u8>>)| {
@@ -257,9 +262,10 @@ mod tests {
     #[test]
     fn the_seeds_are_taken_for_what_they_are() {
         for probe in catalog::all() {
-            // Transaction ids of datagrams are not those of these seeds; the probes of streams
-            // have to know theirs, or damage would never reach their depths.
-            if probe.transport() == Transport::Udp {
+            // Transaction ids are not those of these seeds: in SNMP 31 bits of the cookie, in
+            // NTP a timestamp, in NetBIOS and LDAP another number.
+            let other = ["snmp", "snmp-public", "snmp-public-v1", "ntp", "netbios-ns", "mdns"];
+            if probe.transport() == Transport::Udp && other.contains(&probe.protocol()) {
                 continue;
             }
             let wanted = name(*probe);

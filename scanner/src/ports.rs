@@ -343,27 +343,45 @@ pub const TCP: [KnownPort; 200] = [
     known(62078, "iphone-sync", "tells of Apple telephones and tablets"),
 ];
 
-/// The UDP ports that are asked by default.
-pub const UDP: [KnownPort; 20] = [
+/// The UDP ports that are asked by default. Not in it: ports whose services are silent to
+/// strangers whatever they are asked (WireGuard's 51820, RADIUS's 1812, LLMNR's 5355), and what
+/// leaves a trace on others. The controllers' ports are asked in their own profile only
+/// ([`crate::probe::udp::is_for_control_systems`]).
+pub const UDP: [KnownPort; 35] = [
     known(53, "domain", "DNS"),
     known(69, "tftp", "configurations and firmware, without a password"),
+    known(88, "kerberos", "logins of Windows domains"),
     known(111, "sunrpc", "lists the RPC services of Unix hosts and NAS"),
     known(123, "ntp", "time"),
     known(137, "netbios-ns", "names of Windows machines and NAS"),
     known(161, "snmp", "what network gear, printers and power supplies say of themselves"),
+    known(177, "xdmcp", "login screens without encryption"),
     known(389, "cldap", "Windows domain controllers"),
+    known(427, "svrloc", "hypervisors, printers and storage; an amplifier of attacks"),
+    known(443, "quic", "web pages by HTTP/3"),
     known(500, "isakmp", "VPN gateways"),
+    known(502, "mbap", "Modbus controllers that take datagrams"),
     known(623, "ipmi", "server management controllers"),
     known(1194, "openvpn", "VPN"),
     known(1434, "ms-sql-m", "lists the instances of SQL Server"),
+    known(1701, "l2tp", "VPN gateways whose tunnel is open without IPsec"),
     known(1900, "ssdp", "UPnP devices"),
     known(2425, "ipmsg", "desks of Japanese offices (IP Messenger)"),
+    known(3478, "stun", "relays of telephony and meetings"),
+    known(3671, "knx", "gateways to lamps, blinds and heating"),
     known(3702, "ws-discovery", "cameras (ONVIF), printers, Windows"),
+    known(4433, "dtls-4433", "VPN gateways over datagrams"),
     known(4500, "ipsec-nat-t", "VPN gateways behind NAT"),
     known(5060, "sip", "telephones"),
+    known(5351, "nat-pmp", "routers that open ports for whoever asks"),
     known(5353, "mdns", "what devices call themselves and offer"),
+    known(5678, "mndp", "MikroTik routers"),
     known(5683, "coap", "small sensors"),
+    known(5684, "coaps", "small sensors with encryption"),
+    known(9600, "fins", "Omron controllers"),
+    known(10001, "ubiquiti", "Ubiquiti radios, cameras and gateways"),
     known(11211, "memcache", "Memcached; an amplifier of attacks"),
+    known(44818, "EtherNet-IP-2", "Rockwell and other controllers"),
     known(47808, "bacnet", "building control"),
 ];
 
@@ -399,12 +417,12 @@ mod tests {
     #[test]
     fn the_words_stand_for_the_lists() {
         let spec: PortSpec = "default".parse().unwrap();
-        assert_eq!((spec.tcp.len(), spec.udp.len()), (200, 20));
+        assert_eq!((spec.tcp.len(), spec.udp.len()), (200, 35));
         assert_eq!(spec, PortSpec::default());
         let spec: PortSpec = "all".parse().unwrap();
-        assert_eq!((spec.tcp.len(), spec.udp.len()), (65_535, 20));
+        assert_eq!((spec.tcp.len(), spec.udp.len()), (65_535, 35));
         let spec: PortSpec = "default,64999,u:64999".parse().unwrap();
-        assert_eq!((spec.tcp.len(), spec.udp.len()), (201, 21));
+        assert_eq!((spec.tcp.len(), spec.udp.len()), (201, 36));
     }
 
     #[test]
@@ -417,6 +435,6 @@ mod tests {
                 assert!(known.why.len() >= 2 && !known.why.ends_with('.'), "{known:?}");
             }
         }
-        assert_eq!((TCP.len(), UDP.len()), (200, 20));
+        assert_eq!((TCP.len(), UDP.len()), (200, 35));
     }
 }

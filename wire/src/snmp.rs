@@ -1,5 +1,5 @@
-//! The Simple Network Management Protocol: v2c GET (RFC 3416) and v3 engine discovery (RFC
-//! 3414, section 4; RFC 3412, section 6).
+//! The Simple Network Management Protocol: GET of version 1 (RFC 1157) and 2c (RFC 3416), and
+//! v3 engine discovery (RFC 3414, section 4; RFC 3412, section 6).
 //!
 //! Discovery needs no credentials: an agent answers a question without an engine id by
 //! reporting its own. Its boots and time are passed over: they change by themselves.
@@ -54,10 +54,19 @@ pub enum Value {
     Other(u8),
 }
 
-/// A v2c GET with this community for these objects, each the contents octets of its
-/// identifier (X.690, section 8.19).
+/// A version of SNMP that knows communities.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Version {
+    /// Version 1.
+    V1,
+    /// Version 2c.
+    V2c,
+}
+
+/// A GET with this community for these objects, each the contents octets of its identifier
+/// (X.690, section 8.19).
 #[must_use]
-pub fn get(request_id: i32, community: &str, objects: &[&[u8]]) -> Vec<u8> {
+pub fn get(version: Version, request_id: i32, community: &str, objects: &[&[u8]]) -> Vec<u8> {
     let bindings: Vec<Vec<u8>> = objects
         .iter()
         .map(|object| {
@@ -65,8 +74,12 @@ pub fn get(request_id: i32, community: &str, objects: &[&[u8]]) -> Vec<u8> {
             ber::write_all(tag::SEQUENCE, &parts)
         })
         .collect();
+    let number = match version {
+        Version::V1 => 0,
+        Version::V2c => 1,
+    };
     let parts = [
-        ber::write_integer(1),
+        ber::write_integer(number),
         ber::write(tag::OCTETS, community.as_bytes()),
         request(request_id, &bindings),
     ];
@@ -279,8 +292,11 @@ mod tests {
 
     #[test]
     fn our_questions_are_not_answers() {
-        let question = get(7, "public", &[SYS_DESCR]);
-        assert_eq!(Message::parse(&question).unwrap_err().field, "Response-PDU");
+        for (version, number) in [(Version::V1, 0), (Version::V2c, 1)] {
+            let question = get(version, 7, "public", &[SYS_DESCR]);
+            assert_eq!(question[2..5], [2, 1, number]);
+            assert_eq!(Message::parse(&question).unwrap_err().field, "Response-PDU");
+        }
         // A discovery has the form of its answer, with an empty id.
         let engine_id = Vec::new();
         check(&discover(0x1234_5678), Message::V3 { message_id: 0x1234_5678, engine_id });

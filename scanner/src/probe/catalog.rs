@@ -29,31 +29,47 @@ pub fn all() -> &'static [&'static dyn Probe] {
         &super::dns::DnsUdp,
         &super::ntp::Ntp,
         &super::snmp::WITH_PUBLIC,
+        &super::snmp::WITH_PUBLIC_V1,
         &super::snmp::WITHOUT_COMMUNITY,
         &super::mdns::Mdns,
         &super::ssdp::Ssdp,
+        &super::rpcbind::Rpcbind,
+        &super::ipmi::Ipmi,
+        &super::l2tp::L2tp,
+        &super::bacnet::Bacnet,
         &super::one_question::TFTP,
-        &super::one_question::RPCBIND,
+        &super::one_question::KERBEROS,
         &super::one_question::NETBIOS,
+        &super::one_question::XDMCP,
         &super::one_question::CLDAP,
+        &super::one_question::SLP,
+        &super::one_question::QUIC,
         &super::one_question::IKE,
-        &super::one_question::IPMI,
+        &super::one_question::MODBUS,
         &super::one_question::OPENVPN,
         &super::one_question::SQL_BROWSER,
+        &super::one_question::RADIUS,
         &super::one_question::IPMSG,
         &super::one_question::STUN,
+        &super::one_question::KNX,
         &super::one_question::WS_DISCOVERY,
         &super::one_question::SIP,
+        &super::one_question::NAT_PMP,
+        &super::one_question::LLMNR,
+        &super::one_question::MNDP,
         &super::one_question::COAP,
+        &super::one_question::DTLS,
+        &super::one_question::FINS,
+        &super::one_question::UBIQUITI,
         &super::one_question::MEMCACHED,
-        &super::one_question::BACNET,
+        &super::one_question::ENIP,
         &super::banner::Banner,
     ]
 }
 
 /// Protocols that are for owners who allow them: whoever makes a dialogue excepts these by
-/// name otherwise. `snmp-public` uses a community, which is a password of a kind.
-pub const ON_REQUEST: [&str; 1] = ["snmp-public"];
+/// name otherwise. They use a community, which is a password of a kind.
+pub const ON_REQUEST: [&str; 2] = ["snmp-public", "snmp-public-v1"];
 
 #[cfg(test)]
 mod tests {

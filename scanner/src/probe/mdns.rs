@@ -123,7 +123,7 @@ fn is_plain(label: &str) -> bool {
 }
 
 /// The name under which an address is looked up (RFC 1035, section 3.5; RFC 3596, section 2.5).
-fn reverse(address: IpAddr) -> String {
+pub(super) fn reverse(address: IpAddr) -> String {
     let mut name = String::new();
     match address {
         IpAddr::V4(v4) => {

@@ -5,18 +5,22 @@
 //! socket or reads a clock: they are tested and fuzzed with bytes, and `crate::dialogue`
 //! holds the conversation. No probe ever sends a user name or a password.
 
+pub mod bacnet;
 pub mod banner;
 pub mod catalog;
 #[cfg(test)]
 mod corpus;
 pub mod dns;
+mod enterprise;
 mod favicon;
 pub mod ftp;
 mod greeting;
 pub mod http;
 pub mod imap;
+pub mod ipmi;
 pub mod ipp;
 mod known;
+pub mod l2tp;
 pub mod ldap;
 pub mod mdns;
 pub mod memcached;
@@ -29,6 +33,7 @@ pub mod postgresql;
 pub mod product;
 pub mod rdp;
 pub mod redis;
+pub mod rpcbind;
 pub mod rtsp;
 mod said;
 pub mod smb;

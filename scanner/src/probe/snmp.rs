@@ -1,32 +1,36 @@
 //! SNMP: the agent's own number, which version 3 tells without credentials, and its
 //! description of the system, which it tells to whoever knows the community.
 //!
-//! The community `public` is a password of a kind, if everybody's: [`WITH_PUBLIC`] asks
-//! with it, under the name `snmp-public`, and is for owners who allow it. What a
+//! The community `public` is a password of a kind, if everybody's: [`WITH_PUBLIC`] and
+//! [`WITH_PUBLIC_V1`] ask with it, under names of their own, and are for owners who allow it. What a
 //! description means is in `sysdescr`.
 
 use model::{Fact, MacAddr, MachineIdKind, NameSource, Service, Transport};
 use wire::{
     lines,
-    snmp::{self, EngineId, Message, Response, Value},
+    snmp::{self, EngineId, Message, Response, Value, Version},
 };
 
 use super::{
-    Probe, Reading, Step, Talk,
+    Probe, Reading, Step, Talk, enterprise,
     said::{attribute, hex, machine_id, machine_name, name_product},
     sysdescr,
 };
 
 /// Engine discovery only: nothing is asked that needs a community or a user.
-pub const WITHOUT_COMMUNITY: Snmp = Snmp { public: false };
+pub const WITHOUT_COMMUNITY: Snmp = Snmp { public: None };
 
 /// sysDescr, sysObjectID and sysName with the community `public`, then engine discovery. A
 /// probe of its own name, so that it can be left out and the other still asked.
-pub const WITH_PUBLIC: Snmp = Snmp { public: true };
+pub const WITH_PUBLIC: Snmp = Snmp { public: Some(Version::V2c) };
+
+/// The same in version 1, for agents that know no other: old printers and power supplies.
+pub const WITH_PUBLIC_V1: Snmp = Snmp { public: Some(Version::V1) };
 
 /// The probe.
 pub struct Snmp {
-    public: bool,
+    /// The version in which the community is used, if it is.
+    public: Option<Version>,
 }
 
 /// system.sysDescr.0 and its neighbours (RFC 3418, section 2), as encoded.
@@ -40,7 +44,11 @@ const NET_SNMP: u32 = 8072;
 
 impl Probe for Snmp {
     fn protocol(&self) -> &'static str {
-        if self.public { "snmp-public" } else { "snmp" }
+        match self.public {
+            Some(Version::V2c) => "snmp-public",
+            Some(Version::V1) => "snmp-public-v1",
+            None => "snmp",
+        }
     }
 
     fn transport(&self) -> Transport {
@@ -58,16 +66,16 @@ impl Probe for Snmp {
     fn request(&self, talk: &Talk<'_>) -> Step {
         let number = number(talk.cookie);
         let answered = !talk.heard(talk.said()).is_empty();
-        match talk.said() {
-            0 if self.public => {
+        match (talk.said(), self.public) {
+            (0, Some(version)) => {
                 let objects = [SYS_DESCR, SYS_OBJECT_ID, SYS_NAME];
-                Step::Say(snmp::get(number, "public", &objects))
+                Step::Say(snmp::get(version, number, "public", &objects))
             }
-            0 => Step::Say(snmp::discover(number)),
+            (0, None) => Step::Say(snmp::discover(number)),
             // An agent is silent to a community that it does not know, and then the other
             // probe has its turn.
-            1 if self.public && answered => Step::Say(snmp::discover(number)),
-            1 | 2 if !answered && !talk.ended => Step::Listen,
+            (1, Some(Version::V2c)) if answered => Step::Say(snmp::discover(number)),
+            (1 | 2, _) if !answered && !talk.ended => Step::Listen,
             _ => Step::Finish,
         }
     }
@@ -114,8 +122,9 @@ fn engine(service: &mut Service, bytes: &[u8]) -> Option<Fact> {
     if let Some(mac) = parts.mac {
         attribute(service, "engine_mac", &MacAddr(mac).to_string());
     }
-    if parts.enterprise == NET_SNMP {
-        name_product(service, "Net-SNMP", None, Some(("net-snmp", "net-snmp")));
+    match parts.enterprise {
+        NET_SNMP => name_product(service, "Net-SNMP", None, Some(("net-snmp", "net-snmp"))),
+        maker => attribute(service, "vendor", enterprise::name(maker).unwrap_or_default()),
     }
     Some(machine_id(MachineIdKind::SnmpEngineId, hex(bytes)))
 }
@@ -202,6 +211,25 @@ mod tests {
             ber::write_all(0xa2, &response),
         ];
         ber::write_all(tag::SEQUENCE, &parts)
+    }
+
+    #[test]
+    fn version_1_is_a_question_of_its_own() {
+        let heard = vec![vec![]];
+        let question = |probe: &Snmp| probe.request(&testing::talk(&heard, false));
+        let Step::Say(old) = question(&WITH_PUBLIC_V1) else { panic!() };
+        let Step::Say(new) = question(&WITH_PUBLIC) else { panic!() };
+        assert_eq!((old[4], new[4]), (0, 1));
+        let answered = vec![vec![], vec![1]];
+        assert_eq!(WITH_PUBLIC_V1.request(&testing::talk(&answered, false)), Step::Finish);
+        assert_eq!(WITH_PUBLIC_V1.protocol(), "snmp-public-v1");
+    }
+
+    #[test]
+    fn another_makers_engine_names_the_maker() {
+        let facts = read(&[discovered(&[0x80, 0, 0, 9, 3, 0, 0, 0x5e, 0, 0x53, 1])]);
+        let Fact::Service(service) = &facts[0] else { panic!("{facts:?}") };
+        assert_eq!((service.product.as_deref(), &*service.attributes["vendor"]), (None, "Cisco"));
     }
 
     fn read(answers: &[Vec<u8>]) -> Vec<Fact> {

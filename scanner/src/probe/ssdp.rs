@@ -30,6 +30,8 @@ impl Probe for Ssdp {
 
     fn request(&self, talk: &Talk<'_>) -> Step {
         match talk.said() {
+            // Where nobody in particular is asked, HOST names the group.
+            0 if talk.address.is_unspecified() => Step::Say(ssdp::search("239.255.255.250:1900")),
             0 => Step::Say(ssdp::search(&authority(talk))),
             1 if talk.heard(1).is_empty() && !talk.ended => Step::Listen,
             _ => Step::Finish,
