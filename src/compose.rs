@@ -8,7 +8,7 @@ use std::{
 
 use anyhow::{Context as _, Result};
 use certs::{Remaining, Thresholds};
-use config::{Config, IoChoice, Layers};
+use config::{Config, IoChoice, Layers, Window};
 use inventory::store::Policy;
 use jiff::tz::Offset;
 use model::{Site, Vantage};
@@ -100,7 +100,11 @@ pub(crate) struct Settings {
     pub(crate) database: PathBuf,
     pub(crate) vantage: Vantage,
     pub(crate) exclude: Vec<String>,
+    pub(crate) windows: Vec<Window>,
     pub(crate) rates: Rates,
+    /// Whether control systems may be asked in their own protocols.
+    pub(crate) control_systems: bool,
+    pub(crate) discover: String,
     pub(crate) ports: String,
     pub(crate) io: Choice,
     pub(crate) interface: Option<String>,
@@ -108,6 +112,7 @@ pub(crate) struct Settings {
     pub(crate) reverse_dns: bool,
     pub(crate) services: bool,
     pub(crate) limits: Limits,
+    pub(crate) snmp_public: bool,
     /// Protocols that are not spoken.
     pub(crate) except: Vec<String>,
     pub(crate) policy: Policy,
@@ -121,8 +126,11 @@ pub(crate) fn settings(config: Config) -> Result<Settings> {
         site,
         vantage,
         exclude,
+        windows,
         rate,
         host_rate,
+        control_systems,
+        discover,
         ports,
         io,
         interface,
@@ -144,12 +152,16 @@ pub(crate) fn settings(config: Config) -> Result<Settings> {
         database: database_path(database)?,
         vantage: Vantage { site: Site(site), name: vantage_name(vantage) },
         exclude,
+        windows,
         rates: Rates { total: rate, per_host: host_rate },
+        control_systems,
+        discover,
         ports,
         io: match io {
             IoChoice::Auto => Choice::Auto,
             IoChoice::Connect => Choice::Connect,
             IoChoice::Raw => Choice::Raw,
+            IoChoice::Xdp => Choice::Xdp,
         },
         interface,
         assume_alive,
@@ -162,6 +174,7 @@ pub(crate) fn settings(config: Config) -> Result<Settings> {
             bytes: read_limit,
             ..Limits::default()
         },
+        snmp_public,
         except: match snmp_public {
             true => Vec::new(),
             false => catalog::ON_REQUEST.map(str::to_owned).to_vec(),

@@ -6,11 +6,13 @@
 
 mod layers;
 mod units;
+mod window;
 
 use std::{path::PathBuf, time::Duration};
 
 pub use layers::{ConfigError, Layers};
 use thiserror::Error;
+pub use window::Window;
 
 /// The default configuration, complete and commented: what a user starts from.
 pub const DEFAULT_TOML: &str = include_str!("../default.toml");
@@ -27,10 +29,16 @@ pub struct Config {
     pub vantage: Option<String>,
     /// Targets that are never sent to, not yet parsed.
     pub exclude: Vec<String>,
+    /// The times at which a sweep may send; empty for any.
+    pub windows: Vec<Window>,
     /// Packets a second in all, from 1 to 10,000,000.
     pub rate: u32,
     /// Packets a second to one asset, from 1 to `rate`.
     pub host_rate: u32,
+    /// Whether control systems may be asked in their own protocols.
+    pub control_systems: bool,
+    /// By which questions to find out who is there, not yet parsed.
+    pub discover: String,
     /// The ports to ask, not yet parsed.
     pub ports: String,
     /// The I/O tier, or to choose it.
@@ -70,6 +78,8 @@ pub enum IoChoice {
     Connect,
     /// Packets of our own.
     Raw,
+    /// Packets that are made in the kernel.
+    Xdp,
 }
 
 /// The names of the profiles with packets a second in all and to one asset.
@@ -83,12 +93,12 @@ impl Config {
         let switch = |key| layers.read(key, units::switch);
         let optional = |key| Ok(Some(text(key)?).filter(|value: &String| !value.is_empty()));
 
-        let (total, each) = layers.read("sweep.profile", |value| {
+        let (profile, total, each) = layers.read("sweep.profile", |value| {
             let name = units::text(value)?;
             let known = PROFILES.iter().find(|(profile, ..)| *profile == name);
             let names: Vec<&str> = PROFILES.iter().map(|(profile, ..)| *profile).collect();
             known
-                .map(|(_, total, each)| (*total, *each))
+                .copied()
                 .ok_or_else(|| format!("{name:?} is not a profile ({})", names.join(", ")))
         })?;
         let rate = layers.read("sweep.rate", units::rate)?.unwrap_or(total);
@@ -111,14 +121,20 @@ impl Config {
             site: layers.read("site.name", units::name)?,
             vantage: optional("site.vantage")?,
             exclude: layers.read("scope.exclude", units::texts)?,
+            windows: layers.read("scope.windows", |value| {
+                units::texts(value)?.iter().map(|text| text.parse()).collect()
+            })?,
             rate,
             host_rate,
+            control_systems: profile == "ot",
+            discover: text("sweep.discover")?,
             ports: text("sweep.ports")?,
             io: layers.read("sweep.io", |value| match units::text(value)?.as_str() {
                 "auto" => Ok(IoChoice::Auto),
                 "connect" => Ok(IoChoice::Connect),
                 "raw" => Ok(IoChoice::Raw),
-                other => Err(format!("{other:?} is not an I/O tier (auto, connect, raw)")),
+                "xdp" => Ok(IoChoice::Xdp),
+                other => Err(format!("{other:?} is not an I/O tier (auto, connect, raw, xdp)")),
             })?,
             interface: optional("sweep.interface")?,
             assume_alive: switch("sweep.assume_alive")?,
@@ -225,7 +241,7 @@ mod tests {
         refuses(
             "",
             &[("DAICHO_SWEEP_IO", "rwa")],
-            "DAICHO_SWEEP_IO: sweep.io = \"rwa\": \"rwa\" is not an I/O tier (auto, connect, raw)",
+            "DAICHO_SWEEP_IO: sweep.io = \"rwa\": \"rwa\" is not an I/O tier (auto, connect, raw, xdp)",
         );
         refuses(
             "",

@@ -182,7 +182,7 @@ pub(crate) fn of_stun() -> Vec<Vec<u8>> {
 pub(crate) fn of_tftp() -> Vec<Vec<u8>> {
     vec![
         b"\0\x05\0\x01File not found\0".to_vec(),
-        b"\0\x06blksize\0512\0".to_vec(),
+        b"\0\x06blksize\x00512\0".to_vec(),
         tftp::read_request("a"),
     ]
 }

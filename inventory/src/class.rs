@@ -7,6 +7,8 @@
 
 use std::{borrow::Cow, collections::BTreeMap, fmt};
 
+use model::MacAddr;
+
 use crate::{asset::Asset, vendor};
 
 /// A kind of asset.
@@ -322,6 +324,17 @@ pub fn classify(asset: &Asset) -> Option<Classified> {
         }
         _ => None,
     }
+}
+
+/// What the maker of an interface alone tells of a device, for one of which nothing else is
+/// known yet. `None` where it tells too little.
+#[must_use]
+pub fn by_maker(mac: MacAddr) -> Option<Class> {
+    let maker = Phrase::new(vendor::vendor(mac)?.into_owned());
+    let rules =
+        RULES.iter().filter(|(_, sign, word, _)| *sign == Sign::Maker && maker.has_words(word));
+    let (class, .., weight) = rules.max_by_key(|(.., weight)| *weight)?;
+    (*weight >= ENOUGH).then_some(*class)
 }
 
 #[cfg(test)]

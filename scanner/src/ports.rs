@@ -74,7 +74,7 @@ impl fmt::Display for PortSpec {
 #[derive(Clone, Debug, Eq, Error, PartialEq)]
 pub enum PortSpecError {
     /// There is nothing.
-    #[error("no port is named; write for example 22,80,8000-8100,u:161, or default, or all")]
+    #[error("no port is named; write for example 22,80,8000-8100,u:161, or default, all or none")]
     Empty,
     /// A part of the list.
     #[error("{0}")]
@@ -85,10 +85,14 @@ impl FromStr for PortSpec {
     type Err = PortSpecError;
 
     /// Reads a list of ports and ranges, TCP unless `u:` stands before that very part
-    /// (`t:` is allowed, too): `22,80,8000-8100,u:161,u:500-501`. Parts may also be
+    /// (`t:` is allowed, too): `22,80,8000-8100,u:161,u:500-501`. `none` alone is no port at
+    /// all. Parts may also be
     /// `default`, the built-in lists, and `all`, every TCP port and the built-in UDP list:
     /// a silent UDP port costs its timeout, so that all of them would take hours an address.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if text.trim() == "none" {
+            return Ok(Self { tcp: PortSet::default(), udp: PortSet::default() });
+        }
         // Joined as text and read once at the end: joining sets port by port costs a second for
         // a list of some thousand ranges.
         let (mut tcp, mut udp) = (String::new(), String::new());

@@ -1,6 +1,6 @@
 //! The command line: names, help and which setting a flag stands for. Decides nothing.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, str::FromStr};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use model::Severity;
@@ -74,7 +74,11 @@ pub(crate) struct Sweep {
     /// Never send to this target; wins over everything
     #[arg(long, value_name = "TARGET")]
     pub(crate) exclude: Vec<String>,
-    /// Ports: default, all, or a list such as 22,80,8000-8100,u:161
+    /// By which questions to find out who is there: all, or a list of arp, neighbor, echo,
+    /// timestamp, syn, ack and udp
+    #[arg(long, value_name = "WAYS")]
+    pub(crate) discover: Option<String>,
+    /// Ports: default, all, none, or a list such as 22,80,8000-8100,u:161
     #[arg(long, value_name = "SPEC")]
     pub(crate) ports: Option<String>,
     /// Packets a second in all
@@ -86,7 +90,7 @@ pub(crate) struct Sweep {
     /// The interface to use
     #[arg(long, value_name = "IF")]
     pub(crate) interface: Option<String>,
-    /// How to send: auto, connect (no privilege) or raw (CAP_NET_RAW)
+    /// How to send: auto, connect (no privilege), raw (CAP_NET_RAW) or xdp (made in the kernel)
     #[arg(long, value_name = "TIER")]
     pub(crate) io: Option<String>,
     /// Rates by name: polite, normal, fast or ot
@@ -104,6 +108,12 @@ pub(crate) struct Sweep {
     /// Exit with 1 if there is an open finding of this severity or above
     #[arg(long, value_name = "SEVERITY")]
     pub(crate) fail_on: Option<Severity>,
+    /// Ask one of several equal parts of the targets, such as 2/5
+    #[arg(long, value_name = "PART")]
+    pub(crate) shard: Option<Shard>,
+    /// Go on behind so many addresses, as an interrupted sweep said
+    #[arg(long, value_name = "NUMBER")]
+    pub(crate) resume_at: Option<u64>,
     /// Allow a sweep of more than 2^20 addresses
     #[arg(long)]
     pub(crate) yes_large: bool,
@@ -229,10 +239,32 @@ pub(crate) enum Kind {
     Issuer,
 }
 
+/// One of several equal parts.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct Shard {
+    /// Which, from 1 on.
+    pub(crate) number: u64,
+    pub(crate) of: u64,
+}
+
+impl FromStr for Shard {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let parts = text.split_once('/').and_then(|(number, of)| {
+            Some(Self { number: number.trim().parse().ok()?, of: of.trim().parse().ok()? })
+        });
+        parts
+            .filter(|shard| (1..=shard.of).contains(&shard.number))
+            .ok_or_else(|| format!("{text:?} is not a part such as 2/5 (1/5 to 5/5)"))
+    }
+}
+
 impl Sweep {
     /// The settings that the flags stand for: flag, setting, value.
     pub(crate) fn settings(&self) -> Vec<(&'static str, &'static str, String)> {
         let given = [
+            ("--discover", "sweep.discover", self.discover.clone()),
             ("--ports", "sweep.ports", self.ports.clone()),
             ("--rate", "sweep.rate", self.rate.as_deref().map(with_unit)),
             ("--host-rate", "sweep.host_rate", self.host_rate.as_deref().map(with_unit)),
@@ -268,7 +300,7 @@ mod tests {
     #[test]
     fn every_flag_stands_for_a_setting_that_exists() {
         let line = "daicho sweep 127.0.0.1 --ports 22 --rate 5 --host-rate 2pps --interface lo --io \
-                    connect --profile ot --assume-alive --no-services";
+                    connect --profile ot --assume-alive --no-services --discover arp";
         let Command::Sweep(sweep) = Cli::parse_from(line.split_whitespace()).command else {
             panic!("not a sweep");
         };
@@ -279,5 +311,14 @@ mod tests {
         let config = config::Config::from_layers(&layers).unwrap();
         assert_eq!((config.rate, config.host_rate), (5, 2));
         assert!(config.assume_alive && !config.services);
+    }
+
+    #[test]
+    fn a_shard_is_one_of_its_parts() {
+        assert_eq!("2/5".parse(), Ok(Shard { number: 2, of: 5 }));
+        for text in ["0/5", "6/5", "2", "a/b", "1/0", "-1/2", ""] {
+            let error = text.parse::<Shard>().unwrap_err();
+            assert!(error.contains("is not a part such as 2/5"), "{error}");
+        }
     }
 }

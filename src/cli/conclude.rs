@@ -1,6 +1,6 @@
 //! The end of every scan, asked or heard: what it saw becomes assets and findings, and is printed.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, net::IpAddr};
 
 use anyhow::Result;
 use inventory::{
@@ -21,12 +21,22 @@ use crate::{
     tell,
 };
 
+/// What a sweep says of itself beside its record.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Notes {
+    /// The share of what is there that was probably missed, and how far that may be off.
+    pub(crate) missed: Option<(f64, f64)>,
+    /// Who answers no more than so many packets a second.
+    pub(crate) limited: Vec<(IpAddr, u32)>,
+}
+
 /// Stores how the scan went, draws the conclusions, and prints what the scan saw and what is
 /// wrong.
 pub(crate) async fn conclude(
     store: &Store,
     scan: ScanId,
     record: &ScanRecord,
+    notes: &Notes,
     policy: &Policy,
     format: Format,
 ) -> Result<ReviewSummary> {
@@ -34,7 +44,7 @@ pub(crate) async fn conclude(
     let digest = store.digest(scan, clock::now()).await?;
     let seen: BTreeSet<AssetId> = digest.assets.iter().map(|asset| asset.id).collect();
     let review = store.review(clock::now(), policy).await?;
-    report(format, scan, record, &seen, &review)?;
+    report(format, scan, record, notes, &seen, &review)?;
     Ok(review)
 }
 
@@ -42,6 +52,7 @@ fn report(
     format: Format,
     scan: ScanId,
     record: &ScanRecord,
+    notes: &Notes,
     seen: &BTreeSet<AssetId>,
     review: &ReviewSummary,
 ) -> Result<()> {
@@ -52,7 +63,7 @@ fn report(
     let findings = finding::open(&review.findings, Severity::Info);
     if format == Format::Json {
         return print_json(&SweepJson {
-            scan: ScanJson::new(scan, record),
+            scan: ScanJson::new(scan, record, notes),
             assets: shown.iter().map(Shown::json).collect(),
             findings: findings.into_iter().map(finding::json).collect(),
         });
@@ -73,6 +84,16 @@ fn report(
     ));
     if record.drops > 0 {
         tell::line(&format!("{} answers were lost: possibly incomplete", record.drops));
+    }
+    if let Some((missed, off)) = notes.missed {
+        tell::line(&format!(
+            "estimated missed: {:.2} % (± {:.2})",
+            missed * 100.0,
+            (off * 100.0).max(0.01)
+        ));
+    }
+    for (address, rate) in &notes.limited {
+        tell::line(&format!("{address} answers about {rate} packets a second and no more"));
     }
     for gap in &record.gaps {
         tell::line(&format!("gap: {}: {}", gap.target, gap.reason));

@@ -3,14 +3,16 @@
 pub(crate) mod args;
 mod assets;
 mod certs;
-mod conclude;
+pub(crate) mod conclude;
 mod doctor;
 mod findings;
+mod fragile;
 mod progress;
 mod register;
 mod scope;
 mod sweep;
 mod watch;
+mod window;
 
 use std::path::Path;
 

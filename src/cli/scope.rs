@@ -2,15 +2,16 @@
 
 use std::{collections::HashMap, fs, net::IpAddr};
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, bail, ensure};
 use model::Gap;
 use scanner::{
     Scope,
     net::resolve::Resolver,
+    plan::Addresses,
     targets::{Purpose, Selection},
 };
 
-use crate::tell;
+use crate::{cli::args::Shard, tell};
 
 /// Whom to ask, and what of the targets could not be understood or found.
 pub(crate) struct Chosen {
@@ -92,4 +93,32 @@ async fn resolve(
         }
     }
     Ok(by_address)
+}
+/// The part of the targets that this sweep asks: one of several equal shards, and of that what
+/// comes behind so many addresses.
+///
+/// Shards are stretches of the addresses in ascending order: together they are all of them,
+/// each once, whoever works on them, and a network that one firewall answers for stays in one.
+///
+/// # Errors
+///
+/// There is nothing left.
+pub(crate) fn part(scope: &Scope, shard: Option<Shard>, behind: Option<u64>) -> Result<Scope> {
+    if shard.is_none() && behind.is_none() {
+        return Ok(scope.clone());
+    }
+    let mut addresses = Addresses::new(scope);
+    let all = addresses.count();
+    if let Some(Shard { number, of }) = shard {
+        let start = |number: u64| {
+            u64::try_from(u128::from(all) * u128::from(number) / u128::from(of)).unwrap_or(all)
+        };
+        let (from, until) = (start(number - 1), start(number));
+        addresses = addresses.part(from, until.saturating_sub(from));
+    }
+    if let Some(behind) = behind {
+        addresses = addresses.part(behind, u64::MAX);
+    }
+    ensure!(addresses.count() > 0, "there is no address left in this part of the targets");
+    Ok(Scope::new(addresses.ranges().to_vec(), Vec::new()))
 }

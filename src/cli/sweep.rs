@@ -6,6 +6,7 @@ use std::{
     net::IpAddr,
     process,
     sync::{Arc, Mutex, PoisonError},
+    time::Duration,
 };
 
 use anyhow::{Context as _, Result};
@@ -22,16 +23,18 @@ use scanner::{
     probe::udp,
     rate::Pacer,
     stop::Stop,
-    sweep::{Sweep, SweepOutcome},
+    sweep::{Fragile, Sweep, SweepOutcome, UdpQuestions},
 };
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::{
     cli::{
         args::{self, Format},
-        conclude::conclude,
+        conclude::{Notes, conclude},
+        fragile::Known,
         progress::{Bar, spoken},
         scope::{self, Chosen},
+        window,
     },
     clock,
     compose::Settings,
@@ -48,11 +51,14 @@ pub(crate) async fn run(
     let excluded = [&settings.exclude[..], &arguments.exclude].concat();
     let chosen = scope::choose(&arguments.targets, &excluded, arguments.yes_large).await?;
     let ports: PortSpec = settings.ports.parse().context("--ports")?;
+    let discover = settings.discover.parse().map_err(anyhow::Error::msg).context("--discover")?;
+    let scope = scope::part(&chosen.scope, arguments.shard, arguments.resume_at)?;
     let mut key = [0; 16];
     getrandom::fill(&mut key).context("the system gives no random numbers")?;
     let plan = Plan {
-        scope: chosen.scope.clone(),
+        scope,
         ports,
+        discover,
         rates: settings.rates,
         key,
         assume_alive: settings.assume_alive,
@@ -61,8 +67,10 @@ pub(crate) async fn run(
         return dry_run(settings, &plan, format);
     }
 
+    let time_left = window::time_left(&settings.windows, clock::now())?;
     let stop = Stop::new();
     listen_for_signals(&stop)?;
+    end_with_the_window(&stop, time_left);
     let store = Store::open(&settings.database, OpenMode::ReadWrite).await?;
     let (link, reason) = select::open(settings.io, settings.interface.as_deref(), key)?;
     // Conversations are paced in the link's own time.
@@ -74,7 +82,8 @@ pub(crate) async fn run(
     let started_at = clock::now();
     let scan = store.begin_scan(vantage, started_at, io, &arguments.targets, "sweep").await?;
     let (sink, writer) = Writer::start(&store, scan)?;
-    let run = Run { settings, plan, clock, stop: stop.clone(), bar: Bar::new() };
+    let fragile = Known::read(&store, &vantage.site).await?;
+    let run = Run { settings, plan, clock, stop: stop.clone(), bar: Bar::new(), fragile };
     let asked = run.ask(chosen, link, sink).await?;
     run.bar.clear();
     let written = writer.finish().await?;
@@ -91,8 +100,12 @@ pub(crate) async fn run(
         gaps: asked.gaps,
         coverage: asked.coverage,
     };
-    let review = conclude(&store, scan, &record, &settings.policy, format).await?;
+    let review = conclude(&store, scan, &record, &asked.notes, &settings.policy, format).await?;
     store.close().await;
+    if stop.is_requested() && asked.done > 0 {
+        let done = arguments.resume_at.unwrap_or(0).saturating_add(asked.done);
+        tell::line(&format!("to go on from there: the same command with --resume-at {done}"));
+    }
     Ok(exit_code(&stop, arguments.fail_on, &review))
 }
 
@@ -103,6 +116,7 @@ struct Run<'a> {
     clock: Clock,
     stop: Stop,
     bar: Bar,
+    fragile: Known,
 }
 
 /// What asking brought, beside the observations.
@@ -113,6 +127,9 @@ struct Asked {
     complete: bool,
     gaps: Vec<Gap>,
     coverage: Vec<model::Coverage>,
+    /// How many addresses it is done with.
+    done: u64,
+    notes: Notes,
 }
 
 impl Run<'_> {
@@ -133,6 +150,8 @@ impl Run<'_> {
             complete: outcome.complete,
             gaps: [chosen.gaps, outcome.gaps.clone()].concat(),
             coverage: outcome.coverage.clone(),
+            done: outcome.done,
+            notes: Notes { missed: outcome.missed, limited: outcome.limited.clone() },
         };
         let names = self.names(chosen.names, &outcome, &sink).await?;
         if self.settings.services && !self.stop.is_requested() {
@@ -151,10 +170,21 @@ impl Run<'_> {
         pacer: &Mutex<Pacer>,
         sink: &Sink,
     ) -> SweepOutcome {
+        let Settings { control_systems, snmp_public, .. } = *self.settings;
+        let question = |address, port, cookie| {
+            match control_systems || !udp::is_for_control_systems(port) {
+                true if snmp_public => udp::payload_with_public(address, port, cookie),
+                true => udp::payload_to(address, port, cookie),
+                // Whether the port is closed can be seen without a word.
+                false => Vec::new(),
+            }
+        };
+        let is_fragile = |address, mac| self.fragile.is_fragile(address, mac);
         let sweep = Sweep {
             plan: &self.plan,
             vantage: &self.settings.vantage,
-            udp_payload: udp::payload,
+            udp: UdpQuestions(&question),
+            fragile: Fragile(&is_fragile),
             stop: &self.stop,
         };
         let mut pacer = pacer.lock().unwrap_or_else(PoisonError::into_inner);
@@ -236,6 +266,7 @@ impl Run<'_> {
             endpoint: *endpoint,
             mac: macs.get(&endpoint.address).copied().flatten(),
             server_name: names.get(&endpoint.address).cloned(),
+            gentle: outcome.gentle.binary_search(&endpoint.address).is_ok(),
             reply: replies.get(endpoint).map(|bytes| (*bytes).clone()),
         };
         let mut observe =
@@ -284,6 +315,18 @@ fn listen_for_signals(stop: &Stop) -> Result<()> {
         });
     }
     Ok(())
+}
+
+/// A window that closes ends the sweep.
+fn end_with_the_window(stop: &Stop, time_left: Option<Duration>) {
+    if let Some(time) = time_left {
+        let stop = stop.clone();
+        tokio::spawn(async move {
+            tokio::time::sleep(time).await;
+            tell::line("stopping: the window in which this configuration allows sweeps has ended");
+            stop.request();
+        });
+    }
 }
 
 fn exit_code(stop: &Stop, fail_on: Option<Severity>, review: &ReviewSummary) -> u8 {

@@ -10,7 +10,7 @@ use scanner::{capture::Capture, net::file};
 use crate::{
     cli::{
         args::{self, Format},
-        conclude::conclude,
+        conclude::{Notes, conclude},
     },
     clock,
     compose::Settings,
@@ -77,7 +77,7 @@ pub(crate) async fn run(
         // Who only listens has not looked: silence in a capture says nothing.
         coverage: Vec::new(),
     };
-    conclude(&store, scan, &record, &settings.policy, format).await?;
+    conclude(&store, scan, &record, &Notes::default(), &settings.policy, format).await?;
     store.close().await;
     Ok(())
 }

@@ -1,10 +1,12 @@
 //! The JSON that `docs/json.md` promises. Its own types, so that a change elsewhere cannot
 //! change the promise.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, net::IpAddr};
 
 use inventory::asset::{Asset, Deployment, ServiceState, Software};
 use serde::Serialize;
+
+use crate::cli::conclude::Notes;
 
 /// `{"scan", "assets", "findings"}`.
 #[derive(Debug, Serialize)]
@@ -25,6 +27,21 @@ pub(crate) struct ScanJson {
     pub(crate) drops: u64,
     pub(crate) complete: bool,
     pub(crate) gaps: Vec<GapJson>,
+    pub(crate) estimated_missed: Option<MissedJson>,
+    pub(crate) rate_limited: Vec<LimitedJson>,
+}
+
+/// Shares of 1.
+#[derive(Debug, Serialize)]
+pub(crate) struct MissedJson {
+    pub(crate) share: f64,
+    pub(crate) plus_minus: f64,
+}
+
+#[derive(Debug, Serialize)]
+pub(crate) struct LimitedJson {
+    pub(crate) address: String,
+    pub(crate) packets_per_second: u32,
 }
 
 #[derive(Debug, Serialize)]
@@ -34,9 +51,13 @@ pub(crate) struct GapJson {
 }
 
 impl ScanJson {
-    pub(crate) fn new(id: model::ScanId, scan: &model::ScanRecord) -> Self {
+    pub(crate) fn new(id: model::ScanId, scan: &model::ScanRecord, notes: &Notes) -> Self {
         let gap =
             |gap: &model::Gap| GapJson { target: gap.target.clone(), reason: gap.reason.clone() };
+        let limited = |(address, rate): &(IpAddr, u32)| LimitedJson {
+            address: address.to_string(),
+            packets_per_second: *rate,
+        };
         Self {
             id: id.0,
             started_at: scan.started_at.to_string(),
@@ -47,6 +68,10 @@ impl ScanJson {
             drops: scan.drops,
             complete: scan.complete,
             gaps: scan.gaps.iter().map(gap).collect(),
+            estimated_missed: notes
+                .missed
+                .map(|(share, plus_minus)| MissedJson { share, plus_minus }),
+            rate_limited: notes.limited.iter().map(limited).collect(),
         }
     }
 }

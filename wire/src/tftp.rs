@@ -77,7 +77,7 @@ mod tests {
         check(b"\0\x05\0\x01File not found\0", Answer::Error { code: 1, text });
         check(b"\0\x03\0\x01data", Answer::Data);
         check(b"\0\x03\0\x01", Answer::Data);
-        check(b"\0\x06blksize\0512\0", Answer::Options);
+        check(b"\0\x06blksize\x00512\0", Answer::Options);
         assert!(Answer::parse(b"\0\x05\0\x01File not f").is_err());
         assert!(Answer::parse(b"\0\x05\x01\0no such code\0").is_err());
         assert!(Answer::parse(b"\0\x03\0\x02not the first").is_err());

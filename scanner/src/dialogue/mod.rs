@@ -70,6 +70,8 @@ pub struct Open {
     pub mac: Option<MacAddr>,
     /// A name by which the server may know itself, for TLS and HTTP.
     pub server_name: Option<String>,
+    /// Whether it was found to be fragile: it gets one connection at once.
+    pub gentle: bool,
     /// For UDP, what it answered to the sweep. It is asked again, because only an answer to
     /// a question of this conversation can be checked; this one is kept where nothing
     /// better comes.
@@ -80,7 +82,7 @@ impl Open {
     /// An open endpoint of which no more is known.
     #[must_use]
     pub const fn at(endpoint: Endpoint) -> Self {
-        Self { endpoint, mac: None, server_name: None, reply: None }
+        Self { endpoint, mac: None, server_name: None, gentle: false, reply: None }
     }
 }
 
@@ -243,8 +245,9 @@ impl Queue {
         let mut queue = Self { assets: HashMap::new(), ready: VecDeque::new(), waiting: 0 };
         for (asset, all) in by_asset {
             let fragile = all.iter().any(|open| {
-                open.endpoint.transport == Transport::Tcp
-                    && order::is_of_something_fragile(open.endpoint.port)
+                open.gentle
+                    || (open.endpoint.transport == Transport::Tcp
+                        && order::is_of_something_fragile(open.endpoint.port))
             });
             let (alone, endpoints): (Vec<_>, Vec<_>) =
                 all.into_iter().partition(|open| order::is_left_alone(open.endpoint.port));

@@ -22,6 +22,8 @@ pub enum Choice {
     Connect,
     /// Frames of our own, or an error.
     Raw,
+    /// Frames that the kernel makes for us, or an error.
+    Xdp,
 }
 
 impl FromStr for Choice {
@@ -32,7 +34,8 @@ impl FromStr for Choice {
             "auto" => Ok(Self::Auto),
             "connect" => Ok(Self::Connect),
             "raw" => Ok(Self::Raw),
-            _ => Err(format!("{text:?} is not a way to send (auto, connect or raw)")),
+            "xdp" => Ok(Self::Xdp),
+            _ => Err(format!("{text:?} is not a way to send (auto, connect, raw or xdp)")),
         }
     }
 }
@@ -43,6 +46,7 @@ impl fmt::Display for Choice {
             Self::Auto => "auto",
             Self::Connect => "connect",
             Self::Raw => "raw",
+            Self::Xdp => "xdp",
         })
     }
 }
@@ -58,7 +62,9 @@ pub fn choose(choice: Choice, name: Option<&str>) -> Result<(Tier, String), Link
     }
     let (tier, reason) = match (choice, raw_sockets(name)) {
         (Choice::Connect, _) => (Tier::Connect, "as asked for"),
-        (Choice::Raw, able) => able.map(|()| (Tier::Raw, "as asked for, CAP_NET_RAW is there"))?,
+        (Choice::Raw | Choice::Xdp, able) => {
+            able.map(|()| (Tier::Raw, "as asked for, CAP_NET_RAW is there"))?
+        }
         (Choice::Auto, Ok(())) => (Tier::Raw, "CAP_NET_RAW is there"),
         (Choice::Auto, Err(LinkError::Unprivileged { .. })) => (Tier::Connect, "no CAP_NET_RAW"),
         (Choice::Auto, Err(_)) => (Tier::Connect, "no packet sockets on this system"),

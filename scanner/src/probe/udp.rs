@@ -38,17 +38,14 @@ pub fn payload_to(address: IpAddr, port: u16, cookie: u32) -> Vec<u8> {
     probe_of(port).map_or_else(Vec::new, |probe| first_question(probe, address, port, cookie))
 }
 
-/// The same as [`payload`], but SNMP is asked with the community `public`, for owners who allow
+/// The same as [`payload_to`], but SNMP is asked with the community `public`, for owners who allow
 /// it: in version 1, which most agents speak beside others and old ones speak alone. Agents
 /// that do not speak version 3 are silent to [`payload`].
 #[must_use]
-pub fn payload_with_public(port: u16, cookie: u32) -> Vec<u8> {
+pub fn payload_with_public(address: IpAddr, port: u16, cookie: u32) -> Vec<u8> {
     match port {
-        161 => {
-            let nobody = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
-            first_question(&snmp::WITH_PUBLIC_V1, nobody, port, cookie)
-        }
-        _ => payload(port, cookie),
+        161 => first_question(&snmp::WITH_PUBLIC_V1, address, port, cookie),
+        _ => payload_to(address, port, cookie),
     }
 }
 
@@ -195,7 +192,11 @@ pub(crate) mod tests {
         let says_it = |question: Vec<u8>| question.windows(6).any(|window| window == b"public");
         for port in known() {
             assert!(!says_it(payload(port, COOKIE)), "{port}");
-            assert_eq!(says_it(payload_with_public(port, COOKIE)), port == 161, "{port}");
+            assert_eq!(
+                says_it(payload_with_public(IpAddr::V4(Ipv4Addr::UNSPECIFIED), port, COOKIE)),
+                port == 161,
+                "{port}"
+            );
         }
     }
 

@@ -60,7 +60,8 @@ pub(super) const SHORTEST_PAUSE: Duration = Duration::from_millis(1);
 const MORE_TRIES: u64 = 3;
 
 /// Addresses of a part: three bytes each, and what answers.
-const PART: u64 = 1 << 20;
+const SMALLEST_PART: u64 = 1 << 16;
+const LARGEST_PART: u64 = 1 << 20;
 
 /// Cells of one group: 16 MiB.
 const MOST_CELLS: usize = 1 << 24;
@@ -196,8 +197,12 @@ impl<'a> Engine<'a> {
     /// stretch of them, in which what belongs together stays together.
     fn everything(&mut self) -> Result<(), End> {
         while self.behind < self.all.count() {
-            self.state = State::new(self.all.part(self.behind, PART));
-            self.behind = self.behind.saturating_add(PART).min(self.all.count());
+            self.outcome.done = self.behind;
+            // A minute's worth of questions: what an interruption costs.
+            let size = u64::from(self.sweep.plan.rates.total).saturating_mul(60);
+            let size = size.clamp(SMALLEST_PART, LARGEST_PART);
+            self.state = State::new(self.all.part(self.behind, size));
+            self.behind = self.behind.saturating_add(size).min(self.all.count());
             self.liveness_done = false;
             self.holding = true;
             self.phase = Phase::Liveness;
@@ -206,6 +211,7 @@ impl<'a> Engine<'a> {
                 self.close_part(None);
             }
         }
+        self.outcome.done = self.all.count();
         Ok(())
     }
 

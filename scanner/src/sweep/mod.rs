@@ -42,12 +42,23 @@ pub struct Sweep<'a> {
     pub plan: &'a Plan,
     /// Where we stand, for the observations.
     pub vantage: &'a Vantage,
-    /// What to send to a UDP port, with a cookie for where an honest answer repeats it.
-    pub udp_payload: fn(u16, u32) -> Vec<u8>,
+    /// What to send to UDP ports.
+    pub udp: UdpQuestions<'a>,
     /// Whom to ask gently from the first question for a port on.
     pub fragile: Fragile<'a>,
     /// Ends it early.
     pub stop: &'a Stop,
+}
+
+/// Makes the datagram to a UDP port of an address, with a cookie for where an honest answer
+/// repeats it.
+#[derive(Clone, Copy)]
+pub struct UdpQuestions<'a>(pub &'a dyn Fn(IpAddr, u16, u32) -> Vec<u8>);
+
+impl std::fmt::Debug for UdpQuestions<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("UdpQuestions")
+    }
 }
 
 /// Tells whether a careless question can stop a device, by what is known of it without
@@ -115,6 +126,8 @@ pub struct SweepOutcome {
     /// The share of what is there that was probably missed because packets got lost, and how
     /// far that may be off at a confidence of 95 %; both 0 to 1. `None` where nothing answered.
     pub missed: Option<(f64, f64)>,
+    /// How many addresses, from the first on, it is done with: where to go on after a stop.
+    pub done: u64,
     /// Questions that the system took.
     pub probes_sent: u64,
     /// Answers that were ours.

@@ -158,7 +158,7 @@ impl Engine<'_> {
                 hasher.write_u16(port);
                 let [a, b, c, d, ..] = hasher.finish().to_be_bytes();
                 let cookie = u32::from_be_bytes([a, b, c, d]);
-                Question::Udp(port, (self.sweep.udp_payload)(port, cookie))
+                Question::Udp(port, (self.sweep.udp.0)(address, port, cookie))
             }
         }
     }

@@ -58,7 +58,7 @@ struct Run {
     progress: Vec<Progress>,
 }
 
-fn payload(port: u16, cookie: u32) -> Vec<u8> {
+fn payload(_: IpAddr, port: u16, cookie: u32) -> Vec<u8> {
     let mut bytes = port.to_be_bytes().to_vec();
     bytes.extend(cookie.to_be_bytes());
     bytes
@@ -66,8 +66,13 @@ fn payload(port: u16, cookie: u32) -> Vec<u8> {
 
 fn run_until(plan: &Plan, link: &mut Scripted, stop: &Stop) -> Run {
     let vantage = Vantage { site: Site("test".into()), name: "here".into() };
-    let sweep =
-        Sweep { plan, vantage: &vantage, udp_payload: payload, fragile: Fragile::NOBODY, stop };
+    let sweep = Sweep {
+        plan,
+        vantage: &vantage,
+        udp: UdpQuestions(&payload),
+        fragile: Fragile::NOBODY,
+        stop,
+    };
     let mut pacer = Pacer::new(plan.rates);
     let mut seen = Vec::new();
     let mut progress = Vec::new();
@@ -775,7 +780,7 @@ fn the_loopback_is_swept_through_the_systems_sockets() {
     let sweep = Sweep {
         plan: &plan,
         vantage: &vantage,
-        udp_payload: payload,
+        udp: UdpQuestions(&payload),
         fragile: Fragile::NOBODY,
         stop: &stop,
     };

@@ -20,7 +20,7 @@ pub(crate) fn read_kerberos(talk: &Talk<'_>) -> Vec<Fact> {
     };
     let realm = kerberos::realm(talk.cookie);
     // The service that was asked for, or, where the realm is another, that of the realm.
-    let ours = refusal.server.iter().any(|part| *part == realm) || refusal.realm == realm;
+    let ours = refusal.server.contains(&realm) || refusal.realm == realm;
     if !ours {
         return Vec::new();
     }

@@ -33,7 +33,7 @@ fn what_is_fragile_by_its_maker_is_asked_gently_from_the_first_port_on() {
     let fragile = |_, mac| mac == Some(MacAddr([2, 0, 0, 0, 0, 1]));
     let fragile = Fragile(&fragile);
     let sweep =
-        Sweep { plan: &plan, vantage: &vantage, udp_payload: payload, fragile, stop: &stop };
+        Sweep { plan: &plan, vantage: &vantage, udp: UdpQuestions(&payload), fragile, stop: &stop };
     let mut pacer = Pacer::new(plan.rates);
     let outcome = sweep.run(&mut link, &mut pacer, &mut |_| {}, &mut |_| {});
     assert_eq!(outcome.gentle, [ip("192.0.2.1")]);

@@ -1,0 +1,113 @@
+//! Maintenance windows: the only times at which a sweep sends.
+
+use std::time::Duration;
+
+use anyhow::{Result, ensure};
+use config::Window;
+use jiff::{Timestamp, Zoned, civil::Weekday, tz::TimeZone};
+
+/// How long the window that is open now stays open. `None` where no windows are configured:
+/// any time will do.
+///
+/// # Errors
+///
+/// It is outside of every window; the text says when the next begins.
+pub(crate) fn time_left(windows: &[Window], now: model::Timestamp) -> Result<Option<Duration>> {
+    if windows.is_empty() {
+        return Ok(None);
+    }
+    let now = Timestamp::from_microsecond(now.0)?.to_zoned(TimeZone::system());
+    let minutes = left(windows, &now);
+    ensure!(
+        minutes > 0,
+        "it is {}, outside of the windows in which this configuration allows sweeps \
+         (scope.windows); the next one begins in {}",
+        now.strftime("%A %H:%M"),
+        spoken(until_next(windows, &now)),
+    );
+    // The minute that is under way counts for what is left of it.
+    let passed = u64::try_from(now.second()).unwrap_or(0);
+    Ok(Some(Duration::from_secs((u64::from(minutes) * 60).saturating_sub(passed))))
+}
+
+const DAY: u32 = 24 * 60;
+
+/// The day of the week, Monday 0, and the minute of the day.
+fn moment(now: &Zoned) -> (u8, u32) {
+    let day = match now.weekday() {
+        Weekday::Monday => 0,
+        Weekday::Tuesday => 1,
+        Weekday::Wednesday => 2,
+        Weekday::Thursday => 3,
+        Weekday::Friday => 4,
+        Weekday::Saturday => 5,
+        Weekday::Sunday => 6,
+    };
+    let minute = i32::from(now.hour()) * 60 + i32::from(now.minute());
+    (day, u32::try_from(minute).unwrap_or(0))
+}
+
+fn is_open(windows: &[Window], (day, minute): (u8, u32)) -> bool {
+    windows.iter().any(|window| window.is_open(day, minute))
+}
+
+/// Minutes from now on that are all inside of windows; a week where they never close.
+fn left(windows: &[Window], now: &Zoned) -> u32 {
+    let (day, minute) = moment(now);
+    minutes_from(day, minute).take_while(|moment| is_open(windows, *moment)).count() as u32
+}
+
+/// Minutes until a window opens.
+fn until_next(windows: &[Window], now: &Zoned) -> u32 {
+    let (day, minute) = moment(now);
+    minutes_from(day, minute).take_while(|moment| !is_open(windows, *moment)).count() as u32
+}
+
+/// The minutes of one week, from this one on.
+fn minutes_from(day: u8, minute: u32) -> impl Iterator<Item = (u8, u32)> {
+    (0..7 * DAY).map(move |passed| {
+        let at = u32::from(day) * DAY + minute + passed;
+        // Below seven, which fits.
+        ((at / DAY % 7) as u8, at % DAY)
+    })
+}
+
+fn spoken(minutes: u32) -> String {
+    match (minutes / 60, minutes % 60) {
+        (0, minutes) => format!("{minutes} min"),
+        (hours, minutes) => format!("{hours} h {minutes} min"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn windows(texts: &[&str]) -> Vec<Window> {
+        texts.iter().map(|text| text.parse().unwrap()).collect()
+    }
+
+    fn at(text: &str) -> Zoned {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn a_window_over_midnight_ends_on_the_next_day() {
+        let windows = windows(&["Mon-Fri 22:00-06:00", "Sat,Sun 00:00-24:00"]);
+        // 2026-11-25 is a Wednesday.
+        assert_eq!(left(&windows, &at("2026-11-25T23:30[UTC]")), 6 * 60 + 30);
+        assert_eq!(left(&windows, &at("2026-11-25T05:59[UTC]")), 1);
+        assert_eq!(left(&windows, &at("2026-11-25T06:00[UTC]")), 0);
+        assert_eq!(until_next(&windows, &at("2026-11-25T06:00[UTC]")), 16 * 60);
+        // From Friday night on through the week-end.
+        assert_eq!(left(&windows, &at("2026-11-27T22:00[UTC]")), 2 * 60 + 48 * 60);
+    }
+
+    #[test]
+    fn no_windows_are_any_time_and_closed_ones_are_told() {
+        assert_eq!(time_left(&[], model::Timestamp(0)).unwrap(), None);
+        // One that is open for a minute, half a week away from the epoch's Thursday.
+        let error = time_left(&windows(&["Mon 03:00-03:01"]), model::Timestamp(0)).unwrap_err();
+        assert!(error.to_string().contains("the next one begins in"), "{error}");
+    }
+}
