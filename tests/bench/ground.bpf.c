@@ -310,6 +310,10 @@ static __always_inline int on_tcp(struct ethhdr *eth, struct iphdr *ip, void *en
 	}
 	if (!admit(address, !tcp->rst) || SINK || tcp->rst || !alive(address) || lose())
 		return XDP_DROP;
+	// The last step of a handshake with us is right as it is, and any other ACK is not.
+	__u32 number = draw(4, address, port);
+	if (!is_syn && !tcp->fin && open(address, port) && bpf_ntohl(tcp->ack_seq) == number + 1)
+		return XDP_DROP;
 	int is_open = is_syn && open(address, port);
 	if (is_syn && !is_open && CLOSED_SILENT)
 		return XDP_DROP;
@@ -321,7 +325,7 @@ static __always_inline int on_tcp(struct ethhdr *eth, struct iphdr *ip, void *en
 	__u64 before = (__u64)*sequence + *acknowledged + *flags;
 	if (is_syn) {
 		*acknowledged = bpf_htonl(bpf_ntohl(tcp->seq) + 1);
-		*sequence = is_open ? bpf_htonl(draw(4, address, port)) : 0;
+		*sequence = is_open ? bpf_htonl(number) : 0;
 	} else {
 		*sequence = *acknowledged;
 		*acknowledged = 0;

@@ -4,6 +4,7 @@
 use std::{
     collections::BTreeMap,
     fs,
+    io::Write as _,
     path::{Path, PathBuf},
     process::{Command, Stdio},
     time::Duration,
@@ -87,6 +88,8 @@ impl Ground {
         for space in [&near, &far] {
             space.run("ip link set eth0 addrgenmode none up")?;
         }
+        // The far end checks sums, so that the kernel must not leave them to a device.
+        near.run("ethtool -K eth0 tx off")?;
         match place {
             Place::Link => near.run(&format!("ip addr add {SCANNER}/15 dev eth0"))?,
             Place::Router => {
@@ -149,6 +152,7 @@ impl Ground {
         let mut run = self.run_tool(tool, most)?;
         run.counters = maps.counters()?;
         run.undelivered = run.counters.get("answers").saturating_sub(run.undelivered);
+        progress(tool, &run);
         Ok((run, read(&maps)?))
     }
 
@@ -157,22 +161,26 @@ impl Ground {
     pub(crate) fn run_with_kernel(&mut self, tool: &Tool, most: Duration) -> Result<Run> {
         let mut run = self.run_tool(tool, most)?;
         run.undelivered = 0;
+        progress(tool, &run);
         Ok(run)
     }
 
     /// Lets the far end's kernel answer for that block and starts the listener there.
-    pub(crate) fn listen(&self, block: &str, ports: &str) -> Result<Listener> {
+    pub(crate) fn listen(&self, block: &str, ports: &str) -> Result<Helper> {
         self.far.run(&format!("ip route add local {block} dev lo"))?;
         self.far.run("ip addr add 198.19.255.253/15 dev eth0")?;
-        let own = std::env::current_exe()?;
-        let mut command = Command::new("ip");
-        command.args(["netns", "exec", &self.far.0]).arg(own).args(["listen", ports]);
-        let mut child = command.stdout(Stdio::piped()).spawn()?;
+        let mut child = self.far_helper(&["listen", ports])?.stdout(Stdio::piped()).spawn()?;
         // It says one line when it listens.
         let mut ready = [0];
         let mut output = child.stdout.take().context("no output")?;
         std::io::Read::read_exact(&mut output, &mut ready).context("the listener failed")?;
-        Ok(Listener(child))
+        Ok(Helper(child))
+    }
+
+    fn far_helper(&self, words: &[&str]) -> Result<Command> {
+        let mut command = Command::new("ip");
+        command.args(["netns", "exec", &self.far.0]).arg(std::env::current_exe()?).args(words);
+        Ok(command)
     }
 
     fn run_tool(&self, tool: &Tool, most: Duration) -> Result<Run> {
@@ -182,6 +190,10 @@ impl Ground {
         command.args(["netns", "exec", &self.near.0]).args(&tool.line);
         command.current_dir(folder.path()).env("HOME", folder.path());
         command.env("DAICHO_DATABASE", folder.path().join("daicho.db"));
+        let _noise = match tool.needs_noise {
+            true => Some(Helper(self.far_helper(&["noise", "eth0"])?.spawn()?)),
+            false => None,
+        };
         let before = [packets(&self.near, "rx")?, packets(&self.far, "rx")?];
         let said = folder.path().join("stderr");
         command.stderr(fs::File::create(&said)?);
@@ -198,14 +210,34 @@ impl Ground {
     }
 }
 
-/// A program that listens on the far end, ended when dropped.
-pub(crate) struct Listener(std::process::Child);
+/// A mode of this program on the far end, ended when dropped.
+pub(crate) struct Helper(std::process::Child);
 
-impl Drop for Listener {
+impl Drop for Helper {
     fn drop(&mut self) {
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
+}
+
+/// One line for each run, for whoever waits.
+fn progress(tool: &Tool, run: &Run) {
+    let [syns, lost] = ["syn", "lost"].map(|name| run.counters.get(name));
+    let line = format!(
+        "{}: {:.2} s, cpu {:.2} s, {} KiB, {} packets, {syns} SYNs at {:.0}/s, {} open, {} alive, \
+         {lost} lost, {} undelivered",
+        tool.name,
+        run.cost.wall.as_secs_f64(),
+        run.cost.cpu.as_secs_f64(),
+        run.cost.peak_kib,
+        run.arrived,
+        run.counters.syns_per_second(),
+        run.found.open.len(),
+        run.found.alive.len(),
+        run.undelivered,
+    );
+    // Whoever closed the terminal does not want to know.
+    let _ = writeln!(std::io::stderr(), "{line}");
 }
 
 fn packets(space: &Namespace, way: &str) -> Result<u64> {

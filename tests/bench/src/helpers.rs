@@ -1,13 +1,19 @@
-//! Modes of this program that run inside the ground: a sender to compare with, and a listener.
+//! Modes of this program that run inside the ground: a sender to compare with, a listener,
+//! and noise.
 
-use std::{io::Write as _, net::TcpListener, net::TcpStream, thread};
+use std::{
+    io::Write as _,
+    net::{TcpListener, TcpStream},
+    thread,
+    time::Duration,
+};
 
 use anyhow::{Context as _, Result, bail};
 use pnet::{
     datalink::{self, Channel},
     packet::{
         MutablePacket as _,
-        ethernet::{EtherTypes, MutableEthernetPacket},
+        ethernet::{EtherType, EtherTypes, MutableEthernetPacket},
         ip::IpNextHeaderProtocols,
         ipv4::{self, MutableIpv4Packet},
         tcp::{self, MutableTcpPacket, TcpFlags},
@@ -37,6 +43,27 @@ pub(crate) fn pnet_send(interface: &str, count: u32) -> Result<()> {
         let _ = sender.send_to(&frame, None).context("closed")?;
     }
     Ok(())
+}
+
+/// Sends a frame of no protocol (IEEE 802's local experimental type) every half second: a wire
+/// is never silent, and masscan does not end where nothing ever arrives.
+pub(crate) fn noise(interface: &str) -> Result<()> {
+    let all = datalink::interfaces();
+    let interface = all.iter().find(|i| i.name == interface).context("no such interface")?;
+    let Channel::Ethernet(mut sender, _receiver) =
+        datalink::channel(interface, datalink::Config::default())?
+    else {
+        bail!("not an Ethernet");
+    };
+    let mut frame = [0; 60];
+    let mut ethernet = MutableEthernetPacket::new(&mut frame).context("no room")?;
+    ethernet.set_destination(MacAddr::broadcast());
+    ethernet.set_source(interface.mac.unwrap_or_default());
+    ethernet.set_ethertype(EtherType(0x88b5));
+    loop {
+        sender.send_to(&frame, None).context("closed")??;
+        thread::sleep(Duration::from_millis(500));
+    }
 }
 
 /// A SYN to an address of the ground, made anew each time.

@@ -29,6 +29,7 @@ fn main() -> Result<()> {
     let words: Vec<&str> = names.iter().map(String::as_str).collect();
     match words[..] {
         ["pnet-send", interface, count] => return helpers::pnet_send(interface, count.parse()?),
+        ["noise", interface] => return helpers::noise(interface),
         ["listen", ports] => return helpers::listen(ports),
         _ => {}
     }

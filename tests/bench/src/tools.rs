@@ -27,12 +27,14 @@ pub(crate) struct Tool {
     pub(crate) read: fn(&str) -> Result<Found>,
     /// Exit codes that are no failure.
     pub(crate) codes: &'static [i32],
+    /// It does not end on a silent wire.
+    pub(crate) needs_noise: bool,
 }
 
 impl Tool {
     fn new(name: &str, line: &str, read: fn(&str) -> Result<Found>) -> Self {
         let line = line.split_whitespace().map(str::to_owned).collect();
-        Self { name: name.to_owned(), line, read, codes: &[0] }
+        Self { name: name.to_owned(), line, read, codes: &[0], needs_noise: false }
     }
 
     /// The same under another name in the table.
@@ -73,7 +75,7 @@ pub(crate) fn masscan(arguments: &str) -> Tool {
     let line = format!(
         "masscan {arguments} --interface eth0 --router-mac {router} --open-only -oL /dev/stdout"
     );
-    Tool::new("masscan", &line, read_masscan)
+    Tool { needs_noise: true, ..Tool::new("masscan", &line, read_masscan) }
 }
 
 /// zmap: the one that `ZMAP` names, or the system's.
@@ -82,7 +84,8 @@ pub(crate) fn zmap(arguments: &str) -> Tool {
     let router = crate::ground::FAR_MAC;
     // Its default list of networks that it must not touch has the one for benchmarks.
     let line = format!(
-        "{path} {arguments} -b /dev/null -G {router} -i eth0 -q -v 0 -O csv -f saddr,sport -o -"
+        "{path} {arguments} -b /dev/null -G {router} -i eth0 -q -v 0 -O csv -f saddr,sport -o - \
+         --output-filter=success=1&&repeat=0"
     );
     Tool::new(if zmap_is_new() { "newest zmap" } else { "zmap 2.1" }, &line, read_pairs)
 }

@@ -159,6 +159,12 @@ impl Block {
         1 << (32 - self.0)
     }
 
+    /// As a range, of which we ask every address; of a network we leave out the first and the
+    /// last, which here are assets like all others.
+    pub(crate) fn range(self) -> String {
+        format!("198.18.0.0-{}", Ipv4Addr::from_bits(0xc612_0000 + self.len() - 1))
+    }
+
     pub(crate) fn iter(self) -> impl Iterator<Item = Ipv4Addr> {
         (0..self.len()).map(|number| Ipv4Addr::from_bits(0xc612_0000 + number))
     }

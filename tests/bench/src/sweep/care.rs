@@ -21,7 +21,8 @@ pub(super) fn caps(report: &mut Report) -> Result<()> {
         let mut ground = Ground::new(place)?;
         let network = Network { alive: 0.5, open: 0.1, watch: true, ..Network::new(place) };
         let tool = daicho(&format!(
-            "198.18.0.0/25 --ports 1-150 --no-services --rate 100000 --host-rate {CAP} --io raw"
+            "{} --ports 1-150 --no-services --rate 100000 --host-rate {CAP} --io raw",
+            Block(25).range()
         ))?;
         let all = in_turn(&mut ground, &network, vec![tool], MOST);
         let most = |name: &str| {
@@ -90,7 +91,7 @@ pub(super) fn fragile(report: &mut Report) -> Result<()> {
     let fragile = Block(26).iter().filter(|address| network.is_fragile(*address)).count();
     let ports = "1-20,102,502,9100,44818,47808";
     let ours = |profile: &str| {
-        let line = format!("198.18.0.0/26 --ports {ports} --no-services --io raw");
+        let line = format!("{} --ports {ports} --no-services --io raw", Block(26).range());
         Ok::<_, anyhow::Error>(
             daicho(&format!("{line} --profile {profile}"))?.named(&format!("daicho {profile}")),
         )
@@ -123,7 +124,7 @@ fn liveness(report: &mut Report, wide: Block, most: u64) -> Result<()> {
     for (place, told) in [(Place::Link, "on the link"), (Place::Router, "behind a router")] {
         let mut ground = Ground::new(place)?;
         let network = Network { alive: 0.1, open: 0.1, ..Network::new(place) };
-        let tool = daicho_alive(&format!("{wide} --io raw"))?;
+        let tool = daicho_alive(&format!("{} --io raw", wide.range()))?;
         let run = ground.run(&network, &tool, Duration::from_secs(2 * most))?;
         let truth: Vec<_> = wide.iter().filter(|address| network.is_alive(*address)).collect();
         let seen = score(&run.found.alive, &truth)?;

@@ -28,8 +28,9 @@ pub(super) fn recall(report: &mut Report) -> Result<()> {
     let mut tools: Vec<Tool> = Vec::new();
     for tier in ["raw", "xdp"] {
         if tier == "raw" || daicho_has("xdp")? {
-            let line = "198.18.0.0/16 --ports 1-16 --assume-alive --no-services";
-            let tool = daicho(&format!("{line} {UNBRAKED} --io {tier}"))?;
+            let line = "--ports 1-16 --assume-alive --no-services";
+            let block = Block(16).range();
+            let tool = daicho(&format!("{block} {line} {UNBRAKED} --io {tier}"))?;
             tools.push(tool.named(&format!("daicho {tier}")));
         }
     }
@@ -98,10 +99,11 @@ pub(super) fn recall_at_loss(report: &mut Report) -> Result<()> {
             let network = Network { loss, ..network };
             let truth = network.open_endpoints(&Block(16), &[80]);
             let tools = vec![
-                daicho(
-                    "198.18.0.0/16 --ports 80 --assume-alive --no-services --rate 50000 \
+                daicho(&format!(
+                    "{} --ports 80 --assume-alive --no-services --rate 50000 \
                      --host-rate 10000 --io raw",
-                )?,
+                    Block(16).range()
+                ))?,
                 masscan("198.18.0.0/16 -p80 --rate 50000 --retries 1"),
                 zmap("198.18.0.0/16 -p80 -r50000 -T1 -P2"),
                 zmap("198.18.0.0/16 -p80 -r50000 -T1").named("zmap -P1"),
@@ -140,7 +142,7 @@ pub(super) fn connect(report: &mut Report) -> Result<()> {
     let _listener = ground.listen("198.18.0.0/24", "2,4,8,16,32,64")?;
     let truth: Vec<Endpoint> =
         Block(24).iter().flat_map(|a| [2, 4, 8, 16, 32, 64].map(|port| (a, port))).collect();
-    let line = format!("198.18.0.0/24 --ports 1-100 --no-services {UNBRAKED}");
+    let line = format!("{} --ports 1-100 --no-services {UNBRAKED}", Block(24).range());
     let tools = vec![
         daicho(&format!("{line} --io connect"))?.named("daicho connect"),
         daicho(&format!("{line} --io raw"))?.named("daicho raw"),

@@ -8,7 +8,7 @@ mod finding;
 mod network;
 mod speed;
 
-use std::{io::Write as _, time::Duration};
+use std::time::Duration;
 
 use anyhow::{Result, bail};
 
@@ -118,38 +118,15 @@ fn in_turn_with(
 ) -> Vec<Series> {
     let new = |tool| Series { tool, runs: Vec::new(), failures: Vec::new() };
     let mut all: Vec<Series> = tools.into_iter().map(new).collect();
-    for number in 1..=runs() {
+    for _ in 0..runs() {
         for series in &mut all {
             match run(ground, &series.tool) {
-                Ok(run) => {
-                    progress(number, &series.tool, &run);
-                    series.runs.push(run);
-                }
+                Ok(run) => series.runs.push(run),
                 Err(error) => series.failures.push(format!("{error:#}")),
             }
         }
     }
     all
-}
-
-/// One line for each run, for whoever waits.
-fn progress(number: usize, tool: &Tool, run: &Run) {
-    let [packets, syns] = ["packets", "syn"].map(|name| run.counters.get(name));
-    let line = format!(
-        "run {number} {}: {:.2} s, cpu {:.2} s, {} KiB, {packets} packets, {syns} SYNs, {:.0} \
-         SYNs/s, {} open, {} alive, {} lost, {} undelivered",
-        tool.name,
-        run.cost.wall.as_secs_f64(),
-        run.cost.cpu.as_secs_f64(),
-        run.cost.peak_kib,
-        run.counters.syns_per_second(),
-        run.found.open.len(),
-        run.found.alive.len(),
-        run.counters.get("lost"),
-        run.undelivered,
-    );
-    // Whoever closed the terminal does not want to know.
-    let _ = writeln!(std::io::stderr(), "{line}");
 }
 
 /// `1,234,567`

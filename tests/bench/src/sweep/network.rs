@@ -34,7 +34,7 @@ pub(super) fn dense(report: &mut Report) -> Result<()> {
     let mut ground = Ground::new(Place::Link)?;
     let network = Network::new(Place::Link);
     let block = Block(24);
-    let mut tools = ours("198.18.0.0/24 --ports 1-100")?;
+    let mut tools = ours(&format!("{} --ports 1-100", Block(24).range()))?;
     let count = tools.len();
     tools.push(masscan("198.18.0.0/24 -p1-100 --rate 100000"));
     // The old one knows one port: as many questions at that.
@@ -78,7 +78,7 @@ pub(super) fn sparse(report: &mut Report) -> Result<()> {
         let mut ground = Ground::new(place)?;
         let network =
             Network { alive: 0.05, open: 0.05, closed: Closed::Silent, ..Network::new(place) };
-        let mut tools = ours("198.18.0.0/24 --ports 1-100")?;
+        let mut tools = ours(&format!("{} --ports 1-100", Block(24).range()))?;
         let count = tools.len();
         tools.push(nmap("-sS -T4 -p1-100 198.18.0.0/24"));
         let all = in_turn(&mut ground, &network, tools, MOST);
@@ -110,7 +110,7 @@ pub(super) fn arp(report: &mut Report) -> Result<()> {
     let mut ground = Ground::new(Place::Link)?;
     let network = Network::new(Place::Link);
     let tools = vec![
-        daicho_alive(&format!("{WIDE} --discover arp --io raw {UNBRAKED}"))?,
+        daicho_alive(&format!("{} --discover arp --io raw {UNBRAKED}", WIDE.range()))?,
         arp_scan(&format!("{WIDE} --bandwidth=100000000")).named("arp-scan at 100 Mbit/s"),
         // At its default a /16 takes two minutes: a sixteenth of it tells its speed.
         arp_scan(&SMALL.to_string()).named("arp-scan by default (a /20)"),
@@ -128,7 +128,7 @@ pub(super) fn icmp(report: &mut Report) -> Result<()> {
     let mut ground = Ground::new(Place::Router)?;
     let network = Network { alive: 0.5, ..Network::new(Place::Router) };
     let tools = vec![
-        daicho_alive(&format!("{WIDE} --discover echo --io raw {UNBRAKED}"))?,
+        daicho_alive(&format!("{} --discover echo --io raw {UNBRAKED}", WIDE.range()))?,
         fping(&format!("-i1 -r1 -g {WIDE}")),
         nmap(&format!("-sn -PE -T5 {WIDE}")),
     ];

@@ -35,8 +35,9 @@ pub(super) fn ground(report: &mut Report) -> Result<()> {
         "all, none wrong",
         found.recall >= 1.0 && found.wrong == 0,
     );
-    // As fast as the fastest peer sends, with an answer to each question.
-    let network = Network { open: 0.3, ..Network::new(Place::Router) };
+    // As fast as the fastest peer sends, with an answer to each question, and none that it
+    // would have to print.
+    let network = Network { open: 0.0, ..Network::new(Place::Router) };
     let copies = if zmap_is_new() { "-p1-20" } else { "-p80 -P20" };
     let line = format!("198.18.0.0/15 {copies} -r0 -T1 -c1");
     let run = ground.run(&network, &zmap(&line), Duration::from_secs(120))?;
@@ -63,8 +64,8 @@ pub(super) fn rate(report: &mut Report, tier: &str) -> Result<()> {
     let mut ground = Ground::new(Place::Router)?;
     let sink = Network { sink: true, counted: QUESTIONS, ..Network::new(Place::Router) };
     let ours = daicho(&format!(
-        "198.18.0.0/15 --ports 1-{PORTS} --assume-alive --no-services {UNBRAKED} --io {tier} \
-         --yes-large"
+        "{} --ports 1-{PORTS} --assume-alive --no-services {UNBRAKED} --io {tier} --yes-large",
+        Block(15).range()
     ))?;
     let copies = if zmap_is_new() { format!("-p1-{PORTS}") } else { format!("-p80 -P{PORTS}") };
     let tools = vec![
@@ -114,10 +115,10 @@ pub(super) fn cpu(report: &mut Report) -> Result<()> {
     let network = Network { alive: 0.3, open: 0.3, ..Network::new(Place::Router) };
     let most = Duration::from_secs(120);
     let tools = vec![
-        daicho(
-            "198.18.0.0/16 --ports 80 --assume-alive --no-services --rate 10000 \
-             --host-rate 10000 --io raw",
-        )?,
+        daicho(&format!(
+            "{} --ports 80 --assume-alive --no-services --rate 10000 --host-rate 10000 --io raw",
+            Block(16).range()
+        ))?,
         zmap("198.18.0.0/16 -p80 -r10000 -T1"),
         masscan("198.18.0.0/16 -p80 --rate 10000"),
     ];
@@ -149,7 +150,8 @@ pub(super) fn memory(report: &mut Report) -> Result<()> {
     // questions of a /8, though not its 2^24 addresses.
     let network = Network { alive: 0.01, open: 0.01, ..Network::new(Place::Router) };
     let tool = daicho(&format!(
-        "198.18.0.0/15 --ports 1-128 --assume-alive --no-services {UNBRAKED} --io raw --yes-large"
+        "{} --ports 1-128 --assume-alive --no-services {UNBRAKED} --io raw --yes-large",
+        Block(15).range()
     ))?;
     let run = ground.run(&network, &tool, Duration::from_secs(900))?;
     report.row(
