@@ -1,11 +1,24 @@
-//! Measurements of the product, as a user would see them: whole commands, in the lab's
-//! namespaces, on a real database file. Prints Markdown for `docs/performance.md`.
+//! Measurements of the product, as a user would see them: whole commands, in namespaces of
+//! their own, on a real database file. Prints Markdown for `docs/performance.md`.
 //!
 //! `cargo run --release -p daicho-bench -- NAME…`, with the names lab, memory, memory-connect,
 //! inventory and build; without a name, lab, memory and inventory: the others take minutes.
+//!
+//! `cargo run --release -p daicho-bench -- sweep [ROW…]` measures the sweep engine against its
+//! peers on the measuring ground: two namespaces, a cable, and a network that answers from an
+//! XDP program (`ground.bpf.c`). It needs root, what `tests/bench/install` installs, and
+//! `cargo build --release` before. Rows: see `sweep::ROWS`. In the environment, `RUNS` says how
+//! often each scanner runs (5), and `ZMAP` names a newer zmap than the system's. What each
+//! single run did goes to standard error, the table to standard output.
 
+mod counters;
+mod ground;
+mod helpers;
 mod measure;
+mod sweep;
 mod tasks;
+mod tools;
+mod truth;
 
 use anyhow::{Result, bail};
 
@@ -13,10 +26,21 @@ use crate::measure::Report;
 
 fn main() -> Result<()> {
     let mut names: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = names.iter().map(String::as_str).collect();
+    match words[..] {
+        ["pnet-send", interface, count] => return helpers::pnet_send(interface, count.parse()?),
+        ["noise", interface] => return helpers::noise(interface),
+        ["listen", ports] => return helpers::listen(ports),
+        _ => {}
+    }
+    let mut report = Report::default();
+    if let Some(("sweep", rows)) = names.split_first().map(|(first, rest)| (first.as_str(), rest)) {
+        sweep::run(&mut report, rows)?;
+        return report.print();
+    }
     if names.is_empty() {
         names = ["lab", "memory", "inventory"].map(str::to_owned).to_vec();
     }
-    let mut report = Report::default();
     for name in &names {
         match name.as_str() {
             "lab" => tasks::lab(&mut report)?,
@@ -25,7 +49,8 @@ fn main() -> Result<()> {
             "inventory" => tasks::inventory(&mut report)?,
             "build" => tasks::build(&mut report)?,
             other => bail!(
-                "there is no measurement {other:?} (lab, memory, memory-connect, inventory, build)"
+                "there is no measurement {other:?} (sweep, lab, memory, memory-connect, inventory, \
+                 build)"
             ),
         }
     }
