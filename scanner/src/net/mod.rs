@@ -26,6 +26,8 @@ pub mod resolve;
 pub mod scripted;
 pub mod select;
 pub mod stream;
+#[cfg_attr(not(test), expect(dead_code, reason = "the raw link does not use it yet"))]
+mod xdp;
 
 use std::{fmt, net::IpAddr, time::Duration};
 

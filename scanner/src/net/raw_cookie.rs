@@ -20,7 +20,7 @@ pub(super) struct Cookies {
 
 /// What a cookie is for. The numbers keep the cookies of different uses apart.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Use {
+pub(super) enum Use {
     Tcp = 1,
     Udp = 2,
     Echo = 3,
@@ -48,6 +48,16 @@ impl Cookies {
         let first_port = *ports.start();
         let ports = ports.end().saturating_sub(first_port).saturating_add(1);
         Self { keyed: SipHasher24::new_with_key(&key), first_port, ports }
+    }
+
+    /// The key, as two numbers: for a program that makes the same cookies in the kernel.
+    pub(super) fn keys(&self) -> (u64, u64) {
+        self.keyed.keys()
+    }
+
+    /// The first source port, and how many there are.
+    pub(super) const fn ports(&self) -> (u16, u16) {
+        (self.first_port, self.ports)
     }
 
     /// What all cookies of a question come from: one hash for each packet.
