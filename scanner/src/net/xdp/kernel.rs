@@ -15,7 +15,6 @@ enum Command {
     ProgramLoad = 5,
     ProgramRun = 10,
     TracepointOpen = 17,
-    #[cfg(test)]
     LinkCreate = 28,
 }
 
@@ -42,6 +41,9 @@ const ARRAY: u32 = 2;
 const MAPPABLE: u32 = 1 << 10;
 /// Frames are real: what the program says of them is done.
 const LIVE_FRAMES: u32 = 1 << 1;
+const ATTACH_XDP: u32 = 37;
+/// Not in the kernel's stead for drivers that cannot.
+const IN_THE_DRIVER: u32 = 1 << 2;
 /// Only what is wrong, and how much was looked at; not every instruction.
 const TELL_ERRORS: u32 = 4;
 const LOG: usize = 64 * 1024;
@@ -118,6 +120,14 @@ struct Context {
     interface: u32,
     queue: u32,
     out_interface: u32,
+}
+
+#[repr(C)]
+struct LinkCreate {
+    program: u32,
+    interface: u32,
+    attach_type: u32,
+    flags: u32,
 }
 
 /// Calls bpf(2). The pointers among the attributes are those of memory that lives until
@@ -222,6 +232,15 @@ pub(super) fn watch(tracepoint: &CStr, program: BorrowedFd<'_>) -> io::Result<Ow
     descriptor(bpf(Command::TracepointOpen, &mut attributes)?)
 }
 
+/// Attaches an XDP program to what comes in by an interface, in its driver, until the
+/// descriptor is closed.
+pub(super) fn attach(program: BorrowedFd<'_>, interface: u32) -> io::Result<OwnedFd> {
+    let program = number(program);
+    let mut attributes =
+        LinkCreate { program, interface, attach_type: ATTACH_XDP, flags: IN_THE_DRIVER };
+    descriptor(bpf(Command::LinkCreate, &mut attributes)?)
+}
+
 /// Runs an XDP program `repeat` times on frames that begin as `frame`, in bundles of
 /// `batch` (at most 256), and does with them what it says: [`Verdict::Transmit`] sends
 /// through the interface.
@@ -279,23 +298,6 @@ pub(super) fn run_dry(program: BorrowedFd<'_>, frame: &mut [u8]) -> io::Result<u
     };
     bpf(Command::ProgramRun, &mut attributes)?;
     Ok(attributes.verdict)
-}
-
-/// Attaches an XDP program to an interface, until the descriptor is closed.
-#[cfg(test)]
-pub(super) fn attach(program: BorrowedFd<'_>, interface: u32) -> io::Result<OwnedFd> {
-    #[repr(C)]
-    struct LinkCreate {
-        program: u32,
-        interface: u32,
-        attach_type: u32,
-        flags: u32,
-    }
-    /// BPF_XDP, and in the driver itself (XDP_FLAGS_DRV_MODE).
-    const XDP: (u32, u32) = (37, 1 << 2);
-    let mut attributes =
-        LinkCreate { program: number(program), interface, attach_type: XDP.0, flags: XDP.1 };
-    descriptor(bpf(Command::LinkCreate, &mut attributes)?)
 }
 
 #[cfg(test)]

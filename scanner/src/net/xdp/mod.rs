@@ -14,11 +14,14 @@
 //! finds [`Unfit`] sends by the raw tier. The programs are written for machines that have
 //! the least byte first.
 
+mod anchor;
 mod assemble;
 mod desk;
 mod features;
 mod kernel;
 mod map;
+#[cfg(test)]
+mod measure;
 mod program;
 mod shape;
 mod siphash;
@@ -38,6 +41,7 @@ use caps::{CapSet, Capability};
 use model::MacAddr;
 
 use self::{
+    anchor::Anchor,
     assemble::{Assembler, Reg::R0},
     desk::{Desk, Field, MOST_FRAMES},
     kernel::Verdict,
@@ -129,7 +133,8 @@ pub(crate) struct Sender {
     interface: u32,
     desk: Desk,
     witness: Witness,
-    course: Option<Course>,
+    anchor: Anchor,
+    course: Option<(Course, OwnedFd)>,
 }
 
 /// A work under way.
@@ -176,7 +181,8 @@ impl Sender {
                  the interface; of a veth, to its other end)",
             ));
         }
-        Ok(Self { interface, desk, witness, course: None })
+        let anchor = Anchor::new().map_err(Unfit::because("cannot make a tap interface"))?;
+        Ok(Self { interface, desk, witness, anchor, course: None })
     }
 
     /// Begins a work at its first place, with no question settled.
@@ -187,14 +193,16 @@ impl Sender {
     /// or the kernel refuses the program or the memory, with what it says.
     pub(crate) fn begin(&mut self, work: &Work) -> Result<(), Unfit> {
         self.course = None;
-        self.course = Some(Course::new(work, &self.desk)?);
+        let course = Course::new(work, &self.desk)?;
+        let held = self.anchor.hold(course.program.as_fd());
+        self.course = Some((course, held.map_err(Unfit::because("cannot hold the program"))?));
         self.seek(0);
         Ok(())
     }
 
     /// Goes to that place of the order; a place behind the end is the end.
     pub(crate) fn seek(&mut self, place: u64) {
-        if let Some(course) = &self.course {
+        if let Some((course, _)) = &self.course {
             course.seek(&self.desk, place);
         }
     }
@@ -207,7 +215,7 @@ impl Sender {
     /// The question of that number (its port's times the number of addresses, plus its
     /// address's) is not asked any more.
     pub(crate) fn settle(&self, number: u64) {
-        if let Some(course) = &self.course {
+        if let Some((course, _)) = &self.course {
             course.settle(number);
         }
     }
@@ -219,7 +227,7 @@ impl Sender {
     ///
     /// What the system says where nothing was sent: `ENODEV` where the interface is gone.
     pub(crate) fn send(&mut self, until: u64, most: u32) -> io::Result<Sent> {
-        let Some(course) = &self.course else {
+        let Some((course, _)) = &self.course else {
             return Err(io::Error::other("there is nothing to send"));
         };
         let before = self.cursor();

@@ -19,18 +19,23 @@ use super::{
 use crate::{Scope, plan::Addresses};
 
 const HERE: MacAddr = MacAddr([2, 0, 0, 0, 0, 1]);
-const ROUTER: MacAddr = MacAddr([2, 0, 0, 0, 0, 0xfe]);
+pub(super) const ROUTER: MacAddr = MacAddr([2, 0, 0, 0, 0, 0xfe]);
 const OURS: Ipv4Addr = Ipv4Addr::new(198, 18, 0, 1);
 
-/// A test's view of a work: what it asks of whom, by numbers.
-struct Course2 {
-    work: Work,
+/// A work, and what it asks of whom.
+pub(super) struct Probes {
+    pub(super) work: Work,
     /// The address of each number, and where frames to it go.
     whom: Box<dyn Fn(u64) -> (Ipv4Addr, MacAddr)>,
 }
 
-impl Course2 {
-    fn ranges(kind: Kind, key: [u8; 16], ranges: &[(u32, u32)], ports: Vec<u16>) -> Self {
+impl Probes {
+    pub(super) fn ranges(
+        kind: Kind,
+        key: [u8; 16],
+        ranges: &[(u32, u32)],
+        ports: Vec<u16>,
+    ) -> Self {
         let ranges = ranges.iter().map(|(first, last)| {
             let address = |bits| IpAddr::V4(Ipv4Addr::from_bits(bits));
             AddressRange::new(address(*first), address(*last)).unwrap()
@@ -44,7 +49,12 @@ impl Course2 {
         Self { work: work(kind, key, targets, ports), whom: Box::new(whom) }
     }
 
-    fn hosts(kind: Kind, key: [u8; 16], hosts: Vec<(Ipv4Addr, MacAddr)>, ports: Vec<u16>) -> Self {
+    pub(super) fn hosts(
+        kind: Kind,
+        key: [u8; 16],
+        hosts: Vec<(Ipv4Addr, MacAddr)>,
+        ports: Vec<u16>,
+    ) -> Self {
         let all = AddressRange::new([1, 0, 0, 0].into(), [223, 255, 255, 255].into()).unwrap();
         let scope = Scope::new(vec![all], vec![]);
         let permits =
@@ -103,7 +113,7 @@ fn next(course: &Course, desk: &Desk) -> Option<Vec<u8>> {
 
 /// The frames of some places, from `first` on, are those of the raw tier.
 #[track_caller]
-fn check_frames(of: &Course2, first: u64, count: u64) {
+fn check_frames(of: &Probes, first: u64, count: u64) {
     let desk = Desk::new().unwrap();
     let course = Course::new(&of.work, &desk).unwrap_or_else(|error| panic!("{error}"));
     course.seek(&desk, first);
@@ -145,7 +155,7 @@ fn every_probe_to_ranges_is_byte_for_byte_that_of_the_raw_tier() {
             .map(|(start, len)| (0x1000_0000 + start, 0x1000_0000 + start + len))
             .collect();
         let ranges: Vec<_> = ranges.into_iter().collect();
-        let of = Course2::ranges(kind, key, &ranges, ports(kind, asked));
+        let of = Probes::ranges(kind, key, &ranges, ports(kind, asked));
         check_frames(&of, at % of.work.order.size(), 40);
         Ok(())
     });
@@ -160,7 +170,7 @@ fn every_probe_to_hosts_is_byte_for_byte_that_of_the_raw_tier() {
     let mut runner = TestRunner::new(ProptestConfig::with_cases(100));
     let result = runner.run(&all, |(kind, key, hosts, asked, at)| {
         let hosts = hosts.iter().map(|(bits, mac)| (Ipv4Addr::from_bits(*bits), MacAddr(*mac)));
-        let of = Course2::hosts(kind, key, hosts.collect(), ports(kind, asked));
+        let of = Probes::hosts(kind, key, hosts.collect(), ports(kind, asked));
         check_frames(&of, at % of.work.order.size(), 200);
         Ok(())
     });
@@ -171,22 +181,22 @@ fn every_probe_to_hosts_is_byte_for_byte_that_of_the_raw_tier() {
 fn large_networks_and_many_ports_are_walked_alike() {
     // All of 2^30 and 2^31 addresses, one more than a power of four, and the last address.
     for (first, last) in [(1 << 24, (1 << 24) + (1 << 30) - 1), (1 << 24, 0x8100_0000 + 7)] {
-        let of = Course2::ranges(Kind::Syn, [9; 16], &[(first, last)], vec![443]);
+        let of = Probes::ranges(Kind::Syn, [9; 16], &[(first, last)], vec![443]);
         for at in [0, 12_345_678, of.work.order.size() - 200] {
             check_frames(&of, at, 200);
         }
     }
-    let of = Course2::ranges(Kind::Echo, [3; 16], &[(0xc612_0000, 0xc612_0100)], vec![0]);
+    let of = Probes::ranges(Kind::Echo, [3; 16], &[(0xc612_0000, 0xc612_0100)], vec![0]);
     check_frames(&of, 0, 300);
     let of =
-        Course2::ranges(Kind::Syn, [4; 16], &[(0xc612_0000, 0xc612_0004)], (0..=65_535).collect());
+        Probes::ranges(Kind::Syn, [4; 16], &[(0xc612_0000, 0xc612_0004)], (0..=65_535).collect());
     check_frames(&of, of.work.order.size() - 1_000, 2_000);
     check_frames(&of, 0, 1_000);
 }
 
 #[test]
 fn settled_questions_are_passed_over_and_all_others_asked_once() {
-    let of = Course2::ranges(Kind::Syn, [5; 16], &[(0xc612_0000, 0xc612_0fff)], vec![22, 80, 443]);
+    let of = Probes::ranges(Kind::Syn, [5; 16], &[(0xc612_0000, 0xc612_0fff)], vec![22, 80, 443]);
     let desk = Desk::new().unwrap();
     let course = Course::new(&of.work, &desk).unwrap();
     let size = of.work.order.size();
@@ -219,7 +229,7 @@ fn a_program_that_the_kernel_refuses_is_told_with_its_words() {
 }
 
 /// Runs `body` in a network namespace of its own, with a virtual cable from `near` to `far`.
-fn on_a_cable<T: Send + 'static>(body: fn() -> T) -> T {
+pub(super) fn on_a_cable<T: Send + 'static>(body: fn() -> T) -> T {
     let thread = thread::spawn(move || {
         leave_the_network();
         ip("link add near address 02:00:00:00:00:01 type veth peer name far");
@@ -242,7 +252,7 @@ fn ip(words: &str) {
     assert!(output.status.success(), "ip {words}: {}", String::from_utf8_lossy(&output.stderr));
 }
 
-fn index(name: &str) -> u32 {
+pub(super) fn index(name: &str) -> u32 {
     interface(name).unwrap().index
 }
 
@@ -315,7 +325,7 @@ fn frames_arrive_once_each_and_in_the_second_pass_only_those_not_settled() {
     on_a_cable(|| {
         const FIRST: u32 = 0xc612_0000;
         let sink = Sink::new(FIRST, 1 << 12, 50);
-        let of = Course2::ranges(Kind::Syn, [8; 16], &[(FIRST, FIRST + 0xfff)], (1..=50).collect());
+        let of = Probes::ranges(Kind::Syn, [8; 16], &[(FIRST, FIRST + 0xfff)], (1..=50).collect());
         let mut sender = Sender::open(index("near")).unwrap();
         sender.begin(&of.work).unwrap();
         let size = of.work.order.size();
@@ -352,7 +362,7 @@ fn frames_arrive_once_each_and_in_the_second_pass_only_those_not_settled() {
 fn a_call_ends_where_it_is_told() {
     on_a_cable(|| {
         let _sink = Sink::new(0, 1, 1);
-        let of = Course2::ranges(Kind::Echo, [8; 16], &[(0xc612_0000, 0xc613_ffff)], vec![0]);
+        let of = Probes::ranges(Kind::Echo, [8; 16], &[(0xc612_0000, 0xc613_ffff)], vec![0]);
         let mut sender = Sender::open(index("near")).unwrap();
         sender.begin(&of.work).unwrap();
         let made = |sent: &Sent| sent.frames + sent.refused.len() as u64;
@@ -392,10 +402,54 @@ fn an_interface_that_takes_no_frames_is_unfit_and_says_why() {
 }
 
 #[test]
+fn three_capabilities_are_enough_and_each_is_needed() {
+    const THREE: [Capability; 3] =
+        [Capability::CAP_NET_ADMIN, Capability::CAP_BPF, Capability::CAP_PERFMON];
+    /// Leaves this thread those alone.
+    fn keep(capabilities: impl IntoIterator<Item = Capability>) {
+        let kept = capabilities.into_iter().collect();
+        caps::set(None, CapSet::Effective, &kept).unwrap();
+        caps::set(None, CapSet::Permitted, &kept).unwrap();
+    }
+    on_a_cable(|| {
+        let _sink = Sink::new(0, 1, 1);
+        let near = index("near");
+        keep(THREE);
+        // Permitted is enough: it is made effective.
+        caps::clear(None, CapSet::Effective).unwrap();
+        let of = Probes::ranges(Kind::Echo, [8; 16], &[(0xc612_0000, 0xc613_ffff)], vec![0]);
+        let mut sender = Sender::open(near).unwrap();
+        sender.begin(&of.work).unwrap();
+        assert!(sender.send(u64::MAX, 64).unwrap().frames > 0);
+    });
+    on_a_cable(|| {
+        let _sink = Sink::new(0, 1, 1);
+        keep([Capability::CAP_NET_ADMIN, Capability::CAP_BPF]);
+        let reason = fit(index("near")).unwrap_err().to_string();
+        assert_eq!(reason, "it needs CAP_PERFMON");
+        assert!(Witness::new(&Desk::new().unwrap()).is_err(), "it is not needed after all");
+    });
+    on_a_cable(|| {
+        let _sink = Sink::new(0, 1, 1);
+        keep([Capability::CAP_PERFMON, Capability::CAP_BPF]);
+        let reason = fit(index("near")).unwrap_err().to_string();
+        assert_eq!(reason, "it needs CAP_NET_ADMIN");
+        assert!(try_live(index("near")).is_err(), "it is not needed after all");
+    });
+    on_a_cable(|| {
+        let _sink = Sink::new(0, 1, 1);
+        keep([Capability::CAP_PERFMON, Capability::CAP_NET_ADMIN]);
+        let reason = fit(index("near")).unwrap_err().to_string();
+        assert_eq!(reason, "it needs CAP_BPF");
+        assert!(Desk::new().is_err(), "it is not needed after all");
+    });
+}
+
+#[test]
 fn frames_that_never_reach_the_driver_are_refused_every_one() {
     on_a_cable(|| {
         let sink = Sink::new(0, 1, 1);
-        let of = Course2::ranges(Kind::Echo, [8; 16], &[(0xc612_0000, 0xc613_ffff)], vec![0]);
+        let of = Probes::ranges(Kind::Echo, [8; 16], &[(0xc612_0000, 0xc613_ffff)], vec![0]);
         let mut sender = Sender::open(index("near")).unwrap();
         sender.begin(&of.work).unwrap();
         ip("link set near down");
