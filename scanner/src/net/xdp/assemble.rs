@@ -192,7 +192,7 @@ impl Assembler {
     }
 
     /// The lower 16, 32 or 64 bits in network order; what is above them becomes zero.
-    pub(super) fn to_network(&mut self, register: Reg, bits: i32) {
+    pub(super) fn network_order(&mut self, register: Reg, bits: i32) {
         self.instructions.push(Instruction::new(TO_NETWORK, register, Reg::R0, 0, bits));
     }
 
@@ -315,7 +315,7 @@ mod tests {
         check(|a| a.op(Move, R6, R1), &[[0xbf, 0x16, 0, 0, 0, 0, 0, 0]]);
         check(|a| a.op_32(Move, R6, R1), &[[0xbc, 0x16, 0, 0, 0, 0, 0, 0]]);
         check(|a| a.op_32(Add, R6, 7), &[[0x04, 6, 0, 0, 7, 0, 0, 0]]);
-        check(|a| a.to_network(R2, 16), &[[0xdc, 2, 0, 0, 16, 0, 0, 0]]);
+        check(|a| a.network_order(R2, 16), &[[0xdc, 2, 0, 0, 16, 0, 0, 0]]);
     }
 
     #[test]

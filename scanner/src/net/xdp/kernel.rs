@@ -281,10 +281,14 @@ pub(super) fn run_here(program: BorrowedFd<'_>) -> io::Result<()> {
     Ok(())
 }
 
-/// Runs an XDP program once on a frame that goes nowhere, and leaves there what the program
-/// made of it. What it said of the frame.
+/// Runs an XDP program on a frame that goes nowhere, and leaves there what the program made
+/// of it in the end. What it last said of the frame, and how many nanoseconds a run took.
 #[cfg(test)]
-pub(super) fn run_dry(program: BorrowedFd<'_>, frame: &mut [u8]) -> io::Result<u32> {
+pub(super) fn run_dry(
+    program: BorrowedFd<'_>,
+    frame: &mut [u8],
+    repeat: u32,
+) -> io::Result<(u32, u32)> {
     let len = u32::try_from(frame.len()).map_err(io::Error::other)?;
     let before = frame.to_vec();
     let mut attributes = ProgramRun {
@@ -293,11 +297,11 @@ pub(super) fn run_dry(program: BorrowedFd<'_>, frame: &mut [u8]) -> io::Result<u
         data_out_size: len,
         data_in: pointer(&before[..]),
         data_out: frame.as_mut_ptr().expose_provenance() as u64,
-        repeat: 1,
+        repeat,
         ..ProgramRun::default()
     };
     bpf(Command::ProgramRun, &mut attributes)?;
-    Ok(attributes.verdict)
+    Ok((attributes.verdict, attributes.duration))
 }
 
 #[cfg(test)]

@@ -31,7 +31,7 @@ mod tests;
 mod witness;
 
 use std::{
-    fmt, io,
+    io,
     net::Ipv4Addr,
     os::fd::{AsFd, OwnedFd},
     sync::atomic::Ordering::Relaxed,
@@ -39,6 +39,7 @@ use std::{
 
 use caps::{CapSet, Capability};
 use model::MacAddr;
+use thiserror::Error;
 
 use self::{
     anchor::Anchor,
@@ -61,7 +62,8 @@ const BATCH: u32 = 64;
 const MOST_QUESTIONS: u64 = 1 << 32;
 
 /// Why probes cannot be made in the kernel here.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, Error, PartialEq)]
+#[error("{0}")]
 pub(crate) struct Unfit(String);
 
 impl Unfit {
@@ -73,14 +75,6 @@ impl Unfit {
         move |error| Self(format!("{what}: {error}"))
     }
 }
-
-impl fmt::Display for Unfit {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl std::error::Error for Unfit {}
 
 /// What kind of question.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

@@ -235,10 +235,10 @@ impl Plan<'_> {
                 a.op(Mul, R2, i32::from(count));
                 a.op(ShiftRight, R2, 32);
                 a.op(Add, R2, i32::from(first));
-                a.to_network(R2, 16);
+                a.network_order(R2, 16);
                 a.store(Half, R6, at::SOURCE_PORT, R2);
                 a.store(Half, R6, at::PORT, R9);
-                a.to_network(R1, 32);
+                a.network_order(R1, 32);
                 a.store(Word, R6, at::SEQUENCE, R1);
                 // What the checksum covers besides the address.
                 a.op(Add, R2, R9);
@@ -246,7 +246,7 @@ impl Plan<'_> {
             }
             Kind::Echo => {
                 siphash::hash(a, keys, text(Use::Echo), R8, None);
-                a.to_network(R1, 64);
+                a.network_order(R1, 64);
                 a.store(Word, R6, at::ECHO, R1);
                 a.store(Double, R6, at::ECHO_DATA, R1);
                 // The first four bytes are there twice.

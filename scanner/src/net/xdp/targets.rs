@@ -176,7 +176,7 @@ impl Table {
             Self::Range(first) => {
                 a.number(R8, (*first).into());
                 a.op_32(Add, R8, R0);
-                a.to_network(R8, 32);
+                a.network_order(R8, 32);
             }
             Self::Ranges { map, depth } => {
                 a.map_value(R4, map.fd(), 0);
@@ -201,7 +201,7 @@ impl Table {
                 a.op(Add, R4, R8);
                 a.load(Word, R8, R4, 4);
                 a.op_32(Add, R8, R0);
-                a.to_network(R8, 32);
+                a.network_order(R8, 32);
             }
             Self::Hosts { map, with_hops } => {
                 a.op(Move, R2, R0);

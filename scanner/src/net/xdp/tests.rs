@@ -102,7 +102,7 @@ fn next(course: &Course, desk: &Desk) -> Option<Vec<u8>> {
     // A page that somebody else has used.
     let mut frame = vec![0xa5; FRAME];
     desk.open(course.order.size());
-    match kernel::run_dry(course.program.as_fd(), &mut frame).unwrap() {
+    match kernel::run_dry(course.program.as_fd(), &mut frame, 1).unwrap().0 {
         verdict if verdict == Verdict::Transmit as u32 => Some(frame),
         verdict => {
             assert_eq!(verdict, Verdict::Drop as u32);
@@ -232,9 +232,9 @@ fn a_program_that_the_kernel_refuses_is_told_with_its_words() {
 pub(super) fn on_a_cable<T: Send + 'static>(body: fn() -> T) -> T {
     let thread = thread::spawn(move || {
         leave_the_network();
-        ip("link add near address 02:00:00:00:00:01 type veth peer name far");
-        ip("link set near up");
-        ip("link set far up");
+        run("ip link add near address 02:00:00:00:00:01 type veth peer name far");
+        run("ip link set near up");
+        run("ip link set far up");
         body()
     });
     thread.join().unwrap()
@@ -243,13 +243,17 @@ pub(super) fn on_a_cable<T: Send + 'static>(body: fn() -> T) -> T {
 #[expect(unsafe_code, reason = "std does not offer unshare")]
 fn leave_the_network() {
     // SAFETY: unshare(2) takes no pointers, and only this thread leaves.
-    let left = unsafe { libc::unshare(libc::CLONE_NEWNET) };
+    let left = unsafe { libc::unshare(libc::CLONE_NEWNET | libc::CLONE_NEWNS) };
     assert_eq!(left, 0, "{}", io::Error::last_os_error());
+    // What /sys says of interfaces is about the network of whoever mounted it.
+    run("mount --make-rprivate /");
+    run("mount -t sysfs sysfs /sys");
 }
 
-fn ip(words: &str) {
-    let output = Command::new("ip").args(words.split(' ')).output().unwrap();
-    assert!(output.status.success(), "ip {words}: {}", String::from_utf8_lossy(&output.stderr));
+fn run(line: &str) {
+    let mut words = line.split(' ');
+    let output = Command::new(words.next().unwrap()).args(words).output().unwrap();
+    assert!(output.status.success(), "{line}: {}", String::from_utf8_lossy(&output.stderr));
 }
 
 pub(super) fn index(name: &str) -> u32 {
@@ -278,12 +282,12 @@ impl Sink {
         a.load(Byte, R1, R6, 23);
         a.jump_if(R1, NotEqual, 6, out);
         a.load(Word, R1, R6, 30);
-        a.to_network(R1, 32);
+        a.network_order(R1, 32);
         a.number(R2, first.into());
         a.op(Sub, R1, R2);
         a.op(Mul, R1, i32::from(ports));
         a.load(Half, R2, R6, 36);
-        a.to_network(R2, 16);
+        a.network_order(R2, 16);
         a.op(Add, R1, R2);
         a.op(Sub, R1, 1);
         a.jump_if(R1, AtLeast, i32::try_from(counts.len() / 4).unwrap(), out);
@@ -307,7 +311,7 @@ impl Sink {
     }
 
     /// Waits until nothing more arrives.
-    fn settle(&self) {
+    fn wait(&self) {
         let mut last = 0;
         loop {
             thread::sleep(std::time::Duration::from_millis(30));
@@ -340,12 +344,12 @@ fn frames_arrive_once_each_and_in_the_second_pass_only_those_not_settled() {
                 taken += sent.frames;
                 again.extend(sent.refused);
             }
-            sink.settle();
+            sink.wait();
             let mut asked = 0;
             for place in 0..size {
                 let (address, port) = of.work.order.at(place).unwrap();
                 let number = of.number(place);
-                if (pass == 0 || number % 2 == 0) && !again.contains(&place) {
+                if (pass == 0 || number.is_multiple_of(2)) && !again.contains(&place) {
                     expected[usize::try_from(address * 50 + port).unwrap()] += 1;
                     asked += 1;
                 }
@@ -355,6 +359,43 @@ fn frames_arrive_once_each_and_in_the_second_pass_only_those_not_settled() {
             assert_eq!(sink.counts(), expected, "pass {pass}");
             (0..size).filter(|number| number % 2 == 1).for_each(|number| sender.settle(number));
         }
+    });
+}
+
+#[test]
+fn what_the_driver_has_no_room_for_is_told_exactly() {
+    on_a_cable(|| {
+        const FIRST: u32 = 0xc612_0000;
+        let sink = Sink::new(FIRST, 1 << 15, 1);
+        // The far end takes frames out of its ring in a thread, so that the ring fills.
+        std::fs::write("/sys/class/net/far/threaded", "1").unwrap();
+        let of = Probes::ranges(Kind::Syn, [6; 16], &[(FIRST, FIRST + 0x7fff)], vec![1]);
+        let mut sender = Sender::open(index("near")).unwrap();
+        sender.begin(&of.work).unwrap();
+        let size = of.work.order.size();
+        let mut expected = vec![0_u32; usize::try_from(size).unwrap()];
+        let (mut taken, mut refused) = (0, 0);
+        for _ in 0..20 {
+            sender.seek(0);
+            let mut again = BTreeSet::new();
+            while sender.cursor() < size {
+                let sent = sender.send(size, u32::MAX).unwrap();
+                taken += sent.frames;
+                again.extend(sent.refused);
+            }
+            refused += again.len() as u64;
+            for place in (0..size).filter(|place| !again.contains(place)) {
+                let (address, _) = of.work.order.at(place).unwrap();
+                expected[usize::try_from(address).unwrap()] += 1;
+            }
+            if refused > 0 {
+                break;
+            }
+        }
+        assert!(refused > 0 && taken > 0, "the ring never filled: {taken} were taken");
+        assert_eq!((taken + refused) % size, 0);
+        sink.wait();
+        assert!(sink.counts() == expected, "others arrived than were told of");
     });
 }
 
@@ -452,16 +493,16 @@ fn frames_that_never_reach_the_driver_are_refused_every_one() {
         let of = Probes::ranges(Kind::Echo, [8; 16], &[(0xc612_0000, 0xc613_ffff)], vec![0]);
         let mut sender = Sender::open(index("near")).unwrap();
         sender.begin(&of.work).unwrap();
-        ip("link set near down");
+        run("ip link set near down");
         let sent = sender.send(u64::MAX, 100).unwrap();
         assert_eq!((sent.frames, sent.refused), (0, (0..100).collect::<Vec<_>>()));
-        ip("link set near up");
+        run("ip link set near up");
         assert!(sender.send(u64::MAX, 100).unwrap().frames > 0);
         drop(sink);
         // Nobody takes frames at the far end any more.
         let sent = sender.send(u64::MAX, 100).unwrap();
         assert_eq!((sent.frames, sent.refused.len()), (0, 100));
-        ip("link del near");
+        run("ip link del near");
         let error = sender.send(u64::MAX, 100).unwrap_err();
         assert_eq!(error.raw_os_error(), Some(libc::ENODEV));
     });
