@@ -51,11 +51,20 @@ pub(super) struct Netlink {
 
 impl Netlink {
     /// Opens one, for the network namespace of the calling thread.
-    #[expect(unsafe_code, reason = "neither std nor socket2 knows the address family")]
     pub(super) fn open() -> io::Result<Self> {
+        Self::to(libc::NETLINK_ROUTE)
+    }
+
+    /// Opens one to generic netlink instead, whose kinds of message are numbers of families.
+    pub(super) fn generic() -> io::Result<Self> {
+        Self::to(libc::NETLINK_GENERIC)
+    }
+
+    #[expect(unsafe_code, reason = "neither std nor socket2 knows the address family")]
+    fn to(protocol: libc::c_int) -> io::Result<Self> {
         // SAFETY: socket(2) takes no pointers.
         let fd = unsafe {
-            libc::socket(libc::AF_NETLINK, libc::SOCK_RAW | libc::SOCK_CLOEXEC, libc::NETLINK_ROUTE)
+            libc::socket(libc::AF_NETLINK, libc::SOCK_RAW | libc::SOCK_CLOEXEC, protocol)
         };
         if fd < 0 {
             return Err(io::Error::last_os_error());

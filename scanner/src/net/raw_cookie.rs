@@ -20,7 +20,7 @@ pub(super) struct Cookies {
 
 /// What a cookie is for. The numbers keep the cookies of different uses apart.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Use {
+pub(super) enum Use {
     Tcp = 1,
     Udp = 2,
     Echo = 3,
@@ -63,6 +63,11 @@ impl Cookies {
     /// The source ports.
     pub(super) fn ports(&self) -> RangeInclusive<u16> {
         self.first_port..=self.first_port.saturating_add(self.ports.saturating_sub(1))
+    }
+
+    /// The key, as two numbers: for a program that makes the same cookies in the kernel.
+    pub(super) fn keys(&self) -> (u64, u64) {
+        self.keyed.keys()
     }
 
     /// What all cookies of a question come from: one hash for each packet.
