@@ -1,7 +1,7 @@
 //! The programs, run by this machine's kernel: dry, and on a virtual cable in a network
-//! namespace of the test's own thread. They need root and the program ip.
+//! namespace of the test's own thread. They need root and the programs ip, mount and taskset.
 
-use std::{collections::BTreeSet, net::IpAddr, process::Command, thread};
+use std::{collections::BTreeSet, fs, net::IpAddr, process::Command, thread};
 
 use model::AddressRange;
 use proptest::{prelude::*, test_runner::TestRunner};
@@ -362,13 +362,33 @@ fn frames_arrive_once_each_and_in_the_second_pass_only_those_not_settled() {
     });
 }
 
+/// Makes the far end take frames out of its ring in a thread, on our processor: so the ring
+/// fills while we send.
+fn slow_far_end() {
+    fs::write("/sys/class/net/far/threaded", "1").unwrap();
+    let status = fs::read_to_string("/proc/thread-self/status").unwrap();
+    let allowed = status.lines().find_map(|line| line.strip_prefix("Cpus_allowed_list:\t"));
+    let processor = allowed.unwrap().split([',', '-']).next().unwrap().to_owned();
+    let ours = fs::read_link("/proc/thread-self").unwrap();
+    let ours = ours.file_name().unwrap().to_str().unwrap().to_owned();
+    let processes = fs::read_dir("/proc").unwrap().map(|entry| entry.unwrap());
+    let theirs = processes.filter(|process| {
+        fs::read_to_string(process.path().join("comm"))
+            .is_ok_and(|name| name.starts_with("napi/far-"))
+    });
+    let theirs: Vec<_> = theirs.map(|process| process.file_name().into_string().unwrap()).collect();
+    assert!(!theirs.is_empty(), "the far end has no thread");
+    for thread in theirs.iter().chain([&ours]) {
+        run(&format!("taskset -pc {processor} {thread}"));
+    }
+}
+
 #[test]
 fn what_the_driver_has_no_room_for_is_told_exactly() {
     on_a_cable(|| {
         const FIRST: u32 = 0xc612_0000;
         let sink = Sink::new(FIRST, 1 << 15, 1);
-        // The far end takes frames out of its ring in a thread, so that the ring fills.
-        std::fs::write("/sys/class/net/far/threaded", "1").unwrap();
+        slow_far_end();
         let of = Probes::ranges(Kind::Syn, [6; 16], &[(FIRST, FIRST + 0x7fff)], vec![1]);
         let mut sender = Sender::open(index("near")).unwrap();
         sender.begin(&of.work).unwrap();
