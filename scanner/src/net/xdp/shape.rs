@@ -2,17 +2,11 @@
 
 use std::net::Ipv4Addr;
 
-use model::MacAddr;
-use wire::{ethernet, ip::Ends};
-
 use super::{
-    super::{
-        Question,
-        raw_cookie::Cookies,
-        raw_frames::{packet, who_has},
-    },
+    super::{Question, raw_cookie::Cookies, raw_frames::who_has, raw_template::Headers},
     Kind, Unfit,
 };
+use model::MacAddr;
 
 /// The length of every probe: all of them are shorter than the shortest frame.
 pub(super) const FRAME: usize = 60;
@@ -61,9 +55,12 @@ impl Shape {
         cookies: &Cookies,
     ) -> Result<Self, Unfit> {
         let nobody = Ipv4Addr::UNSPECIFIED;
+        let headers = Headers::new(mac, ours.into());
         let inside = |question| {
-            let packet = packet(cookies, Ends::V4(ours, nobody), &question)?;
-            Some(ethernet::frame(next_hop, mac, ethernet::IPV4, &packet))
+            let written = headers.as_ref()?.write(cookies, next_hop, nobody.into(), &question)?;
+            let mut frame = written.parts().concat();
+            frame.resize(FRAME.max(frame.len()), 0);
+            Some(frame)
         };
         let frame = match kind {
             Kind::Arp => who_has(mac, ours.into(), nobody.into()),

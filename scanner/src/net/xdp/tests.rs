@@ -8,11 +8,7 @@ use proptest::{prelude::*, test_runner::TestRunner};
 use wire::{ethernet, ip::Ends};
 
 use super::{
-    super::{
-        Question,
-        interfaces::interface,
-        raw_frames::{packet, who_has},
-    },
+    super::{Question, interfaces::interface, raw_frames::who_has, raw_reference::packet},
     assemble::{Op::*, Reg::*, Size::*, When::*},
     *,
 };
