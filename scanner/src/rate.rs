@@ -123,6 +123,11 @@ impl Pacer {
         self.all.earliest(now, packets)
     }
 
+    /// How many packets may go now, to addresses that got none lately.
+    pub fn room(&mut self, now: Duration) -> u32 {
+        self.all.room(now)
+    }
+
     /// Accounts for packets to `host` that left at `now`, ours and those that the system
     /// sent for us.
     pub fn sent(&mut self, host: IpAddr, now: Duration, packets: u32) {
@@ -242,6 +247,14 @@ impl Window {
             free = start(slot.saturating_add(self.span()).saturating_add(1), self.slot);
         }
         even.max(free)
+    }
+
+    fn room(&mut self, now: Duration) -> u32 {
+        self.expire(now);
+        let ahead = now.saturating_add(CATCH_UP).saturating_sub(self.due);
+        let even = ahead.as_nanos() / self.interval.as_nanos().max(1);
+        let even = u32::try_from(even).unwrap_or(u32::MAX);
+        even.min(self.limit.saturating_sub(self.count))
     }
 
     fn sent(&mut self, now: Duration, packets: u32) {

@@ -72,7 +72,8 @@ pub(crate) async fn run(
     listen_for_signals(&stop)?;
     end_with_the_window(&stop, time_left);
     let store = Store::open(&settings.database, OpenMode::ReadWrite).await?;
-    let (link, reason) = select::open(settings.io, settings.interface.as_deref(), key)?;
+    let (link, reason) =
+        select::open(settings.io, settings.interface.as_deref(), key, wanted(&plan))?;
     // Conversations are paced in the link's own time.
     let clock = Clock::showing(link.now());
     tell::line(&format!("sending by {reason}"));
@@ -337,6 +338,11 @@ fn exit_code(stop: &Stop, fail_on: Option<Severity>, review: &ReviewSummary) -> 
     u8::from(failing)
 }
 
+fn wanted(plan: &Plan) -> Wanted {
+    let first = plan.scope.permitted().first().map(model::AddressRange::first);
+    Wanted { rate: plan.rates.total, target: first }
+}
+
 /// The name of the interface through which the first target would be reached.
 fn way_out(plan: &Plan) -> Result<Option<String>> {
     let Some(first) = plan.scope.permitted().first().map(model::AddressRange::first) else {
@@ -353,7 +359,8 @@ fn way_out(plan: &Plan) -> Result<Option<String>> {
 
 /// Prints the plan: what would be asked, of how many, for how long, and by which way.
 fn dry_run(settings: &Settings, plan: &Plan, format: Format) -> Result<u8> {
-    let (link, reason) = select::open(settings.io, settings.interface.as_deref(), plan.key)?;
+    let (link, reason) =
+        select::open(settings.io, settings.interface.as_deref(), plan.key, wanted(plan))?;
     let estimate = plan.estimate(link.tier(), &|address| link.is_on_link(address));
     let through = way_out(plan)?;
     match format {

@@ -20,6 +20,7 @@ pub mod neighbors;
 mod netlink;
 pub mod raw;
 mod raw_batch;
+mod raw_bulk;
 mod raw_channel;
 mod raw_cookie;
 mod raw_frames;
@@ -44,7 +45,7 @@ use std::{fmt, net::IpAddr, time::Duration};
 
 use model::{MacAddr, Timestamp};
 
-use crate::{Permit, error::LinkError};
+use crate::{Permit, error::LinkError, order::Order, plan::Addresses};
 
 /// How packets leave the machine.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -152,6 +153,48 @@ pub struct Neighbor {
     pub being_asked: bool,
 }
 
+/// A course of questions that a link may ask by itself: every port of everybody once.
+#[derive(Clone, Copy, Debug)]
+pub struct Bulk<'a> {
+    /// In which order.
+    pub order: &'a Order,
+    /// Whom.
+    pub whom: Whom<'a>,
+    /// Which ports; one of any number for questions that have none.
+    pub ports: &'a [u16],
+    /// What.
+    pub kind: BulkKind,
+}
+
+/// Whom a course asks, by number.
+#[derive(Clone, Copy, Debug)]
+pub enum Whom<'a> {
+    /// All addresses of what a scope permits.
+    All(&'a Addresses),
+    /// Some.
+    Some(&'a [Permit]),
+}
+
+/// What a course asks.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum BulkKind {
+    /// [`Question::Arp`].
+    Arp,
+    /// [`Question::Tcp`].
+    Syn,
+}
+
+/// What a link sent of a course.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct BulkSent {
+    /// The next place.
+    pub place: u64,
+    /// Questions that the system took.
+    pub questions: u64,
+    /// Places whose questions it did not take.
+    pub refused: Vec<u64>,
+}
+
 /// A way to ask permitted addresses and to hear what comes back, and its clock.
 pub trait Link: Send {
     /// Which tier it is.
@@ -184,6 +227,30 @@ pub trait Link: Send {
     /// now leaves them unsent, and does not count them as sent.
     fn unsent(&self) -> usize {
         0
+    }
+
+    /// Whether it may be able to ask whole courses by itself.
+    fn asks_by_itself(&self) -> bool {
+        false
+    }
+
+    /// Begins a course at its first place. False where it cannot ask that by itself.
+    fn begin_bulk(&mut self, course: &Bulk<'_>) -> bool {
+        let _ = course;
+        false
+    }
+
+    /// Asks the questions of the course that are not settled, from that place on and before
+    /// `until`, `most` of them at most. It may come back sooner.
+    fn send_bulk(&mut self, from: u64, until: u64, most: u32) -> Result<BulkSent, LinkError> {
+        let _ = (from, until, most);
+        Err(LinkError::Busy { source: std::io::ErrorKind::Unsupported.into() })
+    }
+
+    /// The question of that number (its port's times the number of addresses, and its
+    /// address's) needs no asking any more.
+    fn settle(&mut self, question: u64) {
+        let _ = question;
     }
 
     /// The next reply, or `None` once `until` has come. `until` at or before

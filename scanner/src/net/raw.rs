@@ -27,11 +27,12 @@ use model::{MacAddr, Timestamp};
 
 pub use super::raw_channel::Via;
 use super::{
-    Answer, Link, Neighbor, Question, Reply, Tier,
+    Answer, Bulk, BulkSent, Link, Neighbor, Question, Reply, Tier,
     clock::Clock,
     connect::ConnectLink,
     interfaces::{Interface, interfaces},
     neighbors::neighbors,
+    raw_bulk::Maker,
     raw_channel::Channel,
     raw_cookie::{Cookies, ports_beside},
     raw_frames::{Heard, no_address, who_has},
@@ -66,15 +67,17 @@ const TURN: Duration = Duration::from_millis(2);
 /// Frames of our own as a [`Link`].
 pub struct RawLink {
     clock: Clock,
-    cookies: Cookies,
-    routes: Routes,
+    pub(super) cookies: Cookies,
+    pub(super) routes: Routes,
     only: Option<Interface>,
     via: Via,
-    interfaces: HashMap<u32, Interface>,
-    paths: Paths,
+    pub(super) interfaces: HashMap<u32, Interface>,
+    pub(super) paths: Paths,
     channels: Vec<Channel>,
     mailbox: Mailbox,
-    neighbors: Neighbors,
+    pub(super) neighbors: Neighbors,
+    /// Who makes whole courses of questions.
+    pub(super) maker: Maker,
     /// Where routers are, by interface: every link may have its own of one address.
     routers: HashMap<(u32, IpAddr), MacAddr>,
     /// Who did not answer, and until when nobody asks again.
@@ -130,6 +133,7 @@ impl RawLink {
             channels: Vec::new(),
             mailbox: Mailbox::default(),
             neighbors: Neighbors::default(),
+            maker: Maker::default(),
             routers: HashMap::new(),
             silent: HashMap::new(),
             refused: VecDeque::new(),
@@ -217,7 +221,7 @@ impl RawLink {
     /// Where the next hop is: from the kernel, or by asking, which waits for the answer.
     /// That is for routers, once each; targets on the link have been asked before they get
     /// here, or else they are now.
-    fn mac_of(&mut self, place: usize, address: IpAddr) -> Result<MacAddr, LinkError> {
+    pub(super) fn mac_of(&mut self, place: usize, address: IpAddr) -> Result<MacAddr, LinkError> {
         let channel = self.channel(place)?;
         let none = || LinkError::NoRoute { address, source: io::ErrorKind::NotFound.into() };
         let path = self.paths.get_mut(place).ok_or_else(none)?;
@@ -289,7 +293,7 @@ impl RawLink {
     }
 
     /// The place of the channel of a path, which is opened if nobody did.
-    fn channel(&mut self, place: usize) -> Result<usize, LinkError> {
+    pub(super) fn channel(&mut self, place: usize) -> Result<usize, LinkError> {
         let Some(path) = self.paths.get_mut(place) else { return Ok(usize::MAX) };
         if let Some(channel) = path.channel {
             return Ok(channel);
@@ -407,6 +411,22 @@ impl Link for RawLink {
 
     fn send(&mut self, to: Permit, question: &Question) -> Result<(), LinkError> {
         self.ask(to, question)
+    }
+
+    fn asks_by_itself(&self) -> bool {
+        self.has_maker()
+    }
+
+    fn begin_bulk(&mut self, course: &Bulk<'_>) -> bool {
+        self.begin_there(course)
+    }
+
+    fn send_bulk(&mut self, from: u64, until: u64, most: u32) -> Result<BulkSent, LinkError> {
+        self.send_there(from, until, most)
+    }
+
+    fn settle(&mut self, question: u64) {
+        self.settle_there(question);
     }
 
     fn flush(&mut self) -> Result<(), LinkError> {

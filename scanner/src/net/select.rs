@@ -1,6 +1,6 @@
 //! Which tier to use, and why.
 
-use std::{fmt, str::FromStr};
+use std::{fmt, net::IpAddr, str::FromStr};
 
 use super::{
     Link, Tier,
@@ -51,12 +51,29 @@ impl fmt::Display for Choice {
     }
 }
 
-/// The tier that a choice comes to here, with the reason in words. Opens nothing.
+/// More packets a second than this are too many for one system call a batch.
+const FAST: u32 = 500_000;
+
+/// What is to be sent, as far as the choice depends on it.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Wanted {
+    /// Packets a second.
+    pub rate: u32,
+    /// One of the targets.
+    pub target: Option<IpAddr>,
+}
+
+/// The tier that a choice comes to here, with the reason in words. Sends nothing.
 ///
 /// # Errors
 ///
-/// [`LinkError::NoSuchInterface`], and for [`Choice::Raw`] those of [`raw_sockets`].
-pub fn choose(choice: Choice, name: Option<&str>) -> Result<(Tier, String), LinkError> {
+/// [`LinkError::NoSuchInterface`], and for [`Choice::Raw`] and [`Choice::Xdp`] those of
+/// [`raw_sockets`].
+pub fn choose(
+    choice: Choice,
+    name: Option<&str>,
+    wanted: Wanted,
+) -> Result<(Tier, bool, String), LinkError> {
     if let Some(name) = name {
         interface(name)?;
     }
@@ -69,14 +86,40 @@ pub fn choose(choice: Choice, name: Option<&str>) -> Result<(Tier, String), Link
         (Choice::Auto, Err(LinkError::Unprivileged { .. })) => (Tier::Connect, "no CAP_NET_RAW"),
         (Choice::Auto, Err(_)) => (Tier::Connect, "no packet sockets on this system"),
     };
-    let how = match tier {
-        Tier::Connect => String::new(),
-        Tier::Raw => match rings_work() {
-            Ok(()) => ", with receive rings".to_owned(),
-            Err(error) => format!(", without receive rings ({error})"),
-        },
+    if tier == Tier::Connect {
+        return Ok((tier, false, format!("{tier}: {reason}")));
+    }
+    let how = match rings_work() {
+        Ok(()) => ", with receive rings".to_owned(),
+        Err(error) => format!(", without receive rings ({error})"),
     };
-    Ok((tier, format!("{tier}: {reason}{how}")))
+    let fast = wanted.rate > FAST;
+    let maker = match (choice, fast) {
+        (Choice::Xdp, _) | (Choice::Auto, true) => Some(fit(name, wanted.target)?),
+        _ => None,
+    };
+    Ok(match maker {
+        None => (tier, false, format!("{tier}: {reason}{how}")),
+        Some(Ok(())) if choice == Choice::Xdp => {
+            (tier, true, format!("xdp: as asked for, whole courses are made in the kernel{how}"))
+        }
+        Some(Ok(())) => {
+            (tier, true, format!("xdp: more than {FAST} packets a second are asked for{how}"))
+        }
+        Some(Err(unfit)) => (tier, false, format!("{tier}: {reason}{how}; not xdp: {unfit}")),
+    })
+}
+
+/// Whether whole courses can be made in the kernel and sent through the interface of that
+/// name, or the one through which the target is reached.
+fn fit(name: Option<&str>, target: Option<IpAddr>) -> Result<Result<(), String>, LinkError> {
+    let index = match (name, target) {
+        (Some(name), _) => Some(interface(name)?.index),
+        (None, Some(target)) => Routes::open(None)?.to(target).ok().map(|route| route.interface),
+        (None, None) => None,
+    };
+    let no_way = || "it is not known through which interface".to_owned();
+    Ok(index.ok_or_else(no_way).and_then(|index| xdp::fit(index).map_err(|e| e.to_string())))
 }
 
 /// Opens the tier that a choice comes to, through one interface only, if one is named.
@@ -90,12 +133,19 @@ pub fn open(
     choice: Choice,
     name: Option<&str>,
     key: [u8; 16],
+    wanted: Wanted,
 ) -> Result<(Box<dyn Link>, String), LinkError> {
-    let (tier, reason) = choose(choice, name)?;
+    let (tier, in_kernel, reason) = choose(choice, name, wanted)?;
     let only = name.map(interface).transpose()?;
     let link: Box<dyn Link> = match tier {
         Tier::Connect => Box::new(ConnectLink::open(only, key)?),
-        Tier::Raw => Box::new(RawLink::open(only, key)?),
+        Tier::Raw => {
+            let mut link = RawLink::open(only, key)?;
+            if in_kernel {
+                link.want_maker();
+            }
+            Box::new(link)
+        }
     };
     Ok((link, reason))
 }
@@ -129,23 +179,23 @@ mod tests {
 
     #[test]
     fn choices_are_spelled_as_on_the_command_line() {
-        for choice in [Choice::Auto, Choice::Connect, Choice::Raw] {
+        for choice in [Choice::Auto, Choice::Connect, Choice::Raw, Choice::Xdp] {
             assert_eq!(choice.to_string().parse(), Ok(choice));
         }
-        let error = "xdp".parse::<Choice>().unwrap_err();
-        assert_eq!(error, "\"xdp\" is not a way to send (auto, connect or raw)");
+        let error = "xpd".parse::<Choice>().unwrap_err();
+        assert_eq!(error, "\"xpd\" is not a way to send (auto, connect, raw or xdp)");
     }
 
     #[test]
     fn an_interface_that_is_not_there_is_named_with_those_that_are() {
-        let error = choose(Choice::Auto, Some("no-such-one")).unwrap_err();
+        let error = choose(Choice::Auto, Some("no-such-one"), Wanted::default()).unwrap_err();
         assert_eq!(error.to_string(), "there is no interface no-such-one here");
         assert!(advice(&error).unwrap().contains("lo"));
     }
 
     #[test]
     fn connect_needs_nothing() {
-        let (link, reason) = open(Choice::Connect, None, [0; 16]).unwrap();
+        let (link, reason) = open(Choice::Connect, None, [0; 16], Wanted::default()).unwrap();
         assert_eq!((link.tier(), reason.as_str()), (Tier::Connect, "connect: as asked for"));
     }
 }

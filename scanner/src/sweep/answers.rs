@@ -62,6 +62,9 @@ impl Engine<'_> {
             Answer::Unreachable => None,
         };
         let asked = ask.and_then(|ask| self.asked_at(number, ask));
+        if let Some(ask) = ask {
+            self.settle_bulk(number, ask);
+        }
         if let (Answer::TcpOpen(_) | Answer::UdpReply(..), Some(ask)) = (&reply.answer, ask) {
             self.charge(reply.about, kernel_packets(self.link.tier(), ask));
             self.accepted += 1;

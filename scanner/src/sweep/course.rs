@@ -57,6 +57,24 @@ impl Course {
         self.log.note(self.cursor, now);
     }
 
+    /// Goes on to that place, counted through all passes.
+    pub(super) fn advance_to(&mut self, cursor: u64, now: Duration) {
+        self.cursor = cursor;
+        self.log.note(cursor, now);
+    }
+
+    /// When that place, counted through all passes, was passed, if that is not long ago.
+    pub(super) fn passed_at(&self, place: u64) -> Option<Duration> {
+        self.log.at(place)
+    }
+
+    /// The place within that pass up to which everything was passed at that time.
+    pub(super) fn due_until(&self, pass: u64, at: Duration) -> Option<u64> {
+        let start = pass.saturating_mul(self.size());
+        let end = self.log.end_at(at)?;
+        Some(end.saturating_sub(start).min(self.size()))
+    }
+
     /// The pass in which the question at that place of a pass came last, and when it came, if
     /// it was asked yet and that is not long ago.
     pub(super) fn last_time(&self, place: u64) -> Option<(u64, Duration)> {
@@ -91,6 +109,13 @@ impl PassageLog {
             self.passed.pop_front();
         }
         self.passed.push_back((cursor, now));
+    }
+
+    /// The place behind the last that was passed at that time. `None`: none, or it is longer
+    /// ago than is kept.
+    fn end_at(&self, at: Duration) -> Option<u64> {
+        let index = self.passed.partition_point(|(_, passed)| *passed <= at).checked_sub(1)?;
+        self.passed.get(index).map(|(end, _)| *end)
     }
 
     /// When that place was passed. `None`: not yet, or longer ago than is kept.

@@ -53,6 +53,9 @@ const MOST_WAITING: usize = 1 << 18;
 const BURST: usize = 256;
 const PULLS: usize = 4_096;
 
+/// Answers taken in between two looks at what may be sent.
+const MOST_HEARD: usize = 16_384;
+
 /// The pause after the system took no packet; doubled while it goes on.
 pub(super) const SHORTEST_PAUSE: Duration = Duration::from_millis(1);
 
@@ -109,6 +112,8 @@ pub(super) struct Engine<'a> {
     /// Whether packets are counted for each address: not where the course itself leaves
     /// enough time between the questions to one.
     pub(super) counts_each: bool,
+    /// Whether the link asks this course by itself.
+    pub(super) bulk: bool,
     /// When the last question of this course went.
     pub(super) last_sent: Duration,
     pub(super) waiting: HashMap<u64, VecDeque<(Ask, u64)>>,
@@ -165,6 +170,7 @@ impl<'a> Engine<'a> {
             all_round_trips: RoundTrip::default(),
             patience: Patience::at_rate(sweep.plan.rates.total),
             counts_each: true,
+            bulk: false,
             last_sent: now,
             waiting: HashMap::new(),
             waiting_count: 0,
@@ -317,6 +323,7 @@ impl<'a> Engine<'a> {
     fn follow(&mut self, course: Course) -> Result<(), End> {
         self.course = course;
         self.count_each();
+        self.begin_bulk();
         self.last_sent = self.link.now();
         loop {
             if self.sweep.stop.is_requested() {
@@ -327,7 +334,13 @@ impl<'a> Engine<'a> {
             self.poll_neighbors(now);
             let mut next = Duration::MAX;
             let mut drained = false;
-            let room = self.room_under_way();
+            let mut room = self.room_under_way();
+            if self.waiting_count == 0 && self.is_bulk() {
+                next = self.turn_bulk(now)?;
+                room = 0;
+            } else if self.is_over() {
+                self.course.cursor = self.course.total();
+            }
             for turn in 0..room {
                 match self.next(now) {
                     Next::Ask(number, ask, pass) => {
@@ -371,6 +384,15 @@ impl<'a> Engine<'a> {
             && self.anybody_is_limited();
         self.course.passes += u64::from(more);
         more
+    }
+
+    /// Whether the passes that are left ask nobody: a third one is only for where loss was
+    /// seen, and to look at every place of it takes a while.
+    fn is_over(&self) -> bool {
+        matches!(self.course.work, Work::Ports)
+            && self.course.cursor == self.course.size().saturating_mul(PORT_TRIES - 1)
+            && !self.loss.is_seen()
+            && !self.counts_each
     }
 
     /// How many questions may be sent now: what a turn allows, and what the link bears.
@@ -417,7 +439,7 @@ impl<'a> Engine<'a> {
     /// Takes replies: waits for the first until then, and takes what else is there.
     pub(super) fn listen(&mut self, until: Duration) -> Result<(), End> {
         let mut until = until;
-        for _ in 0..BURST * 4 {
+        for _ in 0..MOST_HEARD {
             match self.link.receive(until) {
                 Ok(Some(reply)) => self.take(reply),
                 Ok(None) => break,
@@ -514,7 +536,11 @@ impl<'a> Engine<'a> {
         }
     }
 
-    fn queue(&mut self, number: u64, ask: Ask, pass: u64) {
+    pub(super) fn make_ready(&mut self, number: u64, at: Duration) {
+        self.ready.push(Reverse((at, number)));
+    }
+
+    pub(super) fn queue(&mut self, number: u64, ask: Ask, pass: u64) {
         self.waiting.entry(number).or_default().push_back((ask, pass));
         self.waiting_count += 1;
     }

@@ -15,6 +15,7 @@
 //! connection that opens.
 
 mod answers;
+mod bulk;
 mod course;
 mod engine;
 mod guard;

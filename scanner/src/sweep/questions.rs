@@ -160,7 +160,7 @@ impl Engine<'_> {
 
     /// Whether any address is asked by other questions than those of the link: routes change
     /// with whole networks, so that every thirty-second address and the last tell.
-    fn far_is_asked(&self) -> bool {
+    pub(super) fn far_is_asked(&self) -> bool {
         let count = self.state.addresses.count();
         let mut numbers = (0..count).step_by(32).chain(count.checked_sub(1));
         numbers.any(|number| !self.is_asked_by_link(number))

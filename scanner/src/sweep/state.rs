@@ -310,6 +310,19 @@ impl Group {
         self.ports.iter().zip(cells).map(|((transport, port), cell)| (*transport, *port, *cell))
     }
 
+    /// The numbers of the questions that need no asking.
+    pub(super) fn settled(&self) -> impl Iterator<Item = u64> + '_ {
+        let settled = (0..).zip(&self.cells).filter(|(_, cell)| cell.is_settled());
+        settled.map(|(number, _)| number)
+    }
+
+    /// Notes that every question was asked.
+    pub(super) fn all_asked(&mut self) {
+        for cell in self.cells.iter_mut().filter(|cell| **cell == Cell::Unasked) {
+            *cell = Cell::Silent;
+        }
+    }
+
     /// How many questions have no answer that settles them.
     pub(super) const fn unsettled(&self) -> usize {
         self.unsettled

@@ -41,6 +41,7 @@ use caps::{CapSet, Capability};
 use model::MacAddr;
 use thiserror::Error;
 
+pub(crate) use self::targets::Targets;
 use self::{
     anchor::Anchor,
     assemble::{Assembler, Reg::R0},
@@ -49,7 +50,6 @@ use self::{
     map::Map,
     program::{Plan, ROUND},
     shape::{FRAME, Shape},
-    targets::Targets,
     witness::Witness,
 };
 use super::raw_cookie::Cookies;
@@ -67,7 +67,7 @@ const MOST_QUESTIONS: u64 = 1 << 32;
 pub(crate) struct Unfit(String);
 
 impl Unfit {
-    fn new(reason: impl Into<String>) -> Self {
+    pub(super) fn new(reason: impl Into<String>) -> Self {
         Self(reason.into())
     }
 
