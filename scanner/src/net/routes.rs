@@ -3,7 +3,7 @@
 //! That is the kernel's decision (policy routing, metrics, several default routes), so it is
 //! asked rather than worked out from the addresses of the interfaces. One answer holds for
 //! all addresses between which no entry of any table draws a line; see
-//! [`super::route_stretches`].
+//! `route_stretches`.
 
 use std::{
     cell::RefCell,

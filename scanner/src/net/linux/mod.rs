@@ -3,7 +3,7 @@
 //!
 //! Sending and receiving have a socket each: one that is bound to no protocol hears
 //! nothing, so that no copy of what we send, or of what others do, is made for it. The
-//! kernel takes out of the receiving one what cannot be an answer ([`filter`]) before it
+//! kernel takes out of the receiving one what cannot be an answer (`filter`) before it
 //! costs anything.
 
 pub mod block;
