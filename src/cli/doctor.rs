@@ -10,7 +10,7 @@ use inventory::{
 use scanner::net::{
     capabilities,
     interfaces::{Interface, interfaces},
-    select,
+    select::{self, Wanted},
 };
 use serde_json::{Value, json};
 
@@ -116,9 +116,10 @@ fn privileges() -> Check {
 }
 
 fn tier(settings: &Settings) -> Check {
-    let chosen = select::choose(settings.io, settings.interface.as_deref());
+    let wanted = Wanted { rate: settings.rates.total, target: None };
+    let chosen = select::choose(settings.io, settings.interface.as_deref(), wanted);
     let (state, detail) = match chosen {
-        Ok((_, reason)) => (State::Works, reason),
+        Ok((.., reason)) => (State::Works, reason),
         Err(error) => (State::Fails, tell::chain(&error)),
     };
     Check { what: "io tier", state, detail }

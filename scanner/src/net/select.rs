@@ -9,6 +9,8 @@ use super::{
     interfaces::{interface, interfaces},
     linux::rings_work,
     raw::RawLink,
+    routes::Routes,
+    xdp,
 };
 use crate::LinkError;
 

@@ -24,7 +24,7 @@ use scanner::{
         interfaces::{Kind, interface, interfaces},
         neighbors::{State, neighbors},
         raw::Via,
-        select::{self, Choice},
+        select::{self, Choice, Wanted},
     },
 };
 
@@ -291,7 +291,8 @@ fn an_interface_that_is_down_from_the_start_is_named() {
     lab(With::default(), |lab| {
         lab.near("link set near0 down");
         for choice in [Choice::Raw, Choice::Connect] {
-            let (mut link, _) = select::open(choice, Some("near0"), [7; 16]).unwrap();
+            let (mut link, _) =
+                select::open(choice, Some("near0"), [7; 16], Wanted::default()).unwrap();
             let error = send(link.as_mut(), address(FAR_V4), &Question::Tcp(22)).unwrap_err();
             assert!(matches!(&error, LinkError::Down { interface, .. } if interface == "near0"));
         }
@@ -443,10 +444,12 @@ fn with_two_links_a_link_local_address_needs_an_interface() {
             assert!(matches!(error, LinkError::NoRoute { .. }), "{error:?}");
         }
         for choice in [Choice::Raw, Choice::Connect] {
-            let (mut link, _) = select::open(choice, Some("near0"), [7; 16]).unwrap();
+            let (mut link, _) =
+                select::open(choice, Some("near0"), [7; 16], Wanted::default()).unwrap();
             check(link.as_mut(), &far.to_string(), Question::Tcp(22), Answer::TcpOpen(22));
             // Elsewhere there is no way through that interface, and none is tried.
-            let (mut link, _) = select::open(choice, Some("other0"), [7; 16]).unwrap();
+            let (mut link, _) =
+                select::open(choice, Some("other0"), [7; 16], Wanted::default()).unwrap();
             let error = link.send(permit(address(FAR_V4)), &Question::Tcp(22)).unwrap_err();
             assert!(matches!(error, LinkError::NoRoute { .. }), "{choice}: {error:?}");
         }
@@ -456,14 +459,17 @@ fn with_two_links_a_link_local_address_needs_an_interface() {
 #[test]
 fn without_the_capability_the_choice_is_connect_and_raw_says_why_not() {
     lab(With { unprivileged: true, ..With::default() }, |_| {
-        let (mut link, reason) = select::open(Choice::Auto, None, [7; 16]).unwrap();
+        let (mut link, reason) =
+            select::open(Choice::Auto, None, [7; 16], Wanted::default()).unwrap();
         assert_eq!(reason, "connect: no CAP_NET_RAW");
         check(link.as_mut(), FAR_V4, Question::Tcp(22), Answer::TcpOpen(22));
-        let error = select::open(Choice::Raw, Some("near0"), [7; 16]).err().unwrap();
+        let error =
+            select::open(Choice::Raw, Some("near0"), [7; 16], Wanted::default()).err().unwrap();
         assert_eq!(error.to_string(), "raw packets on near0 need the capability CAP_NET_RAW");
         assert!(select::advice(&error).unwrap().contains("setcap cap_net_raw+ep "));
         // To one interface without privilege, too.
-        let (mut link, _) = select::open(Choice::Auto, Some("near0"), [7; 16]).unwrap();
+        let (mut link, _) =
+            select::open(Choice::Auto, Some("near0"), [7; 16], Wanted::default()).unwrap();
         check(link.as_mut(), FAR_V6, Question::Tcp(23), Answer::TcpClosed(23));
     });
 }
@@ -471,7 +477,7 @@ fn without_the_capability_the_choice_is_connect_and_raw_says_why_not() {
 #[test]
 fn with_the_capability_the_choice_is_raw() {
     lab(With::default(), |_| {
-        let (link, reason) = select::open(Choice::Auto, None, [7; 16]).unwrap();
+        let (link, reason) = select::open(Choice::Auto, None, [7; 16], Wanted::default()).unwrap();
         assert_eq!((link.tier(), reason.as_str()), {
             (Tier::Raw, "raw: CAP_NET_RAW is there, with receive rings")
         });
