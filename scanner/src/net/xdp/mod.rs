@@ -41,6 +41,7 @@ use caps::{CapSet, Capability};
 use model::MacAddr;
 use thiserror::Error;
 
+pub(crate) use self::targets::Targets;
 use self::{
     anchor::Anchor,
     assemble::{Assembler, Reg::R0},
@@ -49,7 +50,6 @@ use self::{
     map::Map,
     program::{Plan, ROUND},
     shape::{FRAME, Shape},
-    targets::Targets,
     witness::Witness,
 };
 use super::raw_cookie::Cookies;
