@@ -38,7 +38,6 @@ pub mod routes;
 pub mod scripted;
 pub mod select;
 pub mod stream;
-#[cfg_attr(not(test), expect(dead_code, reason = "the raw link does not use it yet"))]
 mod xdp;
 
 use std::{fmt, net::IpAddr, time::Duration};

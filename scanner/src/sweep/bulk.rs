@@ -21,7 +21,7 @@ use crate::{
 const PASSES: u64 = 2;
 
 /// Questions of one call, so that a stop, and what was heard, are soon looked at.
-const MOST: u32 = 8_192;
+const MOST: u32 = 4_096;
 
 impl Engine<'_> {
     /// Lets the link ask the course under way by itself, where it can and nothing is to be
