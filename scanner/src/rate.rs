@@ -176,23 +176,25 @@ impl Pacer {
     }
 }
 
-/// What went during the last second, and the even spacing within it.
+/// What went during the last second, and the even spacing within it. Times are nanoseconds:
+/// this is done for every packet.
 #[derive(Debug)]
 struct Window {
     /// Packets a second.
     rate: u32,
     /// Most packets in a second that `earliest` hands out.
     limit: u32,
-    slot: Duration,
+    /// The length of a slot.
+    slot: u64,
     /// Slot number and packets, ascending, without empty slots.
     slots: VecDeque<(u64, u32)>,
     /// Sum of `slots`.
     count: u32,
     /// One second divided by the limit.
-    interval: Duration,
+    interval: u64,
     /// When the next packet would be due if all had come at even distances (the
     /// theoretical arrival time of the generic cell rate algorithm, ITU-T I.371, annex A).
-    due: Duration,
+    due: u64,
 }
 
 impl Window {
@@ -200,11 +202,11 @@ impl Window {
         let mut window = Self {
             rate: 0,
             limit: 0,
-            slot,
+            slot: nanos(slot).max(1),
             slots: VecDeque::new(),
             count: 0,
-            interval: SECOND,
-            due: Duration::ZERO,
+            interval: 0,
+            due: 0,
         };
         window.set_rate(rate);
         window
@@ -213,18 +215,23 @@ impl Window {
     fn set_rate(&mut self, rate: u32) {
         self.rate = rate.max(1);
         self.limit = self.rate - self.rate / 50;
-        self.interval = SECOND / self.limit;
+        self.interval = nanos(SECOND) / u64::from(self.limit);
+    }
+
+    /// The number of the slot that holds this moment.
+    const fn number(&self, moment: u64) -> u64 {
+        moment / self.slot
     }
 
     /// How many slots a second has.
-    fn span(&self) -> u64 {
-        number(SECOND, self.slot)
+    const fn span(&self) -> u64 {
+        nanos(SECOND) / self.slot
     }
 
-    fn expire(&mut self, now: Duration) {
+    fn expire(&mut self, now: u64) {
         // A second that begins within a slot touches one slot more than it is long, so
         // that many have to pass before a slot is surely out of every second of now.
-        let oldest = number(now, self.slot).saturating_sub(self.span());
+        let oldest = self.number(now).saturating_sub(self.span());
         while let Some((slot, packets)) = self.slots.front().copied()
             && slot < oldest
         {
@@ -234,50 +241,59 @@ impl Window {
     }
 
     fn earliest(&mut self, now: Duration, packets: u32) -> Duration {
+        let now = nanos(now);
         self.expire(now);
-        let even = now.max(self.due.saturating_sub(CATCH_UP));
+        let even = now.max(self.due.saturating_sub(nanos(CATCH_UP)));
         let packets = packets.min(self.limit);
         let mut over = self.count.saturating_add(packets).saturating_sub(self.limit);
-        let mut free = Duration::ZERO;
+        let mut free = 0;
         for (slot, packets) in &self.slots {
             if over == 0 {
                 break;
             }
             over = over.saturating_sub(*packets);
-            free = start(slot.saturating_add(self.span()).saturating_add(1), self.slot);
+            free = slot.saturating_add(self.span()).saturating_add(1).saturating_mul(self.slot);
         }
-        even.max(free)
+        Duration::from_nanos(even.max(free))
     }
 
     fn room(&mut self, now: Duration) -> u32 {
+        let now = nanos(now);
         self.expire(now);
-        let ahead = now.saturating_add(CATCH_UP).saturating_sub(self.due);
-        let even = ahead.as_nanos() / self.interval.as_nanos().max(1);
-        let even = u32::try_from(even).unwrap_or(u32::MAX);
+        let ahead = now.saturating_add(nanos(CATCH_UP)).saturating_sub(self.due);
+        let even = u32::try_from(ahead / self.interval.max(1)).unwrap_or(u32::MAX);
         even.min(self.limit.saturating_sub(self.count))
     }
 
     fn sent(&mut self, now: Duration, packets: u32) {
+        let now = nanos(now);
         self.expire(now);
-        let slot = number(now, self.slot);
+        let slot = self.number(now);
         match self.slots.back_mut() {
             Some((last, count)) if *last >= slot => *count = count.saturating_add(packets),
             _ => self.slots.push_back((slot, packets)),
         }
         self.count = self.count.saturating_add(packets);
-        self.due = self.due.max(now).saturating_add(self.interval.saturating_mul(packets));
+        let took = self.interval.saturating_mul(u64::from(packets));
+        self.due = self.due.max(now).saturating_add(took);
     }
 
     fn since(&self, moment: Duration) -> u32 {
-        let first = number(moment, self.slot);
+        let first = self.number(nanos(moment));
         let recent = self.slots.iter().rev().take_while(|(slot, _)| *slot >= first);
         recent.fold(0, |sum, (_, packets)| sum.saturating_add(*packets))
     }
 
     fn is_idle(&mut self, now: Duration) -> bool {
+        let now = nanos(now);
         self.expire(now);
         self.slots.is_empty() && self.due <= now
     }
+}
+
+/// In nanoseconds, of which 64 bits hold five hundred years.
+const fn nanos(time: Duration) -> u64 {
+    time.as_secs().saturating_mul(1_000_000_000).saturating_add(time.subsec_nanos() as u64)
 }
 
 /// The network of an address: its IPv4 /24 or IPv6 /64.
@@ -287,17 +303,6 @@ fn network(address: IpAddr) -> u128 {
         IpAddr::V4(v4) => u128::from(v4.to_bits() >> 8),
         IpAddr::V6(v6) => v6.to_bits() >> 64 << 64,
     }
-}
-
-/// The number of the slot that holds this moment.
-fn number(moment: Duration, slot: Duration) -> u64 {
-    u64::try_from(moment.as_nanos() / slot.as_nanos().max(1)).unwrap_or(u64::MAX)
-}
-
-/// When that slot begins.
-fn start(number: u64, slot: Duration) -> Duration {
-    let nanos = u128::from(number).saturating_mul(slot.as_nanos());
-    Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
 }
 
 #[cfg(test)]

@@ -74,7 +74,6 @@ impl Engine<'_> {
                 for question in self.group.settled() {
                     self.link.settle(question);
                 }
-                self.group.all_asked();
                 for number in self.group.hosts.clone() {
                     self.state.set(number, ASKED);
                     self.state.try_by(number, bit(Method::TcpSyn));
@@ -94,7 +93,7 @@ impl Engine<'_> {
 
     /// Lets the link send as many as may go, and tells when it is worth coming back.
     pub(super) fn turn_bulk(&mut self, now: Duration) -> Result<Duration, End> {
-        let anyone = self.pacer.earliest_to_anyone(now, self.room_for_all(now));
+        let anyone = self.pacer.earliest_to_anyone(now, self.room_for_all);
         let free = self.resume_at.max(anyone);
         if free > now {
             return Ok(free);

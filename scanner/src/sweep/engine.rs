@@ -112,6 +112,8 @@ pub(super) struct Engine<'a> {
     /// Whether packets are counted for each address: not where the course itself leaves
     /// enough time between the questions to one.
     pub(super) counts_each: bool,
+    /// How many packets a question to anybody may lead to, as of the last look.
+    pub(super) room_for_all: u32,
     /// Whether the link asks this course by itself.
     pub(super) bulk: bool,
     /// When the last question of this course went.
@@ -170,6 +172,7 @@ impl<'a> Engine<'a> {
             all_round_trips: RoundTrip::default(),
             patience: Patience::at_rate(sweep.plan.rates.total),
             counts_each: true,
+            room_for_all: 1,
             bulk: false,
             last_sent: now,
             waiting: HashMap::new(),
@@ -324,6 +327,9 @@ impl<'a> Engine<'a> {
         self.course = course;
         self.count_each();
         self.begin_bulk();
+        if !self.counts_each && matches!(self.course.work, Work::Ports) {
+            self.group.all_asked();
+        }
         self.last_sent = self.link.now();
         loop {
             if self.sweep.stop.is_requested() {
@@ -334,6 +340,7 @@ impl<'a> Engine<'a> {
             self.poll_neighbors(now);
             let mut next = Duration::MAX;
             let mut drained = false;
+            self.room_for_all = self.room_for_all(now);
             let mut room = self.room_under_way();
             if self.waiting_count == 0 && self.is_bulk() {
                 next = self.turn_bulk(now)?;
@@ -463,7 +470,7 @@ impl<'a> Engine<'a> {
         if self.resume_at > now {
             return Next::At(self.resume_at);
         }
-        let anyone = self.pacer.earliest_to_anyone(now, self.room_for_all(now));
+        let anyone = self.pacer.earliest_to_anyone(now, self.room_for_all);
         if anyone > now {
             return Next::At(anyone);
         }
@@ -493,7 +500,8 @@ impl<'a> Engine<'a> {
             // An answer to the same question of the last pass may still come. What follows
             // was asked later still, so everything waits for it.
             if pass > 0
-                && let Some(until) = self.answered_until(number, ask)
+                && let Some(at) = self.course.passed_at(place - self.course.size())
+                && let until = at.saturating_add(self.wait_for(number, ask))
                 && until > now
             {
                 return self.next_ready_until(until);

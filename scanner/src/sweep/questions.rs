@@ -151,11 +151,11 @@ impl Engine<'_> {
     /// elsewhere one after the usual six, only near others that answer (an empty /24 answers
     /// no third ARP request either), or where it was seen that answers get lost.
     fn is_liveness_worth(&self, number: u64, pass: u64) -> bool {
-        let (connect, far) = (self.link.tier() == Tier::Connect, !self.is_asked_by_link(number));
-        pass < 2
-            || (far && (connect || pass < FAR_ROUNDS))
-            || self.state.is_near_alive(number)
-            || self.loss.is_seen()
+        let far = || match self.link.tier() {
+            Tier::Connect => true,
+            Tier::Raw => pass < FAR_ROUNDS && !self.is_asked_by_link(number),
+        };
+        pass < 2 || far() || self.state.is_near_alive(number) || self.loss.is_seen()
     }
 
     /// Whether any address is asked by other questions than those of the link: routes change
@@ -220,6 +220,8 @@ impl Engine<'_> {
         let host = || self.state.hosts.get(&number);
         match (cell, pass) {
             (Cell::Unasked, _) => true,
+            // Noted for all at once, before the first pass.
+            (Cell::Silent, 0) => !self.counts_each,
             // What is fragile is asked so seldom that little gets lost on the way, and once
             // more only what shows that it is fragile.
             (Cell::Silent, 1) => {

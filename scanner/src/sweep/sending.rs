@@ -34,8 +34,11 @@ impl Engine<'_> {
     ) -> Result<(), End> {
         let Some(address) = self.state.address(number) else { return Ok(()) };
         let question = self.question(address, ask);
-        // What is asked on the link was looked at when the question was chosen.
-        if !matches!(ask, Ask::Arp | Ask::Neighbor) && !self.link.can_ask(address, &question) {
+        // Every link can ask for ports; what is asked on the link was looked at when the
+        // question was chosen.
+        if matches!(ask, Ask::Echo | Ask::Timestamp | Ask::Ack(_))
+            && !self.link.can_ask(address, &question)
+        {
             return Ok(());
         }
         let Ok(permit) = self.sweep.plan.scope.permit(address) else { return Ok(()) };
@@ -80,6 +83,9 @@ impl Engine<'_> {
         if matches!(self.course.work, Work::Liveness) {
             return Ok(());
         }
+        if !self.counts_each {
+            return Ok(());
+        }
         if let (Work::Ports | Work::Telltale { .. }, Some((transport, port))) =
             (&self.course.work, port_of(ask))
         {
@@ -88,7 +94,7 @@ impl Engine<'_> {
         }
         if let Some(host) = self.state.hosts.get_mut(&number) {
             host.last = Some((ask, now, pass));
-            if self.counts_each && kernel_packets(self.link.tier(), ask) > 0 {
+            if kernel_packets(self.link.tier(), ask) > 0 {
                 host.expect_answer(ask, now);
             }
         }
@@ -174,14 +180,6 @@ impl Engine<'_> {
             (Ask::Tcp(_), Tier::Connect) => Method::TcpConnect,
             (Ask::Udp(_), _) => Method::Udp,
         }
-    }
-
-    /// When the question at that place was last asked in an earlier pass, and an answer to
-    /// that is no longer waited for. `None` where it was not, or is not any more.
-    pub(super) fn answered_until(&self, number: u64, ask: Ask) -> Option<Duration> {
-        let place = self.place_of(number, ask)?;
-        let (_, at) = self.course.last_time(place)?;
-        Some(at.saturating_add(self.wait_for(number, ask)))
     }
 
     /// How long this address may take to answer before it is asked again.
