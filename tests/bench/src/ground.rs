@@ -165,10 +165,10 @@ impl Ground {
         Ok(run)
     }
 
-    /// Lets the far end's kernel answer for that block and starts the listener there.
+    /// Lets the far end's kernel be the router, and answer for that block with a listener.
     pub(crate) fn listen(&self, block: &str, ports: &str) -> Result<Helper> {
         self.far.run(&format!("ip route add local {block} dev lo"))?;
-        self.far.run("ip addr add 198.19.255.253/15 dev eth0")?;
+        self.far.run(&format!("ip addr add {GATEWAY}/24 dev eth0"))?;
         let mut child = self.far_helper(&["listen", ports])?.stdout(Stdio::piped()).spawn()?;
         // It says one line when it listens.
         let mut ready = [0];

@@ -138,7 +138,8 @@ pub(super) fn recall_at_loss(report: &mut Report) -> Result<()> {
 /// Without privilege, against a kernel that really listens.
 pub(super) fn connect(report: &mut Report) -> Result<()> {
     const QUESTIONS: f64 = 25_600.0;
-    let mut ground = Ground::new(Place::Link)?;
+    // Behind a router: one MAC for all addresses of a link would be a firewall's.
+    let mut ground = Ground::new(Place::Router)?;
     let _listener = ground.listen("198.18.0.0/24", "2,4,8,16,32,64")?;
     let truth: Vec<Endpoint> =
         Block(24).iter().flat_map(|a| [2, 4, 8, 16, 32, 64].map(|port| (a, port))).collect();
