@@ -2,7 +2,7 @@
 
 use std::{net::Ipv4Addr, time::Duration};
 
-use anyhow::{Result, ensure};
+use anyhow::Result;
 
 use super::{Series, grouped, in_turn, of, ratio, speed::UNBRAKED, tell_all};
 use crate::{
@@ -106,7 +106,6 @@ pub(super) fn sparse(report: &mut Report) -> Result<()> {
 
 /// Who is alive in a /16 on the link, by ARP.
 pub(super) fn arp(report: &mut Report) -> Result<()> {
-    ensure!(daicho_has("--discover")?, "this build has no --discover");
     let mut ground = Ground::new(Place::Link)?;
     let network = Network::new(Place::Link);
     let tools = vec![
@@ -124,7 +123,6 @@ pub(super) fn arp(report: &mut Report) -> Result<()> {
 
 /// Who is alive in a /16 behind a router, by ICMP echo.
 pub(super) fn icmp(report: &mut Report) -> Result<()> {
-    ensure!(daicho_has("--discover")?, "this build has no --discover");
     let mut ground = Ground::new(Place::Router)?;
     let network = Network { alive: 0.5, ..Network::new(Place::Router) };
     let tools = vec![
