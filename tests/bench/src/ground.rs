@@ -200,7 +200,9 @@ impl Ground {
         let cost = run_within(&mut command, most)?;
         if !cost.code.is_some_and(|code| tool.codes.contains(&code)) {
             let said = fs::read_to_string(&said)?;
-            bail!("{} ended with {:?}: {:.400}", tool.name, cost.code, said.trim());
+            // One line, for a cell of a table.
+            let said = said.trim().lines().next().unwrap_or_default();
+            bail!("{} ended with {:?}: {said:.200}", tool.name, cost.code);
         }
         let delivered = packets(&self.near, "rx")? - before[0];
         let arrived = packets(&self.far, "rx")? - before[1];
