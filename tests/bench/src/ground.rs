@@ -165,10 +165,10 @@ impl Ground {
         Ok(run)
     }
 
-    /// Lets the far end's kernel answer for that block and starts the listener there.
+    /// Lets the far end's kernel be the router, and answer for that block with a listener.
     pub(crate) fn listen(&self, block: &str, ports: &str) -> Result<Helper> {
         self.far.run(&format!("ip route add local {block} dev lo"))?;
-        self.far.run("ip addr add 198.19.255.253/15 dev eth0")?;
+        self.far.run(&format!("ip addr add {GATEWAY}/24 dev eth0"))?;
         let mut child = self.far_helper(&["listen", ports])?.stdout(Stdio::piped()).spawn()?;
         // It says one line when it listens.
         let mut ready = [0];
@@ -200,7 +200,9 @@ impl Ground {
         let cost = run_within(&mut command, most)?;
         if !cost.code.is_some_and(|code| tool.codes.contains(&code)) {
             let said = fs::read_to_string(&said)?;
-            bail!("{} ended with {:?}: {:.400}", tool.name, cost.code, said.trim());
+            // One line, for a cell of a table.
+            let said = said.trim().lines().next().unwrap_or_default();
+            bail!("{} ended with {:?}: {said:.200}", tool.name, cost.code);
         }
         let delivered = packets(&self.near, "rx")? - before[0];
         let arrived = packets(&self.far, "rx")? - before[1];
