@@ -87,6 +87,18 @@ impl Entry {
     }
 }
 
+impl Entry {
+    /// Where to send frames for it: an administrator's entry counts, too, and no age matters
+    /// for that. `None` where nobody answered, or not within `fresh`.
+    #[must_use]
+    pub fn destination(&self, fresh: Duration) -> Option<MacAddr> {
+        match self.state {
+            State::Permanent => self.mac.filter(|mac| !mac.is_group() && *mac != MacAddr([0; 6])),
+            _ => self.heard().filter(|heard| heard.confirmed < fresh).map(|heard| heard.mac),
+        }
+    }
+}
+
 /// The table of the calling thread's network namespace, both families.
 ///
 /// # Errors

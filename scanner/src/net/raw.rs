@@ -31,7 +31,7 @@ use super::{
     clock::Clock,
     connect::ConnectLink,
     interfaces::{Interface, interfaces},
-    neighbors::neighbors,
+    neighbors::{Entry, neighbors},
     raw_bulk::Maker,
     raw_channel::Channel,
     raw_cookie::{Cookies, ports_beside},
@@ -245,12 +245,11 @@ impl RawLink {
         if self.silent.get(&(interface, next)).is_some_and(|until| self.clock.now() < *until) {
             return Err(unreachable());
         }
-        let known = neighbors()?.into_iter().find(|entry| {
-            entry.address == next && entry.interface == interface && entry.confirmed < FRESH
-        });
-        if let Some(neighbor) = known.and_then(|entry| entry.heard()) {
-            self.found(place, next, neighbor.mac);
-            return Ok(neighbor.mac);
+        let ours = |entry: &Entry| entry.address == next && entry.interface == interface;
+        let known = neighbors()?.into_iter().find(ours);
+        if let Some(mac) = known.and_then(|entry| entry.destination(FRESH)) {
+            self.found(place, next, mac);
+            return Ok(mac);
         }
         for _ in 0..ATTEMPTS {
             if let Some(channel) = self.channels.get_mut(channel) {

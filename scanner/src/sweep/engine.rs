@@ -59,6 +59,9 @@ const MOST_HEARD: usize = 16_384;
 /// The pause after the system took no packet; doubled while it goes on.
 pub(super) const SHORTEST_PAUSE: Duration = Duration::from_millis(1);
 
+/// Packets a second to one address that no device bears which needs a guard.
+const UNGUARDED: u32 = 100_000;
+
 /// Passes more than usual for who answers only so many packets a second.
 const MORE_TRIES: u64 = 3;
 
@@ -236,6 +239,10 @@ impl<'a> Engine<'a> {
         self.follow(course)?;
         self.recognise()?;
         self.release();
+        if self.sweep.plan.ports.is_empty() {
+            self.no_ports();
+            return Ok(());
+        }
         let hosts: Vec<u64> = self.state.hosts.keys().copied().collect();
         for hosts in hosts.chunks(self.group_size()) {
             let behind = hosts.last().copied().unwrap_or(u64::MAX);
@@ -245,6 +252,13 @@ impl<'a> Engine<'a> {
             self.sum_up(true);
         }
         Ok(())
+    }
+
+    /// Nobody is asked for ports, so that all are done with them.
+    fn no_ports(&mut self) {
+        for host in self.state.hosts.values_mut() {
+            host.ports_done = true;
+        }
     }
 
     /// Without liveness, every address is asked for its ports, and nothing is told of a
@@ -269,7 +283,7 @@ impl<'a> Engine<'a> {
     }
 
     fn group_size(&self) -> usize {
-        let fit = MOST_CELLS.checked_div(self.sweep.plan.ports.len()).unwrap_or(1);
+        let fit = MOST_CELLS.checked_div(self.sweep.plan.ports.len()).unwrap_or(MOST_HOSTS);
         fit.clamp(1, MOST_HOSTS)
     }
 
@@ -428,18 +442,22 @@ impl<'a> Engine<'a> {
     }
 
     /// Decides whether packets need to be counted for each address of this course, which costs
-    /// as much time as all the rest. They need not where all the questions of a course to one
-    /// address, with what the system sends of its own, fit into one second.
+    /// as much time as all the rest. They need not where all the questions of the course to one
+    /// address, with what the system sends of its own, fit into one second. For ports that
+    /// holds only where the rate to one address is one that nobody has who wants it guarded.
     fn count_each(&mut self) {
-        let tier = self.link.tier();
-        let each = 1 + kernel_packets(tier, Ask::Tcp(0));
+        let each = 1 + kernel_packets(self.link.tier(), Ask::Tcp(0));
         let rounds = u32::try_from(self.course.passes).unwrap_or(u32::MAX);
+        let ports = u32::try_from(self.group.ports.len()).unwrap_or(u32::MAX);
+        let rates = self.sweep.plan.rates;
         let most = match self.course.work {
             // The connect tier's kernel asks for the link-layer address besides.
             Work::Liveness => rounds.saturating_mul(each).saturating_add(3),
+            Work::Ports if rates.per_host >= UNGUARDED => {
+                ports.saturating_mul(rounds).saturating_mul(each)
+            }
             _ => u32::MAX,
         };
-        let rates = self.sweep.plan.rates;
         self.counts_each = most > rates.per_host && rates.per_host < rates.total;
     }
 
