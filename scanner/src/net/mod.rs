@@ -179,6 +179,8 @@ pub enum Whom<'a> {
 pub enum BulkKind {
     /// [`Question::Arp`].
     Arp,
+    /// [`Question::Echo`].
+    Echo,
     /// [`Question::Tcp`].
     Syn,
 }

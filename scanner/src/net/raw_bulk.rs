@@ -48,21 +48,20 @@ impl RawLink {
     fn try_begin(&mut self, bulk: &Bulk<'_>) -> Result<(), Unfit> {
         let place = self.one_path(bulk)?;
         // Answers are heard through the channel.
-        let open = self.channel(place).map_err(|error| Unfit::new(error.to_string()))?;
+        self.channel(place).map_err(|error| Unfit::new(error.to_string()))?;
         let none = || Unfit::new("there is no way");
         let path = self.paths.get_mut(place).ok_or_else(none)?;
         let (interface, mac, hop, router) =
             (path.route.interface, path.mac, path.route.hop, path.router);
         let Some(std::net::IpAddr::V4(ours)) = path.route.source else { return Err(none()) };
-        let _ = open;
         let next_hop = match (bulk.kind, hop) {
             (BulkKind::Arp, _) => Some(MacAddr::BROADCAST),
-            (BulkKind::Syn, Hop::Gateway(_)) => match (router, self.first(bulk)) {
+            (BulkKind::Syn | BulkKind::Echo, Hop::Gateway(_)) => match (router, self.first(bulk)) {
                 (Some(router), _) => Some(router),
                 (None, Some(address)) => self.mac_of(place, address).ok(),
                 (None, None) => None,
             },
-            (BulkKind::Syn, _) => None,
+            (BulkKind::Syn | BulkKind::Echo, _) => None,
         };
         let targets = match (bulk.whom, next_hop) {
             (Whom::All(addresses), Some(next_hop)) => Targets::ranges(addresses, next_hop)?,
@@ -82,6 +81,7 @@ impl RawLink {
             ports: bulk.ports.to_vec(),
             kind: match bulk.kind {
                 BulkKind::Arp => xdp::Kind::Arp,
+                BulkKind::Echo => xdp::Kind::Echo,
                 BulkKind::Syn => xdp::Kind::Syn,
             },
             ours,

@@ -13,7 +13,7 @@ use super::{
     state::{ASKED, Ask, bit},
 };
 use crate::{
-    LinkError,
+    LinkError, Permit,
     net::{Bulk, BulkKind, Whom},
 };
 
@@ -50,6 +50,22 @@ impl Engine<'_> {
                 }
                 true
             }
+            Work::Echo { hosts } => {
+                let Some(permits) = self.permits(hosts) else { return false };
+                let bulk = Bulk {
+                    order: &self.course.order,
+                    whom: Whom::Some(&permits),
+                    ports: &[0],
+                    kind: BulkKind::Echo,
+                };
+                if !self.link.begin_bulk(&bulk) {
+                    return false;
+                }
+                for number in hosts {
+                    self.state.try_by(*number, bit(Method::Echo));
+                }
+                true
+            }
             Work::Ports => {
                 let ports = self
                     .group
@@ -57,11 +73,7 @@ impl Engine<'_> {
                     .iter()
                     .map(|(transport, port)| (*transport == Transport::Tcp).then_some(*port));
                 let Some(ports) = ports.collect::<Option<Vec<u16>>>() else { return false };
-                let permits =
-                    self.group.hosts.iter().map(|number| {
-                        self.sweep.plan.scope.permit(self.state.address(*number)?).ok()
-                    });
-                let Some(permits) = permits.collect::<Option<Vec<_>>>() else { return false };
+                let Some(permits) = self.permits(&self.group.hosts) else { return false };
                 let bulk = Bulk {
                     order: &self.course.order,
                     whom: Whom::Some(&permits),
@@ -82,6 +94,12 @@ impl Engine<'_> {
             }
             _ => false,
         }
+    }
+
+    /// Permits for these, if all have one.
+    fn permits(&self, numbers: &[u64]) -> Option<Vec<Permit>> {
+        let permit = |number: &u64| self.sweep.plan.scope.permit(self.state.address(*number)?).ok();
+        numbers.iter().map(permit).collect()
     }
 
     /// Whether the link asks the pass under way by itself.
@@ -145,6 +163,10 @@ impl Engine<'_> {
         let Some((host, port)) = self.course.order.at(place) else { return };
         let question = match &self.course.work {
             Work::Liveness => Some((host, Ask::Arp)),
+            Work::Echo { hosts } => {
+                let number = usize::try_from(host).ok().and_then(|host| hosts.get(host));
+                number.map(|number| (*number, Ask::Echo))
+            }
             Work::Ports => match (usize::try_from(host), usize::try_from(port)) {
                 (Ok(host), Ok(port)) => {
                     self.group.question(host, port).map(|(number, ask, _)| (number, ask))
@@ -166,6 +188,9 @@ impl Engine<'_> {
         }
         let question = match (&self.course.work, port_of(ask)) {
             (Work::Liveness, _) => Some(number),
+            (Work::Echo { hosts }, _) if ask == Ask::Echo => {
+                hosts.binary_search(&number).ok().and_then(|host| u64::try_from(host).ok())
+            }
             (Work::Ports, Some((transport, port))) => {
                 let numbers = self.group.numbers(number, transport, port);
                 numbers.and_then(|(host, port)| {
