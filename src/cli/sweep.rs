@@ -85,7 +85,7 @@ pub(crate) async fn run(
     tell::line(&format!("sending by {reason}"));
 
     let vantage = &settings.vantage;
-    let io = link.tier().as_str();
+    let io = link.io();
     let started_at = clock::now();
     let scan = store.begin_scan(vantage, started_at, io, &arguments.targets, "sweep").await?;
     let (sink, writer) = Writer::start(&store, scan)?;
@@ -380,7 +380,7 @@ fn dry_run(settings: &Settings, plan: &Plan, format: Format) -> Result<u8> {
             "most_seconds": estimate.most.as_secs(),
             "rate": plan.rates.total,
             "host_rate": plan.rates.per_host,
-            "io": link.tier().as_str(),
+            "io": link.io(),
             "io_reason": reason,
             "interface": through,
         }))?,

@@ -201,6 +201,11 @@ pub trait Link: Send {
     /// Which tier it is.
     fn tier(&self) -> Tier;
 
+    /// What it is called in results: its tier, or how it does better than that.
+    fn io(&self) -> &'static str {
+        self.tier().as_str()
+    }
+
     /// Whether the address is on a link of ours, so that ARP or neighbour
     /// solicitation reaches it and nothing else is needed to know whether it is there.
     fn is_on_link(&self, address: IpAddr) -> bool;

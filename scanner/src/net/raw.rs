@@ -392,6 +392,13 @@ impl Link for RawLink {
         Tier::Raw
     }
 
+    fn io(&self) -> &'static str {
+        match self.maker {
+            Maker::Unwanted | Maker::Unfit => self.tier().as_str(),
+            Maker::Wanted | Maker::Open(..) => "xdp",
+        }
+    }
+
     fn is_on_link(&self, address: IpAddr) -> bool {
         self.routes.is_on_link(address)
     }

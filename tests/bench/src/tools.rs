@@ -17,6 +17,8 @@ pub(crate) struct Found {
     pub(crate) complete: bool,
     /// Why it says that a part was not looked at.
     pub(crate) gaps: Vec<String>,
+    /// Who it says answers only so many packets a second.
+    pub(crate) limits: Vec<String>,
 }
 
 /// One way of calling a scanner.
@@ -137,6 +139,7 @@ fn read_daicho(text: &str) -> Result<Found> {
         drops: result["scan"]["drops"].as_u64().context("no drops")?,
         complete: result["scan"]["complete"].as_bool().context("no complete")?,
         gaps: each(&result["scan"]["gaps"]).iter().map(|gap| gap["reason"].to_string()).collect(),
+        limits: each(&result["scan"]["rate_limited"]).iter().map(ToString::to_string).collect(),
         ..Found::default()
     };
     for asset in each(&result["assets"]) {

@@ -76,7 +76,7 @@ pub(super) fn rate_limited(report: &mut Report) -> Result<()> {
             truth.len(),
             run.cost.wall.as_secs_f64(),
             run.counters.get("limited"),
-            if run.found.gaps.is_empty() { "nothing".into() } else { run.found.gaps.join(", ") },
+            [run.found.limits, run.found.gaps].concat().join(", "),
         ),
         "within a factor of 1.2 of 100 after 3 s (or done by then), recall ≥ 99 %",
         seen.recall >= 0.99 && (settled.is_empty() || (limit / 1.2..=limit * 1.2).contains(&pace)),
