@@ -9,8 +9,9 @@ use model::{
 
 use super::{
     course::Work,
-    engine::{End, Engine, GLANCE, NEIGHBOR_PERIOD, kernel_packets},
+    engine::{End, Engine, GLANCE, NEIGHBOR_PERIOD},
     recognise::{self, Swallowed},
+    sending::kernel_packets,
     state::{ABSENT, ALIVE, ASKED, Ask, Cell, SWALLOWED, UNREACHABLE_ONCE},
 };
 use crate::net::{Answer, Reply, Tier};

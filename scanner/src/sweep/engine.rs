@@ -14,8 +14,10 @@ use super::{
     Phase, Progress, Sweep, SweepOutcome,
     course::{Course, Work},
     loss::Loss,
+    next::Next,
     recognise,
     rtt::{Patience, RoundTrip},
+    sending::kernel_packets,
     state::{ALIVE, Ask, Group, State},
 };
 use crate::{
@@ -33,25 +35,11 @@ pub(super) enum End {
     Failed(String),
 }
 
-/// What `next` found.
-enum Next {
-    Ask(u64, Ask, u64),
-    /// Nothing before then.
-    At(Duration),
-    /// Nothing until an answer comes or a question expires.
-    Drained,
-}
-
 /// How soon a stop is seen, whatever else there is to wait for.
 pub(super) const GLANCE: Duration = Duration::from_millis(20);
 
-/// Questions that wait for their address's rate: some megabytes. Slow addresses hold up
-/// nobody else until there are more of them.
-const MOST_WAITING: usize = 1 << 18;
-
-/// Between two looks at what has arrived: questions sent, and places looked at.
+/// Questions sent between two looks at what has arrived.
 const BURST: usize = 256;
-const PULLS: usize = 4_096;
 
 /// Answers taken in between two looks at what may be sent.
 const MOST_HEARD: usize = 16_384;
@@ -484,138 +472,6 @@ impl<'a> Engine<'a> {
         Ok(())
     }
 
-    fn next(&mut self, now: Duration) -> Next {
-        if self.resume_at > now {
-            return Next::At(self.resume_at);
-        }
-        let anyone = self.pacer.earliest_to_anyone(now, self.room_for_all);
-        if anyone > now {
-            return Next::At(anyone);
-        }
-        if let Some((number, ask)) = self.next_canary(now) {
-            return Next::Ask(number, ask, 0);
-        }
-        while let Some(Reverse((at, number))) = self.ready.peek().copied()
-            && at <= now
-        {
-            self.ready.pop();
-            if let Some((ask, pass)) = self.next_waiting(number, now) {
-                return Next::Ask(number, ask, pass);
-            }
-        }
-        for _ in 0..PULLS {
-            if self.waiting_count >= MOST_WAITING {
-                return self.next_ready();
-            }
-            let place = self.course.cursor;
-            if place >= self.course.total() {
-                return self.next_ready();
-            }
-            let Some((number, ask, pass)) = self.question_at(place) else {
-                self.course.advance(now);
-                continue;
-            };
-            // An answer to the same question of the last pass may still come. What follows
-            // was asked later still, so everything waits for it.
-            if pass > 0
-                && let Some(at) = self.course.passed_at(place - self.course.size())
-                && let until = at.saturating_add(self.wait_for(number, ask))
-                && until > now
-            {
-                return self.next_ready_until(until);
-            }
-            self.course.advance(now);
-            if !self.counts_each {
-                return Next::Ask(number, ask, pass);
-            }
-            if self.waiting.contains_key(&number) {
-                self.queue(number, ask, pass);
-                continue;
-            }
-            let at = self.earliest(number, ask, now);
-            if at > now {
-                self.queue(number, ask, pass);
-                self.ready.push(Reverse((at, number)));
-                continue;
-            }
-            return Next::Ask(number, ask, pass);
-        }
-        // Nothing to ask among many places: look around, then go on.
-        Next::At(now)
-    }
-
-    fn next_ready(&mut self) -> Next {
-        if self.waiting_count == 0 {
-            // Times of those who need not wait any more.
-            self.ready.clear();
-        }
-        let ready = self.ready.peek().map(|Reverse((at, _))| *at);
-        let next = ready.into_iter().chain(self.next_canary_at()).min();
-        next.map_or(Next::Drained, Next::At)
-    }
-
-    /// The same, if nothing else is to do until then.
-    fn next_ready_until(&mut self, until: Duration) -> Next {
-        match self.next_ready() {
-            Next::At(at) => Next::At(at.min(until)),
-            _ => Next::At(until),
-        }
-    }
-
-    pub(super) fn make_ready(&mut self, number: u64, at: Duration) {
-        self.ready.push(Reverse((at, number)));
-    }
-
-    pub(super) fn queue(&mut self, number: u64, ask: Ask, pass: u64) {
-        self.waiting.entry(number).or_default().push_back((ask, pass));
-        self.waiting_count += 1;
-    }
-
-    /// The next question that waits for this address, if it may go now; otherwise the
-    /// address is put back.
-    fn next_waiting(&mut self, number: u64, now: Duration) -> Option<(Ask, u64)> {
-        loop {
-            let (ask, pass) = *self.waiting.get(&number)?.front()?;
-            let wanted = self.is_wanted(number, ask, pass);
-            if wanted {
-                let at = self.earliest(number, ask, now);
-                if at > now {
-                    self.ready.push(Reverse((at, number)));
-                    return None;
-                }
-            }
-            let queue = self.waiting.get_mut(&number)?;
-            queue.pop_front();
-            self.waiting_count = self.waiting_count.saturating_sub(1);
-            if queue.is_empty() {
-                self.waiting.remove(&number);
-            }
-            if wanted {
-                if self.waiting.contains_key(&number) {
-                    self.ready.push(Reverse((now, number)));
-                }
-                return Some((ask, pass));
-            }
-        }
-    }
-
-    fn clear_waiting(&mut self) {
-        self.waiting.clear();
-        self.waiting_count = 0;
-        self.ready.clear();
-        self.canaries.clear();
-    }
-
-    /// When this question may go within the rates.
-    fn earliest(&mut self, number: u64, ask: Ask, now: Duration) -> Duration {
-        if self.is_held(number) {
-            return now.saturating_add(GLANCE);
-        }
-        let packets = self.room_for(number, ask, now);
-        let address = self.state.address(number);
-        address.map_or(now, |address| self.pacer.earliest_for(address, now, packets))
-    }
-
     fn poll_neighbors(&mut self, now: Duration) {
         if now >= self.next_neighbors && matches!(self.course.work, Work::Liveness) {
             self.next_neighbors = now.saturating_add(NEIGHBOR_PERIOD);
@@ -641,17 +497,6 @@ impl<'a> Engine<'a> {
         let unsure = unsure.into_iter().map(|numbers| recognise::Swallowed { numbers, mac: None });
         self.swallow(unsure.collect(), " as it seems; the sweep ended before that was certain");
         self.release();
-    }
-}
-
-/// How many packets the system sends by itself if a port turns out open: after a connect
-/// the ACK, the FIN, and the ACK of the other side's FIN; in the raw tier, where it knows
-/// nothing of our question, one RST, or for UDP one "port unreachable".
-pub(super) const fn kernel_packets(tier: Tier, ask: Ask) -> u32 {
-    match (tier, ask) {
-        (Tier::Connect, Ask::Tcp(_)) => 3,
-        (Tier::Raw, Ask::Tcp(_) | Ask::Udp(_)) => 1,
-        _ => 0,
     }
 }
 

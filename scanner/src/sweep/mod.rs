@@ -20,6 +20,7 @@ mod course;
 mod engine;
 mod guard;
 mod loss;
+mod next;
 mod progress;
 mod questions;
 mod recognise;

@@ -7,7 +7,7 @@ use siphasher::sip::SipHasher13;
 
 use super::{
     course::Work,
-    engine::{End, Engine, SHORTEST_PAUSE, chain, kernel_packets},
+    engine::{End, Engine, SHORTEST_PAUSE, chain},
     state::{self, ASKED, Ask},
 };
 use crate::{
@@ -230,6 +230,17 @@ impl Engine<'_> {
             true => self.pacer.sent(address, now, packets),
             false => self.pacer.sent_to_anyone(now, packets),
         }
+    }
+}
+
+/// How many packets the system sends by itself if a port turns out open: after a connect
+/// the ACK, the FIN, and the ACK of the other side's FIN; in the raw tier, where it knows
+/// nothing of our question, one RST, or for UDP one "port unreachable".
+pub(super) const fn kernel_packets(tier: Tier, ask: Ask) -> u32 {
+    match (tier, ask) {
+        (Tier::Connect, Ask::Tcp(_)) => 3,
+        (Tier::Raw, Ask::Tcp(_) | Ask::Udp(_)) => 1,
+        _ => 0,
     }
 }
 
