@@ -3,8 +3,12 @@
 use std::{collections::HashSet, net::IpAddr};
 
 use anyhow::Result;
-use inventory::{class, store::Store};
-use model::{MacAddr, Site};
+use inventory::{
+    asset::Asset,
+    class::{self, Class},
+    store::Store,
+};
+use model::{MacAddr, PortState, Site};
 
 /// The fragile assets of the inventory.
 pub(crate) struct Known {
@@ -13,11 +17,17 @@ pub(crate) struct Known {
 }
 
 impl Known {
-    /// Reads them: printers, controllers, medical devices, by whatever showed it.
+    /// Reads them: controllers, medical and power devices by whatever showed it, printers by
+    /// their maker or by a port of raw printing. A server that prints for others speaks as
+    /// printers do, and bears what servers bear.
     pub(crate) async fn read(store: &Store, site: &Site) -> Result<Self> {
         let mut known = Self { addresses: HashSet::new(), macs: HashSet::new() };
         for asset in store.assets_at(site).await? {
-            if class::classify(&asset).is_some_and(|judged| judged.class.is_fragile()) {
+            let is_fragile = match class::classify(&asset).map(|judged| judged.class) {
+                Some(Class::Printer) => is_printer_itself(&asset),
+                class => class.is_some_and(Class::is_fragile),
+            };
+            if is_fragile {
                 known.addresses.extend(asset.addresses());
                 known.macs.extend(asset.macs());
             }
@@ -36,4 +46,13 @@ impl Known {
             None => self.addresses.contains(&address),
         }
     }
+}
+
+/// Raw printing (9100) and LPD (515, RFC 1179).
+const PRINTING: [u16; 2] = [515, 9100];
+
+fn is_printer_itself(asset: &Asset) -> bool {
+    let prints = |port| PRINTING.contains(&port);
+    asset.macs().any(|mac| class::by_maker(mac) == Some(Class::Printer))
+        || asset.services.iter().any(|s| s.state == PortState::Open && prints(s.port))
 }
