@@ -435,6 +435,19 @@ mod tests {
     }
 
     #[test]
+    fn a_maker_of_printers_is_enough() {
+        for (mac, expected) in [
+            ("00:80:77:01:02:03", Some(Class::Printer)),
+            // Chosen by software: nobody made it.
+            ("02:80:77:01:02:03", None),
+            // A maker of computers of all kinds.
+            ("00:1b:21:01:02:03", None),
+        ] {
+            assert_eq!(by_maker(mac.parse().unwrap()), expected, "{mac}");
+        }
+    }
+
+    #[test]
     fn too_little_is_no_class() {
         check(&[Has::Mac("02:00:00:00:00:01")], None);
         check(&[Has::Service(22, "ssh", None)], None);

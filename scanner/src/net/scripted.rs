@@ -6,7 +6,7 @@
 
 use std::{
     cmp::Reverse,
-    collections::{BTreeMap, BinaryHeap, HashMap, VecDeque},
+    collections::{BTreeMap, BinaryHeap, HashMap, HashSet, VecDeque},
     hash::Hasher,
     io,
     net::IpAddr,
@@ -16,8 +16,8 @@ use std::{
 use model::{AddressRange, MacAddr, PortSet, Timestamp};
 use siphasher::sip::SipHasher13;
 
-use super::{Answer, Link, Neighbor, Question, Reply, Tier};
-use crate::{LinkError, Permit, stop::Stop};
+use super::{Answer, Bulk, BulkKind, BulkSent, Link, Neighbor, Question, Reply, Tier, Whom};
+use crate::{LinkError, Permit, order::Order, stop::Stop};
 
 /// What a device does with questions for ports that are not open.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -116,6 +116,16 @@ pub enum Fault {
     Stop(Duration, Stop),
 }
 
+/// A course that it asks by itself.
+#[derive(Debug)]
+struct Own {
+    order: Order,
+    whom: Vec<Permit>,
+    ports: Vec<u16>,
+    kind: BulkKind,
+    settled: HashSet<u64>,
+}
+
 /// A scripted [`Link`].
 #[derive(Debug)]
 pub struct Scripted {
@@ -141,6 +151,12 @@ pub struct Scripted {
     pub most_under_way: Option<usize>,
     /// When the connect tier gives up.
     pub patience: Duration,
+    /// Whether it asks courses of permitted addresses by itself, of which every so-manieth
+    /// question is refused.
+    pub by_itself: Option<u64>,
+    course: Option<Own>,
+    /// How many questions it asked by itself.
+    pub asked_by_itself: u64,
     /// Everything that was taken.
     pub sent: Vec<Sent>,
     /// Packets that the system sends by itself, with their receivers, ascending in time.
@@ -190,6 +206,9 @@ impl Scripted {
                 Tier::Connect => Some(200),
             },
             patience: Duration::from_millis(900),
+            by_itself: None,
+            course: None,
+            asked_by_itself: 0,
             sent: Vec::new(),
             by_system: Vec::new(),
             under_way: 0,
@@ -407,6 +426,61 @@ impl Link for Scripted {
         };
         self.schedule(self.now.saturating_add(delay), reply);
         Ok(())
+    }
+
+    fn asks_by_itself(&self) -> bool {
+        self.by_itself.is_some()
+    }
+
+    fn begin_bulk(&mut self, course: &Bulk<'_>) -> bool {
+        let Whom::Some(permits) = course.whom else { return false };
+        self.course = Some(Own {
+            order: *course.order,
+            whom: permits.to_vec(),
+            ports: course.ports.to_vec(),
+            kind: course.kind,
+            settled: HashSet::new(),
+        });
+        true
+    }
+
+    fn send_bulk(&mut self, from: u64, until: u64, most: u32) -> Result<BulkSent, LinkError> {
+        let mut sent = BulkSent { place: from, ..BulkSent::default() };
+        let Some(own) = self.course.take() else { return Ok(sent) };
+        while sent.place < until && sent.questions < u64::from(most) {
+            let place = sent.place;
+            sent.place += 1;
+            let Some((host, port)) = own.order.at(place) else { break };
+            let number = port * own.whom.len() as u64 + host;
+            let refused = self.by_itself.is_some_and(|every| place % every == every - 1);
+            let index = |number| usize::try_from(number).ok();
+            let permit = index(host).and_then(|host| own.whom.get(host));
+            let port = index(port).and_then(|port| own.ports.get(port));
+            let (Some(permit), Some(port)) = (permit, port) else { break };
+            if own.settled.contains(&number) {
+                continue;
+            }
+            if refused {
+                sent.refused.push(place);
+                continue;
+            }
+            let question = match own.kind {
+                BulkKind::Arp => Question::Arp,
+                BulkKind::Echo => Question::Echo,
+                BulkKind::Syn => Question::Tcp(*port),
+            };
+            self.send(*permit, &question)?;
+            sent.questions += 1;
+            self.asked_by_itself += 1;
+        }
+        self.course = Some(own);
+        Ok(sent)
+    }
+
+    fn settle(&mut self, question: u64) {
+        if let Some(own) = &mut self.course {
+            own.settled.insert(question);
+        }
     }
 
     fn receive(&mut self, until: Duration) -> Result<Option<Reply>, LinkError> {

@@ -347,8 +347,6 @@ impl<'a> Engine<'a> {
             if self.waiting_count == 0 && self.is_bulk() {
                 next = self.turn_bulk(now)?;
                 room = 0;
-            } else if self.is_over() {
-                self.course.cursor = self.course.total();
             }
             for turn in 0..room {
                 match self.next(now) {
@@ -395,15 +393,6 @@ impl<'a> Engine<'a> {
         more
     }
 
-    /// Whether the passes that are left ask nobody: a third one is only for where loss was
-    /// seen, and to look at every place of it takes a while.
-    fn is_over(&self) -> bool {
-        matches!(self.course.work, Work::Ports)
-            && self.course.cursor == self.course.size().saturating_mul(PORT_TRIES - 1)
-            && !self.loss.is_seen()
-            && !self.counts_each
-    }
-
     /// How many questions may be sent now: what a turn allows, and what the link bears.
     fn room_under_way(&self) -> usize {
         let free = |most: usize| most.max(1).saturating_sub(self.link.under_way());
@@ -411,7 +400,7 @@ impl<'a> Engine<'a> {
     }
 
     /// How long an answer to the last question is waited for.
-    fn last_wait(&self) -> Duration {
+    pub(super) fn last_wait(&self) -> Duration {
         match self.link.tier() {
             Tier::Connect => self.wait_for(u64::MAX, Ask::Tcp(0)),
             Tier::Raw => self.patience.last(&self.all_round_trips),
@@ -419,7 +408,7 @@ impl<'a> Engine<'a> {
     }
 
     /// Whether no answer is left to wait for.
-    fn is_settled(&self) -> bool {
+    pub(super) fn is_settled(&self) -> bool {
         match &self.course.work {
             Work::Liveness => (0..self.state.addresses.count()).all(|n| self.state.is_decided(n)),
             Work::Ports => self.group.unsettled() == 0,

@@ -3,9 +3,11 @@
 use std::{cmp::Reverse, time::Duration};
 
 use super::{
+    course::Work,
     engine::{Engine, GLANCE},
     state::Ask,
 };
+use crate::plan::PORT_TRIES;
 
 /// What `next` found.
 pub(super) enum Next {
@@ -44,6 +46,9 @@ impl Engine<'_> {
             }
         }
         for _ in 0..PULLS {
+            if let Some(until) = self.before_the_third_pass(now) {
+                return self.next_ready_until(until);
+            }
             if self.waiting_count >= MOST_WAITING {
                 return self.next_ready();
             }
@@ -82,6 +87,25 @@ impl Engine<'_> {
         }
         // Nothing to ask among many places: look around, then go on.
         Next::At(now)
+    }
+
+    /// A third pass is for where loss was seen, which is known only when the answers to the
+    /// second have come: tells until when to wait for that. Where it would ask nobody, it is
+    /// left out, since to look at every place of it takes a while.
+    fn before_the_third_pass(&mut self, now: Duration) -> Option<Duration> {
+        let at_it = matches!(self.course.work, Work::Ports)
+            && self.course.cursor == self.course.size().saturating_mul(PORT_TRIES - 1);
+        if !at_it || self.is_settled() {
+            return None;
+        }
+        let until = self.last_sent.saturating_add(self.last_wait());
+        if self.waiting_count > 0 || now < until {
+            return Some(until.max(now.saturating_add(GLANCE)));
+        }
+        if !self.loss.is_seen() && !self.counts_each {
+            self.course.cursor = self.course.total();
+        }
+        None
     }
 
     fn next_ready(&mut self) -> Next {

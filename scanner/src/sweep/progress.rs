@@ -64,7 +64,9 @@ impl Engine<'_> {
             Work::Ports => {
                 let later = self.hosts_left.saturating_mul(ports);
                 let again = u64::try_from(self.group.unsettled()).unwrap_or(u64::MAX);
-                places.min(again).saturating_add(later)
+                // A third pass is for where loss was seen.
+                let third = if self.loss.is_seen() { 0 } else { self.course.size() };
+                places.saturating_sub(third).min(again).saturating_add(later)
             }
         }
     }

@@ -22,6 +22,7 @@ use crate::{
     targets::{Purpose, Selection},
 };
 
+mod bulk;
 mod guard;
 
 fn ip(text: &str) -> IpAddr {
