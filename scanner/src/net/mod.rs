@@ -36,6 +36,7 @@ pub mod resolve;
 mod route_stretches;
 pub mod routes;
 pub mod scripted;
+mod scripted_device;
 pub mod select;
 pub mod stream;
 mod xdp;

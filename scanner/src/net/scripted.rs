@@ -13,82 +13,12 @@ use std::{
     time::Duration,
 };
 
-use model::{AddressRange, MacAddr, PortSet, Timestamp};
+use model::{AddressRange, MacAddr, Timestamp};
 use siphasher::sip::SipHasher13;
 
+pub use super::scripted_device::{Device, Elsewhere};
 use super::{Answer, Bulk, BulkKind, BulkSent, Link, Neighbor, Question, Reply, Tier, Whom};
 use crate::{LinkError, Permit, order::Order, stop::Stop};
-
-/// What a device does with questions for ports that are not open.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub enum Elsewhere {
-    /// RST, or ICMP port unreachable.
-    #[default]
-    Closed,
-    /// Nothing.
-    Silent,
-    /// ICMP administratively prohibited.
-    Prohibited,
-}
-
-/// A device of the script.
-#[derive(Clone, Debug)]
-pub struct Device {
-    /// Its link-layer address.
-    pub mac: MacAddr,
-    /// The time to live of its packets as they arrive.
-    pub ttl: u8,
-    /// Whether it answers echo requests.
-    pub echo: bool,
-    /// Whether it answers timestamp requests.
-    pub timestamp: bool,
-    /// Open TCP ports.
-    pub tcp: PortSet,
-    /// Other TCP ports.
-    pub tcp_else: Elsewhere,
-    /// Open UDP ports, which answer with the question.
-    pub udp: PortSet,
-    /// Other UDP ports.
-    pub udp_else: Elsewhere,
-    /// From question to answer.
-    pub latency: Duration,
-    /// How many packets in one second stop it for good.
-    pub bears: Option<u32>,
-    /// How many answers a second it gives at most.
-    pub answers: Option<u32>,
-}
-
-impl Device {
-    /// A device that answers echo and refuses every port but these TCP ports.
-    #[must_use]
-    pub fn new(number: u8, tcp: &str) -> Self {
-        Self {
-            mac: MacAddr([2, 0, 0, 0, 0, number]),
-            ttl: 64,
-            echo: true,
-            timestamp: true,
-            tcp: tcp.parse().unwrap_or_default(),
-            tcp_else: Elsewhere::Closed,
-            udp: PortSet::default(),
-            udp_else: Elsewhere::Closed,
-            latency: Duration::from_millis(2),
-            bears: None,
-            answers: None,
-        }
-    }
-
-    /// The same, but silent except on its open ports (and to ARP).
-    #[must_use]
-    pub fn shy(number: u8, tcp: &str) -> Self {
-        Self {
-            echo: false,
-            timestamp: false,
-            tcp_else: Elsewhere::Silent,
-            udp_else: Elsewhere::Silent,
-            ..Self::new(number, tcp)
-        }
-    }
-}
 
 /// A question that the link took.
 #[derive(Clone, Debug, Eq, PartialEq)]
