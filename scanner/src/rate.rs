@@ -101,8 +101,10 @@ impl Pacer {
         self.slow.get(&host).copied().unwrap_or(self.per_host)
     }
 
-    /// From now on, no more than so many packets a second to `host`.
+    /// From now on, no more than so many packets a second to `host`, and never more than to
+    /// any other.
     pub fn slow_down(&mut self, host: IpAddr, per_second: u32) {
+        let per_second = per_second.min(self.per_host);
         self.slow.insert(host, per_second);
         if let Some(window) = self.hosts.get_mut(&host) {
             window.set_rate(per_second);
@@ -452,6 +454,15 @@ mod tests {
         let later: Vec<_> = times[20..].to_vec();
         assert!(most_in_a_second(&later) <= 2);
         assert!(later[19] < Duration::from_secs(12), "{:?}", later[19]);
+    }
+
+    #[test]
+    fn nobody_is_slowed_down_to_more_than_the_rate_of_all() {
+        let mut pacer = Pacer::new(Rates { total: 1_000, per_host: 1 });
+        pacer.slow_down(host(1), 2);
+        assert_eq!(pacer.rate_to(host(1)), 1);
+        pacer.sent(host(1), Duration::ZERO, 1);
+        assert!(pacer.earliest(host(1), Duration::ZERO) > Duration::from_millis(900));
     }
 
     #[test]

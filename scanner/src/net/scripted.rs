@@ -81,8 +81,8 @@ pub struct Scripted {
     pub most_under_way: Option<usize>,
     /// When the connect tier gives up.
     pub patience: Duration,
-    /// Whether it asks courses of permitted addresses by itself, of which every so-manieth
-    /// question is refused.
+    /// If it asks courses of permitted addresses by itself: of how many questions the system
+    /// refuses one.
     pub by_itself: Option<u64>,
     course: Option<Own>,
     /// How many questions it asked by itself.

@@ -216,30 +216,32 @@ impl Engine<'_> {
     /// From now on this address is asked gently, if it is fragile by what is known of it.
     pub(super) fn judge_fragile(&mut self, number: u64) {
         let Some(address) = self.state.address(number) else { return };
-        let Some(host) = self.state.hosts.get_mut(&number) else { return };
+        let Some(host) = self.state.hosts.get(&number) else { return };
         let mac = host.mac.map(|(mac, _, _)| mac);
-        if !host.gentle && self.sweep.fragile.is(address, mac) {
-            host.gentle = true;
-            self.pacer.slow_down(address, GENTLE);
+        if self.sweep.fragile.is(address, mac) {
+            self.ask_gently(number);
         }
     }
 
     /// The same, because of an open port.
     pub(super) fn judge_fragile_by_port(&mut self, number: u64, transport: Transport, port: u16) {
+        if TELLTALE.contains(&(transport, port)) {
+            self.ask_gently(number);
+        }
+    }
+
+    fn ask_gently(&mut self, number: u64) {
         let Some(address) = self.state.address(number) else { return };
-        let Some(host) = self.state.hosts.get_mut(&number) else { return };
-        if !host.gentle && TELLTALE.contains(&(transport, port)) {
+        if let Some(host) = self.state.hosts.get_mut(&number).filter(|host| !host.gentle) {
             host.gentle = true;
             self.pacer.slow_down(address, GENTLE);
         }
     }
 
-    /// A question for a port went to the address.
+    /// A question for a port went to the address, to which packets are counted.
     pub(super) fn note_asked(&mut self, number: u64, now: Duration) {
         let tier = self.link.tier();
-        let Some(host) = self.state.hosts.get_mut(&number).filter(|_| self.counts_each) else {
-            return;
-        };
+        let Some(host) = self.state.hosts.get_mut(&number) else { return };
         let has_canary = host.canary(tier).is_some();
         let conduct = &mut host.conduct;
         if conduct.flow.asked == 0 {

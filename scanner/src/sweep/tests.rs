@@ -93,31 +93,35 @@ fn run(plan: &Plan, link: &mut Scripted) -> Run {
     run_until(plan, link, &Stop::new())
 }
 
+/// The most entries of an ascending list that lie in any half-open second.
+fn most_in_a_second(times: &[Duration]) -> usize {
+    let mut first = 0;
+    let mut most = 0;
+    for (last, at) in times.iter().enumerate() {
+        while times[first] + Duration::from_secs(1) <= *at {
+            first += 1;
+        }
+        most = most.max(last - first + 1);
+    }
+    most
+}
+
 /// No half-open second of the log holds more than the rates, what the system sent by
 /// itself included.
 fn check_rates(rates: Rates, link: &Scripted) {
     let mut sent: Vec<(Duration, IpAddr)> = link.sent.iter().map(|s| (s.at, s.to)).collect();
     sent.extend(&link.by_system);
     sent.sort_unstable();
-    let most = |times: &[Duration]| {
-        let mut first = 0;
-        let mut most = 0;
-        for (last, at) in times.iter().enumerate() {
-            while times[first] + Duration::from_secs(1) <= *at {
-                first += 1;
-            }
-            most = most.max(last - first + 1);
-        }
-        most
-    };
     let all: Vec<Duration> = sent.iter().map(|(at, _)| *at).collect();
-    assert!(most(&all) <= rates.total as usize, "{} in a second", most(&all));
+    let most = most_in_a_second(&all);
+    assert!(most <= rates.total as usize, "{most} in a second");
     let mut each: BTreeMap<IpAddr, Vec<Duration>> = BTreeMap::new();
     for (at, to) in sent {
         each.entry(to).or_default().push(at);
     }
     for (to, times) in each {
-        assert!(most(&times) <= rates.per_host as usize, "{} in a second to {to}", most(&times));
+        let most = most_in_a_second(&times);
+        assert!(most <= rates.per_host as usize, "{most} in a second to {to}");
     }
 }
 

@@ -12,15 +12,7 @@ fn most_to(link: &Scripted, address: &str) -> usize {
         link.sent.iter().filter(|s| s.to == ip(address)).map(|s| s.at).collect();
     times.extend(link.by_system.iter().filter(|(_, to)| *to == ip(address)).map(|(at, _)| *at));
     times.sort_unstable();
-    let mut first = 0;
-    let mut most = 0;
-    for (last, at) in times.iter().enumerate() {
-        while times[first] + Duration::from_secs(1) <= *at {
-            first += 1;
-        }
-        most = most.max(last - first + 1);
-    }
-    most
+    most_in_a_second(&times)
 }
 
 #[test]
