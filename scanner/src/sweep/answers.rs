@@ -20,6 +20,11 @@ use crate::net::{Answer, Reply, Tier};
 /// rounded: an answer that came at once may look that much older than its question.
 const TABLE_TICK: Duration = Duration::from_millis(20);
 
+/// What the kernel heard no longer than this before we asked is proof that somebody was there
+/// then: it asks again after 45 s (RFC 4861, section 6.3.2), and begins an entry without
+/// proof with the age of a minute.
+const PROOF: Duration = Duration::from_secs(59);
+
 /// What is kept of a UDP answer: more than any packet on an ordinary link holds.
 const MOST_UDP_REPLY: usize = 4_096;
 
@@ -330,7 +335,11 @@ impl Engine<'_> {
         let mut still_asking = false;
         self.undecided.clear();
         let table = self.link.neighbors();
-        let now = self.link.now();
+        let (now, moment) = (self.link.now(), self.link.timestamp());
+        let at = |age: Duration| {
+            let age = i64::try_from(age.as_micros()).unwrap_or(i64::MAX);
+            Timestamp(moment.0.saturating_sub(age))
+        };
         for entry in table {
             let Some(number) = self.state.addresses.number(entry.address) else { continue };
             let Some(asked) = self.state.first_asked.get(&number) else { continue };
@@ -343,7 +352,9 @@ impl Engine<'_> {
                 false => {
                     self.reached_through(number, entry.mac);
                     if !self.state.has(number, ALIVE) {
-                        self.undecided.insert(number);
+                        let before = entry.confirmed.saturating_sub(since);
+                        let proof = (before < PROOF).then(|| (at(entry.confirmed), entry.mac));
+                        self.undecided.insert(number, proof);
                         still_asking |= entry.being_asked;
                     }
                 }

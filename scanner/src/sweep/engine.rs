@@ -18,7 +18,7 @@ use super::{
     recognise,
     rtt::{Patience, RoundTrip},
     sending::kernel_packets,
-    state::{ALIVE, Ask, Group, State},
+    state::{ALIVE, Ask, Group, Heard, State},
 };
 use crate::{
     LinkError,
@@ -87,8 +87,8 @@ pub(super) struct Engine<'a> {
     /// Whether some of what was planned could not be asked for want of a route.
     pub(super) lacks_route: bool,
     /// Who answered us nothing, but the kernel shortly before, so that it did not ask again:
-    /// whether they are there is not known.
-    pub(super) undecided: BTreeSet<u64>,
+    /// whether they are there now is not known.
+    pub(super) undecided: BTreeMap<u64, Option<Heard>>,
     /// Whether everybody was asked whether they are there.
     pub(super) liveness_done: bool,
     /// Answers to first and to repeated questions.
@@ -154,7 +154,7 @@ impl<'a> Engine<'a> {
             open: BTreeSet::new(),
             udp_replies: BTreeMap::new(),
             lacks_route: false,
-            undecided: BTreeSet::new(),
+            undecided: BTreeMap::new(),
             liveness_done: false,
             loss: Loss::default(),
             connects: 0,

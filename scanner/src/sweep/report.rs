@@ -1,6 +1,6 @@
 //! What a sweep says of itself: where it looked, and where it did not.
 
-use model::{AddressRange, Coverage, Gap, Method, PortSet};
+use model::{AddressRange, Coverage, Fact, Gap, Method, PortSet, Subject};
 
 use super::{
     SweepOutcome,
@@ -57,8 +57,8 @@ impl Engine<'_> {
             self.sum_up(false);
         }
         self.failures();
-        self.tell_undecided();
         self.cover(end.is_none());
+        self.tell_undecided();
         let limited = self.limited();
         self.outcome.limited.extend(limited);
         for (number, host) in &self.state.hosts {
@@ -131,19 +131,24 @@ impl Engine<'_> {
         }
     }
 
-    /// Addresses of which an old entry of the neighbour table is all there is.
+    /// Addresses of which an older entry of the neighbour table is all there is. A recent one
+    /// is proof that somebody was there then, and is told with the time of then; whether
+    /// somebody is there now stays open.
     fn tell_undecided(&mut self) {
-        let silent = self.undecided.iter().filter(|number| !self.state.hosts.contains_key(number));
-        let addresses = silent.filter_map(|number| self.state.address(*number));
-        let gaps: Vec<Gap> = addresses
-            .map(|address| Gap {
-                target: address.to_string(),
-                reason: "answers nothing; the system spoke with it shortly before and did not ask \
-                         again, so it may be there: look again in a minute, or with --io raw"
-                    .to_owned(),
-            })
-            .collect();
-        self.outcome.gaps.extend(gaps);
+        for (number, heard) in std::mem::take(&mut self.undecided) {
+            let Some(address) = self.state.address(number) else { continue };
+            if self.state.hosts.contains_key(&number) {
+                continue;
+            }
+            if let Some((at, mac)) = heard {
+                let subject = Subject::Address(address);
+                self.emit(at, Method::NeighborTable, subject, Fact::Alive { ttl: None }, &[]);
+                self.emit(at, Method::NeighborTable, subject, Fact::LinkAddress(mac), &[]);
+            }
+            let reason = "answers nothing; the system spoke with it shortly before and did not \
+                          ask again, so it may be there: look again in a minute, or with --io raw";
+            self.outcome.gaps.push(Gap { target: address.to_string(), reason: reason.to_owned() });
+        }
     }
 
     /// Coverage: an address that answered, or that was asked as often as silence deserves.
@@ -157,7 +162,7 @@ impl Engine<'_> {
             let settled = host.is_some()
                 || self.state.has(number, ABSENT)
                 || (self.liveness_done && self.state.has(number, ASKED));
-            let unknown = host.is_none() && self.undecided.contains(&number);
+            let unknown = host.is_none() && self.undecided.contains_key(&number);
             if !settled
                 || unknown
                 || self.state.is_failed(number)

@@ -55,6 +55,9 @@ pub(super) fn bit(method: Method) -> u16 {
     METHODS.iter().position(|m| *m == method).map_or(0, |place| 1 << place)
 }
 
+/// A neighbour that the system heard before we asked: when, and which.
+pub(super) type Heard = (Timestamp, MacAddr);
+
 /// An address that answered.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Host {

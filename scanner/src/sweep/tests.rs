@@ -323,14 +323,22 @@ fn a_neighbour_that_was_heard_before_and_answers_only_arp_is_found_again() {
 }
 
 #[test]
-fn of_a_neighbour_that_the_system_heard_lately_and_does_not_ask_nothing_is_known() {
-    let mut link = office(Tier::Connect);
-    let mac = MacAddr([2, 0, 0, 0, 0, 21]);
-    link.stale = vec![(ip("192.0.2.21"), mac, Duration::from_secs(10))];
-    let run = run(&plan("192.0.2.21", "22"), &mut link);
-    assert!(run.alive().is_empty());
-    assert_eq!(run.outcome.coverage, [], "silence would look like absence");
-    assert!(run.gaps().iter().any(|gap| gap.starts_with("192.0.2.21: ")), "{:?}", run.gaps());
+fn a_neighbour_that_the_system_heard_lately_and_does_not_ask_was_there_then() {
+    let at_start = Scripted::new(Tier::Connect).timestamp();
+    for (age, told) in [(10, true), (29, true), (300, false)] {
+        let mut link = office(Tier::Connect);
+        link.devices.remove(&ip("192.0.2.21"));
+        let mac = MacAddr([2, 0, 0, 0, 0, 21]);
+        link.stale = vec![(ip("192.0.2.21"), mac, Duration::from_secs(age))];
+        let run = run(&plan("192.0.2.21", "22"), &mut link);
+        assert_eq!(run.outcome.alive.len(), 0, "{age}: nothing is known of now");
+        assert_eq!(run.outcome.coverage.is_empty(), told, "{age}: silence would look like absence");
+        let seen: Vec<i64> = run.seen.iter().map(|o| o.observed_at.0).collect();
+        let then = at_start.0 - i64::try_from(age * 1_000_000).unwrap();
+        assert_eq!(seen, if told { vec![then, then] } else { vec![] }, "{age}");
+        let gap = run.gaps().iter().any(|gap| gap.starts_with("192.0.2.21: "));
+        assert_eq!(gap, told, "{age}: {:?}", run.gaps());
+    }
 }
 
 #[test]
