@@ -35,9 +35,18 @@ fn hex(bytes: &[u8]) -> String {
 
 /// What went wrong, with everything that is needed to do it again.
 fn attempt(target: &Target, input: &[u8]) -> Result<(), String> {
-    let began = Instant::now();
-    let ran = catch_unwind(AssertUnwindSafe(|| (target.run)(input)));
-    let took = began.elapsed();
+    let run = || {
+        let began = Instant::now();
+        let ran = catch_unwind(AssertUnwindSafe(|| (target.run)(input)));
+        (ran, began.elapsed())
+    };
+    let (ran, mut took) = run();
+    // What is only slow because the machine is busy is not slow again and again.
+    for _ in 0..2 {
+        if took > PATIENCE && ran.is_ok() {
+            took = took.min(run().1);
+        }
+    }
     if let Err(panic) = ran {
         let text = panic
             .downcast_ref::<String>()

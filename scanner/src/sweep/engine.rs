@@ -308,19 +308,12 @@ impl<'a> Engine<'a> {
         self.follow(course)?;
         self.phase = before;
         let state = &self.state;
-        let mut numbers: BTreeMap<Option<u8>, Vec<u64>> = BTreeMap::new();
-        for members in suspects {
-            if recognise::are_one(state, &members, &ports) {
-                let ttl = members.first().and_then(|n| state.hosts.get(n)?.ttl());
-                // Of all loopback addresses one is this machine's own.
-                let own =
-                    |number: &u64| state.address(*number) != Some(IpAddr::V4(Ipv4Addr::LOCALHOST));
-                numbers.entry(ttl).or_default().extend(members.into_iter().filter(own));
-            }
-        }
-        let found =
-            numbers.into_values().map(|numbers| recognise::Swallowed { numbers, mac: None });
-        self.swallow(found.collect(), "");
+        let one = suspects.into_iter().filter(|members| recognise::are_one(state, members, &ports));
+        // Of all loopback addresses one is this machine's own.
+        let own = |number: &u64| state.address(*number) != Some(IpAddr::V4(Ipv4Addr::LOCALHOST));
+        let one = one.map(|members| members.into_iter().filter(own).collect());
+        let found = recognise::together(state, one);
+        self.swallow(found, "");
         Ok(())
     }
 
@@ -483,8 +476,8 @@ impl<'a> Engine<'a> {
     pub(super) fn release_what_is_sure(&mut self) {
         self.swallow(recognise::by_link_address(&self.state), "");
         let unsure = recognise::suspects(&self.state);
-        let unsure = unsure.into_iter().map(|numbers| recognise::Swallowed { numbers, mac: None });
-        self.swallow(unsure.collect(), " as it seems; the sweep ended before that was certain");
+        let unsure = recognise::together(&self.state, unsure);
+        self.swallow(unsure, " as it seems; the sweep ended before that was certain");
         self.release();
     }
 }

@@ -203,6 +203,19 @@ pub(super) fn are_one(state: &State, members: &[u64], ports: &[u16]) -> bool {
     !usual.iter().any(is_open) || unlikely.iter().all(is_open)
 }
 
+/// Blocks that have no link-layer address, those with the same time to live together.
+pub(super) fn together(
+    state: &State,
+    blocks: impl IntoIterator<Item = Vec<u64>>,
+) -> Vec<Swallowed> {
+    let mut numbers: BTreeMap<Option<u8>, Vec<u64>> = BTreeMap::new();
+    for members in blocks {
+        let ttl = members.first().and_then(|n| state.hosts.get(n)?.ttl());
+        numbers.entry(ttl).or_default().extend(members);
+    }
+    numbers.into_values().map(|numbers| Swallowed { numbers, mac: None }).collect()
+}
+
 /// Joins what lies side by side, so that each is one gap: within 32 addresses of the last.
 pub(super) fn clusters(state: &State, swallowed: &Swallowed) -> Vec<(AddressRange, Vec<u64>)> {
     let mut clusters: Vec<(AddressRange, Vec<u64>)> = Vec::new();

@@ -598,6 +598,21 @@ fn a_firewall_behind_a_router_is_one_gap() {
 }
 
 #[test]
+fn a_sweep_that_ends_before_it_is_certain_tells_one_gap_for_all_that_look_like_one() {
+    let mut link = Scripted::new(Tier::Raw);
+    link.firewalls.push((range("198.51.100.0", "198.51.100.255"), Device::new(1, "")));
+    let stop = Stop::new();
+    link.faults.push(Fault::Stop(Duration::from_millis(800), stop.clone()));
+    let run = run_until(&plan("198.51.100.0-255", "22,80"), &mut link, &stop);
+    assert_eq!(run.alive(), [].into());
+    let gaps = run.gaps();
+    let seems = |gap: &&String| gap.contains("answered for by one device as it seems");
+    let told: Vec<_> = gaps.iter().filter(seems).collect();
+    assert_eq!(told.len(), 1, "{gaps:?}");
+    assert!(told[0].contains("256 addresses not counted"), "{told:?}");
+}
+
+#[test]
 fn a_dense_network_of_different_devices_stays() {
     let mut link = Scripted::new(Tier::Raw);
     for n in 0..=255_u8 {
