@@ -16,7 +16,7 @@ use model::{Endpoint, Gap, MacAddr, Observation, ScanRecord, Severity};
 use scanner::{
     LinkError,
     collect::Collecting,
-    dialogue::{Dialogue, Open, Pace},
+    dialogue::{ControlSystems, Dialogue, Open, Pace},
     net::{
         clock::Clock,
         interfaces::interfaces,
@@ -257,7 +257,7 @@ impl Run<'_> {
         sink: &Sink,
         asked: &mut Asked,
     ) {
-        let Settings { limits, except, vantage, .. } = self.settings;
+        let Settings { limits, except, vantage, control_systems, .. } = self.settings;
         let dialogue = Dialogue {
             scope: Arc::new(self.plan.scope.clone()),
             vantage: vantage.clone(),
@@ -265,6 +265,10 @@ impl Run<'_> {
             pace: pace.clone(),
             stop: self.stop.clone(),
             except: except.clone(),
+            control_systems: match *control_systems {
+                true => ControlSystems::Ask,
+                false => ControlSystems::LeaveAlone,
+            },
         };
         let macs: HashMap<IpAddr, Option<MacAddr>> = outcome.alive.iter().copied().collect();
         let replies: HashMap<Endpoint, &Vec<u8>> =

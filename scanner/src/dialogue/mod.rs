@@ -60,6 +60,16 @@ impl Default for Limits {
     }
 }
 
+/// Whether control systems may be spoken to, in their own protocols.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum ControlSystems {
+    /// Their ports get no connection and no packet.
+    #[default]
+    LeaveAlone,
+    /// They are asked what they are, where their protocol has a question for that.
+    Ask,
+}
+
 /// An open endpoint to talk with.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Open {
@@ -117,6 +127,8 @@ pub struct Dialogue {
     pub stop: Stop,
     /// Protocols that must not be spoken, by name.
     pub except: Vec<String>,
+    /// What controllers may be asked.
+    pub control_systems: ControlSystems,
 }
 
 /// What one endpoint brought.
@@ -144,7 +156,7 @@ impl Dialogue {
         progress: &mut dyn FnMut(usize, usize),
     ) -> Outcome {
         let mut outcome = Outcome { complete: true, ..Outcome::default() };
-        let mut queue = Queue::new(open, self.limits, &mut outcome);
+        let mut queue = Queue::new(open, self, &mut outcome);
         let total = queue.waiting;
         let mut done = 0;
         let mut tasks = JoinSet::new();
@@ -230,7 +242,7 @@ struct Waiting {
 }
 
 impl Queue {
-    fn new(open: Vec<Open>, limits: Limits, outcome: &mut Outcome) -> Self {
+    fn new(open: Vec<Open>, dialogue: &Dialogue, outcome: &mut Outcome) -> Self {
         let mut seen = HashSet::new();
         let mut by_asset: BTreeMap<Asset, Vec<Open>> = BTreeMap::new();
         for open in open {
@@ -249,15 +261,16 @@ impl Queue {
                     || (open.endpoint.transport == Transport::Tcp
                         && order::is_of_something_fragile(open.endpoint.port))
             });
-            let (alone, endpoints): (Vec<_>, Vec<_>) =
-                all.into_iter().partition(|open| order::is_left_alone(open.endpoint.port));
+            let alone =
+                |open: &Open| order::is_left_alone(open.endpoint.port, dialogue.control_systems);
+            let (alone, endpoints): (Vec<_>, Vec<_>) = all.into_iter().partition(alone);
             let endpoints = VecDeque::from(endpoints);
             outcome.left_alone.extend(alone.into_iter().map(|open| open.endpoint));
             if endpoints.is_empty() {
                 continue;
             }
             queue.waiting += endpoints.len();
-            let free = if fragile { 1 } else { limits.per_asset.max(1) };
+            let free = if fragile { 1 } else { dialogue.limits.per_asset.max(1) };
             queue.assets.insert(asset, Waiting { endpoints, free, listed: true });
             queue.ready.push_back(asset);
         }

@@ -5,6 +5,7 @@
 
 use model::Transport;
 
+use super::ControlSystems;
 use crate::probe::{Probe, Step, Talk, catalog};
 
 /// A way to begin a conversation.
@@ -34,17 +35,30 @@ impl Attempt {
 }
 
 /// Ports whose services take whatever they get for something to print or to switch, and
-/// ports of controllers. Nothing is ever sent there, and no connection is made: some
-/// printers print a page for an empty job. 515 takes connections, but has nothing to say
-/// without a command.
-pub(super) const fn is_left_alone(port: u16) -> bool {
+/// ports of controllers. Nothing is sent there, and no connection is made: some printers
+/// print a page for an empty job. 515 takes connections, but has nothing to say without a
+/// command. Where the owner allows it, those of controllers are asked what they are.
+pub(super) const fn is_left_alone(port: u16, control_systems: ControlSystems) -> bool {
+    match control_systems {
+        ControlSystems::Ask if has_name_plate(port) => false,
+        _ => is_silent(port),
+    }
+}
+
+const fn is_silent(port: u16) -> bool {
     matches!(port, 102 | 502 | 515 | 2_404 | 9_100..=9_107 | 20_000 | 44_818 | 47_808)
+}
+
+/// Ports of control systems whose protocols have a question for what the device is, which
+/// changes nothing: Modbus, EtherNet/IP, BACnet. Nothing but that question is asked there.
+const fn has_name_plate(port: u16) -> bool {
+    matches!(port, 502 | 44_818 | 47_808)
 }
 
 /// Ports that only devices have which bear one gentle question at a time: printers and
 /// controllers.
 pub(super) const fn is_of_something_fragile(port: u16) -> bool {
-    is_left_alone(port) || port == 631
+    is_silent(port) || port == 631
 }
 
 /// Ports on which TLS comes first, from the registry and from the habits of products.
@@ -86,6 +100,9 @@ pub(super) fn http() -> Option<&'static dyn Probe> {
 /// The attempts on a port, in order, each once.
 pub(super) fn attempts(port: u16, except: &[String]) -> Vec<Attempt> {
     let mut probes = likely(port, Transport::Tcp, except);
+    if has_name_plate(port) {
+        return probes.into_iter().map(Attempt::Plain).collect();
+    }
     if let Some(http) = http().filter(|http| is_allowed(*http, except))
         && !probes.iter().any(|probe| probe.protocol() == http.protocol())
     {
@@ -196,10 +213,23 @@ mod tests {
     #[test]
     fn printers_and_controllers_are_left_alone() {
         for port in [102, 502, 515, 9_100, 9_107, 20_000, 44_818, 47_808] {
-            assert!(is_left_alone(port), "{port}");
+            assert!(is_left_alone(port, ControlSystems::LeaveAlone), "{port}");
         }
-        assert!(!is_left_alone(9_099) && !is_left_alone(9_108) && !is_left_alone(631));
+        for port in [631, 9_099, 9_108] {
+            assert!(!is_left_alone(port, ControlSystems::LeaveAlone), "{port}");
+        }
         assert!(is_of_something_fragile(631));
+    }
+
+    #[test]
+    fn where_it_is_allowed_controllers_are_asked_for_their_name_plates_and_nothing_else() {
+        for port in [102, 515, 2_404, 9_100, 20_000] {
+            assert!(is_left_alone(port, ControlSystems::Ask), "{port}");
+        }
+        for (port, expected) in [(502, &["modbus"][..]), (44_818, &["enip"]), (47_808, &[])] {
+            assert!(!is_left_alone(port, ControlSystems::Ask), "{port}");
+            check(port, expected);
+        }
     }
 
     #[test]

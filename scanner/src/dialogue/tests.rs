@@ -38,6 +38,7 @@ fn dialogue(rates: Rates) -> Dialogue {
         pace: Pace::new(Arc::new(Mutex::new(Pacer::new(rates))), clock),
         stop: Stop::new(),
         except: Vec::new(),
+        control_systems: ControlSystems::LeaveAlone,
     }
 }
 
@@ -361,6 +362,49 @@ async fn one_asset_gets_two_connections_at_once_and_no_more() {
     let (observations, outcome) = talk(&fast(), &ports).await;
     assert_eq!(services(&observations).len(), 12, "{outcome:?}");
     assert_eq!(gauge.most.load(Ordering::SeqCst), 2);
+}
+
+/// A controller on its usual port: it answers its one question, in two pieces, and counts what
+/// else it is told.
+#[tokio::test]
+async fn a_controller_is_asked_for_its_name_plate_where_that_is_allowed() {
+    const PORT: u16 = 44_818;
+    let listener = TcpListener::bind((HERE, PORT)).await.unwrap();
+    let said = Arc::new(Mutex::new(Vec::new()));
+    let log = Arc::clone(&said);
+    tokio::spawn(async move {
+        while let Ok((mut socket, _)) = listener.accept().await {
+            let mut question = [0; 24];
+            socket.read_exact(&mut question).await.unwrap();
+            log.lock().unwrap().push(question);
+            let mut item = vec![1, 0, 0, 2, 0xaf, 0x12, 192, 0, 2, 7, 0, 0, 0, 0, 0, 0, 0, 0];
+            item.extend([1, 0, 14, 0, 55, 0, 20, 11, 0x30, 0, 0x78, 0x56, 0x34, 0x12, 8]);
+            item.extend(b"1756-L71");
+            let len = item.len() as u8;
+            let mut answer = question.to_vec();
+            answer[2] = len + 6;
+            answer.extend([1, 0, 0x0c, 0, len, 0]);
+            answer.extend(item);
+            let (first, second) = answer.split_at(30);
+            socket.write_all(first).await.unwrap();
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            socket.write_all(second).await.unwrap();
+            let mut rest = Vec::new();
+            let _ = socket.read_to_end(&mut rest).await;
+            assert_eq!(rest, [0; 0], "nothing but the question is said");
+        }
+    });
+    let alone = fast();
+    let (observations, outcome) = talk(&alone, &[PORT]).await;
+    assert_eq!((observations.len(), outcome.left_alone.len()), (0, 1));
+    assert_eq!(said.lock().unwrap().len(), 0);
+
+    let allowed = Dialogue { control_systems: ControlSystems::Ask, ..fast() };
+    let (observations, outcome) = talk(&allowed, &[PORT]).await;
+    let [service] = services(&observations)[..] else { panic!("{observations:?}, {outcome:?}") };
+    assert_eq!(service.protocol, "enip");
+    assert_eq!(service.attributes.get("model").map(String::as_str), Some("1756-L71"));
+    assert_eq!(said.lock().unwrap().len(), 1, "one connection");
 }
 
 #[tokio::test]

@@ -46,6 +46,7 @@ pub fn all() -> &'static [&'static dyn Probe] {
         &super::one_question::QUIC,
         &super::one_question::IKE,
         &super::one_question::MODBUS,
+        &super::one_question::MODBUS_TCP,
         &super::one_question::OPENVPN,
         &super::one_question::SQL_BROWSER,
         &super::one_question::RADIUS,
@@ -63,6 +64,7 @@ pub fn all() -> &'static [&'static dyn Probe] {
         &super::one_question::UBIQUITI,
         &super::one_question::MEMCACHED,
         &super::one_question::ENIP,
+        &super::one_question::ENIP_TCP,
         &super::banner::Banner,
     ]
 }

@@ -1,5 +1,5 @@
-//! Probes of one question each, for the UDP protocols whose first answer is all that we
-//! read. How each is asked and read is in [`super::udp`]; here each gets its place in the
+//! Probes of one question each, for the protocols whose first answer is all that we read:
+//! most are spoken by UDP. How each is asked and read is in [`super::udp`]; here each gets its place in the
 //! catalog.
 //!
 //! WireGuard has none: it is silent to everybody whose key it does not know (its white paper,
@@ -13,8 +13,10 @@ use super::{
 };
 
 /// A probe that asks one question and reads its answer.
+#[derive(Clone, Copy)]
 pub struct OneQuestion {
     protocol: &'static str,
+    transport: Transport,
     ports: &'static [u16],
     ask: fn(&Talk<'_>) -> Vec<u8>,
     read: fn(&Talk<'_>) -> Vec<Fact>,
@@ -22,8 +24,13 @@ pub struct OneQuestion {
 
 macro_rules! one_question {
     ($($(#[$doc:meta])* $name:ident = $protocol:literal on $ports:expr, $ask:path, $read:path;)+) => {
-        $($(#[$doc])* pub const $name: OneQuestion =
-            OneQuestion { protocol: $protocol, ports: &$ports, ask: $ask, read: $read };)+
+        $($(#[$doc])* pub const $name: OneQuestion = OneQuestion {
+            protocol: $protocol,
+            transport: Transport::Udp,
+            ports: &$ports,
+            ask: $ask,
+            read: $read,
+        };)+
     };
 }
 
@@ -82,13 +89,33 @@ one_question! {
     ENIP = "enip" on [44818], control::ask_enip, control::read_enip;
 }
 
+/// Modbus over TCP, where it frames its messages the same way.
+pub const MODBUS_TCP: OneQuestion = OneQuestion { transport: Transport::Tcp, ..MODBUS };
+/// EtherNet/IP over TCP, where its messages are the same.
+pub const ENIP_TCP: OneQuestion = OneQuestion { transport: Transport::Tcp, ..ENIP };
+
+/// More than any answer over TCP is long.
+const LONGEST: usize = 1_024;
+
+impl OneQuestion {
+    /// Whether more is to come: a datagram is whole, a stream may come in pieces.
+    fn is_whole(&self, talk: &Talk<'_>) -> bool {
+        let heard = talk.heard(1);
+        talk.ended
+            || match self.transport {
+                Transport::Udp => !heard.is_empty(),
+                Transport::Tcp => heard.len() > LONGEST || !(self.read)(talk).is_empty(),
+            }
+    }
+}
+
 impl Probe for OneQuestion {
     fn protocol(&self) -> &'static str {
         self.protocol
     }
 
     fn transport(&self) -> Transport {
-        Transport::Udp
+        self.transport
     }
 
     fn ports(&self) -> &'static [u16] {
@@ -102,7 +129,7 @@ impl Probe for OneQuestion {
     fn request(&self, talk: &Talk<'_>) -> Step {
         match talk.said() {
             0 => Step::Say((self.ask)(talk)),
-            1 if talk.heard(1).is_empty() && !talk.ended => Step::Listen,
+            1 if !self.is_whole(talk) => Step::Listen,
             _ => Step::Finish,
         }
     }
@@ -118,6 +145,26 @@ impl Probe for OneQuestion {
 mod tests {
     use super::*;
     use crate::probe::testing;
+
+    #[test]
+    fn an_answer_by_tcp_may_come_in_pieces() {
+        let mut heard = vec![vec![]];
+        let talk = testing::talk(&heard, false);
+        let Step::Say(question) = MODBUS_TCP.request(&talk) else { panic!("it asks") };
+        // The transaction's number, an exception: it knows no such function.
+        let answer = [&question[..2], &[0, 0, 0, 3, 0xff, 0xab, 1][..]].concat();
+        for len in 0..answer.len() {
+            let heard = [vec![], answer[..len].to_vec()];
+            assert_eq!(MODBUS_TCP.request(&testing::talk(&heard, false)), Step::Listen, "{len}");
+            assert_eq!(MODBUS_TCP.request(&testing::talk(&heard, true)), Step::Finish, "{len}");
+        }
+        heard.push(answer);
+        let talk = testing::talk(&heard, false);
+        assert_eq!(MODBUS_TCP.request(&talk), Step::Finish);
+        assert_eq!(MODBUS_TCP.read(&talk).facts.len(), 1);
+        heard[1] = vec![0; LONGEST + 1];
+        assert_eq!(MODBUS_TCP.request(&testing::talk(&heard, false)), Step::Finish);
+    }
 
     #[test]
     fn one_question_is_asked_and_its_answer_read() {
