@@ -116,7 +116,7 @@ fn privileges() -> Check {
 }
 
 fn tier(settings: &Settings) -> Check {
-    let wanted = Wanted { rate: settings.rates.total, target: None };
+    let wanted = Wanted { rate: settings.rates.total, packets: u64::MAX, target: None };
     let chosen = select::choose(settings.io, settings.interface.as_deref(), wanted);
     let (state, detail) = match chosen {
         Ok((.., reason)) => (State::Works, reason),

@@ -18,6 +18,7 @@ use scanner::{
     collect::Collecting,
     dialogue::{ControlSystems, Dialogue, Open, Pace},
     net::{
+        Tier,
         clock::Clock,
         interfaces::interfaces,
         resolve::Resolver,
@@ -350,7 +351,8 @@ fn exit_code(stop: &Stop, fail_on: Option<Severity>, review: &ReviewSummary) -> 
 
 fn wanted(plan: &Plan) -> Wanted {
     let first = plan.scope.permitted().first().map(model::AddressRange::first);
-    Wanted { rate: plan.rates.total, target: first }
+    let packets = plan.estimate(Tier::Raw, &|_| false).most_packets;
+    Wanted { rate: plan.rates.total, packets, target: first }
 }
 
 /// The name of the interface through which the first target would be reached.

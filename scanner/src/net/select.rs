@@ -56,11 +56,16 @@ impl fmt::Display for Choice {
 /// More packets a second than this are too many for one system call a batch.
 const FAST: u32 = 500_000;
 
+/// So few packets are out before preparing the kernel for making them would have paid.
+const FEW: u64 = 500_000;
+
 /// What is to be sent, as far as the choice depends on it.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Wanted {
     /// Packets a second.
     pub rate: u32,
+    /// Packets in all, at most.
+    pub packets: u64,
     /// One of the targets.
     pub target: Option<IpAddr>,
 }
@@ -95,7 +100,7 @@ pub fn choose(
         Ok(()) => ", with receive rings".to_owned(),
         Err(error) => format!(", without receive rings ({error})"),
     };
-    let fast = wanted.rate > FAST;
+    let fast = wanted.rate > FAST && wanted.packets > FEW;
     let maker = match (choice, fast) {
         (Choice::Xdp, _) | (Choice::Auto, true) => Some(fit(name, wanted.target)?),
         _ => None,
