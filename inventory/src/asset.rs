@@ -185,6 +185,15 @@ pub struct Deployment {
     pub current: bool,
 }
 
+impl Deployment {
+    /// What was asked for, and where: another certificate in answer to it replaces the one
+    /// before.
+    pub(crate) fn question(&self) -> (IpAddr, u16, Transport, Option<&str>, u16, Option<&str>) {
+        let (name, starttls) = (self.server_name.as_deref(), self.starttls.as_deref());
+        (self.address, self.port, self.transport, name, self.protocol_version.0, starttls)
+    }
+}
+
 /// Something that an asset sent and that breaks a protocol.
 #[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub struct Anomaly {

@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use certs::{Certificate, Verdict};
 use model::{Endpoint, PortState, Severity};
 
-use super::{Detections, Input, Rule, name_of};
+use super::{Detections, Input, Rule, name_of, renewal};
 use crate::{
     asset::{Asset, Deployment, Detection},
     register::{Entry, IssuerEntry, fold},
@@ -32,9 +32,9 @@ const MAX_PATH: usize = 16;
 
 /// A place that serves a certificate.
 #[derive(Clone, Copy)]
-struct Place<'a> {
-    asset: &'a Asset,
-    deployment: &'a Deployment,
+pub(super) struct Place<'a> {
+    pub(super) asset: &'a Asset,
+    pub(super) deployment: &'a Deployment,
 }
 
 pub(super) fn compare(
@@ -45,11 +45,14 @@ pub(super) fn compare(
     let known: HashMap<&str, &Certificate> =
         input.certificates.iter().map(|cert| (cert.sha256.as_str(), cert)).collect();
     let issuers = input.issuers.map(Issuers::new);
-    for (sha256, places) in served(input.assets, &known) {
+    let served = served(input.assets, &known);
+    renewal::compare(input, &served, &known, detections);
+    for (sha256, places) in served {
         let subject = format!("certificate:{sha256}");
         let Some(certificate) = known.get(sha256) else {
             // The caller did not hand it over: nothing follows from that.
-            for rule in certs::RULES.iter().map(|rule| rule.id).chain([UNAPPROVED_ISSUER.id]) {
+            let own = renewal::RULES.iter().chain([&UNAPPROVED_ISSUER]).map(|rule| rule.id);
+            for rule in certs::RULES.iter().map(|rule| rule.id).chain(own) {
                 detections.cannot_tell(rule, subject.clone());
             }
             continue;
@@ -88,6 +91,7 @@ pub(super) fn compare(
         }
     }
     evaluated.extend(certs::RULES.iter().map(|rule| rule.id));
+    evaluated.extend(renewal::RULES.iter().map(|rule| rule.id));
     evaluated.extend(issuers.map(|_| UNAPPROVED_ISSUER.id));
 }
 
@@ -150,14 +154,14 @@ fn is_root(certificate: &Certificate) -> bool {
 }
 
 /// How people recognise a certificate: its first name, else its subject, else its hash.
-fn called(certificate: &Certificate) -> String {
+pub(super) fn called(certificate: &Certificate) -> String {
     let named = certificate.names.first().cloned();
     named
         .or_else(|| Some(certificate.subject.clone()).filter(|subject| !subject.is_empty()))
         .unwrap_or_else(|| certificate.sha256.clone())
 }
 
-fn places_text(places: &[Place<'_>]) -> String {
+pub(super) fn places_text(places: &[Place<'_>]) -> String {
     let text = |place: &Place<'_>| {
         let Deployment { address, transport, port, .. } = *place.deployment;
         let endpoint = Endpoint { address, transport, port };

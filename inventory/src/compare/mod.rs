@@ -10,6 +10,7 @@ mod certificate;
 mod device;
 mod matching;
 mod product;
+mod renewal;
 mod software;
 
 use std::{
@@ -58,6 +59,9 @@ pub const RULES: &[Rule] = &[
     software::SUPPORT_ENDED,
     software::REQUIRED_MISSING,
     certificate::UNAPPROVED_ISSUER,
+    renewal::NOT_EVERYWHERE,
+    renewal::KEY_REUSED,
+    renewal::ISSUER_CHANGED,
 ];
 
 /// What an asset or an entry is in the light of the device register.

@@ -109,6 +109,34 @@ fn with_certificate(mut asset: Asset, certificate: &Certificate, chain: &[&Certi
     asset
 }
 
+/// A certificate and one that may follow it.
+fn renewal() -> (Certificate, Certificate) {
+    let old = Certificate {
+        spki_sha256: Some("aa".into()),
+        not_before: Some(NOW.plus_seconds(-20 * DAY)),
+        ..certificate("www.example.jp", "Example CA")
+    };
+    let new = Certificate {
+        sha256: "new".into(),
+        spki_sha256: Some("bb".into()),
+        ..certificate("www.example.jp", "Example CA")
+    };
+    (old, new)
+}
+
+/// A place that served the one and serves the other.
+fn renewed(old: &Certificate, new: &Certificate) -> World {
+    let mut world = good().certificates(&[old, new]);
+    let known = std::mem::take(&mut world.assets[0].deployments).len();
+    assert!(known <= 1, "the good world has one certificate at the most");
+    let mut asset = with_certificate(world.assets[0].clone(), old, &[]);
+    asset.deployments[0].current = false;
+    asset.deployments[0].last_seen = YESTERDAY.plus_seconds(-1);
+    asset.deployments[0].first_seen = YESTERDAY.plus_seconds(-DAY);
+    world.assets[0] = with_certificate(asset, new, &[]);
+    world
+}
+
 /// A certificate without a fault; `name` stands for its bytes.
 fn certificate(name: &str, issuer: &str) -> Certificate {
     Certificate {
@@ -291,6 +319,25 @@ fn broken(rule: &str) -> World {
             let mut world = good().certificates(&[&leaf]);
             world.assets[0] = with_certificate(world.assets[0].clone(), &leaf, &[]);
             world
+        }
+        "cert.renewed-not-everywhere" => {
+            let (old, new) = renewal();
+            let mut world = renewed(&old, &new);
+            let second = asset(1, &[MAC, "192.0.2.10"]);
+            let place = with_certificate(second, &old, &[]).deployments.remove(0);
+            world.assets[0]
+                .deployments
+                .push(Deployment { address: "192.0.2.10".parse().unwrap(), ..place });
+            world
+        }
+        "cert.renewed-same-key" => {
+            let (old, new) = renewal();
+            renewed(&old, &Certificate { spki_sha256: old.spki_sha256.clone(), ..new })
+        }
+        "cert.renewed-other-issuer" => {
+            let (old, new) = renewal();
+            let issuer = "CN=Other CA,O=Example\\, Inc.".to_owned();
+            renewed(&old, &Certificate { issuer, ..new }).issuers("Example CA,,\nOther CA,,\n")
         }
         other => panic!("add a world that breaks the rule {other}"),
     }

@@ -151,7 +151,7 @@ struct State<'a> {
 /// lease does not go from one to the other so fast.
 const AT_ONCE_S: i64 = 60;
 
-/// A link-layer address seen over less than this many seconds was seen in one scan only.
+/// What was seen over less than this many seconds was seen in one scan only.
 const ONE_SCAN_S: i64 = 600;
 
 impl<'a> State<'a> {

@@ -8,7 +8,7 @@ use std::{
 
 use model::{Identifier, MachineIdKind, Strength, Timestamp};
 
-use super::{Work, assigned};
+use super::{ONE_SCAN_S, Work, assigned};
 use crate::{
     asset::{Asset, Assigned},
     evidence::{Seen, is_of_an_interface},
@@ -132,28 +132,31 @@ pub(super) fn retire(asset: &mut Asset, works: &[&Work], replaced: &Replaced, ma
         .flat_map(|work| &work.sighting.identifiers)
         .map(|seen| &seen.identifier)
         .collect();
+    // By what is known in the end, and not by what this look showed: it may be learned in
+    // several steps.
     let mut latest: BTreeMap<MachineIdKind, Timestamp> = BTreeMap::new();
-    for seen in works.iter().flat_map(|work| &work.sighting.identifiers) {
-        if let Identifier::MachineId(kind, _) = seen.identifier {
-            let at = latest.entry(kind).or_insert(seen.at);
-            *at = seen.at.max(*at);
+    for old in asset.identifiers.iter().filter(|old| old.current) {
+        if let Identifier::MachineId(kind, _) = old.identifier {
+            let at = latest.entry(kind).or_insert(old.last_seen);
+            *at = old.last_seen.max(*at);
         }
     }
     let names: BTreeSet<&str> = asset.names.iter().map(|name| name.name.as_str()).collect();
     for old in &mut asset.identifiers {
         let gone = match &old.identifier {
             Identifier::HostName(name) => !names.contains(name.as_str()),
-            identifier if seen.contains(identifier) => false,
-            identifier @ Identifier::Mac(_) => macs.contains(identifier),
-            Identifier::SshHostKey(key) => replaced.host_keys.contains(key),
-            Identifier::TlsKey(key) => replaced.tls_keys.contains(key),
-            // A machine has one of each of these, but for those of its programs.
+            // A machine has one of each of these, but for those of its programs: the latest. Of
+            // two that one scan shows nobody can say which.
             Identifier::MachineId(
                 kind @ (MachineIdKind::SmbGuid
                 | MachineIdKind::SnmpEngineId
                 | MachineIdKind::Serial),
                 _,
-            ) => latest.get(kind).is_some_and(|at| *at > old.last_seen),
+            ) => latest.get(kind).is_some_and(|at| at.seconds_since(old.last_seen) >= ONE_SCAN_S),
+            identifier if seen.contains(identifier) => false,
+            identifier @ Identifier::Mac(_) => macs.contains(identifier),
+            Identifier::SshHostKey(key) => replaced.host_keys.contains(key),
+            Identifier::TlsKey(key) => replaced.tls_keys.contains(key),
             Identifier::MachineId(..) | Identifier::Address(_) => false,
         };
         old.current &= !gone;

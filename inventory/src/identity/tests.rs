@@ -352,3 +352,52 @@ proptest! {
         }
     }
 }
+
+/// Found by `whatever_was_observed_the_inventory_holds`.
+#[test]
+fn two_machine_ids_of_one_scan_stay_and_of_two_scans_the_later() {
+    let at = |address: &str, fact, seconds| {
+        let subject = Subject::Address(address.parse().unwrap());
+        observation(subject, fact, Method::Arp, seconds)
+    };
+    let mac = |text: &str| Fact::LinkAddress(text.parse().unwrap());
+    let guid =
+        |value: &str| Fact::MachineId { kind: MachineIdKind::SmbGuid, value: value.to_owned() };
+    let mut known: Vec<Asset> = Vec::new();
+    let first = vec![at("2001:db8::1", mac("00:11:22:00:00:01"), 0)];
+    let update = update_with(&known, next(&known), &first, as_of(1_000), &fake_key);
+    replace(&mut known, &update);
+    // The address changes hands and back, so that this is learned in two steps.
+    let day = 86_400;
+    let second = vec![
+        at("2001:db8::1", guid("aa-1"), day + 54),
+        at("198.18.0.2", guid("bb-1"), day + 55),
+        at("198.18.0.2", mac("00:11:22:00:00:01"), day),
+        at("2001:db8::1", mac("00:11:22:00:00:03"), day),
+        at("2001:db8::1", mac("00:11:22:00:00:01"), day + 1),
+    ];
+    for _ in 0..2 {
+        let update = update_with(&known, next(&known), &second, as_of(day + 1_000), &fake_key);
+        replace(&mut known, &update);
+        let ids: Vec<_> = known[0]
+            .identifiers
+            .iter()
+            .filter(|a| matches!(a.identifier, Identifier::MachineId(..)))
+            .map(|a| (a.identifier.to_string(), a.current))
+            .collect();
+        let expected = [("smb_guid aa-1".to_owned(), true), ("smb_guid bb-1".to_owned(), true)];
+        assert_eq!(ids, expected);
+    }
+    let later = vec![
+        at("198.18.0.2", guid("bb-1"), 2 * day),
+        at("198.18.0.2", mac("00:11:22:00:00:01"), 2 * day),
+    ];
+    let update = update_with(&known, next(&known), &later, as_of(2 * day + 1_000), &fake_key);
+    replace(&mut known, &update);
+    let is_current = |id: &str| {
+        let found = known[0].identifiers.iter().find(|a| a.identifier.to_string() == id);
+        found.map(|a| a.current)
+    };
+    assert_eq!(is_current("smb_guid aa-1"), Some(false));
+    assert_eq!(is_current("smb_guid bb-1"), Some(true));
+}

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, net::IpAddr};
 
-use model::{Endpoint, Fact, Observation, Timestamp, Transport};
+use model::{Endpoint, Fact, Observation, Timestamp};
 use ring::digest::{SHA256, digest};
 
 use super::{At, endpoint_of};
@@ -42,14 +42,14 @@ pub(super) fn certificates(
         served.push((when, deployment));
     }
     served.sort_by(|(a, x), (b, y)| {
-        (a, question(x), &x.sha256, &x.chain).cmp(&(b, question(y), &y.sha256, &y.chain))
+        (a, x.question(), &x.sha256, &x.chain).cmp(&(b, y.question(), &y.sha256, &y.chain))
     });
     let mut replaced = BTreeSet::new();
     for (when, mut deployment) in served {
         let mut newest = None;
         let mut mine = None;
         for (i, other) in asset.deployments.iter().enumerate() {
-            if question(other) != question(&deployment) {
+            if other.question() != deployment.question() {
                 continue;
             }
             if other.sha256 == deployment.sha256 {
@@ -87,7 +87,7 @@ pub(super) fn certificates(
             None => asset.deployments.push(deployment),
         }
     }
-    asset.deployments.sort_by(|a, b| (question(a), &a.sha256).cmp(&(question(b), &b.sha256)));
+    asset.deployments.sort_by(|a, b| (a.question(), &a.sha256).cmp(&(b.question(), &b.sha256)));
     let mut told = BTreeSet::new();
     for (endpoint, before, now, when) in replaced {
         // One renewal shows in every question: with and without name, in each version.
@@ -95,12 +95,6 @@ pub(super) fn certificates(
             events.push(event::certificate_replaced(when, asset.id, endpoint, (&before, &now)));
         }
     }
-}
-
-/// What was asked for: another certificate in answer to it replaces the one before.
-fn question(d: &Deployment) -> (IpAddr, u16, Transport, Option<&str>, u16, Option<&str>) {
-    let (name, starttls) = (d.server_name.as_deref(), d.starttls.as_deref());
-    (d.address, d.port, d.transport, name, d.protocol_version.0, starttls)
 }
 
 /// SHA-256 in lower-case hexadecimal.

@@ -17,6 +17,9 @@ use crate::sentence::sha256;
 pub(crate) struct Description {
     /// What sentences and findings call it; also its common name.
     name: String,
+    /// The names that it is for; by default what it is called.
+    #[serde(default)]
+    names: Vec<String>,
     /// The first and the last midnight of its validity.
     days: [String; 2],
     /// The name of its key; by default one that no other has.
@@ -61,7 +64,11 @@ impl Certificates {
                 params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
                 Issuer::new(params, KeyPair::generate().unwrap())
             });
-            let mut params = named(&wanted.name, vec![wanted.name.clone()]);
+            let names = match &wanted.names[..] {
+                [] => vec![wanted.name.clone()],
+                names => names.to_vec(),
+            };
+            let mut params = named(&wanted.name, names);
             let [from, until] = wanted.days.each_ref().map(|day| {
                 let parts: Vec<u16> = day.split('-').map(|part| part.parse().unwrap()).collect();
                 let [year, month, day] = parts[..] else { panic!("{day:?} is not a day") };

@@ -21,7 +21,7 @@ pub(super) fn caps(report: &mut Report) -> Result<()> {
         let mut ground = Ground::new(place)?;
         let network = Network { alive: 0.5, open: 0.1, watch: true, ..Network::new(place) };
         let tool = daicho(&format!(
-            "{} --ports 1-150 --no-services --rate 100000 --host-rate {CAP} --io raw",
+            "{} --ports 1001-1150 --no-services --rate 100000 --host-rate {CAP} --io raw",
             Block(25).range()
         ))?;
         let all = in_turn(&mut ground, &network, vec![tool], MOST);
