@@ -156,13 +156,16 @@ impl State<'_> {
         }
         let replaced_macs = replaced_macs(asset, works, &still);
         let holds: BTreeSet<IpAddr> = still.union(taken).copied().collect();
-        let observations: Vec<&Observation> = works
-            .iter()
-            .flat_map(|work| &work.sighting.observations)
-            .filter_map(|&o| scan.observations.get(o))
-            .collect();
+        // With what it learned in the rounds before, so that the outcome is that of one round.
+        let mut learned = self.learned.remove(&i).unwrap_or_default();
+        learned.extend(works.iter().flat_map(|work| &work.sighting.observations));
+        let observations: Vec<&Observation> =
+            learned.iter().filter_map(|&o| scan.observations.get(o)).collect();
         let (mut events, replaced) =
             project::apply(asset, known, &holds, &observations, scan.as_of, scan.leaf_key);
+        if self.several_rounds {
+            self.learned.insert(i, learned);
+        }
         let link = works
             .iter()
             .flat_map(|work| &work.sighting.identifiers)

@@ -142,6 +142,10 @@ struct State<'a> {
     placed: BTreeSet<(usize, IpAddr)>,
     /// On which assets each link-layer address was seen in this scan, and when last.
     macs_seen: BTreeMap<MacAddr, (BTreeSet<usize>, Timestamp)>,
+    /// Which observations each asset learned from in the rounds of this scan so far, where
+    /// there are several.
+    learned: HashMap<usize, Vec<usize>>,
+    several_rounds: bool,
     next: AssetId,
     events: Vec<Event>,
     merges: Vec<(AssetId, AssetId, String)>,
@@ -166,6 +170,8 @@ impl<'a> State<'a> {
             disputed: BTreeSet::new(),
             placed: BTreeSet::new(),
             macs_seen: BTreeMap::new(),
+            learned: HashMap::new(),
+            several_rounds: false,
             next,
             events: Vec::new(),
             merges: Vec::new(),
@@ -219,6 +225,7 @@ impl<'a> State<'a> {
                 turns[turn].push(Work { sighting, contested, doubtful: None });
             }
         }
+        self.several_rounds = turns.len() > 1;
         for mut turn in turns {
             for work in &mut turn {
                 self.doubt(work, &places);
