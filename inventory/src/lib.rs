@@ -3,6 +3,7 @@
 //! Each step is a function of its arguments and of a time handed in. `store` is the
 //! only module that contains SQL.
 
+pub mod alert;
 pub mod asset;
 pub mod class;
 pub mod compare;
