@@ -65,11 +65,10 @@ pub(super) fn doubt(
     doubtful: &Seen,
     added: &mut BTreeMap<Identifier, Assigned>,
 ) {
-    let subject = work.sighting.address.map_or_else(String::new, |a| a.to_string());
-    let problem = "answered with a link-layer address one bit from its own";
-    project::note_anomaly(asset, &subject, "arp", problem, doubtful.at);
     match record(asset, &doubtful.identifier) {
-        Some(old) => old.last_seen = old.last_seen.max(doubtful.at),
+        // Judged before.
+        Some(old) if old.last_seen >= doubtful.at => return,
+        Some(old) => old.last_seen = doubtful.at,
         None => {
             let because = format!("{}, one bit from the known one, once", doubtful.because);
             let assigned = Assigned {
@@ -83,6 +82,9 @@ pub(super) fn doubt(
             added.insert(doubtful.identifier.clone(), assigned);
         }
     }
+    let subject = work.sighting.address.map_or_else(String::new, |a| a.to_string());
+    let problem = "answered with a link-layer address one bit from its own";
+    project::note_anomaly(asset, &subject, "arp", problem, doubtful.at);
 }
 
 /// The link-layer addresses that new ones replace: random ones by any other, a fixed one by
