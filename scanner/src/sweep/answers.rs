@@ -110,8 +110,14 @@ impl Engine<'_> {
             let accepted = matches!(reply.answer, Answer::TcpOpen(_) | Answer::UdpReply(..));
             self.note_answered(number, Some(ask), accepted, self.link.now());
             self.hear(number, self.method(ask), reply.ttl, link_layer);
-            if first && matches!(ask, Ask::Arp | Ask::Neighbor) {
-                asked.into_iter().for_each(|asked| self.loss.note(asked.pass));
+            if let (true, Some(asked)) = (first, asked) {
+                match ask {
+                    Ask::Arp | Ask::Neighbor => self.loss.note(asked.pass),
+                    _ if matches!(self.course.work, Work::Liveness) => {
+                        self.extra.note_found(asked.pass);
+                    }
+                    _ => {}
+                }
             }
             if let (Some(asked), Some(host)) = (asked, self.state.hosts.get_mut(&number))
                 && asked.only_once

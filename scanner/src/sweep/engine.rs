@@ -13,6 +13,7 @@ use model::{Endpoint, Observation, Transport};
 use super::{
     Phase, Progress, Sweep, SweepOutcome,
     course::{Course, Work},
+    extra::Extra,
     loss::Loss,
     next::Next,
     recognise,
@@ -91,6 +92,8 @@ pub(super) struct Engine<'a> {
     pub(super) undecided: BTreeMap<u64, Option<Heard>>,
     /// Whether everybody was asked whether they are there.
     pub(super) liveness_done: bool,
+    /// What the rounds of liveness beyond the usual ones brought.
+    pub(super) extra: Extra,
     /// Answers to first and to repeated questions.
     pub(super) loss: Loss,
     /// TCP questions sent, and how many of them a port accepted.
@@ -156,6 +159,7 @@ impl<'a> Engine<'a> {
             lacks_route: false,
             undecided: BTreeMap::new(),
             liveness_done: false,
+            extra: Extra::default(),
             loss: Loss::default(),
             connects: 0,
             accepted: 0,
@@ -219,6 +223,7 @@ impl<'a> Engine<'a> {
         if self.sweep.plan.assume_alive {
             return self.ports_of_everybody();
         }
+        self.extra = Extra::default();
         let course = self.liveness_course();
         self.follow(course)?;
         self.wait_for_neighbors()?;

@@ -18,6 +18,7 @@ mod answers;
 mod bulk;
 mod course;
 mod engine;
+mod extra;
 mod guard;
 mod loss;
 mod next;

@@ -149,13 +149,21 @@ impl Engine<'_> {
 
     /// Whether silence up to that pass deserves another question: on a link a third one, and
     /// elsewhere one after the usual six, only near others that answer (an empty /24 answers
-    /// no third ARP request either), or where it was seen that answers get lost.
+    /// no third ARP request either), or where it was seen that answers get lost; and of a
+    /// large network, as long as such a question finds anybody.
     fn is_liveness_worth(&self, number: u64, pass: u64) -> bool {
         let far = || match self.link.tier() {
             Tier::Connect => true,
             Tier::Raw => pass < FAR_ROUNDS && !self.is_asked_by_link(number),
         };
-        pass < 2 || far() || self.state.is_near_alive(number) || self.loss.is_seen()
+        let again = || self.state.is_near_alive(number) || self.loss.is_seen();
+        pass < 2 || far() || (again() && self.is_round_worth(number, pass))
+    }
+
+    /// Whether a round beyond the usual ones still finds anybody.
+    fn is_round_worth(&self, number: u64, round: u64) -> bool {
+        let wait = self.wait_for(number, Ask::Echo);
+        self.is_asked_by_link(number) || self.extra.is_worth(round, self.link.now(), wait)
     }
 
     /// Whether any address is asked by other questions than those of the link: routes change

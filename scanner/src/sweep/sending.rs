@@ -81,6 +81,7 @@ impl Engine<'_> {
         self.state.set(number, ASKED);
         self.state.try_by(number, state::bit(self.method(ask)));
         if matches!(self.course.work, Work::Liveness) {
+            self.extra.note_asked(pass, now);
             return Ok(());
         }
         if !self.counts_each {

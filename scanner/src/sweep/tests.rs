@@ -843,3 +843,37 @@ fn a_large_silent_network_is_cheap() {
     assert_eq!(run.outcome.coverage.len(), 1);
     assert!(link.elapsed() < Duration::from_secs(22), "{:?}", link.elapsed());
 }
+
+/// A /18 far away where every tenth address is there; `hidden` of them answer only by UDP.
+fn large_and_far(hidden: usize) -> Scripted {
+    let mut link = Scripted::new(Tier::Raw);
+    for n in (0..16_384_u32).step_by(10) {
+        let number = u8::try_from(n % 251).unwrap();
+        let shy = Device { udp: "161".parse().unwrap(), ..Device::shy(number, "") };
+        let is_hidden = usize::try_from(n).unwrap() / 10 < hidden;
+        let device = if is_hidden { shy } else { Device::new(number, "22") };
+        link.devices.insert(IpAddr::from((0xc612_0000 + n).to_be_bytes()), device);
+    }
+    link
+}
+
+#[test]
+fn the_rounds_beyond_the_usual_ones_end_in_a_large_network_where_they_find_nobody() {
+    let plan = Plan {
+        rates: Rates { total: 10_000, per_host: 40 },
+        ports: "none".parse().unwrap(),
+        ..plan("198.18.0.0/18", "22")
+    };
+    let mut link = large_and_far(0);
+    let whole = run(&plan, &mut link);
+    assert_eq!(whole.alive().len(), 1_638, "the first address is the network itself");
+    let silent = 16_384 - 1_639;
+    // The sample, and what goes until its answers are there, of each of ten rounds.
+    let most = 1_639 + silent * 6 + 10 * (4_096 + 3_000);
+    assert!(link.sent.len() < most, "{} questions", link.sent.len());
+
+    // One in a hundred of those that are there answers only by UDP: all of them are found.
+    let mut link = large_and_far(16);
+    let found = run(&plan, &mut link);
+    assert_eq!(found.alive().len(), 1_638, "{} questions", link.sent.len());
+}
