@@ -52,8 +52,16 @@ enum Kind {
 /// What kind of question a method is; `None` for those that ask nobody.
 const fn kind(method: Method) -> Option<Kind> {
     match method {
-        Method::Arp | Method::NeighborSolicitation | Method::NeighborTable => Some(Kind::Link),
-        Method::Echo => Some(Kind::Echo),
+        // Who was heard on the link answers questions for its link-layer address: without that
+        // nobody could send it anything.
+        Method::Arp
+        | Method::NeighborSolicitation
+        | Method::NeighborTable
+        | Method::MulticastOption
+        | Method::MulticastListener
+        | Method::RouterAdvertisement => Some(Kind::Link),
+        // Who answers an echo to everybody answers one to itself.
+        Method::Echo | Method::MulticastEcho => Some(Kind::Echo),
         Method::Timestamp => Some(Kind::Timestamp),
         Method::TcpAck => Some(Kind::Ack),
         Method::TcpSyn | Method::TcpConnect | Method::Dialogue | Method::Tls => Some(Kind::Tcp),
