@@ -107,6 +107,13 @@ impl Scope {
         Self { allowed: merged(allowed.collect()), ..self.clone() }
     }
 
+    /// Those of these addresses that [`Scope::may_find`] lets in, and nothing else.
+    #[must_use]
+    pub fn only(&self, found: impl IntoIterator<Item = IpAddr>) -> Self {
+        let found = found.into_iter().filter(|address| self.may_find(*address));
+        Self::new(found.map(AddressRange::single).collect(), self.excluded.clone())
+    }
+
     /// Asks leave to send to `address`.
     pub fn permit(&self, address: IpAddr) -> Result<Permit, Refused> {
         // An IPv4 address in IPv6 clothes reaches the IPv4 host, so it is judged as that.

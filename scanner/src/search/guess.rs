@@ -18,6 +18,12 @@ use wire::ndp::Prefix;
 /// asked in some twelve seconds.
 const MOST: usize = 4_096;
 
+/// How many interfaces are kept: one host may report any number of groups.
+const MOST_INTERFACES: usize = 65_536;
+
+/// And how many networks of a link.
+const MOST_NETWORKS: usize = 64;
+
 /// The length of a network in which interfaces choose the rest (RFC 4291, section 2.5.1).
 const NETWORK_BITS: u8 = 64;
 
@@ -26,7 +32,7 @@ const INTERFACE: u128 = u64::MAX as u128;
 
 /// What is known of the interfaces and networks of a link.
 #[derive(Debug, Default)]
-pub struct Interfaces {
+pub(super) struct Interfaces {
     /// The lower halves that some address has, or may have.
     ids: BTreeSet<u64>,
     /// The upper halves of networks of 64 bits.
@@ -37,7 +43,7 @@ pub struct Interfaces {
 
 impl Interfaces {
     /// Somebody has this address.
-    pub fn address(&mut self, address: Ipv6Addr) {
+    pub(super) fn address(&mut self, address: Ipv6Addr) {
         self.seen.insert(address);
         // Of other addresses the lower half is often random, and another in every network.
         if address.is_unicast_link_local() {
@@ -46,17 +52,17 @@ impl Interfaces {
     }
 
     /// Somebody is at this link-layer address.
-    pub fn mac(&mut self, mac: MacAddr) {
+    pub(super) fn mac(&mut self, mac: MacAddr) {
         if mac.is_group() || mac == MacAddr([0; 6]) {
             return;
         }
         let [a, b, c, d, e, f] = mac.0;
-        self.ids.insert(u64::from_be_bytes([a ^ 2, b, c, 0xff, 0xfe, d, e, f]));
+        self.id(u64::from_be_bytes([a ^ 2, b, c, 0xff, 0xfe, d, e, f]).into());
     }
 
     /// Somebody listens to this group. That of an address shows its last 24 bits
     /// (RFC 4291, section 2.7.1).
-    pub fn group(&mut self, group: Ipv6Addr) {
+    pub(super) fn group(&mut self, group: Ipv6Addr) {
         let of_addresses = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 1, 0xff00, 0).to_bits();
         let end = group.to_bits() ^ of_addresses;
         if end < 1 << 24 {
@@ -65,14 +71,16 @@ impl Interfaces {
     }
 
     /// This network is on the link.
-    pub fn network(&mut self, network: Prefix) {
-        if network.length == NETWORK_BITS && !network.address.is_multicast() {
+    pub(super) fn network(&mut self, network: Prefix) {
+        // More than a few networks on one link are somebody's noise.
+        let is_wanted = network.length == NETWORK_BITS && !network.address.is_multicast();
+        if is_wanted && self.networks.len() < MOST_NETWORKS {
             self.networks.insert(upper(network.address));
         }
     }
 
     /// This area is searched. It is a network itself, or a part of one, unless it is shorter.
-    pub fn area(&mut self, area: AddressRange) {
+    pub(super) fn area(&mut self, area: AddressRange) {
         self.areas.push(area);
         if let (IpAddr::V6(first), IpAddr::V6(last)) = (area.first(), area.last())
             && upper(first) == upper(last)
@@ -83,15 +91,16 @@ impl Interfaces {
 
     fn id(&mut self, id: u128) {
         // Zero is every router's (RFC 4291, section 2.6.1).
-        if let Some(id) = u64::try_from(id).ok().filter(|id| *id != 0) {
+        if let Some(id) = u64::try_from(id).ok().filter(|id| *id != 0)
+            && self.ids.len() < MOST_INTERFACES
+        {
             self.ids.insert(id);
         }
     }
 
     /// The addresses in the areas that somebody may have and nobody was seen to have, and how
     /// many more there would be.
-    #[must_use]
-    pub fn candidates(&self) -> (Vec<Ipv6Addr>, usize) {
+    pub(super) fn candidates(&self) -> (Vec<Ipv6Addr>, usize) {
         let mut found = Vec::new();
         let mut left_out = 0;
         for id in &self.ids {

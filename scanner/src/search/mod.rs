@@ -6,7 +6,9 @@
 //! ends in a wider [`Scope`], which the ordinary sweep then asks address by address. Who stays
 //! silent was not looked at: a search covers nothing.
 
-pub mod guess;
+mod guess;
+#[cfg(test)]
+mod tests;
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
@@ -158,7 +160,7 @@ pub struct Router {
 
 /// How often everybody is asked. Against loss on the way and of answers that come all at
 /// once, twice; a third time where the second brought somebody new.
-const ROUNDS: usize = 3;
+pub(crate) const ROUNDS: u64 = 3;
 
 /// From the beginning of one round to the next.
 const ROUND: Duration = Duration::from_millis(700);
@@ -179,6 +181,10 @@ const QUIET: Duration = Duration::from_millis(200);
 /// In how many milliseconds listeners are asked to spread their reports.
 pub const LISTENER_DELAY: u16 = 400;
 
+/// How many addresses are listened to. Reports and router advertisements prove nothing but
+/// that somebody on the link sent them, in whatever name: memory must have an end.
+const MOST_HEARD: usize = 65_536;
+
 /// How long a stop waits to be seen.
 const TURN: Duration = Duration::from_millis(50);
 
@@ -198,6 +204,8 @@ struct Running<'a> {
     slowest: Duration,
     /// When somebody new was last heard.
     news: Duration,
+    /// Replies of more addresses than are listened to.
+    unheard: u64,
 }
 
 impl Search<'_> {
@@ -219,6 +227,7 @@ impl Search<'_> {
             asked: HashMap::new(),
             slowest: Duration::ZERO,
             news: Duration::ZERO,
+            unheard: 0,
         };
         if let Err(error) = running.ask_everybody() {
             running.gap(format!("the search was cut off: {}", chain(&error)));
@@ -307,6 +316,10 @@ impl Running<'_> {
             return;
         }
         self.outcome.replies += 1;
+        if self.told.len() >= MOST_HEARD && !self.told.contains_key(&from) {
+            self.unheard = self.unheard.saturating_add(1);
+            return;
+        }
         let now = self.link.now();
         if matches!(said, Said::Echo | Said::Option) {
             let of_kind = |question: &GroupQuestion| match said {
@@ -379,6 +392,12 @@ impl Running<'_> {
         if self.outcome.drops > 0 {
             let lost = self.outcome.drops;
             self.gap(format!("{lost} answers were lost before they could be read"));
+        }
+        if self.unheard > 0 {
+            self.gap(format!(
+                "more than {MOST_HEARD} addresses answered: {} answers of others were left out",
+                self.unheard
+            ));
         }
         let Known { own, neighbors, before } = self.search.known;
         for (address, mac) in neighbors {

@@ -9,6 +9,7 @@ mod fake;
 mod frames;
 mod lab;
 mod routing;
+mod search;
 
 use std::{net::TcpListener, time::Duration};
 

@@ -29,7 +29,7 @@ use super::{
 use crate::{
     LinkError, Scope, SearchPermit,
     scope::after,
-    search::{GroupLink, GroupQuestion, GroupReply, Known},
+    search::{GroupLink, GroupQuestion, GroupReply, Known, ROUNDS},
 };
 
 /// A link with areas on it.
@@ -81,9 +81,16 @@ pub fn links(
     let routes = Routes::open(only.map(|interface| interface.index))?;
     let mut found: BTreeMap<u32, Vec<SearchPermit>> = BTreeMap::new();
     let mut refused = Vec::new();
+    let is_inside = |area: SearchPermit| {
+        let own = all.iter().flat_map(|interface| &interface.addresses);
+        own.into_iter().any(|(address, _)| area.area().contains(*address))
+    };
     for area in scope.areas() {
         match link_of(&routes, area) {
             Ok(index) => found.entry(index).or_default().push(area),
+            Err(Unsearchable::NotOnLink) if is_inside(area) => {
+                refused.push((area, Unsearchable::Partly));
+            }
             Err(why) => refused.push((area, why)),
         }
     }
@@ -148,6 +155,20 @@ impl AreaLink {
             IpAddr::V4(_) => None,
         };
         self.interface.addresses.iter().filter_map(of_v6).collect()
+    }
+
+    /// How many questions everybody gets at most.
+    #[must_use]
+    pub fn most_packets(&self, tier: Tier) -> u64 {
+        let sources = u64::try_from(self.sources().len()).unwrap_or(u64::MAX);
+        let each = match tier {
+            Tier::Raw => {
+                let routers = u64::from(self.interface.link_local().is_some());
+                sources.saturating_mul(2).saturating_add(1).saturating_add(routers)
+            }
+            Tier::Connect => sources,
+        };
+        each.saturating_mul(ROUNDS)
     }
 
     /// What the system knows of the link, with addresses that were seen `before`.
