@@ -306,7 +306,9 @@ fn asked_alone(packet: &[u8]) -> Option<IpAddr> {
         let target: [u8; 16] = packet.payload[8..24].try_into().unwrap();
         return Some(IpAddr::from(target));
     }
-    (!packet.destination.is_multicast()).then_some(packet.destination)
+    // That the near end's own kernel answers who asks it is no question.
+    let is_answer = packet.payload.first() == Some(&ndp::ADVERTISEMENT);
+    (!is_answer && !packet.destination.is_multicast()).then_some(packet.destination)
 }
 
 #[test]
