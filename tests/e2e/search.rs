@@ -161,6 +161,10 @@ fn a_search_finds_the_far_end_in_both_tiers_and_joins_it_with_its_ipv4_address()
         assert_eq!(texts(&asset["macs"]), [MAC].into(), "{tier}");
         let by = texts(&asset["alive_by"]);
         assert!(methods.iter().all(|method| by.contains(method)), "{tier}: {by:?}");
+        // And so does the machine itself.
+        assert!(at(&result, "fe80::ff:fe00:1").is_some());
+        assert_eq!(at(&result, "fe80::ff:fe00:1"), at(&result, "2001:db8::1"), "{tier}");
+        assert_eq!(result["assets"].as_array().unwrap().len(), 2, "{tier}: {result}");
         let searched = &result["scan"]["searched"][0];
         assert_eq!(texts(&searched["areas"]), ["2001:db8::/64", "fe80::/64"].into());
         assert_eq!(
