@@ -1,7 +1,7 @@
 //! The search of the areas among the targets, before the sweep: what is found there, and what
 //! is known to have been there, becomes targets of the same sweep.
 
-use std::net::IpAddr;
+use std::{collections::BTreeSet, net::IpAddr};
 
 use anyhow::{Result, bail};
 use model::{Gap, Observation, Vantage};
@@ -139,6 +139,8 @@ impl Searches {
                 gaps: vec![gap(link, tell::chain(&error))],
                 ..SearchOutcome::default()
             });
+            // Without a question whether it is there, a guess would cost all of its ports.
+            let guessed = if plan.assume_alive { BTreeSet::new() } else { outcome.guessed };
             found.sent += outcome.sent;
             found.replies += outcome.replies;
             found.drops += outcome.drops;
@@ -148,11 +150,11 @@ impl Searches {
                 areas: areas(link),
                 interface: link.interface.name.clone(),
                 found: outcome.found.len(),
-                candidates: outcome.candidates.len(),
+                candidates: outcome.known.len() + guessed.len(),
                 elsewhere: outcome.elsewhere,
                 routers: outcome.routers,
             });
-            let addresses = outcome.found.into_iter().chain(outcome.candidates);
+            let addresses = outcome.found.into_iter().chain(outcome.known).chain(guessed);
             found.scope = found.scope.with_found(addresses);
         }
         found

@@ -117,7 +117,7 @@ pub(crate) async fn run(
     };
     let review = conclude(&store, scan, &record, &asked.notes, &settings.policy, format).await?;
     store.close().await;
-    if stop.is_requested() && asked.done > 0 {
+    if stop.is_requested() && asked.done > 0 && searches.is_empty() {
         let done = arguments.resume_at.unwrap_or(0).saturating_add(asked.done);
         tell::line(&format!("to go on from there: the same command with --resume-at {done}"));
     }

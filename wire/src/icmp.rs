@@ -257,7 +257,7 @@ pub fn echo_request(ends: ip::Ends, identifier: u16, sequence: u16, data: &[u8])
 }
 
 /// The payload of an IPv6 packet of protocol [`DESTINATION_OPTIONS`]: an ICMPv6 message behind
-/// an option that nobody knows (RFC 4727, section 5: one for experiments), whose highest bits
+/// an option that nobody knows (RFC 4727: one for experiments), whose highest bits
 /// say that whoever does not know it answers with an error, to a group too (RFC 8200,
 /// section 4.2). The error quotes the message.
 #[must_use]

@@ -1,5 +1,5 @@
-//! Multicast listener discovery for IPv6: the general query of version 2 (RFC 3810), and the
-//! reports of both versions (RFC 2710 for the first).
+//! Multicast listener discovery for IPv6: the general query of version 2 (RFC 3810, which is
+//! RFC 9777 now), and the reports of both versions (RFC 2710 for the first).
 //!
 //! Every address that an interface has listens to a group of its own (RFC 4291, section 2.7.1),
 //! so that whoever reports its groups tells what its addresses end in.

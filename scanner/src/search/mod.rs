@@ -127,9 +127,10 @@ pub struct Search<'a> {
 pub struct SearchOutcome {
     /// The addresses in the areas that answered.
     pub found: BTreeSet<IpAddr>,
-    /// More that are worth asking: known from before, in the neighbour table, our own, or put
-    /// together from what is known of interfaces.
-    pub candidates: BTreeSet<IpAddr>,
+    /// More that may be in use: known from before, in the neighbour table, or our own.
+    pub known: BTreeSet<IpAddr>,
+    /// More that are worth one question each: put together from what is known of interfaces.
+    pub guessed: BTreeSet<IpAddr>,
     /// How many addresses answered that are not in the areas, or are excluded. Nothing else is
     /// kept of them.
     pub elsewhere: usize,
@@ -418,8 +419,10 @@ impl Running<'_> {
                 && scope.may_find(*address)
                 && !self.outcome.found.contains(address)
         };
-        self.outcome.candidates =
-            known.chain(guessed.into_iter().map(IpAddr::V6)).filter(here).collect();
+        let known: BTreeSet<IpAddr> = known.filter(here).collect();
+        let guessed = guessed.into_iter().map(IpAddr::V6).filter(here);
+        self.outcome.guessed = guessed.filter(|address| !known.contains(address)).collect();
+        self.outcome.known = known;
         if left_out > 0 {
             self.gap(format!("{left_out} addresses that may be in use were not asked: too many"));
         }

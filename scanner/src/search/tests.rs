@@ -233,18 +233,16 @@ fn what_is_known_is_asked_besides_and_what_a_router_tells_is_told() {
     let router = Router { address: v6("fe80::fe"), mac: Some(mac(0xfe)), prefixes };
     assert_eq!(outcome.routers, [router]);
     assert_eq!(texts(&outcome.found), ["2001:db8::9"]);
+    assert_eq!(texts(&outcome.known), ["2001:db8::1", "2001:db8::77", "2001:db8::abcd"]);
     let expected = [
-        "2001:db8::1",
-        "2001:db8::77",
         "2001:db8::fe",
         "2001:db8::1234",
-        "2001:db8::abcd",
         "2001:db8::ff:fe00:5",
         "2001:db8::ff:fe00:9",
         "2001:db8::ff:fe00:77",
         "2001:db8::ff:fe00:fe",
     ];
-    assert_eq!(texts(&outcome.candidates), expected);
+    assert_eq!(texts(&outcome.guessed), expected);
 }
 
 #[test]
@@ -290,7 +288,7 @@ fn a_flood_of_reports_costs_bounded_memory_and_is_told() {
     let outcome = run(&mut link).outcome;
     assert_eq!(outcome.elsewhere, 65_536);
     // One of 4,096 guesses is excluded.
-    assert_eq!(outcome.candidates.len(), 4_095);
+    assert_eq!(outcome.guessed.len(), 4_095);
     let reasons: Vec<&str> = outcome.gaps.iter().map(|gap| gap.reason.as_str()).collect();
     assert!(reasons[0].ends_with("4464 answers of others were left out"), "{reasons:?}");
     assert!(reasons[1].contains("were not asked: too many"), "{reasons:?}");

@@ -104,7 +104,7 @@ fn search(tier: Tier, scope: &Scope) -> Ran {
 
 /// Sweeps what a search brought, for liveness only. Who is there.
 fn sweep(tier: Tier, scope: &Scope, outcome: &SearchOutcome) -> Vec<IpAddr> {
-    let found = outcome.found.iter().chain(&outcome.candidates).copied();
+    let found = outcome.found.iter().chain(&outcome.known).chain(&outcome.guessed).copied();
     let plan = Plan {
         scope: scope.with_found(found),
         ports: "none".parse().unwrap(),
@@ -332,7 +332,11 @@ fn what_is_forged_or_outside_is_not_believed_and_never_asked() {
         let seen = device.finish();
         let asked: BTreeSet<IpAddr> = seen.iter().filter_map(|p| asked_alone(p)).collect();
         let wanted: BTreeSet<IpAddr> =
-            ran.outcome.found.iter().chain(&ran.outcome.candidates).copied().collect();
+            [&ran.outcome.found, &ran.outcome.known, &ran.outcome.guessed]
+                .into_iter()
+                .flatten()
+                .copied()
+                .collect();
         assert!(asked.contains(&address("2001:db8::60")), "{asked:?}");
         assert!(asked.is_subset(&wanted), "{asked:?} is more than {wanted:?}");
         let inside = area("2001:db8::/64");
@@ -362,11 +366,11 @@ fn connect_finds_by_echo_where_the_system_allows_it_and_by_the_neighbour_table()
         assert!(ran.methods.is_empty());
         assert_eq!(ran.lacks.len(), 1);
         assert!(ran.lacks[0].contains("ping_group_range"), "{:?}", ran.lacks);
-        assert!(!ran.outcome.candidates.contains(&address(FAR_V6)));
+        assert!(!ran.outcome.known.contains(&address(FAR_V6)));
         let neighbor = format!("neighbor add {FAR_V6} lladdr {FAR_MAC} dev near0 nud stale");
         lab.near(&neighbor);
         let ran = search(Tier::Connect, &scope);
-        assert!(ran.outcome.candidates.contains(&address(FAR_V6)), "{:?}", ran.outcome);
+        assert!(ran.outcome.known.contains(&address(FAR_V6)), "{:?}", ran.outcome);
         lab.near(&format!("neighbor delete {FAR_V6} dev near0"));
 
         lab.write(&lab.name("near"), "/proc/sys/net/ipv4/ping_group_range", "0 0");
