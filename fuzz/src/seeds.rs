@@ -1,8 +1,7 @@
 //! Small valid messages of each protocol of `wire`, made by hand from the specifications.
 
 use wire::{
-    arp, ber, dhcp, dns, ethernet, icmp, ip, ldap, mld, mqtt, nbns, ndp, ntlm, ntp, smb2, snmp,
-    tcp, udp,
+    arp, ber, dhcp, dns, ethernet, icmp, ip, ldap, mqtt, nbns, ndp, ntlm, ntp, smb2, snmp, tcp, udp,
 };
 
 const MAC: model::MacAddr = model::MacAddr([2, 0, 0, 0, 0, 9]);

@@ -85,10 +85,15 @@ impl Scope {
         self
     }
 
-    /// The areas to be searched.
+    /// The areas to be searched: those of which anything is left that is not excluded.
     #[must_use]
     pub fn areas(&self) -> Vec<SearchPermit> {
-        self.areas.iter().map(|area| SearchPermit(*area)).collect()
+        let is_left = |area: &&AddressRange| {
+            let mut left = Vec::new();
+            subtract(**area, &self.excluded, &mut left);
+            !left.is_empty()
+        };
+        self.areas.iter().filter(is_left).map(|area| SearchPermit(*area)).collect()
     }
 
     /// Whether the address may be sent to as soon as it is found: it lies in an area, is not
@@ -338,6 +343,8 @@ mod tests {
         assert!(wider.permit(address("2001:db8::5")).is_ok());
         assert_eq!(wider.permitted_count(), 3);
         assert!(outside.into_iter().all(|text| wider.permit(address(text)).is_err()));
+        let nothing = Scope::new(vec![], vec![range("2001:d00::", "2001:dff::")]);
+        assert!(nothing.with_areas(vec![area]).areas().is_empty());
         // What was let in is no find any more, and the area stays one.
         assert!(!wider.may_find(address("2001:db8::5")) && wider.may_find(address("2001:db8::6")));
     }

@@ -9,7 +9,7 @@ use scanner::{
     LinkError, Scope,
     net::{
         Tier,
-        search::{self, AreaLink},
+        search::{self, AreaLink, AreaLinks},
     },
     plan::Plan,
     search::{Router, Search, SearchOutcome},
@@ -62,7 +62,7 @@ impl Searches {
         if scope.areas().is_empty() {
             return Ok(Self::default());
         }
-        let (links, refused) = search::links(scope, only)?;
+        let AreaLinks { links, refused } = search::links(scope, only)?;
         let mut fatal = Vec::new();
         for (area, why) in refused {
             let means_it = |argument: &&String| {

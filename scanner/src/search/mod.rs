@@ -2,7 +2,7 @@
 //!
 //! Everybody on the link is asked at once, by group, in a few ways, for a second or two
 //! ([`GroupLink`]); who answers from an address of the area has been found, and what is known
-//! of interfaces gives more addresses that are worth one question each ([`guess`]). All of it
+//! of interfaces gives more addresses that are worth one question each (`guess`). All of it
 //! ends in a wider [`Scope`], which the ordinary sweep then asks address by address. Who stays
 //! silent was not looked at: a search covers nothing.
 

@@ -21,7 +21,7 @@ use scanner::{
         connect::ConnectLink,
         interfaces::interface,
         raw::RawLink,
-        search::{Unsearchable, links},
+        search::{AreaLinks, Unsearchable, links},
     },
     plan::{Discover, Plan},
     rate::{Pacer, Rates},
@@ -75,7 +75,7 @@ struct Ran {
 }
 
 fn search(tier: Tier, scope: &Scope) -> Ran {
-    let (links, refused) = links(scope, None).unwrap();
+    let AreaLinks { links, refused } = links(scope, None).unwrap();
     assert!(refused.is_empty(), "{refused:?}");
     let [link] = links.as_slice() else { panic!("{links:?}") };
     let known = link.known(Vec::new()).unwrap();
@@ -397,21 +397,21 @@ fn an_area_that_is_on_no_link_of_ours_is_refused_with_the_reason() {
             ("2001:db8:77::/64", Unsearchable::NotOnLink),
             ("2001:db8::/32", Unsearchable::Partly),
         ] {
-            let (links, refused) = links(&scope(&[area]), None).unwrap();
+            let AreaLinks { links, refused } = links(&scope(&[area]), None).unwrap();
             assert!(links.is_empty(), "{area}");
             assert_eq!(refused.len(), 1, "{area}");
             assert_eq!((refused[0].0.to_string().as_str(), refused[0].1), (area, expected));
         }
         // A part of a network is on its link.
-        assert_eq!(links(&scope(&["2001:db8::/96"]), None).unwrap().0.len(), 1);
+        assert_eq!(links(&scope(&["2001:db8::/96"]), None).unwrap().links.len(), 1);
         // With a second link, link-local addresses say nothing without an interface.
-        assert_eq!(links(&scope(&["fe80::/64"]), None).unwrap().0.len(), 1);
+        assert_eq!(links(&scope(&["fe80::/64"]), None).unwrap().links.len(), 1);
         lab.near("link add more type veth peer name other");
         lab.near("link set more up");
         lab.near("link set other up");
-        let (_, refused) = links(&scope(&["fe80::/64"]), None).unwrap();
+        let AreaLinks { refused, .. } = links(&scope(&["fe80::/64"]), None).unwrap();
         assert_eq!(refused[0].1, Unsearchable::WhichLink);
-        let (links, refused) = links(&scope(&["fe80::/64"]), Some("near0")).unwrap();
+        let AreaLinks { links, refused } = links(&scope(&["fe80::/64"]), Some("near0")).unwrap();
         assert!(refused.is_empty());
         assert_eq!(links[0].interface.name, "near0");
     });

@@ -1,7 +1,7 @@
 //! Links that can be searched: which areas are on which, and how everybody there is asked.
 //!
-//! With CAP_NET_RAW by frames of our own ([`raw`]), without it by what the system's echo
-//! sockets allow ([`ping`]), or not at all: then what the system knows has to do.
+//! With CAP_NET_RAW by frames of our own (`raw`), without it by what the system's echo
+//! sockets allow (`ping`), or not at all: then what the system knows has to do.
 
 mod frames;
 mod ping;
@@ -41,6 +41,15 @@ pub struct AreaLink {
     pub areas: Vec<SearchPermit>,
 }
 
+/// The links that areas are on, and the areas that are on none.
+#[derive(Clone, Debug, Default)]
+pub struct AreaLinks {
+    /// To be searched, by the number of the interface.
+    pub links: Vec<AreaLink>,
+    /// Not to be searched.
+    pub refused: Vec<(SearchPermit, Unsearchable)>,
+}
+
 /// Why an area cannot be searched, and what to do instead.
 #[derive(Clone, Copy, Debug, Eq, Error, PartialEq)]
 pub enum Unsearchable {
@@ -66,16 +75,12 @@ const EDGE: usize = 16;
 /// How many addresses of ours everybody is asked from at most.
 const MOST_SOURCES: usize = 8;
 
-/// The links that the scope's areas are on, through one interface only, if one is given; and
-/// the areas that are on none.
+/// The links that the scope's areas are on, through one interface only, if one is given.
 ///
 /// # Errors
 ///
 /// [`LinkError::System`] if the kernel does not tell.
-pub fn links(
-    scope: &Scope,
-    only: Option<&str>,
-) -> Result<(Vec<AreaLink>, Vec<(SearchPermit, Unsearchable)>), LinkError> {
+pub fn links(scope: &Scope, only: Option<&str>) -> Result<AreaLinks, LinkError> {
     let all = interfaces()?;
     let only = only.and_then(|name| all.iter().find(|interface| interface.name == name));
     let routes = Routes::open(only.map(|interface| interface.index))?;
@@ -98,7 +103,7 @@ pub fn links(
         let interface = all.iter().find(|interface| interface.index == index)?;
         Some(AreaLink { interface: interface.clone(), areas })
     });
-    Ok((links.collect(), refused))
+    Ok(AreaLinks { links: links.collect(), refused })
 }
 
 /// The number of the interface on whose link both ends of an area are.
