@@ -4,9 +4,9 @@ use std::hint::black_box;
 
 use wire::{
     Reader, arp, bacnet, ber, coap, dhcp, dns, dtls, enip, ethernet, fins, http, icmp, ike, ip,
-    ipp, kerberos, knx, l2tp, ldap, lines, mndp, modbus, mqtt, mysql, nat_pmp, nbns, ndp, ntlm,
-    ntp, openvpn, postgresql, quic, radius, rdp, rmcp, rpc, sip, slp, smb2, snmp, sqlr, ssdp, ssh,
-    stun, tcp, telnet, tftp, ubiquiti, udp, ws_discovery, xdmcp,
+    ipp, kerberos, knx, l2tp, ldap, lines, mld, mndp, modbus, mqtt, mysql, nat_pmp, nbns, ndp,
+    ntlm, ntp, openvpn, postgresql, quic, radius, rdp, rmcp, rpc, sip, slp, smb2, snmp, sqlr, ssdp,
+    ssh, stun, tcp, telnet, tftp, ubiquiti, udp, ws_discovery, xdmcp,
 };
 
 use crate::{Target, datagrams, seeds};
@@ -32,6 +32,7 @@ pub(crate) const TARGETS: &[Target] = &[
     Target { name: "wire/l2tp", run: run_l2tp, seeds: datagrams::of_l2tp },
     Target { name: "wire/ldap", run: run_ldap, seeds: seeds::of_ldap },
     Target { name: "wire/lines", run: run_lines, seeds: seeds::of_lines },
+    Target { name: "wire/mld", run: run_mld, seeds: seeds::of_mld },
     Target { name: "wire/mndp", run: run_mndp, seeds: datagrams::of_mndp },
     Target { name: "wire/modbus", run: run_modbus, seeds: datagrams::of_modbus },
     Target { name: "wire/mqtt", run: run_mqtt, seeds: seeds::of_mqtt },
@@ -221,6 +222,10 @@ fn run_lines(bytes: &[u8]) {
     black_box(lines::squeeze(&text));
 }
 
+fn run_mld(bytes: &[u8]) {
+    black_box(mld::Report::parse(bytes).is_ok());
+}
+
 fn run_mndp(bytes: &[u8]) {
     black_box(mndp::Neighbour::parse(bytes).is_ok());
 }
@@ -249,6 +254,7 @@ fn run_nbns(bytes: &[u8]) {
 fn run_ndp(bytes: &[u8]) {
     black_box(ndp::Advertisement::parse(bytes).is_ok());
     black_box(ndp::LinkLayer::parse(bytes).is_ok());
+    black_box(ndp::Router::parse(bytes).is_ok());
 }
 
 fn run_ntlm(bytes: &[u8]) {

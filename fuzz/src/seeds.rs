@@ -201,12 +201,29 @@ pub(crate) fn of_nbns() -> Vec<Vec<u8>> {
     vec![bytes, nbns::node_status(7)]
 }
 
+pub(crate) fn of_mld() -> Vec<Vec<u8>> {
+    let group = std::net::Ipv6Addr::new(0xff02, 0, 0, 0, 0, 1, 0xff00, 9).octets();
+    let mut first = vec![131, 0, 0, 0, 0, 0, 0, 0];
+    first.extend(group);
+    let mut second = vec![143, 0, 0, 0, 0, 0, 0, 2, 4, 0, 0, 0];
+    second.extend(group);
+    second.extend([1, 1, 0, 1]);
+    second.extend(group);
+    second.extend([0x20; 16]);
+    second.extend([1, 2, 3, 4]);
+    vec![first, second]
+}
+
 pub(crate) fn of_ndp() -> Vec<Vec<u8>> {
     let target = std::net::Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 9);
     let mut bytes = vec![136, 0, 0, 0, 0x60, 0, 0, 0];
     bytes.extend(target.octets());
     bytes.extend([14, 1, 1, 2, 3, 4, 5, 6, 2, 1, 2, 0, 0, 0, 0, 9]);
-    vec![bytes, ndp::solicitation(target, MAC, target)]
+    let mut router =
+        vec![134, 0, 0, 0, 64, 0, 7, 8, 0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 2, 0, 0, 0, 0, 9];
+    router.extend([3, 4, 64, 0xc0, 0, 1, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0]);
+    router.extend([0x20, 1, 0xd, 0xb8, 0, 0, 0, 7, 0, 0, 0, 0, 0, 0, 0, 0]);
+    vec![bytes, router, ndp::solicitation(target, MAC, target)]
 }
 
 pub(crate) fn of_ntlm() -> Vec<Vec<u8>> {

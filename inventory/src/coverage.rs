@@ -52,8 +52,16 @@ enum Kind {
 /// What kind of question a method is; `None` for those that ask nobody.
 const fn kind(method: Method) -> Option<Kind> {
     match method {
-        Method::Arp | Method::NeighborSolicitation | Method::NeighborTable => Some(Kind::Link),
-        Method::Echo => Some(Kind::Echo),
+        // Who was heard on the link answers questions for its link-layer address: without that
+        // nobody could send it anything.
+        Method::Arp
+        | Method::NeighborSolicitation
+        | Method::NeighborTable
+        | Method::MulticastOption
+        | Method::MulticastListener
+        | Method::RouterAdvertisement => Some(Kind::Link),
+        // Who answers an echo to everybody answers one to itself.
+        Method::Echo | Method::MulticastEcho => Some(Kind::Echo),
         Method::Timestamp => Some(Kind::Timestamp),
         Method::TcpAck => Some(Kind::Ack),
         Method::TcpSyn | Method::TcpConnect | Method::Dialogue | Method::Tls => Some(Kind::Tcp),
@@ -277,6 +285,8 @@ mod tests {
         ];
         check(&scans, "192.0.2.7", None, &[50, 30, 20]);
         check(&scans, "192.0.2.7", Some(&[Method::NeighborTable]), &[50]);
+        check(&scans, "192.0.2.7", Some(&[Method::MulticastListener]), &[50]);
+        check(&scans, "192.0.2.7", Some(&[Method::MulticastEcho]), &[20]);
         check(&scans, "192.0.2.7", Some(&[Method::TcpSyn, Method::Echo]), &[30, 20]);
         check(&scans, "192.0.2.7", Some(&[Method::Capture]), &[]);
         check(&scans, "192.0.2.7", Some(&[]), &[]);
@@ -290,6 +300,7 @@ mod tests {
         gap.gaps = vec![
             Gap { target: "192.0.2.0/28".into(), reason: "a firewall answers for all".into() },
             Gap { target: "eth7".into(), reason: "went down".into() },
+            Gap { target: "search of 192.0.2.0/24".into(), reason: "no echo socket".into() },
         ];
         check(&[lossy, gap.clone()], "192.0.2.7", None, &[]);
         check(&[gap], "192.0.2.77", None, &[30]);

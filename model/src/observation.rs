@@ -48,6 +48,15 @@ pub enum Method {
     NeighborTable,
     /// An ICMP or ICMPv6 echo reply, RFC 792 and RFC 4443.
     Echo,
+    /// An ICMPv6 echo reply to a question that went to everybody on the link.
+    MulticastEcho,
+    /// The error of somebody who does not know an option, in a packet that went to everybody
+    /// on the link (RFC 8200, section 4.2): some who ignore the echo send it.
+    MulticastOption,
+    /// A report of the groups that somebody listens to, RFC 3810 and RFC 2710.
+    MulticastListener,
+    /// A router advertisement, RFC 4861.
+    RouterAdvertisement,
     /// An ICMP timestamp reply, RFC 792.
     Timestamp,
     /// A TCP answer to our SYN.
@@ -72,11 +81,15 @@ pub enum Method {
 
 impl Method {
     /// Every method, in the order of the enum.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 18] = [
         Self::Arp,
         Self::NeighborSolicitation,
         Self::NeighborTable,
         Self::Echo,
+        Self::MulticastEcho,
+        Self::MulticastOption,
+        Self::MulticastListener,
+        Self::RouterAdvertisement,
         Self::Timestamp,
         Self::TcpSyn,
         Self::TcpAck,
@@ -97,6 +110,10 @@ impl Method {
             Self::NeighborSolicitation => "neighbor_solicitation",
             Self::NeighborTable => "neighbor_table",
             Self::Echo => "echo",
+            Self::MulticastEcho => "multicast_echo",
+            Self::MulticastOption => "multicast_option",
+            Self::MulticastListener => "multicast_listener",
+            Self::RouterAdvertisement => "router_advertisement",
             Self::Timestamp => "timestamp",
             Self::TcpSyn => "tcp_syn",
             Self::TcpAck => "tcp_ack",

@@ -1,6 +1,6 @@
 //! Turning a network into observations.
 //!
-//! `targets`, `scope`, `rate`, `plan` and `sweep` decide what to ask, of whom and when;
+//! `targets`, `scope`, `rate`, `plan`, `search` and `sweep` decide what to ask, of whom and when;
 //! `probe` knows protocols; `dialogue` talks with services; `net` is the only module of
 //! the workspace that opens a socket. All of it ends in [`model::Observation`]s and none
 //! of it knows what becomes of them: there is no database here, no inventory, no opinion.
@@ -16,9 +16,10 @@ pub mod ports;
 pub mod probe;
 pub mod rate;
 mod scope;
+pub mod search;
 pub mod stop;
 pub mod sweep;
 pub mod targets;
 
 pub use error::LinkError;
-pub use scope::{Permit, Refused, Scope, is_not_unicast};
+pub use scope::{Permit, Refused, Scope, SearchPermit, is_not_unicast};

@@ -1,4 +1,4 @@
-use std::net::IpAddr;
+use std::{collections::BTreeSet, fmt, net::IpAddr};
 
 use model::AddressRange;
 use thiserror::Error;
@@ -10,6 +10,8 @@ pub struct Scope {
     allowed: Vec<AddressRange>,
     /// Sorted, not overlapping.
     excluded: Vec<AddressRange>,
+    /// Sorted. What is in them may be asked once it was found.
+    areas: Vec<AddressRange>,
 }
 
 /// Proof that an address was checked against the [`Scope`].
@@ -24,6 +26,32 @@ impl Permit {
     #[must_use]
     pub const fn address(self) -> IpAddr {
         self.0
+    }
+}
+
+/// Proof that the user named an area to be searched: whoever has one may ask everybody on the
+/// link that the area is on, by group.
+///
+/// Only [`Scope::areas`] makes one. It gives no leave to ask a single address.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct SearchPermit(AddressRange);
+
+impl SearchPermit {
+    /// The area.
+    #[must_use]
+    pub const fn area(self) -> AddressRange {
+        self.0
+    }
+}
+
+/// As a prefix, which is what it was given as: `2001:db8::/64`.
+impl fmt::Display for SearchPermit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (IpAddr::V6(first), IpAddr::V6(last)) = (self.0.first(), self.0.last()) else {
+            return self.0.fmt(f);
+        };
+        let same = (first.to_bits() ^ last.to_bits()).leading_zeros();
+        write!(f, "{first}/{same}")
     }
 }
 
@@ -45,7 +73,50 @@ impl Scope {
     /// A scope of these addresses, less those.
     #[must_use]
     pub fn new(allowed: Vec<AddressRange>, excluded: Vec<AddressRange>) -> Self {
-        Self { allowed: merged(allowed), excluded: merged(excluded) }
+        Self { allowed: merged(allowed), excluded: merged(excluded), areas: Vec::new() }
+    }
+
+    /// The same with areas to be searched, IPv6 prefixes. None of their addresses may be sent
+    /// to before [`Scope::with_found`] takes it in.
+    #[must_use]
+    pub fn with_areas(mut self, areas: Vec<AddressRange>) -> Self {
+        let areas: BTreeSet<AddressRange> = self.areas.into_iter().chain(areas).collect();
+        self.areas = areas.into_iter().collect();
+        self
+    }
+
+    /// The areas to be searched: those of which anything is left that is not excluded.
+    #[must_use]
+    pub fn areas(&self) -> Vec<SearchPermit> {
+        let is_left = |area: &&AddressRange| {
+            let mut left = Vec::new();
+            subtract(**area, &self.excluded, &mut left);
+            !left.is_empty()
+        };
+        self.areas.iter().filter(is_left).map(|area| SearchPermit(*area)).collect()
+    }
+
+    /// Whether the address may be sent to as soon as it is found: it lies in an area, is not
+    /// excluded, and is not among the targets already.
+    #[must_use]
+    pub fn may_find(&self, address: IpAddr) -> bool {
+        self.areas.iter().any(|area| area.contains(address))
+            && matches!(self.permit(address), Err(Refused::OutOfScope(_)))
+    }
+
+    /// The same with those of these addresses that [`Scope::may_find`] lets in.
+    #[must_use]
+    pub fn with_found(&self, found: impl IntoIterator<Item = IpAddr>) -> Self {
+        let found = found.into_iter().filter(|address| self.may_find(*address));
+        let allowed = self.allowed.iter().copied().chain(found.map(AddressRange::single));
+        Self { allowed: merged(allowed.collect()), ..self.clone() }
+    }
+
+    /// Those of these addresses that [`Scope::may_find`] lets in, and nothing else.
+    #[must_use]
+    pub fn only(&self, found: impl IntoIterator<Item = IpAddr>) -> Self {
+        let found = found.into_iter().filter(|address| self.may_find(*address));
+        Self::new(found.map(AddressRange::single).collect(), self.excluded.clone())
     }
 
     /// Asks leave to send to `address`.
@@ -178,7 +249,7 @@ pub(crate) fn after(address: IpAddr) -> Option<IpAddr> {
 }
 
 /// The address before, in the family.
-fn before(address: IpAddr) -> Option<IpAddr> {
+pub(crate) fn before(address: IpAddr) -> Option<IpAddr> {
     Some(match address {
         IpAddr::V4(v4) => IpAddr::V4(u32::from(v4).checked_sub(1)?.into()),
         IpAddr::V6(v6) => IpAddr::V6(u128::from(v6).checked_sub(1)?.into()),
@@ -248,6 +319,34 @@ mod tests {
             ["192.0.2.0-192.0.2.6", "192.0.2.10-192.0.2.249", "223.255.255.254-223.255.255.255"];
         assert_eq!(texts, expected);
         assert_eq!(scope.permitted_count(), 7 + 240 + 2);
+    }
+
+    #[test]
+    fn an_area_lets_in_what_is_found_there_and_nothing_else() {
+        let scope = Scope::new(
+            vec![range("2001:db8::1", "2001:db8::2")],
+            vec![range("2001:db8::bad", "2001:db8::bad")],
+        );
+        let area = range("2001:db8::", "2001:db8::ffff:ffff:ffff:ffff");
+        let scope = scope.with_areas(vec![area, area]);
+        let texts: Vec<String> = scope.areas().iter().map(ToString::to_string).collect();
+        assert_eq!(texts, ["2001:db8::/64"]);
+        let address = |text: &str| text.parse::<IpAddr>().unwrap();
+        let outside = ["2001:db8:0:1::5", "fe80::5", "192.0.2.1", "ff02::1", "2001:db8::bad"];
+        let found = ["2001:db8::5", "2001:db8::1"].into_iter().chain(outside).map(address);
+        assert_eq!(
+            scope.permit(address("2001:db8::5")).unwrap_err(),
+            Refused::OutOfScope(address("2001:db8::5"))
+        );
+        assert_eq!(scope.permitted_count(), 2);
+        let wider = scope.with_found(found);
+        assert!(wider.permit(address("2001:db8::5")).is_ok());
+        assert_eq!(wider.permitted_count(), 3);
+        assert!(outside.into_iter().all(|text| wider.permit(address(text)).is_err()));
+        let nothing = Scope::new(vec![], vec![range("2001:d00::", "2001:dff::")]);
+        assert!(nothing.with_areas(vec![area]).areas().is_empty());
+        // What was let in is no find any more, and the area stays one.
+        assert!(!wider.may_find(address("2001:db8::5")) && wider.may_find(address("2001:db8::6")));
     }
 
     proptest! {

@@ -19,7 +19,8 @@ use crate::{Scope, scope::merged};
 pub const LARGE: u128 = 1 << 20;
 
 /// The shortest IPv6 prefix that is asked address by address: 65,536 of them, as many as
-/// the largest IPv4 network that people sweep without thinking twice.
+/// the largest IPv4 network that people sweep without thinking twice. A shorter one is an area:
+/// searched, if it is on a link of ours.
 const SHORTEST_V6_PREFIX: u8 = 112;
 
 /// One target or exclusion, read.
@@ -27,6 +28,8 @@ const SHORTEST_V6_PREFIX: u8 = 112;
 pub enum Target {
     /// These addresses.
     Range(AddressRange),
+    /// An IPv6 prefix of more addresses than can be asked one by one: to be searched.
+    Area(AddressRange),
     /// A host name, lower case, without a trailing dot; not resolved yet.
     Name(String),
     /// `@path`: a list in this file, one a line.
@@ -82,10 +85,10 @@ pub enum Problem {
         /// As written.
         prefix: u32,
     },
-    /// `2001:db8::/64`.
+    /// `2001:db8::-2001:db8::1:0`, `::ffff:192.0.2.0/64`.
     #[error(
         "these are more IPv6 addresses than can be asked one by one (at most a /112, 65,536 of \
-         them); listen instead (daicho watch), or name the addresses that are in use"
+         them); name the prefix of a link to have it searched, or the addresses that are in use"
     )]
     TooWideForIpv6,
     /// `192.0.2.10-`.
@@ -176,6 +179,7 @@ pub fn parse(argument: &str, purpose: Purpose) -> Result<Target, TargetError> {
 pub struct Selection {
     allowed: Vec<AddressRange>,
     excluded: Vec<AddressRange>,
+    areas: Vec<AddressRange>,
     names: Vec<String>,
     excluded_names: Vec<String>,
     errors: Vec<TargetError>,
@@ -237,6 +241,7 @@ impl Selection {
         };
         match target {
             Target::Range(range) => ranges.push(range),
+            Target::Area(area) => self.areas.push(area),
             Target::Name(name) if !names.contains(&name) => names.push(name),
             Target::Name(_) | Target::File(_) => {}
         }
@@ -258,13 +263,14 @@ impl Selection {
         &self.errors
     }
 
-    /// The addresses so far.
+    /// The addresses and areas so far.
     #[must_use]
     pub fn scope(&self) -> Scope {
-        Scope::new(self.allowed.clone(), self.excluded.clone())
+        Scope::new(self.allowed.clone(), self.excluded.clone()).with_areas(self.areas.clone())
     }
 
-    /// How many addresses there are to ask, exclusions taken out, each counted once.
+    /// How many addresses there are to ask, exclusions taken out, each counted once. Those of
+    /// areas are not counted: nobody knows them yet.
     /// More than [`LARGE`] are an error unless allowed.
     pub fn count(&self, allow_large: bool) -> Result<u128, TargetError> {
         let count = self.scope().permitted_count();
@@ -307,10 +313,16 @@ fn read(text: &str, purpose: Purpose) -> Result<Target, Problem> {
     } else {
         return name(text).map(Target::Name);
     };
-    if purpose == Purpose::Target {
-        judge(range)?;
+    if purpose == Purpose::Exclusion {
+        return Ok(Target::Range(range));
     }
-    Ok(Target::Range(range))
+    judge(range)?;
+    let is_wide = range.first().is_ipv6() && range.len() > 1 << (128 - SHORTEST_V6_PREFIX);
+    match (is_wide, text.contains('/')) {
+        (false, _) => Ok(Target::Range(range)),
+        (true, true) => Ok(Target::Area(range)),
+        (true, false) => Err(Problem::TooWideForIpv6),
+    }
 }
 
 /// An address, with or without the brackets of a URL; IPv4 in IPv6 clothes is IPv4.
@@ -362,9 +374,6 @@ fn network(text: &str, prefix: &str, purpose: Purpose) -> Result<AddressRange, P
             Ok(network_v4(v4, prefix, purpose))
         }
         IpAddr::V6(v6) => {
-            if prefix < SHORTEST_V6_PREFIX && purpose == Purpose::Target {
-                return Err(Problem::TooWideForIpv6);
-            }
             let host_bits = u128::MAX.checked_shr(u32::from(prefix)).unwrap_or(0);
             let (first, last) = (u128::from(v6) & !host_bits, u128::from(v6) | host_bits);
             let (first, last) = (Ipv6Addr::from(first).into(), Ipv6Addr::from(last).into());
@@ -445,9 +454,6 @@ fn judge(range: AddressRange) -> Result<(), Problem> {
     if range.contains(Ipv4Addr::BROADCAST.into()) {
         return Err(Problem::Broadcast);
     }
-    if range.first().is_ipv6() && range.len() > 1 << (128 - SHORTEST_V6_PREFIX) {
-        return Err(Problem::TooWideForIpv6);
-    }
     Ok(())
 }
 
@@ -499,6 +505,7 @@ mod tests {
     fn text(target: Target) -> String {
         match target {
             Target::Range(range) => range.to_string(),
+            Target::Area(area) => format!("area {area}"),
             Target::Name(name) => format!("name {name}"),
             Target::File(path) => format!("file {path}"),
         }
@@ -532,6 +539,8 @@ mod tests {
         check("::ffff:192.0.2.0/120", Ok("192.0.2.1-192.0.2.254"));
         check("2001:db8::1234/112", Ok("2001:db8::-2001:db8::ffff"));
         check("2001:db8::1/128", Ok("2001:db8::1"));
+        check("2001:db8::7/64", Ok("area 2001:db8::-2001:db8::ffff:ffff:ffff:ffff"));
+        check("fe80::/111", Ok("area fe80::-fe80::1:ffff"));
         check("192.0.2.10-40", Ok("192.0.2.10-192.0.2.40"));
         check("192.0.2.10 - 192.0.3.9", Ok("192.0.2.10-192.0.3.9"));
         check("192.0.2.10-10", Ok("192.0.2.10"));
@@ -558,8 +567,7 @@ mod tests {
         check("10.0.0.0/255.0.0.0", Err("is not a number"));
         check("host/24", Err("only an address has a prefix"));
         check("10.0.0/8", Err("write four numbers"));
-        check("2001:db8::/64", Err("listen instead (daicho watch)"));
-        check("2001:db8::-2001:db8::1:0", Err("at most a /112"));
+        check("2001:db8::-2001:db8::1:0", Err("name the prefix of a link to have it searched"));
         check("::ffff:192.0.2.0/64", Err("at most a /112"));
         check("192.0.2.10-", Err("the range is empty: it has no end"));
         check("-192.0.2.10", Err("the range is empty: it has no beginning"));
@@ -572,6 +580,9 @@ mod tests {
         check("223.0.0.0-225.0.0.0", Err("multicast"));
         check("224.0.0.0/4", Err("multicast"));
         check("ff02::1", Err("multicast"));
+        check("ff02::/16", Err("multicast"));
+        check("e000::/3", Err("multicast"));
+        check("::/0", Err("unspecified address (::)"));
         check("255.255.255.255", Err("broadcast"));
         check("0.0.0.0", Err("unspecified address (0.0.0.0)"));
         check("::", Err("unspecified address (::)"));

@@ -68,7 +68,8 @@ pub(crate) enum Command {
 
 #[derive(Args, Debug)]
 pub(crate) struct Sweep {
-    /// Address, network, range (192.0.2.10-40), host name, or @FILE with one of them a line
+    /// Address, network, range (192.0.2.10-40), IPv6 prefix of a link (searched), host name, or @FILE
+    /// with one of them a line
     #[arg(required = true, value_name = "TARGET")]
     pub(crate) targets: Vec<String>,
     /// Never send to this target; wins over everything

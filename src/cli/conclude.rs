@@ -10,7 +10,7 @@ use inventory::{
 use model::{ScanId, ScanRecord, Severity};
 
 use crate::{
-    cli::args::Format,
+    cli::{args::Format, search::Searched},
     clock,
     report::{
         asset::{self, Shown},
@@ -28,6 +28,8 @@ pub(crate) struct Notes {
     pub(crate) missed: Option<(f64, f64)>,
     /// Who answers no more than so many packets a second.
     pub(crate) limited: Vec<(IpAddr, u32)>,
+    /// What was searched.
+    pub(crate) searched: Vec<Searched>,
 }
 
 /// Stores how the scan went, draws the conclusions, and prints what the scan saw and what is
@@ -91,6 +93,9 @@ fn report(
             missed * 100.0,
             (off * 100.0).max(0.01)
         ));
+    }
+    for searched in &notes.searched {
+        tell::line(&searched.lines());
     }
     for (address, rate) in &notes.limited {
         tell::line(&format!("{address} answers about {rate} packets a second and no more"));

@@ -1,4 +1,5 @@
-//! Which devices must be asked gently, by what is known before anything is asked.
+//! What is known before anything is asked: which addresses there were, and which devices must
+//! be asked gently.
 
 use std::{collections::HashSet, net::IpAddr};
 
@@ -10,8 +11,10 @@ use inventory::{
 };
 use model::{MacAddr, PortState, Site};
 
-/// The fragile assets of the inventory.
+/// The assets of the inventory, and the fragile ones among them.
 pub(crate) struct Known {
+    /// Where somebody was seen.
+    pub(crate) seen: Vec<IpAddr>,
     addresses: HashSet<IpAddr>,
     macs: HashSet<MacAddr>,
 }
@@ -21,8 +24,9 @@ impl Known {
     /// their maker or by a port of raw printing. A server that prints for others speaks as
     /// printers do, and bears what servers bear.
     pub(crate) async fn read(store: &Store, site: &Site) -> Result<Self> {
-        let mut known = Self { addresses: HashSet::new(), macs: HashSet::new() };
+        let mut known = Self { seen: Vec::new(), addresses: HashSet::new(), macs: HashSet::new() };
         for asset in store.assets_at(site).await? {
+            known.seen.extend(asset.addresses());
             let is_fragile = match class::classify(&asset).map(|judged| judged.class) {
                 Some(Class::Printer) => is_printer_itself(&asset),
                 class => class.is_some_and(Class::is_fragile),

@@ -10,6 +10,7 @@ mod fragile;
 mod progress;
 mod register;
 mod scope;
+pub(crate) mod search;
 mod sweep;
 mod watch;
 mod window;

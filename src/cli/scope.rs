@@ -51,7 +51,7 @@ pub(crate) async fn choose(
     for gap in &gaps {
         tell::line(&format!("not asked: {}: {}", gap.target, gap.reason));
     }
-    if selection.count(allow_large)? == 0 {
+    if selection.count(allow_large)? == 0 && selection.scope().areas().is_empty() {
         bail!("there is nothing to ask: no target is left");
     }
     Ok(Chosen { scope: selection.scope(), names, gaps })
@@ -102,10 +102,16 @@ async fn resolve(
 ///
 /// # Errors
 ///
-/// There is nothing left.
+/// There is nothing left, or nobody knows yet which addresses there are.
 pub(crate) fn part(scope: &Scope, shard: Option<Shard>, behind: Option<u64>) -> Result<Scope> {
     if shard.is_none() && behind.is_none() {
         return Ok(scope.clone());
+    }
+    if let Some(area) = scope.areas().first() {
+        bail!(
+            "{area} is searched, and what is found differs from time to time: neither --shard nor \
+             --resume-at can say a part of it"
+        );
     }
     let mut addresses = Addresses::new(scope);
     let all = addresses.count();

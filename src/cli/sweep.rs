@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 use certs::hello::ServerName;
 use inventory::store::{OpenMode, ReviewSummary, Sink, Store, Writer};
 use model::{Endpoint, Gap, MacAddr, Observation, ScanRecord, Severity};
@@ -41,6 +41,7 @@ use crate::{
         fragile::Known,
         progress::{Bar, spoken},
         scope::{self, Chosen},
+        search::{Found, Searches},
         window,
     },
     clock,
@@ -56,10 +57,16 @@ pub(crate) async fn run(
     format: Format,
 ) -> Result<u8> {
     let excluded = [&settings.exclude[..], &arguments.exclude].concat();
-    let chosen = scope::choose(&arguments.targets, &excluded, arguments.yes_large).await?;
+    let mut chosen = scope::choose(&arguments.targets, &excluded, arguments.yes_large).await?;
     let ports: PortSpec = settings.ports.parse().context("--ports")?;
     let discover = settings.discover.parse().map_err(anyhow::Error::msg).context("--discover")?;
     let scope = scope::part(&chosen.scope, arguments.shard, arguments.resume_at)?;
+    let interface = settings.interface.as_deref();
+    let searches = Searches::plan(&scope, interface, &arguments.targets, &mut chosen.gaps)?;
+    ensure!(
+        scope.permitted_count() > 0 || !searches.is_empty(),
+        "there is nothing to ask: no target is left"
+    );
     let mut key = [0; 16];
     getrandom::fill(&mut key).context("the system gives no random numbers")?;
     let plan = Plan {
@@ -71,7 +78,7 @@ pub(crate) async fn run(
         assume_alive: settings.assume_alive,
     };
     if arguments.dry_run {
-        return dry_run(settings, &plan, format);
+        return dry_run(settings, &plan, &searches, format);
     }
 
     let time_left = window::time_left(&settings.windows, clock::now())?;
@@ -79,8 +86,7 @@ pub(crate) async fn run(
     listen_for_signals(&stop)?;
     end_with_the_window(&stop, time_left);
     let store = Store::open(&settings.database, OpenMode::ReadWrite).await?;
-    let (link, reason) =
-        select::open(settings.io, settings.interface.as_deref(), key, wanted(&plan))?;
+    let (link, reason) = select::open(settings.io, interface, key, wanted(&plan))?;
     // Conversations are paced in the link's own time.
     let clock = Clock::showing(link.now());
     tell::line(&format!("sending by {reason}"));
@@ -90,9 +96,10 @@ pub(crate) async fn run(
     let started_at = clock::now();
     let scan = store.begin_scan(vantage, started_at, io, &arguments.targets, "sweep").await?;
     let (sink, writer) = Writer::start(&store, scan)?;
-    let fragile = Known::read(&store, &vantage.site).await?;
-    let run = Run { settings, plan, clock, stop: stop.clone(), bar: Bar::new(), fragile };
-    let asked = run.ask(chosen, link, sink).await?;
+    let known = Known::read(&store, &vantage.site).await?;
+    let mut run = Run { settings, plan, clock, stop: stop.clone(), bar: Bar::new(), known };
+    let found = run.search(&searches, link.tier(), &sink);
+    let asked = run.ask(chosen, found, link, sink).await?;
     run.bar.clear();
     let written = writer.finish().await?;
 
@@ -110,7 +117,7 @@ pub(crate) async fn run(
     };
     let review = conclude(&store, scan, &record, &asked.notes, &settings.policy, format).await?;
     store.close().await;
-    if stop.is_requested() && asked.done > 0 {
+    if stop.is_requested() && asked.done > 0 && searches.is_empty() {
         let done = arguments.resume_at.unwrap_or(0).saturating_add(asked.done);
         tell::line(&format!("to go on from there: the same command with --resume-at {done}"));
     }
@@ -124,7 +131,7 @@ struct Run<'a> {
     clock: Clock,
     stop: Stop,
     bar: Bar,
-    fragile: Known,
+    known: Known,
 }
 
 /// What asking brought, beside the observations.
@@ -141,27 +148,56 @@ struct Asked {
 }
 
 impl Run<'_> {
+    /// Searches the areas among the targets: what is found is a target from then on.
+    fn search(&mut self, searches: &Searches, tier: Tier, sink: &Sink) -> Found {
+        let found = tokio::task::block_in_place(|| {
+            let mut observe = |observation| self.store(sink, observation);
+            let vantage = &self.settings.vantage;
+            searches.run(&self.plan, tier, vantage, &self.known.seen, &self.stop, &mut observe)
+        });
+        self.plan.scope = found.scope.clone();
+        found
+    }
+
     /// Asks who is there and what is open, then what speaks there.
     async fn ask(
-        &self,
+        &mut self,
         chosen: Chosen,
-        link: Box<dyn scanner::net::Link>,
+        found: Found,
+        mut link: Box<dyn scanner::net::Link>,
         sink: Sink,
     ) -> Result<Asked> {
         let pacer = Arc::new(Mutex::new(Pacer::new(self.plan.rates)));
         // The sweep is a loop that blocks: it gets a thread where that disturbs nobody.
-        let outcome = tokio::task::block_in_place(|| self.sweep(link, &pacer, &sink));
+        let mut outcome =
+            tokio::task::block_in_place(|| self.sweep(&self.plan, &mut *link, &pacer, &sink));
+        let mut names = self.names(chosen.names, &outcome, &sink).await?;
+        let more = self.other_addresses(&names).await?;
+        if !more.is_empty() && !self.stop.is_requested() {
+            let addresses = || more.iter().map(|(address, _)| *address);
+            let scope = self.plan.scope.only(addresses());
+            let plan = Plan { scope, ..self.plan.clone() };
+            let later =
+                tokio::task::block_in_place(|| self.sweep(&plan, &mut *link, &pacer, &sink));
+            self.plan.scope = self.plan.scope.with_found(addresses());
+            names.extend(self.tell_names(more, &later, &sink).await);
+            outcome.join(later);
+        }
+        drop(link);
         let mut asked = Asked {
-            sent: outcome.probes_sent,
-            replies: outcome.replies,
-            drops: outcome.drops,
-            complete: outcome.complete,
-            gaps: [chosen.gaps, outcome.gaps.clone()].concat(),
+            sent: found.sent + outcome.probes_sent,
+            replies: found.replies + outcome.replies,
+            drops: found.drops + outcome.drops,
+            complete: found.complete && outcome.complete,
+            gaps: [chosen.gaps, found.gaps, outcome.gaps.clone()].concat(),
             coverage: outcome.coverage.clone(),
             done: outcome.done,
-            notes: Notes { missed: outcome.missed, limited: outcome.limited.clone() },
+            notes: Notes {
+                missed: outcome.missed,
+                limited: outcome.limited.clone(),
+                searched: found.searched,
+            },
         };
-        let names = self.names(chosen.names, &outcome, &sink).await?;
         if self.settings.services && !self.stop.is_requested() {
             let pace = Pace::new(pacer, self.clock);
             self.talk(&outcome, &names, &pace, &sink, &mut asked).await;
@@ -174,7 +210,8 @@ impl Run<'_> {
 
     fn sweep(
         &self,
-        mut link: Box<dyn scanner::net::Link>,
+        plan: &Plan,
+        link: &mut dyn scanner::net::Link,
         pacer: &Mutex<Pacer>,
         sink: &Sink,
     ) -> SweepOutcome {
@@ -187,9 +224,9 @@ impl Run<'_> {
                 false => Vec::new(),
             }
         };
-        let is_fragile = |address, mac| self.fragile.is_fragile(address, mac);
+        let is_fragile = |address, mac| self.known.is_fragile(address, mac);
         let sweep = Sweep {
-            plan: &self.plan,
+            plan,
             vantage: &self.settings.vantage,
             udp: UdpQuestions(&question),
             fragile: Fragile(&is_fragile),
@@ -198,7 +235,7 @@ impl Run<'_> {
         let mut pacer = pacer.lock().unwrap_or_else(PoisonError::into_inner);
         let mut observe = |observation| self.store(sink, observation);
         let mut progress = |progress| self.bar.sweep(progress);
-        sweep.run(&mut *link, &mut pacer, &mut observe, &mut progress)
+        sweep.run(link, &mut pacer, &mut observe, &mut progress)
     }
 
     /// Hands an observation to the store. Where that fails there is no use in asking on;
@@ -231,6 +268,37 @@ impl Run<'_> {
                 }
             }
         }
+        names.extend(self.tell_names(told, outcome, sink).await);
+        Ok(names)
+    }
+
+    /// The IPv6 addresses in the areas that what answered has by its name, as far as they are
+    /// not targets yet. Asked for only where names are: they are from the same name service.
+    async fn other_addresses(
+        &self,
+        names: &HashMap<IpAddr, String>,
+    ) -> Result<Vec<(IpAddr, String)>> {
+        if !self.settings.reverse_dns || self.plan.scope.areas().is_empty() {
+            return Ok(Vec::new());
+        }
+        let names: BTreeSet<String> = names.values().cloned().collect();
+        let names: Vec<String> = names.into_iter().collect();
+        // That a name leads nowhere is not a gap: nobody named it as a target.
+        let resolved = Resolver::system()?.all(&names).await;
+        let all = resolved.found.into_iter().flat_map(|(name, addresses)| {
+            addresses.into_iter().map(move |address| (address, name.clone()))
+        });
+        Ok(all.filter(|(address, _)| self.plan.scope.may_find(*address)).collect())
+    }
+
+    /// Stores the names of those that answered. Returns the first of each.
+    async fn tell_names(
+        &self,
+        told: Vec<(IpAddr, String)>,
+        outcome: &SweepOutcome,
+        sink: &Sink,
+    ) -> HashMap<IpAddr, String> {
+        let mut names = HashMap::new();
         let alive: BTreeSet<IpAddr> = outcome.alive.iter().map(|(address, _)| *address).collect();
         for (address, name) in told.into_iter().filter(|(address, _)| alive.contains(address)) {
             names.entry(address).or_insert_with(|| name.clone());
@@ -246,7 +314,7 @@ impl Run<'_> {
                 self.stop.request();
             }
         }
-        Ok(names)
+        names
     }
 
     /// Talks with what is open, and collects the certificates of what speaks TLS.
@@ -351,15 +419,14 @@ fn exit_code(stop: &Stop, fail_on: Option<Severity>, review: &ReviewSummary) -> 
 
 fn wanted(plan: &Plan) -> Wanted {
     let first = plan.scope.permitted().first().map(model::AddressRange::first);
+    let area = plan.scope.areas().first().map(|area| area.area().first());
     let packets = plan.estimate(Tier::Raw, &|_| false).most_packets;
-    Wanted { rate: plan.rates.total, packets, target: first }
+    Wanted { rate: plan.rates.total, packets, target: first.or(area) }
 }
 
 /// The name of the interface through which the first target would be reached.
 fn way_out(plan: &Plan) -> Result<Option<String>> {
-    let Some(first) = plan.scope.permitted().first().map(model::AddressRange::first) else {
-        return Ok(None);
-    };
+    let Some(first) = wanted(plan).target else { return Ok(None) };
     let route = match Routes::open(None)?.to(first) {
         Ok(route) => route,
         Err(LinkError::NoRoute { .. }) => return Ok(None),
@@ -370,7 +437,7 @@ fn way_out(plan: &Plan) -> Result<Option<String>> {
 }
 
 /// Prints the plan: what would be asked, of how many, for how long, and by which way.
-fn dry_run(settings: &Settings, plan: &Plan, format: Format) -> Result<u8> {
+fn dry_run(settings: &Settings, plan: &Plan, searches: &Searches, format: Format) -> Result<u8> {
     let (link, reason) =
         select::open(settings.io, settings.interface.as_deref(), plan.key, wanted(plan))?;
     let estimate = plan.estimate(link.tier(), &|address| link.is_on_link(address));
@@ -389,12 +456,14 @@ fn dry_run(settings: &Settings, plan: &Plan, format: Format) -> Result<u8> {
             "io": link.io(),
             "io_reason": reason,
             "interface": through,
+            "searches": searches.json(link.tier()),
         }))?,
         Format::Text => print(&format!(
-            "{}, {} TCP and {} UDP ports of those that are there\n\
+            "{}{}, {} TCP and {} UDP ports of those that are there\n\
              {} to {} packets at {} a second in all and {} to one asset: {} to {}\n\
              sending by {reason}, through {}\n\
              nothing was sent\n",
+            searches.lines(link.tier()),
             count(estimate.addresses, "address", "addresses"),
             estimate.tcp_ports,
             estimate.udp_ports,

@@ -6,7 +6,7 @@ use std::{collections::BTreeMap, net::IpAddr};
 use inventory::asset::{Asset, Deployment, ServiceState, Software};
 use serde::Serialize;
 
-use crate::cli::conclude::Notes;
+use crate::cli::{conclude::Notes, search::Searched};
 
 /// `{"scan", "assets", "findings"}`.
 #[derive(Debug, Serialize)]
@@ -29,6 +29,25 @@ pub(crate) struct ScanJson {
     pub(crate) gaps: Vec<GapJson>,
     pub(crate) estimated_missed: Option<MissedJson>,
     pub(crate) rate_limited: Vec<LimitedJson>,
+    pub(crate) searched: Vec<SearchedJson>,
+}
+
+/// The search of the areas on one link.
+#[derive(Debug, Serialize)]
+pub(crate) struct SearchedJson {
+    pub(crate) areas: Vec<String>,
+    pub(crate) interface: String,
+    pub(crate) answered: usize,
+    pub(crate) asked_besides: usize,
+    pub(crate) not_targets: usize,
+    pub(crate) routers: Vec<RouterJson>,
+}
+
+#[derive(Debug, Serialize)]
+pub(crate) struct RouterJson {
+    pub(crate) address: String,
+    pub(crate) mac: Option<String>,
+    pub(crate) prefixes: Vec<String>,
 }
 
 /// Shares of 1.
@@ -72,6 +91,29 @@ impl ScanJson {
                 .missed
                 .map(|(share, plus_minus)| MissedJson { share, plus_minus }),
             rate_limited: notes.limited.iter().map(limited).collect(),
+            searched: notes.searched.iter().map(SearchedJson::from).collect(),
+        }
+    }
+}
+
+impl From<&Searched> for SearchedJson {
+    fn from(searched: &Searched) -> Self {
+        let router = |router: &scanner::search::Router| RouterJson {
+            address: router.address.to_string(),
+            mac: router.mac.map(|mac| mac.to_string()),
+            prefixes: router
+                .prefixes
+                .iter()
+                .map(|prefix| format!("{}/{}", prefix.address, prefix.length))
+                .collect(),
+        };
+        Self {
+            areas: searched.areas.clone(),
+            interface: searched.interface.clone(),
+            answered: searched.found,
+            asked_besides: searched.candidates,
+            not_targets: searched.elsewhere,
+            routers: searched.routers.iter().map(router).collect(),
         }
     }
 }

@@ -30,7 +30,7 @@ fn targets_that_mean_nothing_are_named() {
         ("224.0.0.1", "multicast"),
         ("255.255.255.255", "broadcast"),
         ("0.0.0.0", "unspecified"),
-        ("2001:db8::/64", "IPv6"),
+        ("2001:db8::/64", "not on a link of this machine"),
         ("192.0.2.1:22", "--ports 22"),
         ("not_a_name!", "not_a_name!"),
     ] {

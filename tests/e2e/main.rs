@@ -6,5 +6,6 @@ mod cli;
 mod home;
 mod lab;
 mod robust;
+mod search;
 mod story;
 mod watch;

@@ -256,6 +256,25 @@ pub fn echo_request(ends: ip::Ends, identifier: u16, sequence: u16, data: &[u8])
     bytes
 }
 
+/// The payload of an IPv6 packet of protocol [`DESTINATION_OPTIONS`]: an ICMPv6 message behind
+/// an option that nobody knows (RFC 4727: one for experiments), whose highest bits
+/// say that whoever does not know it answers with an error, to a group too (RFC 8200,
+/// section 4.2). The error quotes the message.
+#[must_use]
+pub fn behind_unknown_option(message: &[u8]) -> Vec<u8> {
+    // Next header, one unit of eight bytes, the option and four bytes in it.
+    let mut bytes = vec![ip::ICMPV6, 0, 0x9e, 4, 0, 0, 0, 0];
+    bytes.extend_from_slice(message);
+    bytes
+}
+
+/// The protocol number of destination options.
+pub const DESTINATION_OPTIONS: u8 = 60;
+
+/// The type and the code of the error that says that an option is not known (RFC 4443,
+/// section 3.4).
+pub const UNKNOWN_OPTION: [u8; 2] = [4, 2];
+
 /// Builds a timestamp request, which ICMPv6 does not have.
 #[must_use]
 pub fn timestamp_request(identifier: u16, sequence: u16, originate: u32) -> Vec<u8> {
@@ -425,6 +444,30 @@ mod tests {
                         }
                     }
                 }
+            }
+        }
+    }
+
+    #[test]
+    fn an_echo_behind_an_unknown_option_is_read_from_the_error() {
+        let echo = echo_request(V6, 5, 6, b"cookies!");
+        let asked = ip::packet(V6, DESTINATION_OPTIONS, 64, &behind_unknown_option(&echo));
+        // Two highest bits "10", and a length that fills the unit.
+        assert_eq!(asked[40..48], [58, 0, 0x9e, 4, 0, 0, 0, 0]);
+        let [kind, code] = UNKNOWN_OPTION;
+        for len in 0..=asked.len() {
+            let bytes = error(kind, code, &asked[..len]);
+            let Ok(Message::Error { refusal: Refusal::Other, quoted }) =
+                Message::parse_icmpv6(&bytes)
+            else {
+                panic!("cut at {len}");
+            };
+            match Quote::parse(quoted) {
+                Ok(quote) => {
+                    assert!(len >= 56, "cut at {len}");
+                    assert_eq!(quote.what, Quoted::Echo(5, 6));
+                }
+                Err(_) => assert!(len < 56, "cut at {len}"),
             }
         }
     }

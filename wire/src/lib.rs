@@ -46,6 +46,7 @@ pub mod knx;
 pub mod l2tp;
 pub mod ldap;
 pub mod lines;
+pub mod mld;
 pub mod mndp;
 pub mod modbus;
 pub mod mqtt;

@@ -1,5 +1,5 @@
-//! Neighbour discovery for IPv6, RFC 4861: solicitations and advertisements, and what all
-//! of its messages say of link-layer addresses.
+//! Neighbour discovery for IPv6, RFC 4861: solicitations and advertisements of neighbours and
+//! routers, and what all of its messages say of link-layer addresses.
 
 use std::net::Ipv6Addr;
 
@@ -137,6 +137,101 @@ impl LinkLayer {
     }
 }
 
+/// What a router says of itself and of the link.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Router {
+    /// For how many seconds it may be used as the way out; 0 where it is none.
+    pub lifetime: u16,
+    /// Its link-layer address, where told.
+    pub mac: Option<MacAddr>,
+    /// The networks that it says are on the link, in the order of the message.
+    pub prefixes: Vec<Prefix>,
+}
+
+/// A network that is on the link.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub struct Prefix {
+    /// Its first address: what lies behind the prefix is zero.
+    pub address: Ipv6Addr,
+    /// The length of the prefix in bits, 0 to 128.
+    pub length: u8,
+}
+
+impl Router {
+    /// Reads a router advertisement (section 4.2), beginning at its ICMPv6 type. Prefixes that
+    /// are not said to be on the link are left out.
+    ///
+    /// # Errors
+    ///
+    /// It ends too soon, is of another type or code, or has an option of length zero or a
+    /// prefix of more than 128 bits.
+    pub fn parse(bytes: &[u8]) -> Result<Self, Malformed> {
+        /// Source link-layer address and prefix information, sections 4.6.1 and 4.6.2.
+        const SOURCE_MAC: u8 = 1;
+        const PREFIX: u8 = 3;
+        const ON_LINK: u8 = 0x80;
+
+        let mut r = Reader::new(bytes);
+        match r.u8("type")? {
+            ROUTER_ADVERTISEMENT => {}
+            other => return Err(r.invalid("type", other)),
+        }
+        match r.u8("code")? {
+            0 => {}
+            other => return Err(r.invalid("code", other)),
+        }
+        r.take("checksum, hop limit and flags", 4)?;
+        let mut router = Self { lifetime: r.u16("lifetime")?, mac: None, prefixes: Vec::new() };
+        r.take("reachable time, retrans timer", 8)?;
+        while !r.is_at_end() {
+            let option = r.u8("option type")?;
+            let units = r.u8("option length")?;
+            // In units of eight bytes, these two included.
+            let Some(len) = usize::from(units).saturating_mul(8).checked_sub(2) else {
+                return Err(r.invalid("option length", units));
+            };
+            let mut inside = r.nested("option", len)?;
+            match option {
+                SOURCE_MAC if router.mac.is_none() => {
+                    router.mac = Some(MacAddr(inside.array("source link-layer address")?));
+                }
+                PREFIX => {
+                    let length = inside.u8("prefix length")?;
+                    let refused = inside.invalid("prefix length", length);
+                    let flags = inside.u8("flags")?;
+                    inside.take("lifetimes", 12)?;
+                    let address = u128::from_be_bytes(inside.array("prefix")?);
+                    let host_bits = match u128::MAX.checked_shr(length.into()) {
+                        _ if length > 128 => return Err(refused),
+                        Some(host_bits) => host_bits,
+                        None => 0,
+                    };
+                    if flags & ON_LINK != 0 {
+                        let address = Ipv6Addr::from(address & !host_bits);
+                        router.prefixes.push(Prefix { address, length });
+                    }
+                }
+                _ => {}
+            }
+        }
+        Ok(router)
+    }
+}
+
+/// All routers on the link, who listen for questions like [`router_solicitation`].
+pub const ALL_ROUTERS: Ipv6Addr = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 2);
+
+/// Builds a router solicitation (section 4.1): who is a router? Tell `source`, which is at
+/// `mac`.
+#[must_use]
+pub fn router_solicitation(source: Ipv6Addr, mac: MacAddr) -> Vec<u8> {
+    let mut bytes = vec![ROUTER_SOLICITATION, 0, 0, 0, 0, 0, 0, 0, 1, 1];
+    bytes.extend_from_slice(&mac.0);
+    let sum = icmp::checksum(ip::Ends::V6(source, ALL_ROUTERS), &bytes);
+    ip::put(&mut bytes, 2, sum);
+    bytes
+}
+
 /// Builds a solicitation: who has `target`? Tell `source`, which is at `mac`.
 #[must_use]
 pub fn solicitation(source: Ipv6Addr, mac: MacAddr, target: Ipv6Addr) -> Vec<u8> {
@@ -220,6 +315,58 @@ mod tests {
         bytes[25] = 0;
         let error = Advertisement::parse(&bytes).unwrap_err();
         assert_eq!(error.to_string(), "option length at byte 25: value 0 is not allowed here");
+    }
+
+    /// By hand from RFC 4861, sections 4.2 and 4.6: a way out for 1800 seconds, with its
+    /// link-layer address, a prefix on the link, one that is not, and an MTU.
+    fn router() -> Vec<u8> {
+        let mut bytes = vec![134, 0, 0, 0, 64, 0, 7, 8, 0, 0, 0, 0, 0, 0, 0, 0];
+        bytes.extend([1, 1, 2, 0, 0, 0, 0, 9]);
+        for (last, flags) in [(7, 0xc0), (8, 0x40)] {
+            bytes.extend([3, 4, 64, flags]);
+            bytes.extend([0; 12]);
+            bytes.extend([0x20, 1, 0xd, 0xb8, 0, 0, 0, last, 0, 0, 0, 0, 0, 0, 0, 1]);
+        }
+        bytes.extend([5, 1, 0, 0, 0, 0, 5, 220]);
+        bytes
+    }
+
+    #[test]
+    fn a_router_is_read_with_the_networks_on_the_link() {
+        let address = Ipv6Addr::new(0x2001, 0xdb8, 0, 7, 0, 0, 0, 0);
+        let prefixes = vec![Prefix { address, length: 64 }];
+        let expected = Router { lifetime: 1800, mac: Some(MAC), prefixes };
+        assert_eq!(Router::parse(&router()), Ok(expected));
+        let whole = [16, 24, 56, 88];
+        let bytes = router();
+        for len in 0..bytes.len() {
+            match Router::parse(&bytes[..len]) {
+                Ok(_) => assert!(whole.contains(&len), "cut at {len}"),
+                Err(error) => assert_eq!(error.problem, Problem::Truncated, "cut at {len}"),
+            }
+        }
+        for (place, value, field) in
+            [(0, 136, "type"), (1, 1, "code"), (17, 0, "option length"), (26, 129, "prefix length")]
+        {
+            let mut wrong = router();
+            wrong[place] = value;
+            assert_eq!(Router::parse(&wrong).unwrap_err().field, field);
+        }
+        for (length, first) in [(0, "::"), (128, "2001:db8:0:7::1")] {
+            let mut bytes = router();
+            bytes[26] = length;
+            let read = Router::parse(&bytes).unwrap().prefixes[0];
+            assert_eq!((read.address.to_string().as_str(), read.length), (first, length));
+        }
+    }
+
+    #[test]
+    fn a_question_for_routers_has_these_bytes() {
+        let bytes = router_solicitation(HERE, MAC);
+        assert_eq!(bytes[..2], [133, 0]);
+        assert_eq!(bytes[4..], [0, 0, 0, 0, 1, 1, 2, 0, 0, 0, 0, 9]);
+        let theirs = etherparse::Icmpv6Slice::from_slice(&bytes).unwrap();
+        assert!(theirs.is_checksum_valid(HERE.octets(), ALL_ROUTERS.octets()));
     }
 
     #[test]

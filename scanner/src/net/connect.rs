@@ -19,7 +19,7 @@ use std::{
     time::Duration,
 };
 
-use model::Timestamp;
+use model::{MacAddr, Timestamp};
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 use wire::icmp::Refusal;
 
@@ -30,7 +30,7 @@ use super::{
     connect_errors::{keep_errors, take_refusal},
     connect_limits::{Unresolved, limits},
     connect_poll::Poll,
-    connect_socket::{bind, is_answer, is_itself, name_of},
+    connect_socket::{bind, is_answer, is_itself, name_of, own_addresses},
     interfaces::Interface,
     neighbors,
     routes::{Hop, Route, Routes},
@@ -59,6 +59,9 @@ pub struct ConnectLink {
     clock: Clock,
     routes: Routes,
     only: Option<Interface>,
+    /// Where the machine itself is on its links: no table of neighbours says it, and its
+    /// addresses belong together.
+    own: HashMap<IpAddr, MacAddr>,
     poll: Poll,
     echoes: Echoes,
     attempts: HashMap<u64, Attempt>,
@@ -118,6 +121,7 @@ impl ConnectLink {
             clock,
             routes: Routes::open(only.as_ref().map(|interface| interface.index))?,
             only,
+            own: own_addresses()?,
             poll,
             echoes,
             attempts: HashMap::new(),
@@ -325,7 +329,8 @@ impl ConnectLink {
         if !matches!(answer, Answer::TcpSilent(_)) {
             self.unresolved.resolved(about);
         }
-        self.ready.push_back(Reply { about, answer, ttl: None, mac: None });
+        let mac = self.own.get(&about).copied();
+        self.ready.push_back(Reply { about, answer, ttl: None, mac });
     }
 
     /// Gives up what has waited long enough.

@@ -1,13 +1,19 @@
-//! Small questions about single sockets, and their tie to an interface.
+//! Small questions about single sockets, their tie to an interface, and our own addresses.
 
-use std::{io, net::SocketAddr};
+use std::{
+    collections::HashMap,
+    io,
+    net::{IpAddr, SocketAddr},
+};
 
+use model::MacAddr;
 use socket2::Socket;
 
 use super::{
     interfaces::{Interface, interfaces},
     routes::{Hop, Route},
 };
+use crate::LinkError;
 
 /// Whether an error of connect(2) is the far end's answer rather than our system's.
 pub(super) fn is_answer(error: &io::Error) -> bool {
@@ -39,4 +45,11 @@ pub(super) fn name_of(index: u32) -> String {
     let all = interfaces().unwrap_or_default();
     let found = all.into_iter().find(|interface| interface.index == index);
     found.map_or_else(|| format!("number {index}"), |interface| interface.name)
+}
+
+/// The machine's own addresses on links that have link-layer addresses.
+pub(super) fn own_addresses() -> Result<HashMap<IpAddr, MacAddr>, LinkError> {
+    let all = interfaces()?.into_iter().filter_map(|one| Some((one.mac?, one.addresses)));
+    let each = all.flat_map(|(mac, own)| own.into_iter().map(move |(address, _)| (address, mac)));
+    Ok(each.collect())
 }

@@ -188,6 +188,29 @@ impl Engine<'_> {
     }
 }
 
+impl SweepOutcome {
+    /// Takes in what a later sweep of other addresses brought.
+    pub fn join(&mut self, later: Self) {
+        self.open.extend(later.open);
+        self.open.sort_unstable();
+        self.udp_replies.extend(later.udp_replies);
+        self.alive.extend(later.alive);
+        self.alive.sort_unstable();
+        self.gentle.extend(later.gentle);
+        self.gentle.sort_unstable();
+        self.limited.extend(later.limited);
+        self.limited.sort_unstable();
+        self.missed = self.missed.or(later.missed);
+        self.done = self.done.saturating_add(later.done);
+        self.probes_sent = self.probes_sent.saturating_add(later.probes_sent);
+        self.replies = self.replies.saturating_add(later.replies);
+        self.drops = self.drops.saturating_add(later.drops);
+        self.complete &= later.complete;
+        self.gaps.extend(later.gaps);
+        self.coverage.extend(later.coverage);
+    }
+}
+
 /// Adds an address to the last range if it continues it and means the same.
 fn join<T: PartialEq>(ranges: &mut Vec<(AddressRange, T)>, address: std::net::IpAddr, meaning: T) {
     if let Some((range, last)) = ranges.last_mut()

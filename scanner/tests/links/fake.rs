@@ -125,7 +125,7 @@ impl Drop for Fake {
 
 /// Takes this thread into a namespace.
 #[expect(unsafe_code, reason = "std does not offer setns")]
-fn enter(namespace: &str) {
+pub(crate) fn enter(namespace: &str) {
     let file = File::open(format!("/run/netns/{namespace}")).unwrap();
     // SAFETY: setns takes a descriptor, which is open, and a number.
     let entered = unsafe { libc::setns(file.as_raw_fd(), libc::CLONE_NEWNET) };

@@ -9,6 +9,7 @@ mod fake;
 mod frames;
 mod lab;
 mod routing;
+mod search;
 
 use std::{net::TcpListener, time::Duration};
 
@@ -226,7 +227,11 @@ fn both_tiers_reach_the_machine_itself() {
             for own in ["127.0.0.1", "127.9.9.9", "::1", "198.18.0.1", "2001:db8::1"] {
                 assert!(!link.is_on_link(address(own)), "{own}");
                 assert!(!link.can_ask(address(own), &Question::Arp), "{own}");
-                check(link, own, Question::Tcp(8080), Answer::TcpOpen(8080));
+                let open = ask(link, own, Question::Tcp(8080));
+                assert_eq!(open.answer, Answer::TcpOpen(8080));
+                // Where it is on the link the system knows of itself.
+                let on_link = own.starts_with("198.") || own.starts_with("2001:");
+                assert_eq!(open.mac, on_link.then(|| "02:00:00:00:00:01".parse().unwrap()));
                 check(link, own, Question::Tcp(23), Answer::TcpClosed(23));
                 check(link, own, udp(162), Answer::UdpClosed(162));
             }

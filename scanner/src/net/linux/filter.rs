@@ -3,21 +3,20 @@
 //! it is one, the cookie says.
 //!
 //! What [`super::super::raw_frames::read`] takes for an answer has to get through; a test
-//! holds the two against each other. To hear more, as what routers and multicast listeners
-//! say by themselves, add to [`ICMPV6`] and to the link-layer addresses.
+//! holds the two against each other. A search, which hears what is said to groups, has a
+//! program of its own ([`for_search`]).
 
 use std::ops::RangeInclusive;
 
 use model::MacAddr;
-use wire::{ethernet, ip, ndp, tcp};
+use wire::{ethernet, icmp, ip, mld, ndp, tcp};
 
 /// The types of ICMP that answer us: echo reply, unreachable, time exceeded, timestamp
 /// reply (RFC 792).
 const ICMP: [u8; 4] = [0, 3, 11, 14];
 
 /// The types of ICMPv6 that answer us: unreachable, time exceeded, echo reply (RFC 4443),
-/// and neighbour advertisement (RFC 4861). Others that are told unasked are 134, router
-/// advertisement, and 131 and 143, reports of multicast listeners.
+/// and neighbour advertisement (RFC 4861).
 const ICMPV6: [u8; 4] = [1, 3, 129, ndp::ADVERTISEMENT];
 
 /// IPv6 extension headers, behind which anything may be: hop-by-hop options, routing,
@@ -152,6 +151,31 @@ pub(in super::super) fn program(
     assemble(&lines)
 }
 
+/// The types of ICMPv6 that a search hears: the error of who does not know an option, echo
+/// reply (RFC 4443), reports of listeners (RFC 2710, RFC 3810), router advertisement (RFC 4861).
+const SEARCH: [u8; 5] =
+    [icmp::UNKNOWN_OPTION[0], mld::REPORT_V1, 129, ndp::ROUTER_ADVERTISEMENT, mld::REPORT_V2];
+
+/// The program for what answers a search: to us, or to groups.
+pub(in super::super) fn for_search() -> Vec<libc::sock_filter> {
+    let mut lines = vec![
+        Plain(WORD, TAG_PRESENT),
+        Jump(EQUALS, 0, Label::Untagged, Label::Next),
+        Plain(WORD, TAG),
+        Jump(HAS_ANY, 0xfff, Label::Drop, Label::Next),
+        Here(Label::Untagged),
+        Plain(HALF, 12),
+        Jump(EQUALS, ethernet::IPV6.into(), Label::Next, Label::Drop),
+        Plain(BYTE, IP + 6),
+        Jump(EQUALS, ip::ICMPV6.into(), Label::V6Icmp, Label::Next),
+    ];
+    one_of(&mut lines, &EXTENSIONS);
+    lines.extend([Here(Label::V6Icmp), Plain(BYTE, V6_TRANSPORT)]);
+    one_of(&mut lines, &SEARCH);
+    lines.extend([Here(Label::Accept), Plain(RETURN, ALL), Here(Label::Drop), Plain(RETURN, 0)]);
+    assemble(&lines)
+}
+
 /// Goes on to `good` if the port just loaded is one of ours.
 fn port(lines: &mut Vec<Line>, ports: &RangeInclusive<u16>, good: Label) {
     lines.extend([
@@ -203,6 +227,12 @@ fn assemble(lines: &[Line]) -> Vec<libc::sock_filter> {
         program.push(libc::sock_filter { code: code as u16, jt, jf, k });
     }
     program
+}
+
+/// Whether a frame gets through [`for_search`], for tests elsewhere.
+#[cfg(test)]
+pub(in super::super) fn lets_search_in(frame: &[u8]) -> bool {
+    tests::passes(&for_search(), frame)
 }
 
 #[cfg(test)]
@@ -285,10 +315,13 @@ mod tests {
     }
 
     fn lets_in(frame: &[u8]) -> bool {
-        let program = program(HERE, &PORTS);
-        assert_eq!(run(&program, frame, Some(0xe007)), 0, "with a tag");
-        let untagged = run(&program, frame, None);
-        assert_eq!(run(&program, frame, Some(0xe000)), untagged, "with a priority");
+        passes(&program(HERE, &PORTS), frame)
+    }
+
+    pub(super) fn passes(program: &[libc::sock_filter], frame: &[u8]) -> bool {
+        assert_eq!(run(program, frame, Some(0xe007)), 0, "with a tag");
+        let untagged = run(program, frame, None);
+        assert_eq!(run(program, frame, Some(0xe000)), untagged, "with a priority");
         match untagged {
             0 => false,
             ALL => true,
