@@ -6,6 +6,7 @@
 pub mod asset;
 pub mod class;
 pub mod compare;
+pub mod cores;
 pub mod coverage;
 mod event;
 pub mod evidence;
