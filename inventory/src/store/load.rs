@@ -117,7 +117,8 @@ impl Tables {
         merges: &Merges,
     ) -> Result<Self, LoadError> {
         let heads = heads(connection, &which, merges).await?;
-        let ids: Vec<i64> = heads.iter().map(|head| head.id.0).collect();
+        let mut ids: Vec<i64> = heads.iter().map(|head| head.id.0).collect();
+        ids.sort_unstable();
         let chunks = ids.chunks(ASSETS).map(Chunk::of).collect();
         let roots = heads.iter().map(|head| (head.id, head.root)).collect();
         let mut reader = Reader { connection, chunks, roots };

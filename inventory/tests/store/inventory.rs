@@ -1,7 +1,7 @@
 //! From observations to assets and findings, through the file.
 
 use inventory::{
-    asset::{AssetId, EventKind},
+    asset::{Asset, AssetId, EventKind},
     finding::{ChangeKind, FindingState},
     register::{self, DeviceEntry, RegisterKind, SoftwareEntry},
     store::{Policy, RegisterSource},
@@ -155,7 +155,7 @@ async fn only_what_was_made_since_is_digested() {
     store.write_observations(scan, [link(101, 7)]).await.unwrap();
     let digest = store.digest(scan, at(110)).await.unwrap();
     assert_eq!(digest.observations, 3);
-    let addresses: Vec<_> = digest.assets.iter().flat_map(|asset| asset.addresses()).collect();
+    let addresses: Vec<_> = digest.assets.iter().flat_map(Asset::addresses).collect();
     assert_eq!(addresses, [address(1), address(3), address(7)]);
     let new = &digest.assets[2];
     assert_eq!((new.first_seen, new.last_seen), (at(100), at(101)));
