@@ -15,6 +15,8 @@ use model::{
     Strength, Subject, Timestamp,
 };
 
+use crate::cores;
+
 /// What was seen of one address (or of a link-layer address without one) in one scan, while
 /// it answered with one link-layer address.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -73,15 +75,13 @@ pub struct Seen {
 /// an attack or a fault, and each could cost an asset.
 const MOST_MACS: usize = 32;
 
+/// How to read a certificate's key: from its DER to the SHA-256 of its SubjectPublicKeyInfo
+/// (RFC 5280, section 4.1) in lower-case hexadecimal, or `None` where it cannot be read.
+pub type LeafKey<'a> = &'a (dyn Fn(&[u8]) -> Option<String> + Sync);
+
 /// The sightings in these observations, sorted by site, address and turn.
-///
-/// `leaf_key` gives the SHA-256 of a certificate's SubjectPublicKeyInfo (RFC 5280, section
-/// 4.1) in lower-case hexadecimal, or `None` where the DER cannot be read.
 #[must_use]
-pub fn sightings(
-    observations: &[Observation],
-    leaf_key: &dyn Fn(&[u8]) -> Option<String>,
-) -> Vec<Sighting> {
+pub fn sightings(observations: &[Observation], leaf_key: LeafKey<'_>) -> Vec<Sighting> {
     sightings_as_of(observations, leaf_key, Timestamp(i64::MAX))
 }
 
@@ -90,7 +90,7 @@ pub fn sightings(
 #[must_use]
 pub(crate) fn sightings_as_of(
     observations: &[Observation],
-    leaf_key: &dyn Fn(&[u8]) -> Option<String>,
+    leaf_key: LeafKey<'_>,
     as_of: Timestamp,
 ) -> Vec<Sighting> {
     let mut groups: BTreeMap<(&Site, Name), Vec<usize>> = BTreeMap::new();
@@ -122,7 +122,9 @@ pub(crate) fn sightings_as_of(
         groups.entry((site, name)).or_default().push(i);
     }
     let read = Read { observations, leaf_key, as_of };
-    groups.into_iter().flat_map(|((site, name), indices)| read.group(site, name, indices)).collect()
+    let groups = groups.into_iter().collect();
+    let made = cores::each(groups, |((site, name), indices)| read.group(site, name, indices));
+    made.into_iter().flatten().collect()
 }
 
 /// By which name the network knows what is seen.
@@ -134,7 +136,7 @@ enum Name {
 
 struct Read<'a> {
     observations: &'a [Observation],
-    leaf_key: &'a dyn Fn(&[u8]) -> Option<String>,
+    leaf_key: LeafKey<'a>,
     as_of: Timestamp,
 }
 

@@ -7,6 +7,7 @@ pub mod alert;
 pub mod asset;
 pub mod class;
 pub mod compare;
+pub mod cores;
 pub mod coverage;
 mod event;
 pub mod evidence;

@@ -26,7 +26,7 @@ use self::{
 use crate::{
     asset::{Anomaly, Asset, Event, Name, OperatingSystem, ServiceState},
     event,
-    evidence::{is_own_name, is_presence, plain_name},
+    evidence::{LeafKey, is_own_name, is_presence, plain_name},
 };
 
 /// The attribute of a service that holds its SSH host key of one algorithm is named by this
@@ -68,7 +68,7 @@ pub(crate) fn apply(
     holds: &BTreeSet<IpAddr>,
     seen: &[&Observation],
     as_of: Timestamp,
-    leaf_key: &dyn Fn(&[u8]) -> Option<String>,
+    leaf_key: LeafKey<'_>,
 ) -> (Vec<Event>, Replaced) {
     let mut events = Vec::new();
     let at = |observation: &Observation| observation.observed_at.min(as_of);
@@ -128,12 +128,7 @@ fn place(service: &ServiceState) -> Endpoint {
 }
 
 /// Notes the keys that the services show, by which a key is known to be replaced.
-fn keys_of_services(
-    asset: &mut Asset,
-    seen: &[&Observation],
-    at: At<'_>,
-    leaf_key: &dyn Fn(&[u8]) -> Option<String>,
-) {
+fn keys_of_services(asset: &mut Asset, seen: &[&Observation], at: At<'_>, leaf_key: LeafKey<'_>) {
     let mut shown: BTreeMap<(Endpoint, String), (u16, Timestamp, String)> = BTreeMap::new();
     for observation in seen {
         let Some(endpoint) = endpoint_of(&observation.subject) else { continue };

@@ -195,7 +195,7 @@ async fn a_newer_schema_is_refused_with_both_versions() {
     for mode in [OpenMode::ReadOnly, OpenMode::ReadWrite] {
         let error = folder.open_error(mode).await;
         assert!(error.contains("has schema version 99"), "{error}");
-        assert!(error.contains("knows versions up to 1"), "{error}");
+        assert!(error.contains("knows versions up to 2"), "{error}");
         assert!(error.contains("use the newer program"), "{error}");
     }
 }
@@ -320,7 +320,7 @@ async fn the_store_grows_with_facts_and_not_with_time() {
         assert_eq!(store.observation_count().await.unwrap(), 10_000);
     }
     let row = &folder.dump(&["observation"]).await[0];
-    let expected = format!("|{}|{}|10|X'6279746573'|10|2", at(0).0, at(9).0);
+    let expected = format!("|{}|{}|10|X'6279746573'|10|1", at(0).0, at(9).0);
     assert!(row.ends_with(&expected), "{row}");
     is_sound(&store).await;
 }

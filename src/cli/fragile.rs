@@ -7,6 +7,7 @@ use anyhow::Result;
 use inventory::{
     asset::Asset,
     class::{self, Class},
+    cores,
     store::Store,
 };
 use model::{MacAddr, PortState, Site};
@@ -24,17 +25,16 @@ impl Known {
     /// their maker or by a port of raw printing. A server that prints for others speaks as
     /// printers do, and bears what servers bear.
     pub(crate) async fn read(store: &Store, site: &Site) -> Result<Self> {
-        let mut known = Self { seen: Vec::new(), addresses: HashSet::new(), macs: HashSet::new() };
-        for asset in store.assets_at(site).await? {
-            known.seen.extend(asset.addresses());
-            let is_fragile = match class::classify(&asset).map(|judged| judged.class) {
-                Some(Class::Printer) => is_printer_itself(&asset),
-                class => class.is_some_and(Class::is_fragile),
-            };
-            if is_fragile {
-                known.addresses.extend(asset.addresses());
-                known.macs.extend(asset.macs());
-            }
+        let assets = store.assets_at(site).await?;
+        let mut known = Self {
+            seen: assets.iter().flat_map(Asset::addresses).collect(),
+            addresses: HashSet::new(),
+            macs: HashSet::new(),
+        };
+        let fragile = cores::each(assets, |asset| is_known_fragile(&asset).then_some(asset));
+        for asset in fragile.into_iter().flatten() {
+            known.addresses.extend(asset.addresses());
+            known.macs.extend(asset.macs());
         }
         Ok(known)
     }
@@ -54,6 +54,13 @@ impl Known {
 
 /// Raw printing (9100) and LPD (515, RFC 1179).
 const PRINTING: [u16; 2] = [515, 9100];
+
+fn is_known_fragile(asset: &Asset) -> bool {
+    match class::classify(asset).map(|judged| judged.class) {
+        Some(Class::Printer) => is_printer_itself(asset),
+        class => class.is_some_and(Class::is_fragile),
+    }
+}
 
 fn is_printer_itself(asset: &Asset) -> bool {
     let prints = |port| PRINTING.contains(&port);

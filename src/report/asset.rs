@@ -6,13 +6,14 @@ use inventory::{
     asset::{Asset, ServiceState},
     class,
     compare::Registration,
+    cores,
     query::{Candidate, Query},
     store::Compared,
     vendor,
 };
 use model::{PortState, Timestamp};
 
-use crate::report::{each, json::AssetJson, table::Table};
+use crate::report::{json::AssetJson, table::Table};
 
 /// An asset with what was concluded about it.
 pub(crate) struct Shown<'a> {
@@ -28,8 +29,8 @@ impl<'a> Shown<'a> {
     /// Every asset of a comparison, in its order.
     pub(crate) fn all(compared: &'a Compared) -> Vec<Self> {
         let states = &compared.comparison.assets;
-        let pairs: Vec<_> = compared.assets.iter().zip(states).collect();
-        each(&pairs, |(asset, state)| Self::new(asset, state))
+        let pairs = compared.assets.iter().zip(states).collect();
+        cores::each(pairs, |(asset, state)| Self::new(asset, state))
     }
 
     fn new(asset: &'a Asset, state: &'a inventory::compare::AssetState) -> Self {
@@ -52,7 +53,7 @@ impl<'a> Shown<'a> {
         query.matches(&candidate, as_of)
     }
 
-    pub(crate) fn json(&self) -> AssetJson {
+    pub(crate) fn json(&self) -> AssetJson<'_> {
         let registration = self.registration.as_str();
         AssetJson::new(self.asset, self.vendor.as_deref(), self.class, registration)
     }

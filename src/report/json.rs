@@ -10,9 +10,9 @@ use crate::cli::{conclude::Notes, search::Searched};
 
 /// `{"scan", "assets", "findings"}`.
 #[derive(Debug, Serialize)]
-pub(crate) struct SweepJson {
+pub(crate) struct SweepJson<'a> {
     pub(crate) scan: ScanJson,
-    pub(crate) assets: Vec<AssetJson>,
+    pub(crate) assets: Vec<AssetJson<'a>>,
     pub(crate) findings: Vec<FindingJson>,
 }
 
@@ -119,19 +119,19 @@ impl From<&Searched> for SearchedJson {
 }
 
 #[derive(Debug, Serialize)]
-pub(crate) struct AssetJson {
+pub(crate) struct AssetJson<'a> {
     pub(crate) id: i64,
-    pub(crate) site: String,
-    pub(crate) names: Vec<String>,
+    pub(crate) site: &'a str,
+    pub(crate) names: Vec<&'a str>,
     pub(crate) addresses: Vec<String>,
     pub(crate) macs: Vec<String>,
-    pub(crate) vendor: Option<String>,
-    pub(crate) class: Option<String>,
-    pub(crate) os: Option<OsJson>,
-    pub(crate) registration: String,
-    pub(crate) services: Vec<ServiceJson>,
-    pub(crate) software: Vec<SoftwareJson>,
-    pub(crate) certificates: Vec<String>,
+    pub(crate) vendor: Option<&'a str>,
+    pub(crate) class: Option<&'a str>,
+    pub(crate) os: Option<OsJson<'a>>,
+    pub(crate) registration: &'static str,
+    pub(crate) services: Vec<ServiceJson<'a>>,
+    pub(crate) software: Vec<SoftwareJson<'a>>,
+    pub(crate) certificates: Vec<&'a str>,
     pub(crate) first_seen: String,
     pub(crate) last_seen: String,
     pub(crate) alive_by: Vec<&'static str>,
@@ -139,88 +139,88 @@ pub(crate) struct AssetJson {
 }
 
 #[derive(Debug, Serialize)]
-pub(crate) struct OsJson {
-    pub(crate) name: String,
-    pub(crate) version: Option<String>,
+pub(crate) struct OsJson<'a> {
+    pub(crate) name: &'a str,
+    pub(crate) version: Option<&'a str>,
 }
 
 #[derive(Debug, Serialize)]
-pub(crate) struct ServiceJson {
+pub(crate) struct ServiceJson<'a> {
     pub(crate) address: String,
     pub(crate) transport: &'static str,
     pub(crate) port: u16,
     pub(crate) state: &'static str,
-    pub(crate) protocol: Option<String>,
-    pub(crate) product: Option<String>,
-    pub(crate) version: Option<String>,
-    pub(crate) cpe: Option<String>,
+    pub(crate) protocol: Option<&'a str>,
+    pub(crate) product: Option<&'a str>,
+    pub(crate) version: Option<&'a str>,
+    pub(crate) cpe: Option<&'a str>,
     pub(crate) tls: bool,
-    pub(crate) attributes: BTreeMap<String, String>,
+    pub(crate) attributes: &'a BTreeMap<String, String>,
 }
 
-impl From<&ServiceState> for ServiceJson {
-    fn from(service: &ServiceState) -> Self {
+impl<'a> From<&'a ServiceState> for ServiceJson<'a> {
+    fn from(service: &'a ServiceState) -> Self {
         Self {
             address: service.address.to_string(),
             transport: service.transport.as_str(),
             port: service.port,
             state: service.state.as_str(),
-            protocol: service.protocol.clone(),
-            product: service.product.clone(),
-            version: service.version.clone(),
-            cpe: service.cpe.as_ref().map(ToString::to_string),
+            protocol: service.protocol.as_deref(),
+            product: service.product.as_deref(),
+            version: service.version.as_deref(),
+            cpe: service.cpe.as_ref().map(|cpe| cpe.0.as_str()),
             tls: service.tls,
-            attributes: service.attributes.clone(),
+            attributes: &service.attributes,
         }
     }
 }
 
 #[derive(Debug, Serialize)]
-pub(crate) struct SoftwareJson {
-    pub(crate) product: String,
-    pub(crate) version: Option<String>,
-    pub(crate) cpe: Option<String>,
-    pub(crate) source: String,
+pub(crate) struct SoftwareJson<'a> {
+    pub(crate) product: &'a str,
+    pub(crate) version: Option<&'a str>,
+    pub(crate) cpe: Option<&'a str>,
+    pub(crate) source: &'a str,
 }
 
-impl From<&Software> for SoftwareJson {
-    fn from(software: &Software) -> Self {
+impl<'a> From<&'a Software> for SoftwareJson<'a> {
+    fn from(software: &'a Software) -> Self {
         Self {
-            product: software.product.clone(),
-            version: software.version.clone(),
-            cpe: software.cpe.as_ref().map(ToString::to_string),
-            source: software.source.clone(),
+            product: &software.product,
+            version: software.version.as_deref(),
+            cpe: software.cpe.as_ref().map(|cpe| cpe.0.as_str()),
+            source: &software.source,
         }
     }
 }
 
-impl AssetJson {
+impl<'a> AssetJson<'a> {
     /// What is true of the asset now; what was once is told by `assets show`.
     pub(crate) fn new(
-        asset: &Asset,
-        vendor: Option<&str>,
-        class: Option<&str>,
-        registration: &str,
+        asset: &'a Asset,
+        vendor: Option<&'a str>,
+        class: Option<&'a str>,
+        registration: &'static str,
     ) -> Self {
-        let mut names: Vec<String> = asset.names.iter().map(|name| name.name.clone()).collect();
+        let mut names: Vec<&str> = asset.names.iter().map(|name| name.name.as_str()).collect();
         names.sort();
         names.dedup();
         let current = asset.deployments.iter().filter(|deployment| deployment.current);
-        let mut certificates: Vec<String> = current.map(|served| served.sha256.clone()).collect();
+        let mut certificates: Vec<&str> = current.map(|served| served.sha256.as_str()).collect();
         certificates.sort();
         certificates.dedup();
         let software = asset.software.iter().filter(|software| software.current);
         let os = asset.os.as_ref();
         Self {
             id: asset.id.0,
-            site: asset.site.0.clone(),
+            site: &asset.site.0,
             names,
             addresses: asset.addresses().map(|address| address.to_string()).collect(),
             macs: asset.macs().map(|mac| mac.to_string()).collect(),
-            vendor: vendor.map(str::to_owned),
-            class: class.map(str::to_owned),
-            os: os.map(|os| OsJson { name: os.name.clone(), version: os.version.clone() }),
-            registration: registration.to_owned(),
+            vendor,
+            class,
+            os: os.map(|os| OsJson { name: &os.name, version: os.version.as_deref() }),
+            registration,
             services: asset.services.iter().map(ServiceJson::from).collect(),
             software: software.map(SoftwareJson::from).collect(),
             certificates,

@@ -27,13 +27,17 @@ pub(super) struct Clusters {
 
 /// Groups the sightings, of which no two have the same address.
 pub(super) fn cluster(sightings: &[&Sighting]) -> Clusters {
-    let mut groups: BTreeMap<(Joins, &Identifier), Vec<usize>> = BTreeMap::new();
+    let mut shown: Vec<(Joins, &Identifier, usize)> = Vec::new();
     for (i, sighting) in sightings.iter().enumerate() {
-        for seen in &sighting.identifiers {
-            groups
-                .entry((joins(&seen.identifier, seen.strength), &seen.identifier))
-                .or_default()
-                .push(i);
+        let by = |seen: &Seen| joins(&seen.identifier, seen.strength);
+        shown.extend(sighting.identifiers.iter().map(|seen| (by(seen), &seen.identifier, i)));
+    }
+    shown.sort_unstable();
+    // What only one sighting shows neither joins nor tells apart.
+    let mut groups: Vec<(Joins, &Identifier, Vec<usize>)> = Vec::new();
+    for group in shown.chunk_by(|a, b| (a.0, a.1) == (b.0, b.1)) {
+        if let [(by, identifier, _), _, ..] = group {
+            groups.push((*by, identifier, group.iter().map(|(_, _, i)| *i).collect()));
         }
     }
     let mut set = Set {
@@ -41,8 +45,8 @@ pub(super) fn cluster(sightings: &[&Sighting]) -> Clusters {
         traits: sightings.iter().map(|sighting| Traits::of_sighting(sighting)).collect(),
     };
     let mut shared = BTreeSet::new();
-    for ((by, identifier), members) in &groups {
-        if members.len() < 2 || *by == Joins::Never {
+    for (by, identifier, members) in &groups {
+        if *by == Joins::Never {
             continue;
         }
         if *by == Joins::HostKey && interfaces(members, sightings) > MOST_INTERFACES {
@@ -53,7 +57,7 @@ pub(super) fn cluster(sightings: &[&Sighting]) -> Clusters {
     }
     set.join_loopback(sightings);
     // A key or a name that two machines show at once tells them apart no more.
-    for ((by, identifier), members) in &groups {
+    for (by, identifier, members) in &groups {
         let mut roots = members.iter().map(|&i| set.root(i));
         let first = roots.next();
         let is_telling = !matches!(identifier, Identifier::Address(_)) && *by != Joins::LocalMac;
@@ -62,7 +66,8 @@ pub(super) fn cluster(sightings: &[&Sighting]) -> Clusters {
         }
     }
     let of: Vec<usize> = (0..sightings.len()).map(|i| set.root(i)).collect();
-    let traits = of.iter().map(|&root| (root, set.traits[root].clone())).collect();
+    let roots = (0..sightings.len()).filter(|&i| of[i] == i);
+    let traits = roots.map(|root| (root, std::mem::take(&mut set.traits[root]))).collect();
     Clusters { of, traits, shared }
 }
 

@@ -19,8 +19,8 @@ use super::{
     },
 };
 use crate::{
-    asset::{Asset, AssetId, Assigned},
-    event,
+    asset::{Asset, AssetId, Assigned, Event},
+    cores, event,
     evidence::{Seen, is_of_an_interface},
     project,
 };
@@ -52,12 +52,7 @@ impl State<'_> {
             taken.entry(*asset).or_default().insert(*address);
         }
         let disputes = self.new_disputes(turn, chosen);
-        let mut left: BTreeMap<IpAddr, usize> = BTreeMap::new();
-        for (asset, works) in &of_asset {
-            let taken = taken.remove(asset).unwrap_or_default();
-            let from = self.learn_one(scan, *asset, works, &taken, clusters);
-            left.extend(from.into_iter().map(|address| (address, *asset)));
-        }
+        let left = self.learn_each(scan, &of_asset, taken, clusters);
         for (asset, works) in &of_asset {
             let here = works.iter().filter_map(|work| work.sighting.address);
             self.placed.extend(here.map(|address| (*asset, address)));
@@ -124,189 +119,45 @@ impl State<'_> {
         free.then_some((address, asset, seen))
     }
 
-    /// Lets one asset learn what was seen of it. Returns the addresses that it left.
-    fn learn_one(
+    /// Lets each asset learn what was seen of it. Returns the addresses that were left, with
+    /// who left them.
+    fn learn_each(
         &mut self,
         scan: &Scan<'_>,
-        i: usize,
-        works: &[&Work],
-        taken: &BTreeSet<IpAddr>,
+        of_asset: &BTreeMap<usize, Vec<&Work>>,
+        mut taken: BTreeMap<usize, BTreeSet<IpAddr>>,
         clusters: &Clusters,
-    ) -> Vec<IpAddr> {
-        let is_new = self.is_new(i) && self.assets[i].identifiers.is_empty();
-        let known = !self.is_new(i);
-        let moved = match is_new {
-            true => Vec::new(),
-            false => self.moves(i, works, taken),
-        };
-        let asset = self.assets[i].to_mut();
-        if !asset.identifiers.is_sorted_by(|a, b| a.identifier <= b.identifier) {
-            asset.identifiers.sort_by(|a, b| a.identifier.cmp(&b.identifier));
-        }
-        let mut still: BTreeSet<IpAddr> = asset.addresses().collect();
-        for (from, to, _) in &moved {
-            if let Some(old) = record(asset, &Identifier::Address(*from)) {
-                old.current = false;
+    ) -> BTreeMap<IpAddr, usize> {
+        let (known, disputed, placed) = (self.known, &self.disputed, &self.placed);
+        let mut before = std::mem::take(&mut self.learned);
+        let assets = self.assets.iter_mut().enumerate();
+        let lessons = assets.filter_map(|(i, asset)| {
+            let works = of_asset.get(&i)?;
+            let taken = taken.remove(&i).unwrap_or_default();
+            // With what it learned in the rounds before: the outcome is that of one round.
+            let mut seen = before.remove(&i).unwrap_or_default();
+            seen.extend(works.iter().flat_map(|work| &work.sighting.observations));
+            Some(Lesson { i, known: i < known, asset, works, seen, taken, disputed, placed })
+        });
+        // What one learns depends on no other.
+        let lessons = lessons.collect();
+        self.learned = before;
+        let learned = cores::each(lessons, |lesson| lesson.learn(scan, clusters));
+        let mut left: BTreeMap<IpAddr, usize> = BTreeMap::new();
+        for mut learned in learned {
+            self.events.append(&mut learned.events);
+            if self.several_rounds {
+                self.learned.insert(learned.i, learned.seen);
             }
-            project::rehome(asset, *from, *to);
-            if still.remove(from) && self.address.get(from) == Some(&i) {
-                self.address.remove(from);
-                self.former.insert(*from, i);
-            }
-        }
-        let replaced_macs = replaced_macs(asset, works, &still);
-        let holds: BTreeSet<IpAddr> = still.union(taken).copied().collect();
-        // With what it learned in the rounds before, so that the outcome is that of one round.
-        let mut learned = self.learned.remove(&i).unwrap_or_default();
-        learned.extend(works.iter().flat_map(|work| &work.sighting.observations));
-        let observations: Vec<&Observation> =
-            learned.iter().filter_map(|&o| scan.observations.get(o)).collect();
-        let (mut events, replaced) =
-            project::apply(asset, known, &holds, &observations, scan.as_of, scan.leaf_key);
-        if self.several_rounds {
-            self.learned.insert(i, learned);
-        }
-        let link = works
-            .iter()
-            .flat_map(|work| &work.sighting.identifiers)
-            .filter(|seen| assigned(asset, &seen.identifier).is_some_and(|a| a.current))
-            .max_by_key(|seen| seen.strength)
-            .map(|seen| seen.identifier.clone());
-        let mut added: BTreeMap<Identifier, Assigned> = BTreeMap::new();
-        for work in works {
-            for seen in &work.sighting.identifiers {
-                let shared = clusters.shared.contains(&seen.identifier);
-                let may_have = match seen.identifier {
-                    Identifier::Address(address) => taken.contains(&address),
-                    _ => true,
-                };
-                match record(asset, &seen.identifier) {
-                    Some(old) => see_again(old, seen, shared, may_have),
-                    None => {
-                        let new = added
-                            .entry(seen.identifier.clone())
-                            .or_insert_with(|| first_time(seen, shared, link.as_ref()));
-                        new.first_seen = new.first_seen.min(seen.from);
-                        new.last_seen = new.last_seen.max(seen.at);
-                        new.current = may_have;
-                    }
-                }
-            }
-            if let Some(doubtful) = &work.doubtful {
-                doubt(asset, work, doubtful, &mut added);
-            }
-            if work.sighting.left_out > 0 {
-                let subject = work.sighting.address.map_or_else(String::new, |a| a.to_string());
-                let problem = "more link-layer addresses answer for it than are followed";
-                project::note_anomaly(asset, &subject, "arp", problem, work.sighting.at);
-            }
-        }
-        let left = moved.iter().map(|(from, _, _)| *from).collect();
-        for (from, to, because) in moved {
-            let at = added.get(&Identifier::Address(to)).map_or_else(
-                || assigned(asset, &Identifier::Address(to)).map(|a| a.last_seen),
-                |new| Some(new.first_seen),
-            );
-            let at = at.unwrap_or(asset.last_seen);
-            events.push(event::address_moved(at, asset.id, from, to, &because));
-            if let Some(new) = added.get_mut(&Identifier::Address(to)) {
-                new.because = format!("{}, moved from {from}", new.because);
-            }
-        }
-        if !is_new {
-            let moved_to = |identifier: &Identifier, new: &Assigned| {
-                matches!(identifier, Identifier::Address(_))
-                    && (!new.current || new.because.contains(", moved from "))
-            };
-            for (identifier, new) in &added {
-                if !moved_to(identifier, new) && new.current {
-                    let (at, because) = (new.first_seen, &new.because);
-                    events.push(event::identifier_added(at, asset.id, identifier, because));
+            for (address, was_current) in learned.left {
+                left.insert(address, learned.i);
+                if was_current && self.address.get(&address) == Some(&learned.i) {
+                    self.address.remove(&address);
+                    self.former.insert(address, learned.i);
                 }
             }
         }
-        asset.identifiers.extend(added.into_values());
-        asset.identifiers.sort_by(|a, b| a.identifier.cmp(&b.identifier));
-        retire(asset, works, &replaced, &replaced_macs);
-        asset.identity_uncertain =
-            !asset.identifiers.iter().any(|a| a.current && a.strength > Strength::Weak);
-        self.events.append(&mut events);
         left
-    }
-
-    /// Which of its addresses the asset left for a new one: for each new one at most one, the
-    /// nearest of those where it was not seen this time. A new interface leaves none.
-    fn moves(
-        &self,
-        i: usize,
-        works: &[&Work],
-        taken: &BTreeSet<IpAddr>,
-    ) -> Vec<(IpAddr, IpAddr, String)> {
-        let asset = &self.assets[i];
-        let here: BTreeSet<IpAddr> =
-            works.iter().filter_map(|work| work.sighting.address).collect();
-        let mut moves: Vec<(IpAddr, IpAddr, String)> = Vec::new();
-        for work in works {
-            let sighting = &work.sighting;
-            let Some(to) = sighting.address.filter(|address| taken.contains(address)) else {
-                continue;
-            };
-            let mut macs = sighting.macs().peekable();
-            let new_interface = macs.peek().is_some()
-                && asset.macs().next().is_some()
-                && macs.all(|mac| {
-                    let known = assigned(asset, &Identifier::Mac(mac));
-                    !mac.is_locally_administered() && known.is_none_or(|a| !a.current)
-                });
-            if new_interface {
-                continue;
-            }
-            let left = |a: &&Assigned, current: bool| match a.identifier {
-                Identifier::Address(from) => {
-                    a.current == current
-                        && same_scope(from, to)
-                        && !here.contains(&from)
-                        && !self.disputed.contains(&from)
-                        && !self.placed.contains(&(i, from))
-                        && a.last_seen < sighting.at
-                        && moves.iter().all(|(other, _, _)| *other != from)
-                }
-                _ => false,
-            };
-            let address = |a: &Assigned| match a.identifier {
-                Identifier::Address(address) => Some(address),
-                _ => None,
-            };
-            let is_placed = asset.addresses().any(|address| same_scope(address, to));
-            let from = match is_placed {
-                true => asset
-                    .identifiers
-                    .iter()
-                    .filter(|a| left(a, true))
-                    .filter_map(address)
-                    .max_by_key(|from| (common_prefix(*from, to), std::cmp::Reverse(*from))),
-                // It lost its address to another before.
-                false => asset
-                    .identifiers
-                    .iter()
-                    .filter(|a| left(a, false))
-                    .max_by_key(|a| a.last_seen)
-                    .and_then(address),
-            };
-            if let Some(from) = from {
-                let known = sighting
-                    .identifiers
-                    .iter()
-                    .filter(|seen| assigned(asset, &seen.identifier).is_some())
-                    .max_by_key(|seen| seen.strength);
-                let because = known.map_or_else(
-                    || "seen with its other addresses".to_owned(),
-                    |seen| format!("the same {}", seen.identifier),
-                );
-                moves.push((from, to, because));
-            }
-        }
-        moves
     }
 
     /// Gives the addresses to their new holders, and tells where somebody had them, if only
@@ -414,5 +265,196 @@ impl State<'_> {
                 }
             }
         }
+    }
+}
+
+/// What one asset is about to learn.
+struct Lesson<'l, 'a> {
+    /// Its place in the state.
+    i: usize,
+    /// Whether it was known before this scan.
+    known: bool,
+    asset: &'l mut Cow<'a, Asset>,
+    works: &'l [&'l Work],
+    /// The numbers of the observations.
+    seen: Vec<usize>,
+    /// The addresses that this gives to it.
+    taken: BTreeSet<IpAddr>,
+    /// As in the state.
+    disputed: &'l BTreeSet<IpAddr>,
+    placed: &'l BTreeSet<(usize, IpAddr)>,
+}
+
+/// What came of a lesson.
+struct Learned {
+    i: usize,
+    /// From which observations, by their numbers.
+    seen: Vec<usize>,
+    events: Vec<Event>,
+    /// The addresses that the asset left, and whether it had them until now.
+    left: Vec<(IpAddr, bool)>,
+}
+
+impl Lesson<'_, '_> {
+    fn learn(self, scan: &Scan<'_>, clusters: &Clusters) -> Learned {
+        let is_new = !self.known && self.asset.identifiers.is_empty();
+        let moved = match is_new {
+            true => Vec::new(),
+            false => self.moves(),
+        };
+        let Self { i, known, asset, works, seen: learned, taken, .. } = self;
+        let asset = asset.to_mut();
+        if !asset.identifiers.is_sorted_by(|a, b| a.identifier <= b.identifier) {
+            asset.identifiers.sort_by(|a, b| a.identifier.cmp(&b.identifier));
+        }
+        let mut still: BTreeSet<IpAddr> = asset.addresses().collect();
+        let mut left = Vec::with_capacity(moved.len());
+        for (from, to, _) in &moved {
+            if let Some(old) = record(asset, &Identifier::Address(*from)) {
+                old.current = false;
+            }
+            project::rehome(asset, *from, *to);
+            left.push((*from, still.remove(from)));
+        }
+        let replaced_macs = replaced_macs(asset, works, &still);
+        let holds: BTreeSet<IpAddr> = still.union(&taken).copied().collect();
+        let observations: Vec<&Observation> =
+            learned.iter().filter_map(|&o| scan.observations.get(o)).collect();
+        let (mut events, replaced) =
+            project::apply(asset, known, &holds, &observations, scan.as_of, scan.leaf_key);
+        let link = works
+            .iter()
+            .flat_map(|work| &work.sighting.identifiers)
+            .filter(|seen| assigned(asset, &seen.identifier).is_some_and(|a| a.current))
+            .max_by_key(|seen| seen.strength)
+            .map(|seen| seen.identifier.clone());
+        let mut added: BTreeMap<Identifier, Assigned> = BTreeMap::new();
+        for work in works {
+            for seen in &work.sighting.identifiers {
+                let shared = clusters.shared.contains(&seen.identifier);
+                let may_have = match seen.identifier {
+                    Identifier::Address(address) => taken.contains(&address),
+                    _ => true,
+                };
+                match record(asset, &seen.identifier) {
+                    Some(old) => see_again(old, seen, shared, may_have),
+                    None => {
+                        let new = added
+                            .entry(seen.identifier.clone())
+                            .or_insert_with(|| first_time(seen, shared, link.as_ref()));
+                        new.first_seen = new.first_seen.min(seen.from);
+                        new.last_seen = new.last_seen.max(seen.at);
+                        new.current = may_have;
+                    }
+                }
+            }
+            if let Some(doubtful) = &work.doubtful {
+                doubt(asset, work, doubtful, &mut added);
+            }
+            if work.sighting.left_out > 0 {
+                let subject = work.sighting.address.map_or_else(String::new, |a| a.to_string());
+                let problem = "more link-layer addresses answer for it than are followed";
+                project::note_anomaly(asset, &subject, "arp", problem, work.sighting.at);
+            }
+        }
+        for (from, to, because) in moved {
+            let at = added.get(&Identifier::Address(to)).map_or_else(
+                || assigned(asset, &Identifier::Address(to)).map(|a| a.last_seen),
+                |new| Some(new.first_seen),
+            );
+            let at = at.unwrap_or(asset.last_seen);
+            events.push(event::address_moved(at, asset.id, from, to, &because));
+            if let Some(new) = added.get_mut(&Identifier::Address(to)) {
+                new.because = format!("{}, moved from {from}", new.because);
+            }
+        }
+        if !is_new {
+            let moved_to = |identifier: &Identifier, new: &Assigned| {
+                matches!(identifier, Identifier::Address(_))
+                    && (!new.current || new.because.contains(", moved from "))
+            };
+            for (identifier, new) in &added {
+                if !moved_to(identifier, new) && new.current {
+                    let (at, because) = (new.first_seen, &new.because);
+                    events.push(event::identifier_added(at, asset.id, identifier, because));
+                }
+            }
+        }
+        asset.identifiers.extend(added.into_values());
+        asset.identifiers.sort_by(|a, b| a.identifier.cmp(&b.identifier));
+        retire(asset, works, &replaced, &replaced_macs);
+        asset.identity_uncertain =
+            !asset.identifiers.iter().any(|a| a.current && a.strength > Strength::Weak);
+        Learned { i, seen: learned, events, left }
+    }
+
+    /// Which of its addresses the asset left for a new one: for each new one at most one, the
+    /// nearest of those where it was not seen this time. A new interface leaves none.
+    fn moves(&self) -> Vec<(IpAddr, IpAddr, String)> {
+        let Self { i, asset, works, taken, disputed, placed, .. } = self;
+        let here: BTreeSet<IpAddr> =
+            works.iter().filter_map(|work| work.sighting.address).collect();
+        let mut moves: Vec<(IpAddr, IpAddr, String)> = Vec::new();
+        for work in *works {
+            let sighting = &work.sighting;
+            let Some(to) = sighting.address.filter(|address| taken.contains(address)) else {
+                continue;
+            };
+            let mut macs = sighting.macs().peekable();
+            let new_interface = macs.peek().is_some()
+                && asset.macs().next().is_some()
+                && macs.all(|mac| {
+                    let known = assigned(asset, &Identifier::Mac(mac));
+                    !mac.is_locally_administered() && known.is_none_or(|a| !a.current)
+                });
+            if new_interface {
+                continue;
+            }
+            let left = |a: &&Assigned, current: bool| match a.identifier {
+                Identifier::Address(from) => {
+                    a.current == current
+                        && same_scope(from, to)
+                        && !here.contains(&from)
+                        && !disputed.contains(&from)
+                        && !placed.contains(&(*i, from))
+                        && a.last_seen < sighting.at
+                        && moves.iter().all(|(other, _, _)| *other != from)
+                }
+                _ => false,
+            };
+            let address = |a: &Assigned| match a.identifier {
+                Identifier::Address(address) => Some(address),
+                _ => None,
+            };
+            let is_placed = asset.addresses().any(|address| same_scope(address, to));
+            let from = match is_placed {
+                true => asset
+                    .identifiers
+                    .iter()
+                    .filter(|a| left(a, true))
+                    .filter_map(address)
+                    .max_by_key(|from| (common_prefix(*from, to), std::cmp::Reverse(*from))),
+                // It lost its address to another before.
+                false => asset
+                    .identifiers
+                    .iter()
+                    .filter(|a| left(a, false))
+                    .max_by_key(|a| a.last_seen)
+                    .and_then(address),
+            };
+            if let Some(from) = from {
+                let known = sighting
+                    .identifiers
+                    .iter()
+                    .filter(|seen| assigned(asset, &seen.identifier).is_some())
+                    .max_by_key(|seen| seen.strength);
+                let because = known.map_or_else(
+                    || "seen with its other addresses".to_owned(),
+                    |seen| format!("the same {}", seen.identifier),
+                );
+                moves.push((from, to, because));
+            }
+        }
+        moves
     }
 }

@@ -17,9 +17,9 @@ mod traits;
 
 use std::{
     borrow::Cow,
-    cell::RefCell,
     collections::{BTreeMap, BTreeSet, HashMap},
     net::IpAddr,
+    sync::{Mutex, PoisonError},
 };
 
 use model::{Identifier, MacAddr, Observation, Site, Strength, Timestamp};
@@ -27,7 +27,7 @@ use ring::digest::{SHA256, digest};
 
 use crate::{
     asset::{Asset, AssetId, Event},
-    evidence::{self, Seen, Sighting},
+    evidence::{self, LeafKey, Seen, Sighting},
 };
 
 /// What a scan changed.
@@ -58,11 +58,17 @@ pub fn update(
     as_of: Timestamp,
 ) -> Update {
     // A leaf is served in answer to several questions; each is read once.
-    let read: RefCell<HashMap<Vec<u8>, Option<String>>> = RefCell::default();
+    let read: Mutex<HashMap<Vec<u8>, Option<String>>> = Mutex::default();
     let leaf_key = |der: &[u8]| {
         let id = digest(&SHA256, der).as_ref().to_vec();
-        let mut read = read.borrow_mut();
-        read.entry(id).or_insert_with(|| certs::parse(der).spki_sha256).clone()
+        let read = || read.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(key) = read().get(&id) {
+            return key.clone();
+        }
+        // Without the lock: two cores may read one leaf, and find the same.
+        let key = certs::parse(der).spki_sha256;
+        read().insert(id, key.clone());
+        key
     };
     update_with(known, next_id, observations, as_of, &leaf_key)
 }
@@ -74,7 +80,7 @@ pub fn update_with(
     next_id: AssetId,
     observations: &[Observation],
     as_of: Timestamp,
-    leaf_key: &dyn Fn(&[u8]) -> Option<String>,
+    leaf_key: LeafKey<'_>,
 ) -> Update {
     let mut sites: BTreeMap<Site, Vec<Sighting>> = BTreeMap::new();
     for sighting in evidence::sightings_as_of(observations, leaf_key, as_of) {
@@ -111,7 +117,7 @@ pub fn update_with(
 struct Scan<'a> {
     observations: &'a [Observation],
     as_of: Timestamp,
-    leaf_key: &'a dyn Fn(&[u8]) -> Option<String>,
+    leaf_key: LeafKey<'a>,
 }
 
 /// A sighting on its way to an asset.
@@ -307,10 +313,6 @@ impl<'a> State<'a> {
         let links = self.links(turn, &clusters, &chosen);
         self.learn(scan, turn, &clusters, &chosen, &links);
         self.follow(links);
-    }
-
-    fn is_new(&self, asset: usize) -> bool {
-        asset >= self.known
     }
 }
 

@@ -11,7 +11,7 @@ use sqlx::{Connection, SqliteConnection};
 use super::{
     BEGIN_WRITE, Store, StoreError,
     assets::Tables,
-    event,
+    event, fold,
     load::{Merges, Which},
     merge::{self, By},
     observation::{self, Pending},
@@ -51,8 +51,11 @@ impl Store {
         let mut transaction = writer.begin_with(BEGIN_WRITE).await.map_err(&failed)?;
         let site = site_of(&mut transaction, scan).await.map_err(&failed)?;
         let site = site.ok_or(StoreError::NoScan(scan))?;
-        let digest =
-            digest(&mut transaction, scan, &site, as_of).await.map_err(|e| e.or(&failed))?;
+        // What the scan has written goes from the log into the file meanwhile.
+        let folding = tokio::spawn(fold(self.path.clone()));
+        let digest = digest(&mut transaction, scan, &site, as_of).await;
+        let _ = folding.await;
+        let digest = digest.map_err(|e| e.or(&failed))?;
         transaction.commit().await.map_err(&failed)?;
         Ok(digest)
     }
@@ -80,7 +83,10 @@ async fn digest(
     });
     marked?;
     let Update { assets, mut events, merges } = update;
-    save(connection, &tables, &assets).await?;
+    // What was thought about is let go while the database writes.
+    let (saved, ()) =
+        tokio::join!(save(connection, &tables, &assets), async { drop(observations) });
+    saved?;
     let (merges, refused) = apply(connection, merges, as_of).await?;
     events.retain(|event| !refused.iter().any(|merge| tells_of(event, merge)));
     event::append(connection, &events, Some(scan)).await?;

@@ -86,6 +86,29 @@ impl Merges {
     }
 }
 
+/// The statements that read these columns of a table, the row's number and the asset's first:
+/// for a range of assets, and for assets by their numbers.
+macro_rules! rows_of {
+    ($columns:literal, $table:literal) => {
+        [
+            concat!(
+                "SELECT json_group_array(json_array(",
+                $columns,
+                ")) FROM ",
+                $table,
+                " WHERE asset BETWEEN $1 ->> 0 AND $1 ->> 1"
+            ),
+            concat!(
+                "SELECT json_group_array(json_array(",
+                $columns,
+                ")) FROM ",
+                $table,
+                " WHERE asset IN (SELECT value FROM json_each($1))"
+            ),
+        ]
+    };
+}
+
 impl Tables {
     /// Reads the rows, sorted by what `merges` makes one.
     pub(super) async fn load(
@@ -94,57 +117,52 @@ impl Tables {
         merges: &Merges,
     ) -> Result<Self, LoadError> {
         let heads = heads(connection, &which, merges).await?;
-        let ids: Vec<i64> = heads.iter().map(|head| head.id.0).collect();
-        let chunks = ids.chunks(ASSETS).map(json).collect();
-        let mut reader = Reader { connection, chunks, merges };
+        let mut ids: Vec<i64> = heads.iter().map(|head| head.id.0).collect();
+        ids.sort_unstable();
+        let chunks = ids.chunks(ASSETS).map(Chunk::of).collect();
+        let roots = heads.iter().map(|head| (head.id, head.root)).collect();
+        let mut reader = Reader { connection, chunks, roots };
         let mut tables = Self {
             heads,
             identifiers: reader
                 .rows(
-                    "SELECT json_group_array(json_array(id, asset, kind, value, strength, first_seen, last_seen, current, because)) FROM identifier
-                     WHERE asset IN (SELECT value FROM json_each($1))",
+                    rows_of!("id, asset, kind, value, strength, first_seen, last_seen, current, because", "identifier"),
                     identifier,
                 )
                 .await?,
             names: reader
                 .rows(
-                    "SELECT json_group_array(json_array(id, asset, name, source, last_seen)) FROM name
-                     WHERE asset IN (SELECT value FROM json_each($1))",
+                    rows_of!("id, asset, name, source, last_seen", "name"),
                     name,
                 )
                 .await?,
             services: reader
                 .rows(
-                    "SELECT json_group_array(json_array(id, asset, address, transport, port, state, protocol, product, version, cpe, tls, attributes, first_seen, last_seen)) FROM service
-                     WHERE asset IN (SELECT value FROM json_each($1))",
+                    rows_of!("id, asset, address, transport, port, state, protocol, product, version, cpe, tls, attributes, first_seen, last_seen", "service"),
                     service,
                 )
                 .await?,
             software: reader
                 .rows(
-                    "SELECT json_group_array(json_array(id, asset, product, version, cpe, source, first_seen, last_seen, current)) FROM software
-                     WHERE asset IN (SELECT value FROM json_each($1))",
+                    rows_of!("id, asset, product, version, cpe, source, first_seen, last_seen, current", "software"),
                     software,
                 )
                 .await?,
             os: reader
                 .rows(
-                    "SELECT json_group_array(json_array(asset, asset, name, version, cpe, last_seen)) FROM os
-                     WHERE asset IN (SELECT value FROM json_each($1))",
+                    rows_of!("asset, asset, name, version, cpe, last_seen", "os"),
                     os,
                 )
                 .await?,
             deployments: reader
                 .rows(
-                    "SELECT json_group_array(json_array(id, asset, sha256, chain, address, port, transport, server_name, protocol_version, starttls, first_seen, last_seen, current)) FROM deployment
-                     WHERE asset IN (SELECT value FROM json_each($1))",
+                    rows_of!("id, asset, sha256, chain, address, port, transport, server_name, protocol_version, starttls, first_seen, last_seen, current", "deployment"),
                     deployment,
                 )
                 .await?,
             anomalies: reader
                 .rows(
-                    "SELECT json_group_array(json_array(id, asset, subject, protocol, problem, last_seen)) FROM anomaly
-                     WHERE asset IN (SELECT value FROM json_each($1))",
+                    rows_of!("id, asset, subject, protocol, problem, last_seen", "anomaly"),
                     anomaly,
                 )
                 .await?,
@@ -192,34 +210,58 @@ async fn heads(
         .collect()
 }
 
+/// Assets of which the rows are read with one statement.
+enum Chunk {
+    /// All but a few of those between the two, as a JSON array of both.
+    Range(String),
+    /// These, as a JSON array.
+    These(String),
+}
+
+impl Chunk {
+    /// The numbers are in order.
+    fn of(ids: &[i64]) -> Self {
+        match *ids {
+            // To look for each by itself costs more than to read a few for nothing.
+            [first, .., last] if last.saturating_sub(first) / 2 < ids.len() as i64 => {
+                Self::Range(json(&[first, last]))
+            }
+            _ => Self::These(json(ids)),
+        }
+    }
+}
+
 struct Reader<'c> {
     connection: &'c mut SqliteConnection,
-    /// The assets' numbers, as JSON arrays of at most [`ASSETS`].
-    chunks: Vec<String>,
-    merges: &'c Merges,
+    chunks: Vec<Chunk>,
+    /// The root of each asset that is read.
+    roots: HashMap<AssetId, AssetId>,
 }
 
 impl Reader<'_> {
-    /// The rows of a table. The statement gives each as a JSON array of the row's number,
+    /// The rows of a table. The statements give each as a JSON array of the row's number,
     /// the asset's, and then what `part` reads.
     async fn rows<P>(
         &mut self,
-        statement: &'static str,
+        [of_range, of_these]: [&'static str; 2],
         part: impl Fn(&Cells<'_>) -> Result<P, LoadError>,
     ) -> Result<Vec<Row<P>>, LoadError> {
         let mut rows = Vec::new();
-        // An asset's root is asked for once for each of its rows.
-        let mut roots: HashMap<AssetId, AssetId> = HashMap::new();
         let mut read = |text: String| {
             for cells in cells::rows(&text)? {
                 let asset = AssetId(cells.number(1)?);
-                let root = *roots.entry(asset).or_insert_with(|| self.merges.root(asset));
+                // Not asked for, only in between.
+                let Some(root) = self.roots.get(&asset).copied() else { continue };
                 rows.push(Row { id: cells.number(0)?, asset, root, part: part(&cells)? });
             }
             Ok::<_, LoadError>(())
         };
         let mut last = None;
-        for assets in &self.chunks {
+        for chunk in &self.chunks {
+            let (statement, assets) = match chunk {
+                Chunk::Range(ends) => (of_range, ends),
+                Chunk::These(assets) => (of_these, assets),
+            };
             let (text, done) =
                 tokio::join!(text_of(self.connection, statement, assets.clone()), async {
                     last.take().map_or(Ok(()), &mut read)

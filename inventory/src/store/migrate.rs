@@ -12,7 +12,8 @@ use sqlx::{Connection, SqliteConnection};
 const APPLICATION_ID: i64 = 0x4441_4943;
 
 /// Every migration, in order. The first makes version 1.
-pub(super) const MIGRATIONS: &[&str] = &[include_str!("migrations/0001_inventory.sql")];
+pub(super) const MIGRATIONS: &[&str] =
+    &[include_str!("migrations/0001_inventory.sql"), include_str!("migrations/0002_digested.sql")];
 
 /// The schema version that this program writes.
 pub(super) const KNOWN: i64 = MIGRATIONS.len() as i64;
@@ -102,6 +103,34 @@ mod tests {
             migrate(&mut database, MIGRATIONS).await.unwrap();
             assert_eq!(schema(&mut database).await, expected, "from version {old}");
         }
+    }
+
+    #[tokio::test]
+    async fn what_waited_by_a_mark_in_its_row_waits_by_its_number() {
+        let mut database = memory().await;
+        migrate(&mut database, &MIGRATIONS[..1]).await.unwrap();
+        // From `a` digested, seen again, and two new ones; from `b` new ones only; from `c` all
+        // digested; from `d` nothing.
+        let old = "INSERT INTO vantage VALUES (1, 's', 'a'), (2, 's', 'b'), (3, 't', 'c'), (4, 't', 'd');
+             INSERT INTO scan (id, vantage, command, targets, io, started_at)
+                 VALUES (1, 1, 'sweep', '[]', 'raw', 0);
+             INSERT INTO observation
+                 SELECT column1, randomblob(16), column2, 'arp', '', '', '', 0, 0, 1, x'', 1, column3
+                 FROM (VALUES (1, 1, 0), (2, 1, 1), (3, 3, 0), (4, 1, 2), (5, 2, 2), (6, 1, 2))";
+        sqlx::raw_sql(old).execute(&mut database).await.unwrap();
+        migrate(&mut database, MIGRATIONS).await.unwrap();
+        let digested: Vec<(String, i64)> =
+            sqlx::query_as("SELECT name, digested FROM vantage ORDER BY id")
+                .fetch_all(&mut database)
+                .await
+                .unwrap();
+        let expected = [("a", 2), ("b", 0), ("c", 3), ("d", 0)];
+        assert_eq!(digested, expected.map(|(name, last)| (name.to_owned(), last)));
+        let again: Vec<i64> = sqlx::query_scalar("SELECT id FROM observation WHERE pending > 0")
+            .fetch_all(&mut database)
+            .await
+            .unwrap();
+        assert_eq!(again, [2]);
     }
 
     #[tokio::test]

@@ -17,9 +17,7 @@ use serde::{Deserialize, Serialize};
 use sqlx::{Connection, SqliteConnection};
 
 use super::{
-    BEGIN_WRITE, Store, StoreError,
-    cells::{self, Cells, text_of},
-    certificate,
+    BEGIN_WRITE, Store, StoreError, certificate,
     insert::insert,
     scan::{LoadError, json, parse, vantage_number},
 };
@@ -309,8 +307,8 @@ async fn write(
             s.times.into(),
             s.evidence.as_slice().into(),
             scan.0.into(),
-            // New, should there be no such row.
-            2_i64.into(),
+            // A new row waits by its number alone.
+            false.into(),
         ]
     });
     insert(
@@ -323,7 +321,7 @@ async fn write(
              last_scan = iif(excluded.last_seen >= last_seen, excluded.last_scan, last_scan),
              last_seen = max(last_seen, excluded.last_seen),
              times = times + excluded.times,
-             pending = max(pending, 1)",
+             pending = 1",
         values,
     )
     .await?;
@@ -337,40 +335,60 @@ pub(super) struct Pending {
     pub(super) stored: StoredObservation,
 }
 
-/// The observations of a site that were made since they were last digested.
+/// A statement that gives the rows of `$from` as one text, with their count and the last of
+/// their numbers. Its values hold no control character, JSON escapes them all, so that two of
+/// them part values and rows: to write and to read that costs half of an array in JSON.
+macro_rules! rows_as_text {
+    ($evidence:literal, $from:literal) => {
+        concat!(
+            "SELECT max(id), group_concat(concat_ws(char(31), id, vantage, method, subject, fact,
+                 first_seen, last_seen, times, last_scan, ",
+            $evidence,
+            "), char(30)) FROM ",
+            $from
+        )
+    };
+}
+
+/// The observations of a site that were made since they were last digested, without their
+/// evidence, from which nothing is concluded.
 pub(super) async fn pending(
     connection: &mut SqliteConnection,
     site: &Site,
 ) -> Result<Vec<Pending>, LoadError> {
-    let vantages = vantages(connection, site).await?;
+    const SEEN_AGAIN: &str = rows_as_text!(
+        "''",
+        "(SELECT * FROM observation WHERE vantage = $1 AND pending > 0 AND id > $2 AND id <= $3
+          ORDER BY id LIMIT $4)"
+    );
+    const NEW: &str = rows_as_text!(
+        "''",
+        "(SELECT * FROM observation WHERE vantage = $1 AND id > max($2, $3) ORDER BY id LIMIT $4)"
+    );
+    let places = places(connection, site).await?;
     let mut decoded = Decoded::default();
-    for vantage in vantages.keys() {
-        let mut text = String::from("[]");
-        let mut last = 0;
-        loop {
-            // In parts, because the text of all rows of a large sweep is larger than they
-            // are; one is read while the next is made.
-            let (part, read) = tokio::join!(
-                sqlx::query_as(
-                    "SELECT count(*), max(id),
-                         json_group_array(json_array(id, pending, vantage, method, subject, fact,
-                             first_seen, last_seen, times, hex(evidence), last_scan))
-                     FROM (SELECT * FROM observation
-                           WHERE vantage = $1 AND pending > 0 AND id > $2 ORDER BY id LIMIT $3)",
-                )
-                .bind(*vantage)
-                .bind(last)
-                .bind(i64::try_from(ROWS).unwrap_or(i64::MAX))
-                .fetch_one(&mut *connection),
-                async { decoded.read(&vantages, &text) }
-            );
-            read?;
-            let (count, end, rows): (i64, Option<i64>, String) = part?;
-            if count == 0 {
-                break;
+    for (vantage, place) in &places {
+        // In the order of their numbers.
+        for statement in [SEEN_AGAIN, NEW] {
+            let mut text = String::new();
+            let mut last = 0;
+            loop {
+                // In parts, because the text of all rows of a large sweep is larger than they
+                // are; one is read while the next is made.
+                let (part, read) = tokio::join!(
+                    sqlx::query_as(statement)
+                        .bind(*vantage)
+                        .bind(last)
+                        .bind(place.digested)
+                        .bind(i64::try_from(ROWS).unwrap_or(i64::MAX))
+                        .fetch_one(&mut *connection),
+                    async { decoded.read(&places, &text) }
+                );
+                read?;
+                let (Some(end), Some(rows)): (Option<i64>, Option<String>) = part? else { break };
+                last = end;
+                text = rows;
             }
-            last = end.unwrap_or(i64::MAX);
-            text = rows;
         }
     }
     decoded.complete(connection).await
@@ -378,6 +396,13 @@ pub(super) async fn pending(
 
 /// Marks the observations of a site as digested.
 pub(super) async fn digested(connection: &mut SqliteConnection, site: &Site) -> sqlx::Result<()> {
+    sqlx::query(
+        "UPDATE vantage SET digested = (SELECT coalesce(max(id), 0) FROM observation)
+         WHERE site = $1",
+    )
+    .bind(site.0.clone())
+    .execute(&mut *connection)
+    .await?;
     sqlx::query(
         "UPDATE observation SET pending = 0
          WHERE pending > 0 AND vantage IN (SELECT id FROM vantage WHERE site = $1)",
@@ -394,37 +419,46 @@ pub(super) async fn concerning(
     site: &Site,
     names: &BTreeSet<String>,
 ) -> Result<Vec<StoredObservation>, LoadError> {
-    let vantages = vantages(connection, site).await?;
-    let numbers: Vec<i64> = vantages.keys().copied().collect();
-    let text = text_of(
-        connection,
-        "SELECT json_group_array(json_array(id, pending, vantage, method, subject, fact,
-             first_seen, last_seen, times, hex(evidence), last_scan))
-         FROM observation
+    let places = places(connection, site).await?;
+    let numbers: Vec<i64> = places.keys().copied().collect();
+    let (_, text): (Option<i64>, Option<String>) = sqlx::query_as(rows_as_text!(
+        "hex(evidence)",
+        "observation
          WHERE about IN (SELECT value FROM json_each($1, '$[0]'))
-           AND vantage IN (SELECT value FROM json_each($1, '$[1]'))",
-        json(&(names, numbers)),
-    )
+           AND vantage IN (SELECT value FROM json_each($1, '$[1]'))"
+    ))
+    .bind(json(&(names, numbers)))
+    .fetch_one(&mut *connection)
     .await?;
     let mut decoded = Decoded::default();
-    decoded.read(&vantages, &text)?;
+    decoded.read(&places, &text.unwrap_or_default())?;
     let rows = decoded.complete(connection).await?;
     let mut stored: Vec<StoredObservation> = rows.into_iter().map(|row| row.stored).collect();
     stored.sort_by_key(|stored| Reverse(stored.observation.observed_at));
     Ok(stored)
 }
 
+/// A vantage point of a site.
+struct Place {
+    vantage: Vantage,
+    /// The last observation from there that was digested.
+    digested: i64,
+}
+
 /// The vantage points of a site, by their numbers.
-async fn vantages(
+async fn places(
     connection: &mut SqliteConnection,
     site: &Site,
-) -> sqlx::Result<BTreeMap<i64, Vantage>> {
-    let rows: Vec<(i64, String)> =
-        sqlx::query_as("SELECT id, name FROM vantage WHERE site = $1 ORDER BY id")
+) -> sqlx::Result<BTreeMap<i64, Place>> {
+    let rows: Vec<(i64, String, i64)> =
+        sqlx::query_as("SELECT id, name, digested FROM vantage WHERE site = $1 ORDER BY id")
             .bind(site.0.clone())
             .fetch_all(connection)
             .await?;
-    Ok(rows.into_iter().map(|(id, name)| (id, Vantage { site: site.clone(), name })).collect())
+    let place = |(id, name, digested)| {
+        (id, Place { vantage: Vantage { site: site.clone(), name }, digested })
+    };
+    Ok(rows.into_iter().map(place).collect())
 }
 
 /// Rows of observations, read.
@@ -436,36 +470,45 @@ struct Decoded {
 }
 
 impl Decoded {
-    /// Adds the rows in the text, in the order of their numbers.
-    fn read(&mut self, vantages: &BTreeMap<i64, Vantage>, text: &str) -> Result<(), LoadError> {
-        let mut rows = cells::rows(text)?;
-        rows.sort_by_key(|row| row.number(0).unwrap_or(i64::MAX));
+    /// Adds the rows of such a text, in the order of their numbers.
+    fn read(&mut self, places: &BTreeMap<i64, Place>, text: &str) -> Result<(), LoadError> {
+        let mut rows = Vec::with_capacity(ROWS);
+        for row in text.split_terminator('\u{1e}') {
+            let cells: Vec<&str> = row.split('\u{1f}').collect();
+            let cells = <[&str; 10]>::try_from(cells);
+            rows.push(cells.map_err(|_| LoadError::content("observation", row))?);
+        }
+        rows.sort_by_key(|[id, ..]| id.parse().unwrap_or(i64::MAX));
         for row in rows {
-            let vantage = row.number(2)?;
-            let vantage = vantages
-                .get(&vantage)
-                .ok_or_else(|| LoadError::content("observation.vantage", vantage.to_string()))?;
-            let stored = StoredObservation {
-                observation: Observation {
-                    observed_at: row.time(7)?,
-                    vantage: vantage.clone(),
-                    method: row.word(3, "observation.method", Method::from_name)?,
-                    subject: parse("observation.subject", row.text(4)?)?,
-                    fact: self.fact(&row)?,
-                    evidence: row.word(9, "observation.evidence", unhex)?,
-                },
-                first_seen: row.time(6)?,
-                times: row.number(8)?.unsigned_abs(),
-                last_scan: ScanId(row.number(10)?),
+            let [id, vantage, method, subject, fact, first, last, times, scan, evidence] = row;
+            let id = number(id)?;
+            let place = places.get(&number(vantage)?);
+            let place = place.ok_or_else(|| LoadError::content("observation.vantage", vantage))?;
+            let method_named = Method::from_name(method);
+            let bytes = unhex(evidence);
+            let observation = Observation {
+                observed_at: Timestamp(number(last)?),
+                vantage: place.vantage.clone(),
+                method: method_named
+                    .ok_or_else(|| LoadError::content("observation.method", method))?,
+                subject: parse("observation.subject", subject)?,
+                fact: self.fact(fact)?,
+                evidence: bytes
+                    .ok_or_else(|| LoadError::content("observation.evidence", evidence))?,
             };
-            self.rows.push(Pending { new: row.number(1)? == 2, stored });
+            let stored = StoredObservation {
+                observation,
+                first_seen: Timestamp(number(first)?),
+                times: number(times)?.unsigned_abs(),
+                last_scan: ScanId(number(scan)?),
+            };
+            self.rows.push(Pending { new: id > place.digested, stored });
         }
         Ok(())
     }
 
     /// The fact of the next row. The certificates of a chain are still to come.
-    fn fact(&mut self, row: &Cells<'_>) -> Result<Fact, LoadError> {
-        let text = row.text(5)?;
+    fn fact(&mut self, text: &str) -> Result<Fact, LoadError> {
         if !text.starts_with(CERTIFICATES) {
             return parse("observation.fact", text);
         }
@@ -494,6 +537,10 @@ impl Decoded {
         }
         Ok(self.rows)
     }
+}
+
+fn number(text: &str) -> Result<i64, LoadError> {
+    text.parse().map_err(|_| LoadError::content("observation", text))
 }
 
 /// Lower-case hexadecimal, which is how bytes travel inside JSON.

@@ -1,7 +1,7 @@
 //! From observations to assets and findings, through the file.
 
 use inventory::{
-    asset::{AssetId, EventKind},
+    asset::{Asset, AssetId, EventKind},
     finding::{ChangeKind, FindingState},
     register::{self, DeviceEntry, RegisterKind, SoftwareEntry},
     store::{Policy, RegisterSource},
@@ -142,6 +142,61 @@ async fn digesting_again_changes_nothing() {
     assert_eq!(folder.dump(&tables).await, before);
     let missing = store.digest(model::ScanId(77), at(1)).await;
     assert!(matches!(missing, Err(StoreError::NoScan(_))));
+}
+
+#[tokio::test]
+async fn only_what_was_made_since_is_digested() {
+    let folder = Folder::new();
+    let store = folder.store().await;
+    folder.sweep(&store, 1, (0..5).map(|index| link(1, index)).collect()).await;
+    // Two are seen again, one is new and seen twice.
+    let scan = folder.begin(&store, 100).await;
+    store.write_observations(scan, [link(100, 1), link(100, 3), link(100, 7)]).await.unwrap();
+    store.write_observations(scan, [link(101, 7)]).await.unwrap();
+    let digest = store.digest(scan, at(110)).await.unwrap();
+    assert_eq!(digest.observations, 3);
+    let addresses: Vec<_> = digest.assets.iter().flat_map(Asset::addresses).collect();
+    assert_eq!(addresses, [address(1), address(3), address(7)]);
+    let new = &digest.assets[2];
+    assert_eq!((new.first_seen, new.last_seen), (at(100), at(101)));
+    assert_eq!(store.digest(scan, at(120)).await.unwrap().observations, 0);
+    // From another place of the site, with a number that came before those digested here.
+    let mut elsewhere = link(130, 9);
+    elsewhere.vantage.name = "elsewhere".into();
+    store.write_observations(scan, [elsewhere, link(131, 9)]).await.unwrap();
+    assert_eq!(store.digest(scan, at(140)).await.unwrap().observations, 2);
+    assert_eq!(store.digest(scan, at(150)).await.unwrap().observations, 0);
+    is_sound(&store).await;
+}
+
+#[tokio::test]
+async fn what_waits_in_a_database_of_version_1_is_digested_once() {
+    let folder = Folder::new();
+    let store = folder.store().await;
+    folder.sweep(&store, 1, (0..5).flat_map(|index| machine(1, index)).collect()).await;
+    let scan = folder.begin(&store, 100).await;
+    store.write_observations(scan, [link(100, 1), link(100, 7)]).await.unwrap();
+    store.close().await;
+    let copy = Folder::new();
+    std::fs::copy(folder.path(), copy.path()).unwrap();
+    // As version 1 left it.
+    copy.tamper(
+        "UPDATE observation SET pending = 2
+             WHERE id > (SELECT digested FROM vantage WHERE id = observation.vantage);
+         ALTER TABLE vantage DROP COLUMN digested;
+         CREATE INDEX asset_site ON asset (site);
+         PRAGMA user_version = 1",
+    )
+    .await;
+    let mut digests = Vec::new();
+    for folder in [folder, copy] {
+        let store = folder.store().await;
+        digests.push(store.digest(scan, at(110)).await.unwrap());
+        assert_eq!(store.digest(scan, at(120)).await.unwrap().observations, 0);
+        is_sound(&store).await;
+    }
+    assert_eq!(digests[0].observations, 2);
+    assert_eq!(digests[0], digests[1]);
 }
 
 #[tokio::test]
