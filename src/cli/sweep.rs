@@ -27,7 +27,7 @@ use scanner::{
     plan::Plan,
     ports::PortSpec,
     probe::udp,
-    rate::Pacer,
+    rate::{Pacer, Tempo},
     stop::Stop,
     sweep::{Fragile, Sweep, SweepOutcome, UdpQuestions},
 };
@@ -158,7 +158,11 @@ impl Run<'_> {
             gaps: [chosen.gaps, outcome.gaps.clone()].concat(),
             coverage: outcome.coverage.clone(),
             done: outcome.done,
-            notes: Notes { missed: outcome.missed, limited: outcome.limited.clone() },
+            notes: Notes {
+                missed: outcome.missed,
+                rate: outcome.rate,
+                limited: outcome.limited.clone(),
+            },
         };
         let names = self.names(chosen.names, &outcome, &sink).await?;
         if self.settings.services && !self.stop.is_requested() {
@@ -369,6 +373,10 @@ fn dry_run(settings: &Settings, plan: &Plan, format: Format) -> Result<u8> {
         select::open(settings.io, settings.interface.as_deref(), plan.key, wanted(plan))?;
     let estimate = plan.estimate(link.tier(), &|address| link.is_on_link(address));
     let through = way_out(plan)?;
+    let rate = match plan.rates.tempo {
+        Tempo::Steady => plan.rates.total.to_string(),
+        Tempo::From(first) => format!("{first} to {}", plan.rates.total),
+    };
     match format {
         Format::Json => print_json(&serde_json::json!({
             "addresses": estimate.addresses,
@@ -379,14 +387,16 @@ fn dry_run(settings: &Settings, plan: &Plan, format: Format) -> Result<u8> {
             "least_seconds": estimate.least.as_secs(),
             "most_seconds": estimate.most.as_secs(),
             "rate": plan.rates.total,
+            "first_rate": plan.rates.first(),
             "host_rate": plan.rates.per_host,
+            "network_rate": plan.rates.per_network,
             "io": link.io(),
             "io_reason": reason,
             "interface": through,
         }))?,
         Format::Text => print(&format!(
             "{}, {} TCP and {} UDP ports of those that are there\n\
-             {} to {} packets at {} a second in all and {} to one asset: {} to {}\n\
+             {} to {} packets at {rate} a second in all and {} to one asset: {} to {}\n\
              sending by {reason}, through {}\n\
              nothing was sent\n",
             count(estimate.addresses, "address", "addresses"),
@@ -394,7 +404,6 @@ fn dry_run(settings: &Settings, plan: &Plan, format: Format) -> Result<u8> {
             estimate.udp_ports,
             estimate.least_packets,
             estimate.most_packets,
-            plan.rates.total,
             plan.rates.per_host,
             spoken(estimate.least),
             spoken(estimate.most),

@@ -37,6 +37,7 @@ mod route_stretches;
 pub mod routes;
 pub mod scripted;
 mod scripted_device;
+mod scripted_trouble;
 pub mod select;
 pub mod stream;
 mod xdp;

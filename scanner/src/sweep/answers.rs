@@ -42,6 +42,10 @@ struct Asked {
 impl Engine<'_> {
     /// Takes in one reply, whenever it comes: a late one counts as much.
     pub(super) fn take(&mut self, reply: Reply) {
+        if self.is_of_witness(&reply) {
+            self.outcome.replies += 1;
+            return;
+        }
         let Some(number) = self.state.addresses.number(reply.about) else { return };
         let silent = matches!(reply.answer, Answer::TcpSilent(_));
         if !silent {
@@ -114,6 +118,7 @@ impl Engine<'_> {
                 let took = self.link.now().saturating_sub(asked.at);
                 host.round_trip.measure(took);
                 self.all_round_trips.measure(took);
+                self.meet_witness((reply.about, link_layer), ask, accepted, took);
             }
         }
         let pass = asked.map(|asked| asked.pass);

@@ -381,9 +381,8 @@ impl Engine<'_> {
 
     /// Asks the address more slowly from now on.
     fn spare(&mut self, number: u64) {
-        let rates = self.sweep.plan.rates;
         if let Some(address) = self.state.address(number) {
-            let rate = self.pacer.rate_to(address).min(rates.total) / STRUGGLES;
+            let rate = self.pacer.rate_to(address).min(self.pacer.pace()) / STRUGGLES;
             self.pacer.slow_down(address, rate.max(1));
         }
     }
@@ -393,7 +392,7 @@ impl Engine<'_> {
         let Some(address) = self.state.address(number) else { return };
         let problem = "stopped answering while it was asked for its ports";
         self.state.fail(number, format!("{problem}: left alone"));
-        self.pacer.halve_network(address, self.sweep.plan.rates.total);
+        self.pacer.halve_network(address);
         let at = self.link.timestamp();
         let fact = Fact::Anomaly { protocol: "sweep".to_owned(), problem: problem.to_owned() };
         let method = self.method(Ask::Tcp(0));

@@ -4,6 +4,7 @@ use model::{AddressRange, Coverage, Gap, Method, PortSet};
 
 use super::{
     SweepOutcome,
+    adapting::Adapting,
     engine::{End, Engine},
     state::{ABSENT, ALIVE, ASKED, METHODS, SWALLOWED, bit},
 };
@@ -29,6 +30,7 @@ impl Engine<'_> {
             };
             self.left_out(&why);
         }
+        self.outcome.rate = self.adapting.as_ref().map(Adapting::rate);
         let passes = if self.loss.is_seen() { 3 } else { 2 };
         self.outcome.missed = self.loss.missed(passes);
         let ports = &self.sweep.plan.ports;

@@ -23,6 +23,7 @@ use crate::{
 };
 
 mod bulk;
+mod congestion;
 mod guard;
 
 fn ip(text: &str) -> IpAddr {
@@ -365,7 +366,7 @@ fn recall_is_whole_without_loss_and_nearly_whole_with() {
         link.on_link = vec![range("198.51.100.0", "198.51.100.255")];
         let mut plan =
             plan("198.51.100.0/24 203.0.113.0/24", "22,80,443,445,515,631,3389,5900,8080,9100");
-        plan.rates = Rates { total: 5_000, per_host: 100 };
+        plan.rates = Rates { total: 5_000, per_host: 100, ..Rates::default() };
         let run = run(&plan, &mut link);
         let found = run.outcome.open.len();
         let least = if loss == 0 { wanted } else { wanted * 99 / 100 };
@@ -377,9 +378,11 @@ fn recall_is_whole_without_loss_and_nearly_whole_with() {
 
 #[test]
 fn the_rates_hold_with_many_and_with_one() {
-    for rates in
-        [Rates { total: 50, per_host: 2 }, Rates { total: 200, per_host: 10 }, Rates::default()]
-    {
+    for rates in [
+        Rates { total: 50, per_host: 2, ..Rates::default() },
+        Rates { total: 200, per_host: 10, ..Rates::default() },
+        Rates::default(),
+    ] {
         for tier in [Tier::Raw, Tier::Connect] {
             if tier == Tier::Connect && rates.per_host < 4 {
                 continue;
@@ -813,7 +816,10 @@ fn the_loopback_is_swept_through_the_systems_sockets() {
 fn a_large_silent_network_is_cheap() {
     let mut link = Scripted::new(Tier::Raw);
     link.on_link = vec![range("10.0.0.0", "10.0.255.255")];
-    let plan = Plan { rates: Rates { total: 10_000, per_host: 40 }, ..plan("10.0.0.0/16", "80") };
+    let plan = Plan {
+        rates: Rates { total: 10_000, per_host: 40, ..Rates::default() },
+        ..plan("10.0.0.0/16", "80")
+    };
     let run = run(&plan, &mut link);
     assert!(run.outcome.complete);
     assert_eq!(run.outcome.probes_sent, 65_534 * 2);

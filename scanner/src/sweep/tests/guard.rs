@@ -3,7 +3,7 @@
 use super::*;
 
 fn fast() -> Rates {
-    Rates { total: 20_000, per_host: 5_000 }
+    Rates { total: 20_000, per_host: 5_000, ..Rates::default() }
 }
 
 /// The most packets that any second brought to that address, the system's included.
