@@ -1,6 +1,9 @@
 //! Small questions about single sockets, and their tie to an interface.
 
-use std::{io, net::SocketAddr};
+use std::{
+    io,
+    net::{IpAddr, SocketAddr},
+};
 
 use socket2::Socket;
 
@@ -18,6 +21,12 @@ pub(super) fn is_answer(error: &io::Error) -> bool {
 pub(super) fn is_itself(socket: &Socket) -> bool {
     let ends = socket.local_addr().and_then(|local| Ok((local, socket.peer_addr()?)));
     ends.is_ok_and(|(local, peer)| local.as_socket() == peer.as_socket())
+}
+
+/// Whether the datagram that waits in an unconnected socket comes from another address.
+pub(super) fn is_from_another(socket: &Socket, address: IpAddr) -> bool {
+    let from = socket.peek_sender().ok().and_then(|from| from.as_socket());
+    from.is_some_and(|from| from.ip() != address)
 }
 
 /// Ties a socket to the interface that the user chose. Since Linux 5.7 that needs no

@@ -93,6 +93,10 @@ pub enum Question {
     Udp(u16, Vec<u8>),
 }
 
+/// The port to which TFTP is asked. A server answers from another one, of its own choosing
+/// (RFC 1350, section 4).
+const TFTP: u16 = 69;
+
 /// An answer that was checked to be an answer to a question of ours (cookie, or the
 /// kernel's own matching), with what it says.
 #[derive(Clone, Debug, Eq, PartialEq)]
