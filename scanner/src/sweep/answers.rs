@@ -160,11 +160,11 @@ impl Engine<'_> {
                 let round = usize::try_from(pass).ok()?;
                 let same = |of: usize| self.rounds.get(of) == Some(&ask);
                 let link = matches!(ask, Ask::Arp | Ask::Neighbor);
-                (link || same(round)).then_some(Asked {
-                    pass,
-                    at,
-                    only_once: if link { pass == 0 } else { !(0..round).any(same) },
-                })
+                let first = if link { pass == 0 } else { !(0..round).any(same) };
+                // Of a question that may have waited for its network's rate the place says
+                // nothing of the time.
+                let only_once = first && !self.sweep.plan.rates.limits_networks();
+                (link || same(round)).then_some(Asked { pass, at, only_once })
             }
             _ => match self.state.hosts.get(&number)?.last {
                 Some((last, at, pass)) if last == ask => {

@@ -117,13 +117,48 @@ fn check_rates(rates: Rates, link: &Scripted) {
     let most = most_in_a_second(&all);
     assert!(most <= rates.total as usize, "{most} in a second");
     let mut each: BTreeMap<IpAddr, Vec<Duration>> = BTreeMap::new();
+    let mut networks: BTreeMap<u32, Vec<Duration>> = BTreeMap::new();
     for (at, to) in sent {
         each.entry(to).or_default().push(at);
+        if let IpAddr::V4(v4) = to {
+            networks.entry(v4.to_bits() >> 8).or_default().push(at);
+        }
+    }
+    for times in networks.into_values() {
+        let most = most_in_a_second(&times);
+        assert!(most <= rates.per_network as usize, "{most} in a second to one network");
     }
     for (to, times) in each {
         let most = most_in_a_second(&times);
         assert!(most <= rates.per_host as usize, "{most} in a second to {to}");
     }
+}
+
+#[test]
+fn a_network_gets_no_more_than_its_rate_and_others_go_on() {
+    let sweep = |per_network| {
+        let mut link = Scripted::new(Tier::Raw);
+        for n in 1..=60 {
+            link.devices.insert(IpAddr::from([192, 0, 2, n]), Device::new(n, "22"));
+            link.devices.insert(IpAddr::from([198, 51, 100, n]), Device::new(n, "22"));
+        }
+        let mut plan = plan("192.0.2.0/26 198.51.100.0/26", "20-39");
+        plan.rates = Rates { total: 1_000, per_network, ..Rates::default() };
+        // That the rates hold is checked at each run.
+        assert_eq!(run(&plan, &mut link).open().len(), 120);
+        let last = |first: u8| {
+            let is_of = |to: IpAddr| matches!(to, IpAddr::V4(v4) if v4.octets()[0] == first);
+            link.sent.iter().rfind(|sent| is_of(sent.to)).unwrap().at
+        };
+        // Both networks get theirs at the same time, not one after the other.
+        assert!(last(192).abs_diff(last(198)) < Duration::from_secs(2));
+        link.elapsed()
+    };
+    let (free, limited) = (sweep(u32::MAX), sweep(100));
+    // And before, each round of questions to who is silent waits a second for answers.
+    let each = Duration::from_secs(60 * 20 / 100);
+    assert!(limited > free + each / 4, "{limited:?} instead of {free:?}");
+    assert!(limited < each + Duration::from_secs(24), "{limited:?}");
 }
 
 impl Run {
