@@ -35,7 +35,7 @@ const SLOW: u32 = TRIAL / 2;
 /// Who loses more of a trial than this has no bad line, but too narrow a one; and so much of
 /// a bad line is allowed for.
 const MOST_OWN: u32 = 6;
-const MOST_ALLOWED: u32 = 4;
+const MOST_ALLOWED: u32 = 2;
 
 /// An answer that takes so much longer than twice the best is slow, or missing.
 const SLOWER: Duration = Duration::from_millis(10);
@@ -282,9 +282,9 @@ impl Congestion {
                 self.since = now.saturating_add(queued);
             }
             Verdict::Missing => {
-                let missing = self.witnesses.iter().map(|one| one.tally.missing).sum();
+                let missing: u32 = self.witnesses.iter().map(|one| one.tally.missing).sum();
                 let (rate, at_first) = *self.lossy.get_or_insert((self.rate, missing));
-                let is_own = self.rate <= rate / 2 && at_first <= MOST_OWN;
+                let is_own = self.rate <= rate / 2 && at_first <= MOST_OWN && missing >= at_first;
                 if is_own && self.allowed < MOST_ALLOWED {
                     self.allowed += MISSING;
                     self.try_again(now);
