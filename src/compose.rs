@@ -12,7 +12,12 @@ use config::{Config, IoChoice, Layers, Window};
 use inventory::store::Policy;
 use jiff::tz::Offset;
 use model::{Site, Vantage};
-use scanner::{dialogue::Limits, net::select::Choice, probe::catalog, rate::Rates};
+use scanner::{
+    dialogue::Limits,
+    net::select::Choice,
+    probe::catalog,
+    rate::{Rates, Tempo},
+};
 
 use crate::cli::args::{Cli, Command};
 
@@ -128,6 +133,8 @@ pub(crate) fn settings(config: Config) -> Result<Settings> {
         exclude,
         windows,
         rate,
+        tempo,
+        network_rate,
         host_rate,
         control_systems,
         discover,
@@ -153,7 +160,15 @@ pub(crate) fn settings(config: Config) -> Result<Settings> {
         vantage: Vantage { site: Site(site), name: vantage_name(vantage) },
         exclude,
         windows,
-        rates: Rates { total: rate, per_host: host_rate },
+        rates: Rates {
+            total: rate,
+            per_host: host_rate,
+            per_network: network_rate,
+            tempo: match tempo {
+                config::Tempo::Fixed => Tempo::Steady,
+                config::Tempo::Auto(first) => Tempo::From(first),
+            },
+        },
         control_systems,
         discover,
         ports,

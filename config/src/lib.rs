@@ -12,6 +12,7 @@ use std::{path::PathBuf, time::Duration};
 
 pub use layers::{ConfigError, Layers};
 use thiserror::Error;
+use units::RateChoice;
 pub use window::Window;
 
 /// The default configuration, complete and commented: what a user starts from.
@@ -31,8 +32,12 @@ pub struct Config {
     pub exclude: Vec<String>,
     /// The times at which a sweep may send; empty for any.
     pub windows: Vec<Window>,
-    /// Packets a second in all, from 1 to 10,000,000.
+    /// Packets a second in all at most, from 1 to 10,000,000.
     pub rate: u32,
+    /// How the rate in all is found.
+    pub tempo: Tempo,
+    /// Packets a second to one network, from 1 to `rate`.
+    pub network_rate: u32,
     /// Packets a second to one asset, from 1 to `rate`.
     pub host_rate: u32,
     /// Whether control systems may be asked in their own protocols.
@@ -82,9 +87,37 @@ pub enum IoChoice {
     Xdp,
 }
 
-/// The names of the profiles with packets a second in all and to one asset.
-const PROFILES: &[(&str, u32, u32)] =
-    &[("ot", 50, 2), ("polite", 200, 10), ("normal", 1_000, 40), ("fast", 100_000, 10_000)];
+/// How the rate in all is found.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Tempo {
+    /// It is given.
+    Fixed,
+    /// It begins with so many packets a second and follows what the network bears.
+    Auto(u32),
+}
+
+/// The rates that a profile stands for, packets a second.
+#[derive(Clone, Copy, Debug)]
+struct Profile {
+    name: &'static str,
+    total: u32,
+    each: u32,
+    /// To one network; none for no limit but the total.
+    network: Option<u32>,
+    /// The most that `auto` tries. Who wants it gentle does not want it found out how much
+    /// more would go.
+    most: u32,
+}
+
+const PROFILES: [Profile; 4] = [
+    Profile { name: "ot", total: 50, each: 2, network: Some(25), most: 50 },
+    Profile { name: "polite", total: 200, each: 10, network: Some(100), most: 200 },
+    Profile { name: "normal", total: 1_000, each: 40, network: None, most: 100_000 },
+    Profile { name: "fast", total: 100_000, each: 10_000, network: None, most: 100_000 },
+];
+
+/// The most with which `auto` begins.
+const FIRST_RATE: u32 = 1_000;
 
 impl Config {
     /// Reads every setting out of the layers and checks it.
@@ -93,18 +126,22 @@ impl Config {
         let switch = |key| layers.read(key, units::switch);
         let optional = |key| Ok(Some(text(key)?).filter(|value: &String| !value.is_empty()));
 
-        let (profile, total, each) = layers.read("sweep.profile", |value| {
+        let profile = layers.read("sweep.profile", |value| {
             let name = units::text(value)?;
-            let known = PROFILES.iter().find(|(profile, ..)| *profile == name);
-            let names: Vec<&str> = PROFILES.iter().map(|(profile, ..)| *profile).collect();
-            known
-                .copied()
-                .ok_or_else(|| format!("{name:?} is not a profile ({})", names.join(", ")))
+            let known = PROFILES.into_iter().find(|profile| profile.name == name);
+            let names = PROFILES.map(|profile| profile.name).join(", ");
+            known.ok_or_else(|| format!("{name:?} is not a profile ({names})"))
         })?;
-        let rate = layers.read("sweep.rate", units::rate)?.unwrap_or(total);
+        let (rate, tempo) = match layers.read("sweep.rate", units::rate_or_auto)? {
+            None => (profile.total, Tempo::Fixed),
+            Some(RateChoice::Fixed(rate)) => (rate, Tempo::Fixed),
+            Some(RateChoice::Auto) => (profile.most, Tempo::Auto(profile.total.min(FIRST_RATE))),
+        };
+        // One asset or network never gets more than all of them together.
         let chosen = layers.read("sweep.host_rate", units::rate)?;
-        // One asset never gets more than all of them together.
-        let host_rate = chosen.unwrap_or(each).min(rate);
+        let host_rate = chosen.unwrap_or(profile.each).min(rate);
+        let chosen = layers.read("sweep.network_rate", units::rate)?.or(profile.network);
+        let network_rate = chosen.unwrap_or(rate).min(rate);
 
         let certificates = |key| layers.read(key, |value| units::duration(value, DAY, 3_650 * DAY));
         let expiring_warning = certificates("certificates.expiring_warning")?;
@@ -125,8 +162,10 @@ impl Config {
                 units::texts(value)?.iter().map(|text| text.parse()).collect()
             })?,
             rate,
+            tempo,
+            network_rate,
             host_rate,
-            control_systems: profile == "ot",
+            control_systems: profile.name == "ot",
             discover: text("sweep.discover")?,
             ports: text("sweep.ports")?,
             io: layers.read("sweep.io", |value| match units::text(value)?.as_str() {
@@ -218,7 +257,24 @@ mod tests {
         layers.add_flag("--rate", "sweep.rate", "7pps").unwrap();
         let config = Config::from_layers(&layers).unwrap();
         // A rate below the profile's for one asset holds for one asset too.
-        assert_eq!((config.rate, config.host_rate), (7, 2));
+        assert_eq!((config.rate, config.host_rate, config.network_rate), (7, 2, 7));
+    }
+
+    #[test]
+    fn auto_begins_gently_and_no_gentle_profile_lets_it_rise() {
+        for (profile, first, most, network) in [
+            ("ot", 50, 50, 25),
+            ("polite", 200, 200, 100),
+            ("normal", 1_000, 100_000, 100_000),
+            ("fast", 1_000, 100_000, 100_000),
+        ] {
+            let file = format!("[sweep]\nprofile = \"{profile}\"");
+            let config = load(&file, &[("DAICHO_SWEEP_RATE", "auto")]).unwrap();
+            assert_eq!((config.rate, config.tempo), (most, Tempo::Auto(first)), "{profile}");
+            assert_eq!(config.network_rate, network);
+        }
+        let config = load("[sweep]\nrate = \"auto\"\nnetwork_rate = \"300pps\"", &[]).unwrap();
+        assert_eq!((config.host_rate, config.network_rate), (40, 300));
     }
 
     #[track_caller]
@@ -236,7 +292,8 @@ mod tests {
         refuses(
             "[sweep]\nrate = \"5\"",
             &[],
-            "site.toml: sweep.rate = \"5\": expected packets a second, such as \"1000pps\"",
+            "site.toml: sweep.rate = \"5\": expected packets a second, such as \"1000pps\" or \
+             \"auto\"",
         );
         refuses(
             "",

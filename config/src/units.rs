@@ -4,6 +4,13 @@ use std::time::Duration;
 
 use toml::Value;
 
+/// The rate in all as it is written.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum RateChoice {
+    Auto,
+    Fixed(u32),
+}
+
 /// Any text.
 pub(crate) fn text(value: &Value) -> Result<String, String> {
     value.as_str().map(str::to_owned).ok_or_else(|| "expected text in quotes".to_owned())
@@ -60,6 +67,15 @@ pub(crate) fn rate(value: &Value) -> Result<Option<u32>, String> {
         1..=MOST => Ok(Some(rate)),
         _ => Err(format!("expected from 1pps to {MOST}pps")),
     }
+}
+
+/// The same, or `auto`, which has no number.
+pub(crate) fn rate_or_auto(value: &Value) -> Result<Option<RateChoice>, String> {
+    if value.as_str() == Some("auto") {
+        return Ok(Some(RateChoice::Auto));
+    }
+    let rate = rate(value).map_err(|error| format!("{error} or \"auto\""))?;
+    Ok(rate.map(RateChoice::Fixed))
 }
 
 /// A length of time within limits, both included: `500ms`, `5s`, `10m`, `12h`, `30d`.

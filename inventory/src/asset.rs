@@ -245,6 +245,9 @@ pub enum EventKind {
     OsChanged,
     /// A place serves another certificate than before.
     CertificateReplaced,
+    /// An asset did something that breaks a protocol, or could not be asked on, for the first
+    /// time.
+    AnomalySeen,
     /// A person merged two assets.
     Merged,
     /// A person undid a merge.
@@ -257,7 +260,7 @@ pub enum EventKind {
 
 impl EventKind {
     /// Every kind.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::AssetFirstSeen,
         Self::IdentifierAdded,
         Self::AddressMoved,
@@ -268,6 +271,7 @@ impl EventKind {
         Self::ProductChanged,
         Self::OsChanged,
         Self::CertificateReplaced,
+        Self::AnomalySeen,
         Self::Merged,
         Self::Split,
         Self::FindingAccepted,
@@ -288,6 +292,7 @@ impl EventKind {
             Self::ProductChanged => "product_changed",
             Self::OsChanged => "os_changed",
             Self::CertificateReplaced => "certificate_replaced",
+            Self::AnomalySeen => "anomaly_seen",
             Self::Merged => "merged",
             Self::Split => "split",
             Self::FindingAccepted => "finding_accepted",

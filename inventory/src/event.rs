@@ -129,3 +129,13 @@ pub(crate) fn certificate_replaced(
     let detail = format!("was sha256 {before}, is sha256 {now}");
     event(at, asset, EventKind::CertificateReplaced, endpoint.to_string(), detail)
 }
+
+/// An asset broke a protocol, or was left alone, as it had not before.
+pub(crate) fn anomaly_seen(
+    at: Timestamp,
+    asset: AssetId,
+    subject: String,
+    (protocol, problem): (&str, &str),
+) -> Event {
+    event(at, asset, EventKind::AnomalySeen, subject, format!("{protocol}: {problem}"))
+}

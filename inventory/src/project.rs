@@ -79,7 +79,7 @@ pub(crate) fn apply(
     operating_system(asset, known, seen, &at, &mut events);
     certificates(asset, known, holds, seen, &at, &mut events);
     names(asset, seen, &at);
-    anomalies(asset, seen, &at);
+    anomalies(asset, seen, &at, &mut events);
     alive(asset, seen, &at);
     let after = keys(asset);
     let gone = |prefix: &str| {
@@ -261,12 +261,22 @@ fn kept_for(source: NameSource) -> i64 {
     if is_own_name(source) { HOUR } else { 30 * 24 * HOUR }
 }
 
-fn anomalies(asset: &mut Asset, seen: &[&Observation], at: At<'_>) {
+fn anomalies(asset: &mut Asset, seen: &[&Observation], at: At<'_>, events: &mut Vec<Event>) {
     for observation in seen {
         let Fact::Anomaly { protocol, problem } = &observation.fact else { continue };
-        note_anomaly(asset, &observation.subject.to_string(), protocol, problem, at(observation));
+        let (subject, at) = (observation.subject.to_string(), at(observation));
+        if note_anomaly(asset, &subject, protocol, problem, at) == Noted::New {
+            events.push(event::anomaly_seen(at, asset.id, subject, (protocol, problem)));
+        }
     }
     asset.anomalies.sort();
+}
+
+/// Whether something was known before it was noted.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Noted {
+    New,
+    Again,
 }
 
 /// Notes that the asset sent something that breaks a protocol.
@@ -276,19 +286,22 @@ pub(crate) fn note_anomaly(
     protocol: &str,
     problem: &str,
     at: Timestamp,
-) {
+) -> Noted {
     let same =
         |a: &&mut Anomaly| a.subject == subject && a.protocol == protocol && a.problem == problem;
-    match asset.anomalies.iter_mut().find(same) {
-        Some(anomaly) => anomaly.last_seen = anomaly.last_seen.max(at),
-        None => asset.anomalies.push(Anomaly {
-            subject: subject.to_owned(),
-            protocol: protocol.to_owned(),
-            problem: problem.to_owned(),
-            last_seen: at,
-        }),
+    if let Some(anomaly) = asset.anomalies.iter_mut().find(same) {
+        anomaly.last_seen = anomaly.last_seen.max(at);
+        asset.anomalies.sort();
+        return Noted::Again;
     }
+    asset.anomalies.push(Anomaly {
+        subject: subject.to_owned(),
+        protocol: protocol.to_owned(),
+        problem: problem.to_owned(),
+        last_seen: at,
+    });
     asset.anomalies.sort();
+    Noted::New
 }
 
 /// The ways in which it answered, and the time of it.

@@ -272,7 +272,7 @@ mod tests {
 
     /// A driver in a hurry.
     fn collecting() -> Collecting {
-        let rates = Rates { total: 100_000, per_host: 100_000 };
+        let rates = Rates { total: 100_000, per_host: 100_000, ..Rates::default() };
         Collecting {
             scope: Arc::new(Scope::new(vec![AddressRange::single(HERE)], vec![])),
             vantage: Vantage { site: Site("test".into()), name: "here".into() },

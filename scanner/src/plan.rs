@@ -249,14 +249,18 @@ impl Plan {
             ),
         };
         let per_host = most.checked_div(count).unwrap_or(0);
+        let per_network = per_host.saturating_mul(count.min(256));
+        let rates = self.rates;
         Estimate {
             addresses: count,
             tcp_ports: self.ports.tcp.len(),
             udp_ports: self.ports.udp.len(),
             least_packets: least,
             most_packets: most,
-            least: seconds(least, self.rates.total),
-            most: seconds(most, self.rates.total).max(seconds(per_host, self.rates.per_host)),
+            least: seconds(least, rates.total),
+            most: seconds(most, rates.first())
+                .max(seconds(per_host, rates.per_host))
+                .max(seconds(per_network, rates.per_network)),
         }
     }
 }
@@ -289,7 +293,8 @@ pub struct Estimate {
     pub most_packets: u64,
     /// The time for the least packets at the given rate, without waiting for answers.
     pub least: Duration,
-    /// The time for the most packets, at the rates in all and to one address.
+    /// The time for the most packets, at the rates to one address, to a network of 256, and in
+    /// all: that with which it begins, if it follows what the network bears.
     pub most: Duration,
 }
 
@@ -460,7 +465,7 @@ mod tests {
             scope: scope(&[("192.0.2.1", "192.0.2.100"), ("198.51.100.1", "198.51.100.10")]),
             ports: "1-50,u:53".parse().unwrap(),
             discover: Discover::default(),
-            rates: Rates { total: 1_000, per_host: 40 },
+            rates: Rates { total: 1_000, per_host: 40, ..Rates::default() },
             key: [0; 16],
             assume_alive: false,
         };

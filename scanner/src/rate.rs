@@ -1,6 +1,6 @@
 //! When the next packet may go.
 //!
-//! Two limits hold at once: packets a second in all, and packets a second to one address.
+//! Three limits hold at once: packets a second in all, to one address, and to one network.
 //! "A second" is any second, not the one that the clock shows: a limit that is counted
 //! per tick lets twice as many through around the tick. So the [`Pacer`] remembers what
 //! was sent during the last second, in slots, and answers when one more packet fits.
@@ -19,12 +19,42 @@ pub struct Rates {
     pub total: u32,
     /// To any one address.
     pub per_host: u32,
+    /// To any one network: an IPv4 /24 or an IPv6 /64. As much as `total` is no limit.
+    pub per_network: u32,
+    /// Whether `total` is what is sent, or the most that may be.
+    pub tempo: Tempo,
+}
+
+/// How the rate in all goes on from its beginning.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Tempo {
+    /// It is `total` all the time.
+    Steady,
+    /// It begins with so many packets a second, and follows what the network bears.
+    From(u32),
 }
 
 impl Default for Rates {
     /// 1,000 in all and 40 to one address: what a small router and a printer bear.
     fn default() -> Self {
-        Self { total: 1_000, per_host: 40 }
+        Self { total: 1_000, per_host: 40, per_network: u32::MAX, tempo: Tempo::Steady }
+    }
+}
+
+impl Rates {
+    /// The rate in all with which it begins.
+    #[must_use]
+    pub fn first(self) -> u32 {
+        match self.tempo {
+            Tempo::Steady => self.total,
+            Tempo::From(first) => first.clamp(1, self.total.max(1)),
+        }
+    }
+
+    /// Whether a network gets less than all together.
+    #[must_use]
+    pub const fn limits_networks(self) -> bool {
+        self.per_network < self.total
     }
 }
 
@@ -36,17 +66,22 @@ impl Default for Rates {
 /// they are reported when they happened, push the next packet back, and find room in the
 /// fiftieth of the rate that `earliest` never hands out.
 ///
-/// Memory: 16 KiB, and 64 to 1,700 bytes for each address that got a packet within the
-/// last second or two; there are at most about twice `total` of them.
+/// Memory: 16 KiB, and 64 to 1,700 bytes for each address, and each network that has a limit,
+/// that got a packet within the last second or two; there are at most about twice `total` of
+/// them.
 #[derive(Debug)]
 pub struct Pacer {
-    per_host: u32,
+    rates: Rates,
+    /// Packets a second in all, as of now.
+    pace: u32,
     all: Window,
     hosts: HashMap<IpAddr, Window>,
     /// Addresses with a limit of their own.
     slow: HashMap<IpAddr, u32>,
-    /// Networks with a limit, by [`network`].
+    /// Networks that have a limit and got packets lately, by [`network`].
     networks: HashMap<u128, Window>,
+    /// Networks with a limit of their own.
+    slow_networks: HashMap<u128, u32>,
     /// When idle hosts are forgotten next.
     next_sweep: Duration,
 }
@@ -57,9 +92,9 @@ pub struct Pacer {
 const CATCH_UP: Duration = Duration::from_millis(5);
 
 /// Slots of one millisecond for all packets together cost a thousandth of the rate,
-/// slots of ten milliseconds for one address a hundredth, and bound the memory.
+/// slots of ten milliseconds for one address or network a hundredth, and bound the memory.
 const SLOT_ALL: Duration = Duration::from_millis(1);
-const SLOT_HOST: Duration = Duration::from_millis(10);
+const SLOT_SOME: Duration = Duration::from_millis(10);
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -67,14 +102,31 @@ impl Pacer {
     /// A pacer that has sent nothing yet.
     #[must_use]
     pub fn new(rates: Rates) -> Self {
-        Self {
-            per_host: rates.per_host,
+        let mut pacer = Self {
+            rates,
+            pace: rates.total,
             all: Window::new(rates.total, SLOT_ALL),
             hosts: HashMap::new(),
             slow: HashMap::new(),
             networks: HashMap::new(),
+            slow_networks: HashMap::new(),
             next_sweep: SECOND,
-        }
+        };
+        pacer.set_pace(rates.first());
+        pacer
+    }
+
+    /// From now on, packets in all at the even distances of so many a second, and never more
+    /// in any second than [`Rates::total`].
+    pub fn set_pace(&mut self, per_second: u32) {
+        self.pace = per_second.min(self.rates.total);
+        self.all.set_pace(per_second);
+    }
+
+    /// How many packets a second go in all, as of now.
+    #[must_use]
+    pub const fn pace(&self) -> u32 {
+        self.pace
     }
 
     /// The moment, not before `now`, at which one more packet to `host` may go.
@@ -98,13 +150,13 @@ impl Pacer {
     /// How many packets a second `host` may get.
     #[must_use]
     pub fn rate_to(&self, host: IpAddr) -> u32 {
-        self.slow.get(&host).copied().unwrap_or(self.per_host)
+        self.slow.get(&host).copied().unwrap_or(self.rates.per_host)
     }
 
     /// From now on, no more than so many packets a second to `host`, and never more than to
     /// any other.
     pub fn slow_down(&mut self, host: IpAddr, per_second: u32) {
-        let per_second = per_second.min(self.per_host);
+        let per_second = per_second.min(self.rates.per_host);
         self.slow.insert(host, per_second);
         if let Some(window) = self.hosts.get_mut(&host) {
             window.set_rate(per_second);
@@ -112,11 +164,17 @@ impl Pacer {
     }
 
     /// From now on, half as many packets a second to the network of `host` (its IPv4 /24 or
-    /// IPv6 /64) as until now; at first half of `total`.
-    pub fn halve_network(&mut self, host: IpAddr, total: u32) {
-        let window = self.networks.entry(network(host));
-        let window = window.or_insert_with(|| Window::new(total, SLOT_ALL));
-        window.set_rate((window.rate / 2).max(1));
+    /// IPv6 /64) as until now.
+    pub fn halve_network(&mut self, host: IpAddr) {
+        let network = network(host);
+        let rate = (self.rate_to_network(network).min(self.pace) / 2).max(1);
+        self.slow_networks.insert(network, rate);
+        let window = self.networks.entry(network);
+        window.or_insert_with(|| Window::new(rate, SLOT_SOME)).set_rate(rate);
+    }
+
+    fn rate_to_network(&self, network: u128) -> u32 {
+        self.slow_networks.get(&network).copied().unwrap_or(self.rates.per_network)
     }
 
     /// The moment, not before `now`, at which so many packets may go to an address that
@@ -151,12 +209,15 @@ impl Pacer {
     /// [`Pacer::sent_to_anyone`].
     pub fn sent_before(&mut self, host: IpAddr, now: Duration, packets: u32) {
         let window = self.hosts.entry(host).or_insert_with(|| {
-            let rate = self.slow.get(&host).copied().unwrap_or(self.per_host);
-            Window::new(rate, SLOT_HOST)
+            let rate = self.slow.get(&host).copied().unwrap_or(self.rates.per_host);
+            Window::new(rate, SLOT_SOME)
         });
         window.sent(now, packets);
-        if let Some(window) = self.networks.get_mut(&network(host)) {
-            window.sent(now, packets);
+        let network = network(host);
+        if self.rates.limits_networks() || self.slow_networks.contains_key(&network) {
+            let rate = self.rate_to_network(network);
+            let window = self.networks.entry(network);
+            window.or_insert_with(|| Window::new(rate, SLOT_SOME)).sent(now, packets);
         }
     }
 
@@ -172,6 +233,7 @@ impl Pacer {
         }
         self.next_sweep = now.saturating_add(SECOND);
         self.hosts.retain(|_, window| !window.is_idle(now));
+        self.networks.retain(|_, window| !window.is_idle(now));
         if self.hosts.capacity() > self.hosts.len().saturating_mul(4).max(1_024) {
             self.hosts.shrink_to_fit();
         }
@@ -217,7 +279,12 @@ impl Window {
     fn set_rate(&mut self, rate: u32) {
         self.rate = rate.max(1);
         self.limit = self.rate - self.rate / 50;
-        self.interval = nanos(SECOND) / u64::from(self.limit);
+        self.set_pace(self.limit);
+    }
+
+    /// Spaces packets as if the limit were that, where it is not less.
+    fn set_pace(&mut self, rate: u32) {
+        self.interval = nanos(SECOND) / u64::from(rate.clamp(1, self.limit.max(1)));
     }
 
     /// The number of the slot that holds this moment.
@@ -367,7 +434,7 @@ mod tests {
             hosts in 1_u8..12,
             lateness in proptest::collection::vec(0_u64..30_000, 1..40),
         ) {
-            let rates = Rates { total, per_host };
+            let rates = Rates { total, per_host, ..Rates::default() };
             let log = saturate(rates, hosts, &lateness, Duration::from_secs(4));
             let all: Vec<_> = log.iter().map(|(at, _)| *at).collect();
             prop_assert!(most_in_a_second(&all) <= total as usize);
@@ -384,7 +451,7 @@ mod tests {
             lateness in proptest::collection::vec(0_u64..=2_000, 1..40),
         ) {
             // One address bears what all do, so that both limits are at work.
-            let rates = Rates { total, per_host: total };
+            let rates = Rates { total, per_host: total, ..Rates::default() };
             let seconds = 20;
             let log = saturate(rates, 1, &lateness, Duration::from_secs(seconds));
             let wanted = f64::from(total) * 0.95 * seconds as f64;
@@ -394,7 +461,7 @@ mod tests {
 
     #[test]
     fn packets_of_the_system_push_the_next_one_back() {
-        let mut pacer = Pacer::new(Rates { total: 1_000, per_host: 10 });
+        let mut pacer = Pacer::new(Rates { total: 1_000, per_host: 10, ..Rates::default() });
         let now = Duration::from_secs(5);
         assert_eq!(pacer.earliest(host(1), now), now);
         pacer.sent(host(1), now, 1);
@@ -408,7 +475,7 @@ mod tests {
 
     #[test]
     fn room_for_several_is_waited_for() {
-        let mut pacer = Pacer::new(Rates { total: 1_000, per_host: 10 });
+        let mut pacer = Pacer::new(Rates { total: 1_000, per_host: 10, ..Rates::default() });
         for n in 0..8 {
             let now = pacer.earliest(host(1), Duration::from_millis(n * 200));
             pacer.sent(host(1), now, 1);
@@ -422,14 +489,15 @@ mod tests {
 
     #[test]
     fn packets_are_spread_over_the_second() {
-        let log = saturate(Rates { total: 1_000, per_host: 1_000 }, 1, &[0], SECOND);
+        let log =
+            saturate(Rates { total: 1_000, per_host: 1_000, ..Rates::default() }, 1, &[0], SECOND);
         let first = log.iter().filter(|(at, _)| *at < Duration::from_millis(100)).count();
         assert!((90..=110).contains(&first), "{first} in the first tenth");
     }
 
     #[test]
     fn idle_hosts_are_forgotten() {
-        let mut pacer = Pacer::new(Rates { total: 100_000, per_host: 10 });
+        let mut pacer = Pacer::new(Rates { total: 100_000, per_host: 10, ..Rates::default() });
         for n in 0..200_000_u32 {
             let now = Duration::from_micros(u64::from(n) * 100);
             pacer.sent(IpAddr::V4(n.into()), now, 1);
@@ -440,7 +508,7 @@ mod tests {
 
     #[test]
     fn what_is_slowed_down_stays_slow() {
-        let mut pacer = Pacer::new(Rates { total: 1_000, per_host: 1_000 });
+        let mut pacer = Pacer::new(Rates { total: 1_000, per_host: 1_000, ..Rates::default() });
         let mut now = Duration::ZERO;
         let mut times = Vec::new();
         for turn in 0..40 {
@@ -458,7 +526,7 @@ mod tests {
 
     #[test]
     fn nobody_is_slowed_down_to_more_than_the_rate_of_all() {
-        let mut pacer = Pacer::new(Rates { total: 1_000, per_host: 1 });
+        let mut pacer = Pacer::new(Rates { total: 1_000, per_host: 1, ..Rates::default() });
         pacer.slow_down(host(1), 2);
         assert_eq!(pacer.rate_to(host(1)), 1);
         pacer.sent(host(1), Duration::ZERO, 1);
@@ -467,9 +535,9 @@ mod tests {
 
     #[test]
     fn a_halved_network_is_halved_again_and_others_are_not() {
-        let mut pacer = Pacer::new(Rates { total: 1_000, per_host: 1_000 });
-        pacer.halve_network(host(9), 1_000);
-        pacer.halve_network(host(7), 1_000);
+        let mut pacer = Pacer::new(Rates { total: 1_000, per_host: 1_000, ..Rates::default() });
+        pacer.halve_network(host(9));
+        pacer.halve_network(host(7));
         let mut now = Duration::ZERO;
         for n in 0..250_u8 {
             now = pacer.earliest(host(n), now);
@@ -481,8 +549,65 @@ mod tests {
     }
 
     #[test]
+    fn the_pace_changes_and_no_second_holds_more_than_the_most() {
+        let rates = Rates { total: 1_000, per_host: 1_000, ..Rates::default() };
+        let mut pacer = Pacer::new(Rates { tempo: Tempo::From(100), ..rates });
+        let mut now = Duration::ZERO;
+        let mut log = Vec::new();
+        for (pace, until) in [(100, 2), (5_000, 4), (300, 6), (1_000, 8)] {
+            pacer.set_pace(pace);
+            while now < SECOND * until {
+                now = pacer.earliest(host(1), now);
+                pacer.sent(host(1), now, 1);
+                log.push(now);
+            }
+        }
+        let sent = |from: u32, to: u32| {
+            log.iter().filter(|at| (SECOND * from..SECOND * to).contains(*at)).count()
+        };
+        assert!(most_in_a_second(&log) <= 1_000);
+        assert!((95..=105).contains(&sent(0, 1)) && (95..=105).contains(&sent(1, 2)));
+        assert!(sent(3, 4) > 950 && sent(7, 8) > 950, "{} {}", sent(3, 4), sent(7, 8));
+        assert!((280..=310).contains(&sent(5, 6)), "{}", sent(5, 6));
+    }
+
+    #[test]
+    fn a_network_gets_no_more_than_its_rate_and_others_are_not_held_up() {
+        let rates = Rates { total: 1_000, per_host: 40, per_network: 100, ..Rates::default() };
+        let mut pacer = Pacer::new(rates);
+        let other = |n: u8| IpAddr::from([198, 51, 100, n]);
+        let mut times: [Vec<Duration>; 2] = [Vec::new(), Vec::new()];
+        let mut now = Duration::ZERO;
+        while now < SECOND * 4 {
+            let turn = times[0].len() % 250;
+            let one = host(u8::try_from(turn).unwrap());
+            let two = other(u8::try_from(turn).unwrap());
+            for (to, log) in [one, two].into_iter().zip(&mut times) {
+                if pacer.earliest(to, now) <= now {
+                    pacer.sent(to, now, 1);
+                    log.push(now);
+                }
+            }
+            now += Duration::from_micros(500);
+        }
+        for log in &times {
+            assert!(most_in_a_second(log) <= 100);
+            assert!(log.len() > 370, "{} in four seconds", log.len());
+        }
+        // Networks that get nothing are forgotten, and the limit holds when they get more.
+        pacer.sent(IpAddr::from([203, 0, 113, 1]), SECOND * 10, 1);
+        assert_eq!(pacer.networks.len(), 1);
+        assert!(pacer.earliest(host(1), SECOND * 10) <= SECOND * 10);
+    }
+
+    #[test]
     fn a_rate_of_nothing_is_one() {
-        let log = saturate(Rates { total: 0, per_host: 0 }, 1, &[0], Duration::from_secs(5));
+        let log = saturate(
+            Rates { total: 0, per_host: 0, ..Rates::default() },
+            1,
+            &[0],
+            Duration::from_secs(5),
+        );
         assert!((4..=6).contains(&log.len()));
     }
 }

@@ -106,7 +106,7 @@ impl Server {
 fn collect(port: u16, names: impl IntoIterator<Item = ServerName>) -> Served {
     let here = IpAddr::V4(Ipv4Addr::LOCALHOST);
     let scope = Scope::new(vec![AddressRange::single(here)], vec![]);
-    let rates = Rates { total: 100_000, per_host: 100_000 };
+    let rates = Rates { total: 100_000, per_host: 100_000, ..Rates::default() };
     let pace = Pace::new(Arc::new(Mutex::new(Pacer::new(rates))), Clock::start());
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let permit = scope.permit(here).expect("it is the scope");

@@ -82,12 +82,15 @@ pub(crate) struct Sweep {
     /// Ports: default, all, none, or a list such as 22,80,8000-8100,u:161
     #[arg(long, value_name = "SPEC")]
     pub(crate) ports: Option<String>,
-    /// Packets a second in all
+    /// Packets a second in all, or auto: as many as the network bears
     #[arg(long, value_name = "PPS")]
     pub(crate) rate: Option<String>,
     /// Packets a second to one asset
     #[arg(long, value_name = "PPS")]
     pub(crate) host_rate: Option<String>,
+    /// Packets a second to one network, an IPv4 /24 or IPv6 /64
+    #[arg(long, value_name = "PPS")]
+    pub(crate) network_rate: Option<String>,
     /// The interface to use
     #[arg(long, value_name = "IF")]
     pub(crate) interface: Option<String>,
@@ -269,6 +272,7 @@ impl Sweep {
             ("--ports", "sweep.ports", self.ports.clone()),
             ("--rate", "sweep.rate", self.rate.as_deref().map(with_unit)),
             ("--host-rate", "sweep.host_rate", self.host_rate.as_deref().map(with_unit)),
+            ("--network-rate", "sweep.network_rate", self.network_rate.as_deref().map(with_unit)),
             ("--interface", "sweep.interface", self.interface.clone()),
             ("--io", "sweep.io", self.io.clone()),
             ("--profile", "sweep.profile", self.profile.clone()),
@@ -300,7 +304,7 @@ mod tests {
 
     #[test]
     fn every_flag_stands_for_a_setting_that_exists() {
-        let line = "daicho sweep 127.0.0.1 --ports 22 --rate 5 --host-rate 2pps --interface lo --io \
+        let line = "daicho sweep 127.0.0.1 --ports 22 --rate 5 --host-rate 2pps --network-rate 3 --interface lo --io \
                     connect --profile ot --assume-alive --no-services --discover arp";
         let Command::Sweep(sweep) = Cli::parse_from(line.split_whitespace()).command else {
             panic!("not a sweep");
@@ -310,7 +314,7 @@ mod tests {
             layers.add_flag(flag, key, &value).unwrap();
         }
         let config = config::Config::from_layers(&layers).unwrap();
-        assert_eq!((config.rate, config.host_rate), (5, 2));
+        assert_eq!((config.rate, config.host_rate, config.network_rate), (5, 2, 3));
         assert!(config.assume_alive && !config.services);
     }
 

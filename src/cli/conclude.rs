@@ -26,6 +26,8 @@ use crate::{
 pub(crate) struct Notes {
     /// The share of what is there that was probably missed, and how far that may be off.
     pub(crate) missed: Option<(f64, f64)>,
+    /// The rate that the network was found to bear, where it was to be found out.
+    pub(crate) rate: Option<u32>,
     /// Who answers no more than so many packets a second.
     pub(crate) limited: Vec<(IpAddr, u32)>,
     /// What was searched.
@@ -93,6 +95,9 @@ fn report(
             missed * 100.0,
             (off * 100.0).max(0.01)
         ));
+    }
+    if let Some(rate) = notes.rate {
+        tell::line(&format!("rate found: {rate} packets a second"));
     }
     for searched in &notes.searched {
         tell::line(&searched.lines());

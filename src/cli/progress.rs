@@ -36,10 +36,13 @@ impl Bar {
         };
         let left =
             progress.left.map_or_else(String::new, |left| format!(", {} left", spoken(left)));
+        let found = progress.pace.map_or_else(String::new, |pace| format!(" of {pace}"));
         let Progress { packets_per_second, alive, open, .. } = progress;
         self.show(
             progress.done,
-            format!("{phase}: {alive} alive, {open} open, {packets_per_second} packets/s{left}"),
+            format!(
+                "{phase}: {alive} alive, {open} open, {packets_per_second}{found} packets/s{left}"
+            ),
         );
     }
 

@@ -28,7 +28,7 @@ use scanner::{
     plan::Plan,
     ports::PortSpec,
     probe::udp,
-    rate::Pacer,
+    rate::{Pacer, Tempo},
     stop::Stop,
     sweep::{Fragile, Sweep, SweepOutcome, UdpQuestions},
 };
@@ -194,6 +194,7 @@ impl Run<'_> {
             done: outcome.done,
             notes: Notes {
                 missed: outcome.missed,
+                rate: outcome.rate,
                 limited: outcome.limited.clone(),
                 searched: found.searched,
             },
@@ -442,6 +443,10 @@ fn dry_run(settings: &Settings, plan: &Plan, searches: &Searches, format: Format
         select::open(settings.io, settings.interface.as_deref(), plan.key, wanted(plan))?;
     let estimate = plan.estimate(link.tier(), &|address| link.is_on_link(address));
     let through = way_out(plan)?;
+    let rate = match plan.rates.tempo {
+        Tempo::Steady => plan.rates.total.to_string(),
+        Tempo::From(first) => format!("{first} to {}", plan.rates.total),
+    };
     match format {
         Format::Json => print_json(&serde_json::json!({
             "addresses": estimate.addresses,
@@ -452,7 +457,9 @@ fn dry_run(settings: &Settings, plan: &Plan, searches: &Searches, format: Format
             "least_seconds": estimate.least.as_secs(),
             "most_seconds": estimate.most.as_secs(),
             "rate": plan.rates.total,
+            "first_rate": plan.rates.first(),
             "host_rate": plan.rates.per_host,
+            "network_rate": plan.rates.per_network,
             "io": link.io(),
             "io_reason": reason,
             "interface": through,
@@ -460,7 +467,7 @@ fn dry_run(settings: &Settings, plan: &Plan, searches: &Searches, format: Format
         }))?,
         Format::Text => print(&format!(
             "{}{}, {} TCP and {} UDP ports of those that are there\n\
-             {} to {} packets at {} a second in all and {} to one asset: {} to {}\n\
+             {} to {} packets at {rate} a second in all and {} to one asset: {} to {}\n\
              sending by {reason}, through {}\n\
              nothing was sent\n",
             searches.lines(link.tier()),
@@ -469,7 +476,6 @@ fn dry_run(settings: &Settings, plan: &Plan, searches: &Searches, format: Format
             estimate.udp_ports,
             estimate.least_packets,
             estimate.most_packets,
-            plan.rates.total,
             plan.rates.per_host,
             spoken(estimate.least),
             spoken(estimate.most),

@@ -28,6 +28,7 @@ pub(crate) struct ScanJson {
     pub(crate) complete: bool,
     pub(crate) gaps: Vec<GapJson>,
     pub(crate) estimated_missed: Option<MissedJson>,
+    pub(crate) rate_found: Option<u32>,
     pub(crate) rate_limited: Vec<LimitedJson>,
     pub(crate) searched: Vec<SearchedJson>,
 }
@@ -90,6 +91,7 @@ impl ScanJson {
             estimated_missed: notes
                 .missed
                 .map(|(share, plus_minus)| MissedJson { share, plus_minus }),
+            rate_found: notes.rate,
             rate_limited: notes.limited.iter().map(limited).collect(),
             searched: notes.searched.iter().map(SearchedJson::from).collect(),
         }

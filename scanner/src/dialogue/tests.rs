@@ -43,7 +43,7 @@ fn dialogue(rates: Rates) -> Dialogue {
 }
 
 fn fast() -> Dialogue {
-    dialogue(Rates { total: 100_000, per_host: 100_000 })
+    dialogue(Rates { total: 100_000, per_host: 100_000, ..Rates::default() })
 }
 
 /// A server that does this with each connection. Returns its port.
@@ -429,7 +429,7 @@ async fn the_pace_is_kept() {
         ports.push(gauged(&gauge).await);
     }
     let rate = 50;
-    let dialogue = dialogue(Rates { total: 1_000, per_host: rate });
+    let dialogue = dialogue(Rates { total: 1_000, per_host: rate, ..Rates::default() });
     let start = dialogue.pace.clock().now();
     let (observations, _) = talk(&dialogue, &ports).await;
     let took = dialogue.pace.clock().now() - start;

@@ -1,7 +1,8 @@
 //! The tier `connect`: the system's own sockets, without any privilege.
 //!
 //! A question to a TCP port is a connect(2) that does not wait; one to a UDP port is a
-//! connected socket of its own, so that the kernel checks who answers; an echo goes
+//! connected socket of its own, so that the kernel checks who answers (only TFTP answers
+//! from another port, so that we check its address); an echo goes
 //! through a datagram socket for ICMP, where the administrator allows those
 //! (ping_group_range of icmp(7)).
 //!
@@ -24,13 +25,13 @@ use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 use wire::icmp::Refusal;
 
 use super::{
-    Answer, Link, Neighbor, Question, Reply, Tier,
+    Answer, Link, Neighbor, Question, Reply, TFTP, Tier,
     clock::Clock,
     connect_echo::Echoes,
     connect_errors::{keep_errors, take_refusal},
     connect_limits::{Unresolved, limits},
     connect_poll::Poll,
-    connect_socket::{bind, is_answer, is_itself, name_of, own_addresses},
+    connect_socket::{bind, is_answer, is_from_another, is_itself, name_of, own_addresses},
     interfaces::Interface,
     neighbors,
     routes::{Hop, Route, Routes},
@@ -231,13 +232,18 @@ impl ConnectLink {
                     _ => &[],
                 };
                 let to = SockAddr::from(self.socket_address(attempt.address, port));
-                attempt.socket.connect(&to)?;
-                if is_itself(&attempt.socket) {
-                    // The kernel gave us the very port that we ask about: nobody has it.
-                    self.push(attempt.address, Answer::UdpClosed(port));
-                    return Ok(());
+                if port == TFTP {
+                    // Who answers is looked at when the answer is here.
+                    attempt.socket.send_to(payload, &to)?;
+                } else {
+                    attempt.socket.connect(&to)?;
+                    if is_itself(&attempt.socket) {
+                        // The kernel gave us the very port that we ask about: nobody has it.
+                        self.push(attempt.address, Answer::UdpClosed(port));
+                        return Ok(());
+                    }
+                    attempt.socket.send(payload)?;
                 }
-                attempt.socket.send(payload)?;
                 self.poll.add_receiving(attempt.socket.as_fd(), number)?;
                 self.stop_listening.push_back((now + LISTEN, number));
             }
@@ -300,6 +306,12 @@ impl ConnectLink {
     }
 
     fn finish_udp(&mut self, attempt: Attempt, port: u16, number: u64) {
+        if port == TFTP && is_from_another(&attempt.socket, attempt.address) {
+            // Of no use, and out of the way.
+            let _ = (&attempt.socket).read(&mut self.buffer);
+            self.attempts.insert(number, attempt);
+            return;
+        }
         let answer = match take_refusal(attempt.socket.as_fd()) {
             Some(Refusal::NoWay) => Answer::Unreachable,
             Some(Refusal::Port) => Answer::UdpClosed(port),

@@ -26,6 +26,12 @@ pub(super) fn is_itself(socket: &Socket) -> bool {
     ends.is_ok_and(|(local, peer)| local.as_socket() == peer.as_socket())
 }
 
+/// Whether the datagram that waits in an unconnected socket comes from another address.
+pub(super) fn is_from_another(socket: &Socket, address: IpAddr) -> bool {
+    let from = socket.peek_sender().ok().and_then(|from| from.as_socket());
+    from.is_some_and(|from| from.ip() != address)
+}
+
 /// Ties a socket to the interface that the user chose. Since Linux 5.7 that needs no
 /// privilege; before, the source address has to do, which chooses the interface only
 /// where each network has its own.

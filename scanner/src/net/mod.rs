@@ -37,6 +37,7 @@ mod route_stretches;
 pub mod routes;
 pub mod scripted;
 mod scripted_device;
+mod scripted_trouble;
 pub mod search;
 pub mod select;
 pub mod stream;
@@ -92,6 +93,10 @@ pub enum Question {
     /// A UDP datagram to this port, with this payload.
     Udp(u16, Vec<u8>),
 }
+
+/// The port to which TFTP is asked. A server answers from another one, of its own choosing
+/// (RFC 1350, section 4).
+const TFTP: u16 = 69;
 
 /// An answer that was checked to be an answer to a question of ours (cookie, or the
 /// kernel's own matching), with what it says.

@@ -13,10 +13,10 @@ use wire::{
     ethernet::{self, Frame},
     icmp::{Message, Quote, Quoted, Refusal},
     ip::{self, Ends, Packet},
-    ndp, tcp, udp,
+    ndp, tcp, tftp, udp,
 };
 
-use super::{Answer, Reply, raw_cookie::Cookies};
+use super::{Answer, Reply, TFTP, raw_cookie::Cookies};
 
 /// The time to live that nearly every system begins with.
 pub(super) const HOP_LIMIT: u8 = 64;
@@ -107,10 +107,14 @@ fn read_packet(cookies: &Cookies, packet: &Packet<'_>) -> Option<(IpAddr, Answer
         ip::TCP => read_tcp(cookies, ours, theirs, packet.payload)?,
         ip::UDP => {
             let datagram = udp::Datagram::parse(packet.payload).ok()?;
-            let port = datagram.source_port;
-            let expected = cookies.udp(ours, theirs, port);
-            (datagram.destination_port == expected)
-                .then(|| Answer::UdpReply(port, datagram.payload.to_vec()))?
+            let to = datagram.destination_port;
+            let answers = |port| cookies.udp(ours, theirs, port) == to;
+            let port = match datagram.source_port {
+                port if answers(port) => port,
+                _ if answers(TFTP) && tftp::Answer::parse(datagram.payload).is_ok() => TFTP,
+                _ => return None,
+            };
+            Answer::UdpReply(port, datagram.payload.to_vec())
         }
         ip::ICMP | ip::ICMPV6 => {
             let message = match packet.protocol {

@@ -16,9 +16,12 @@ use std::{
 use model::{AddressRange, MacAddr, Timestamp};
 use siphasher::sip::SipHasher13;
 
-pub use super::scripted_device::{Device, Elsewhere};
 use super::{Answer, Bulk, BulkKind, BulkSent, Link, Neighbor, Question, Reply, Tier, Whom};
-use crate::{LinkError, Permit, order::Order, stop::Stop};
+pub use super::{
+    scripted_device::{Device, Elsewhere},
+    scripted_trouble::{Bottleneck, Fault},
+};
+use crate::{LinkError, Permit, order::Order};
 
 /// A question that the link took.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -29,21 +32,6 @@ pub struct Sent {
     pub to: IpAddr,
     /// What.
     pub question: Question,
-}
-
-/// What goes wrong at which time.
-#[derive(Clone, Debug)]
-pub enum Fault {
-    /// From then on the interface is down.
-    Down(Duration),
-    /// The system takes nothing from then to then.
-    Busy(Duration, Duration),
-    /// There is no route to these addresses.
-    NoRoute(AddressRange),
-    /// Packets to these addresses cannot be sent.
-    Refused(AddressRange),
-    /// Somebody asks for the end at that time.
-    Stop(Duration, Stop),
 }
 
 /// A course that it asks by itself.
@@ -73,6 +61,8 @@ pub struct Scripted {
     pub faults: Vec<Fault>,
     /// Of a thousand packets, each way, so many are lost.
     pub loss: u16,
+    /// What all packets to devices go through.
+    pub bottleneck: Option<Bottleneck>,
     /// What [`Link::drops`] says, growing by as much with each question.
     pub drops_per_question: u64,
     /// By how much `receive` comes back late when nothing arrived.
@@ -129,6 +119,7 @@ impl Scripted {
             stale: Vec::new(),
             faults: Vec::new(),
             loss: 0,
+            bottleneck: None,
             drops_per_question: 0,
             lateness: Duration::ZERO,
             most_under_way: match tier {
@@ -322,12 +313,14 @@ impl Link for Scripted {
             self.under_way += 1;
             self.most_seen_under_way = self.most_seen_under_way.max(self.under_way);
         }
-        let lost = self.is_lost() || self.is_lost() || !self.bears(address);
+        let queued = self.bottleneck.as_mut().map_or(Some(Duration::ZERO), |b| b.pass(self.now));
+        let lost = queued.is_none() || self.is_lost() || self.is_lost() || !self.bears(address);
+        let queued = queued.unwrap_or_default();
         let answer = self.answer(address, question).filter(|_| !lost);
         let near = self.is_on_link(address);
         let (delay, answer) = match (answer, tcp) {
             (Some(answer), _) => {
-                (self.device(address).map_or(Duration::ZERO, |d| d.latency), answer)
+                (queued + self.device(address).map_or(Duration::ZERO, |d| d.latency), answer)
             }
             // Nobody answers the kernel's own ARP, which takes three seconds to say so.
             (None, Some(port)) if near && self.device(address).is_none() => {

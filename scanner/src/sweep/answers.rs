@@ -47,6 +47,10 @@ struct Asked {
 impl Engine<'_> {
     /// Takes in one reply, whenever it comes: a late one counts as much.
     pub(super) fn take(&mut self, reply: Reply) {
+        if self.is_of_witness(&reply) {
+            self.outcome.replies += 1;
+            return;
+        }
         let Some(number) = self.state.addresses.number(reply.about) else { return };
         let silent = matches!(reply.answer, Answer::TcpSilent(_));
         if !silent {
@@ -125,6 +129,7 @@ impl Engine<'_> {
                 let took = self.link.now().saturating_sub(asked.at);
                 host.round_trip.measure(took);
                 self.all_round_trips.measure(took);
+                self.meet_witness((reply.about, link_layer), ask, accepted, took);
             }
         }
         let pass = asked.map(|asked| asked.pass);
@@ -166,11 +171,11 @@ impl Engine<'_> {
                 let round = usize::try_from(pass).ok()?;
                 let same = |of: usize| self.rounds.get(of) == Some(&ask);
                 let link = matches!(ask, Ask::Arp | Ask::Neighbor);
-                (link || same(round)).then_some(Asked {
-                    pass,
-                    at,
-                    only_once: if link { pass == 0 } else { !(0..round).any(same) },
-                })
+                let first = if link { pass == 0 } else { !(0..round).any(same) };
+                // Of a question that may have waited for its network's rate the place says
+                // nothing of the time.
+                let only_once = first && !self.sweep.plan.rates.limits_networks();
+                (link || same(round)).then_some(Asked { pass, at, only_once })
             }
             _ => match self.state.hosts.get(&number)?.last {
                 Some((last, at, pass)) if last == ask => {

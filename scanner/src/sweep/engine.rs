@@ -12,6 +12,7 @@ use model::{Endpoint, Observation, Transport};
 
 use super::{
     Phase, Progress, Sweep, SweepOutcome,
+    adapting::Adapting,
     course::{Course, Work},
     extra::Extra,
     loss::Loss,
@@ -103,6 +104,8 @@ pub(super) struct Engine<'a> {
     pub(super) hosts_left: u64,
     pub(super) all_round_trips: RoundTrip,
     pub(super) patience: Patience,
+    /// The rate, where it is to be found out.
+    pub(super) adapting: Option<Adapting>,
     /// Whether packets are counted for each address: not where the course itself leaves
     /// enough time between the questions to one.
     pub(super) counts_each: bool,
@@ -139,6 +142,7 @@ impl<'a> Engine<'a> {
     ) -> Self {
         let now = link.now();
         let drops_before = link.drops();
+        let adapting = Adapting::new(sweep.plan, link);
         let mut engine = Self {
             sweep,
             link,
@@ -165,7 +169,8 @@ impl<'a> Engine<'a> {
             accepted: 0,
             hosts_left: 0,
             all_round_trips: RoundTrip::default(),
-            patience: Patience::at_rate(sweep.plan.rates.total),
+            patience: Patience::at_rate(sweep.plan.rates.first()),
+            adapting,
             counts_each: true,
             room_for_all: 1,
             bulk: false,
@@ -203,7 +208,7 @@ impl<'a> Engine<'a> {
         while self.behind < self.all.count() {
             self.outcome.done = self.behind;
             // A minute's worth of questions: what an interruption costs.
-            let size = u64::from(self.sweep.plan.rates.total).saturating_mul(60);
+            let size = u64::from(self.sweep.plan.rates.first()).saturating_mul(60);
             let size = size.clamp(SMALLEST_PART, LARGEST_PART);
             self.state = State::new(self.all.part(self.behind, size));
             self.behind = self.behind.saturating_add(size).min(self.all.count());
@@ -338,6 +343,7 @@ impl<'a> Engine<'a> {
             }
             let now = self.link.now();
             self.poll_neighbors(now);
+            self.adapt(now)?;
             let mut next = Duration::MAX;
             let mut drained = false;
             self.room_for_all = self.room_for_all(now);
@@ -433,7 +439,10 @@ impl<'a> Engine<'a> {
             }
             _ => u32::MAX,
         };
-        self.counts_each = most > rates.per_host && rates.per_host < rates.total;
+        // Of each second witnesses take up to two.
+        let most = most.saturating_add(if self.adapting.is_some() { 2 } else { 0 });
+        self.counts_each =
+            (most > rates.per_host && rates.per_host < rates.total) || rates.limits_networks();
     }
 
     /// Takes replies: waits for the first until then, and takes what else is there.

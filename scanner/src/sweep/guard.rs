@@ -2,11 +2,12 @@
 //!
 //! A device that is fragile by its maker, by what the inventory knows of it, or by an open
 //! port of printers and controllers is asked [`GENTLE`] packets a second from then on. One
-//! that answered and falls silent gets up to three *canaries*, questions that it is known to
-//! answer, and nothing else meanwhile. If the first is answered, it only has a filter; if two
-//! stay unanswered, it struggles and is asked a quarter as fast; if all three do, it is left
-//! alone. They are spread over more than a second, since many a system answers so many
-//! packets in each second and then no more.
+//! that answered and falls silent is asked once more what it is known to answer, and nothing
+//! else meanwhile: who has a filter answers, and the sweep goes on at once. Otherwise up to
+//! three *canaries* follow, each more than a second after the question before it, so that
+//! also who answers only so many packets in each second has to answer every one. If the
+//! first is answered, the sweep goes on; if two stay unanswered, the device is left alone; if
+//! one does, it struggles and is asked a quarter as fast.
 //! One that answers at a constant rate whatever it is asked has a limit, which is found and
 //! kept. None of this is looked at where no rate for one address is wanted: such a sweep is
 //! over before a canary could come back.
@@ -41,9 +42,13 @@ const TELLTALE: [(Transport, u16); 6] = [
 const SILENT: u32 = 8;
 const MOST_SILENT: u32 = 128;
 
-/// Canaries of a round, and the time from one to the next.
+/// Canaries of a round, and how many of them unanswered are too many.
 const CANARIES: u8 = 3;
-const BETWEEN: Duration = Duration::from_millis(600);
+const TOO_MANY: u8 = 2;
+
+/// The time from one question of a round to the next: longer than the second by which limits
+/// are counted, with what clocks and ways differ.
+const BETWEEN: Duration = Duration::from_millis(1_100);
 
 /// By how much who struggles is slowed down.
 const STRUGGLES: u32 = 4;
@@ -73,6 +78,8 @@ pub(super) struct Conduct {
     answers: u32,
     accepted: u32,
     flow: Flow,
+    /// Packets a second that it gets at most, because it struggled.
+    most: u32,
 }
 
 impl Default for Conduct {
@@ -85,16 +92,42 @@ impl Default for Conduct {
             answers: 0,
             accepted: 0,
             flow: Flow::default(),
+            most: u32::MAX,
         }
     }
 }
 
-/// Canaries that went, and that were answered, and when the next may go.
+/// Questions of a round that went, the one before the canaries included, and those that were
+/// answered, and when the next may go.
 #[derive(Clone, Copy, Debug, Default)]
 struct Round {
     went: u8,
     answered: u8,
     next: Duration,
+}
+
+/// What becomes of a round once its last question had time to be answered.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Turn {
+    Next,
+    GoOn,
+    Spare,
+    LeaveAlone,
+}
+
+impl Round {
+    const fn turn(self) -> Turn {
+        let canaries = self.went.saturating_sub(1);
+        if self.answered > 0 && canaries <= 1 {
+            Turn::GoOn
+        } else if canaries.saturating_sub(self.answered) >= TOO_MANY {
+            Turn::LeaveAlone
+        } else if canaries < CANARIES {
+            Turn::Next
+        } else {
+            Turn::Spare
+        }
+    }
 }
 
 /// Questions and answers of the last span, to tell a limit from a filter: behind a filter
@@ -294,7 +327,7 @@ impl Engine<'_> {
     fn judge_flow(&mut self, number: u64, now: Duration) {
         let Some(address) = self.state.address(number) else { return };
         let Some(host) = self.state.hosts.get_mut(&number) else { return };
-        let gentle = host.gentle;
+        let (gentle, most) = (host.gentle, host.conduct.most);
         let per_host = self.sweep.plan.rates.per_host;
         match host.conduct.flow.judge(now) {
             Verdict::Slower(rate) if !gentle => {
@@ -302,9 +335,9 @@ impl Engine<'_> {
                 let Conduct { answers, accepted, .. } = host.conduct;
                 let theirs = u64::from(rate) * u64::from(accepted) / u64::from(answers.max(1));
                 let rate = rate.saturating_add(u32::try_from(theirs).unwrap_or(rate));
-                self.pacer.slow_down(address, rate.min(per_host));
+                self.pacer.slow_down(address, rate.min(per_host).min(most));
             }
-            Verdict::AsBefore if !gentle => self.pacer.slow_down(address, per_host),
+            Verdict::AsBefore if !gentle => self.pacer.slow_down(address, per_host.min(most)),
             _ => {}
         }
     }
@@ -321,24 +354,27 @@ impl Engine<'_> {
             let tier = self.link.tier();
             let Some(host) = self.state.hosts.get_mut(&number) else { continue };
             let question = host.canary(tier);
-            let Some(Round { went, answered, next }) = host.conduct.canaries else { continue };
-            if answered > 0 {
-                host.conduct.canaries = None;
-                host.conduct.silent = 0;
-                host.conduct.patience = host.conduct.patience.saturating_mul(2).min(MOST_SILENT);
-                if went == CANARIES {
-                    self.spare(number);
+            let Some(round) = host.conduct.canaries else { continue };
+            let question = match (round.turn(), question) {
+                (Turn::GoOn, _) => {
+                    self.end_round(number);
+                    continue;
                 }
-                continue;
-            }
-            if now < next {
-                self.canaries.push(Reverse((next, number)));
-                continue;
-            }
-            let Some(question) = question.filter(|_| went < CANARIES) else {
-                host.conduct.canaries = None;
-                self.leave_alone(number);
-                continue;
+                (Turn::Spare, _) => {
+                    self.end_round(number);
+                    self.spare(number);
+                    continue;
+                }
+                (Turn::Next, _) if now < round.next => {
+                    self.canaries.push(Reverse((round.next, number)));
+                    continue;
+                }
+                (Turn::Next, Some(question)) => question,
+                (Turn::LeaveAlone, _) | (Turn::Next, None) => {
+                    host.conduct.canaries = None;
+                    self.leave_alone(number);
+                    continue;
+                }
             };
             let packets = self.room_for(number, question, now);
             let address = self.state.address(number);
@@ -349,7 +385,7 @@ impl Engine<'_> {
             }
             if let Some(host) = self.state.hosts.get_mut(&number) {
                 let next = now.saturating_add(BETWEEN);
-                host.conduct.canaries = Some(Round { went: went + 1, answered, next });
+                host.conduct.canaries = Some(Round { went: round.went + 1, next, ..round });
             }
             // An answer to the first comes soon, and then the sweep goes on.
             let wait = self.wait_for(number, question);
@@ -379,13 +415,28 @@ impl Engine<'_> {
         self.canaries.peek().map(|Reverse((due, _))| *due)
     }
 
+    /// The address answers: it is asked as before, and longer until the next round.
+    fn end_round(&mut self, number: u64) {
+        if let Some(host) = self.state.hosts.get_mut(&number) {
+            host.conduct.canaries = None;
+            host.conduct.silent = 0;
+            host.conduct.patience = host.conduct.patience.saturating_mul(2).min(MOST_SILENT);
+        }
+    }
+
     /// Asks the address more slowly from now on.
     fn spare(&mut self, number: u64) {
-        let rates = self.sweep.plan.rates;
-        if let Some(address) = self.state.address(number) {
-            let rate = self.pacer.rate_to(address).min(rates.total) / STRUGGLES;
-            self.pacer.slow_down(address, rate.max(1));
+        let Some(address) = self.state.address(number) else { return };
+        let rate = self.pacer.rate_to(address).min(self.pacer.pace()) / STRUGGLES;
+        let rate = rate.max(1);
+        self.pacer.slow_down(address, rate);
+        if let Some(host) = self.state.hosts.get_mut(&number) {
+            host.conduct.most = rate;
         }
+        self.tell_trouble(
+            address,
+            "answered late while it was asked for its ports: asked a quarter as fast",
+        );
     }
 
     /// Asks the address nothing more in this sweep, and those near it half as fast.
@@ -393,7 +444,11 @@ impl Engine<'_> {
         let Some(address) = self.state.address(number) else { return };
         let problem = "stopped answering while it was asked for its ports";
         self.state.fail(number, format!("{problem}: left alone"));
-        self.pacer.halve_network(address, self.sweep.plan.rates.total);
+        self.pacer.halve_network(address);
+        self.tell_trouble(address, problem);
+    }
+
+    fn tell_trouble(&mut self, address: IpAddr, problem: &str) {
         let at = self.link.timestamp();
         let fact = Fact::Anomaly { protocol: "sweep".to_owned(), problem: problem.to_owned() };
         let method = self.method(Ask::Tcp(0));
@@ -429,36 +484,4 @@ impl Engine<'_> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// What is said of spans of 250 ms with so many questions and answers.
-    fn judge(spans: &[(u32, u32)]) -> Vec<Verdict> {
-        let mut flow = Flow::default();
-        let mut verdicts = Vec::new();
-        for (number, (asked, answered)) in (1..).zip(spans) {
-            (flow.asked, flow.answered, flow.since) = (*asked, *answered, SPAN * (number - 1));
-            verdicts.push(flow.judge(SPAN * number));
-        }
-        verdicts
-    }
-
-    #[test]
-    fn a_constant_rate_of_answers_is_a_limit() {
-        let verdicts = judge(&[(2_500, 25), (25, 25), (25, 25), (26, 24)]);
-        let expected = [100, 100, 106].map(Verdict::Slower);
-        assert_eq!(verdicts[..3], expected);
-        assert_eq!(verdicts[3], Verdict::Nothing);
-    }
-
-    #[test]
-    fn a_constant_share_of_answers_is_a_filter() {
-        let verdicts = judge(&[(2_500, 100), (100, 4), (2_500, 100)]);
-        assert_eq!(verdicts, [Verdict::Slower(400), Verdict::AsBefore, Verdict::Nothing]);
-    }
-
-    #[test]
-    fn whoever_answers_has_no_limit() {
-        assert_eq!(judge(&[(2_500, 2_450), (10, 0), (100, 90)]), [Verdict::Nothing; 3]);
-    }
-}
+mod tests;

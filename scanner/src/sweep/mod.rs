@@ -14,8 +14,10 @@
 //! refused connection costs none. Rates to one address below four a second cannot hold for a
 //! connection that opens.
 
+mod adapting;
 mod answers;
 mod bulk;
+mod congestion;
 mod course;
 mod engine;
 mod extra;
@@ -94,6 +96,8 @@ pub struct Progress {
     pub done: f32,
     /// Questions sent in the last second or so.
     pub packets_per_second: u32,
+    /// The rate that the network is found to bear so far, where that is to be found out.
+    pub pace: Option<u32>,
     /// Addresses found alive.
     pub alive: usize,
     /// Open ports found.
@@ -129,6 +133,9 @@ pub struct SweepOutcome {
     /// The share of what is there that was probably missed because packets got lost, and how
     /// far that may be off at a confidence of 95 %; both 0 to 1. `None` where nothing answered.
     pub missed: Option<(f64, f64)>,
+    /// The rate in all that the network was last found to bear, packets a second, where it
+    /// was to be found out.
+    pub rate: Option<u32>,
     /// How many addresses, from the first on, it is done with: where to go on after a stop.
     pub done: u64,
     /// Questions that the system took.

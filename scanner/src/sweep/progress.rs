@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Progress, course::Work, engine::Engine};
+use super::{Progress, adapting::Adapting, course::Work, engine::Engine};
 
 const PERIOD: Duration = Duration::from_millis(100);
 
@@ -33,6 +33,7 @@ impl Engine<'_> {
             phase: self.phase,
             done: self.shown_done,
             packets_per_second: self.shown_rate,
+            pace: self.adapting.as_ref().map(Adapting::rate),
             alive: self.outcome.alive.len().saturating_add(self.state.hosts.len()),
             open: self.open.len(),
             left: seconds.map(Duration::from_secs),

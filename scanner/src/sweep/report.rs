@@ -4,6 +4,7 @@ use model::{AddressRange, Coverage, Fact, Gap, Method, PortSet, Subject};
 
 use super::{
     SweepOutcome,
+    adapting::Adapting,
     engine::{End, Engine},
     state::{ABSENT, ALIVE, ASKED, METHODS, SWALLOWED, bit},
 };
@@ -29,6 +30,7 @@ impl Engine<'_> {
             };
             self.left_out(&why);
         }
+        self.outcome.rate = self.adapting.as_ref().map(Adapting::rate);
         let passes = if self.loss.is_seen() { 3 } else { 2 };
         self.outcome.missed = self.loss.missed(passes);
         let ports = &self.sweep.plan.ports;
@@ -201,6 +203,7 @@ impl SweepOutcome {
         self.limited.extend(later.limited);
         self.limited.sort_unstable();
         self.missed = self.missed.or(later.missed);
+        self.rate = later.rate.or(self.rate);
         self.done = self.done.saturating_add(later.done);
         self.probes_sent = self.probes_sent.saturating_add(later.probes_sent);
         self.replies = self.replies.saturating_add(later.replies);

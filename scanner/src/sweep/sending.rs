@@ -120,6 +120,7 @@ impl Engine<'_> {
 
     /// The system cannot take packets now.
     pub(super) fn back_off(&mut self, now: Duration) -> Result<(), End> {
+        self.note_refusal(now);
         let since = *self.busy_since.get_or_insert(now);
         if now.saturating_sub(since) >= MOST_BUSY {
             let reason = "the system took no more packets for half a minute".to_owned();
@@ -148,7 +149,7 @@ impl Engine<'_> {
         }
     }
 
-    fn question(&self, address: IpAddr, ask: Ask) -> Question {
+    pub(super) fn question(&self, address: IpAddr, ask: Ask) -> Question {
         match ask {
             Ask::Arp => Question::Arp,
             Ask::Neighbor => Question::NeighborSolicitation,

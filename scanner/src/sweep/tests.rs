@@ -23,6 +23,7 @@ use crate::{
 };
 
 mod bulk;
+mod congestion;
 mod guard;
 
 fn ip(text: &str) -> IpAddr {
@@ -116,13 +117,48 @@ fn check_rates(rates: Rates, link: &Scripted) {
     let most = most_in_a_second(&all);
     assert!(most <= rates.total as usize, "{most} in a second");
     let mut each: BTreeMap<IpAddr, Vec<Duration>> = BTreeMap::new();
+    let mut networks: BTreeMap<u32, Vec<Duration>> = BTreeMap::new();
     for (at, to) in sent {
         each.entry(to).or_default().push(at);
+        if let IpAddr::V4(v4) = to {
+            networks.entry(v4.to_bits() >> 8).or_default().push(at);
+        }
+    }
+    for times in networks.into_values() {
+        let most = most_in_a_second(&times);
+        assert!(most <= rates.per_network as usize, "{most} in a second to one network");
     }
     for (to, times) in each {
         let most = most_in_a_second(&times);
         assert!(most <= rates.per_host as usize, "{most} in a second to {to}");
     }
+}
+
+#[test]
+fn a_network_gets_no_more_than_its_rate_and_others_go_on() {
+    let sweep = |per_network| {
+        let mut link = Scripted::new(Tier::Raw);
+        for n in 1..=60 {
+            link.devices.insert(IpAddr::from([192, 0, 2, n]), Device::new(n, "22"));
+            link.devices.insert(IpAddr::from([198, 51, 100, n]), Device::new(n, "22"));
+        }
+        let mut plan = plan("192.0.2.0/26 198.51.100.0/26", "20-39");
+        plan.rates = Rates { total: 1_000, per_network, ..Rates::default() };
+        // That the rates hold is checked at each run.
+        assert_eq!(run(&plan, &mut link).open().len(), 120);
+        let last = |first: u8| {
+            let is_of = |to: IpAddr| matches!(to, IpAddr::V4(v4) if v4.octets()[0] == first);
+            link.sent.iter().rfind(|sent| is_of(sent.to)).unwrap().at
+        };
+        // Both networks get theirs at the same time, not one after the other.
+        assert!(last(192).abs_diff(last(198)) < Duration::from_secs(2));
+        link.elapsed()
+    };
+    let (free, limited) = (sweep(u32::MAX), sweep(100));
+    // And before, each round of questions to who is silent waits a second for answers.
+    let each = Duration::from_secs(60 * 20 / 100);
+    assert!(limited > free + each / 4, "{limited:?} instead of {free:?}");
+    assert!(limited < each + Duration::from_secs(24), "{limited:?}");
 }
 
 impl Run {
@@ -373,7 +409,7 @@ fn recall_is_whole_without_loss_and_nearly_whole_with() {
         link.on_link = vec![range("198.51.100.0", "198.51.100.255")];
         let mut plan =
             plan("198.51.100.0/24 203.0.113.0/24", "22,80,443,445,515,631,3389,5900,8080,9100");
-        plan.rates = Rates { total: 5_000, per_host: 100 };
+        plan.rates = Rates { total: 5_000, per_host: 100, ..Rates::default() };
         let run = run(&plan, &mut link);
         let found = run.outcome.open.len();
         let least = if loss == 0 { wanted } else { wanted * 99 / 100 };
@@ -385,9 +421,11 @@ fn recall_is_whole_without_loss_and_nearly_whole_with() {
 
 #[test]
 fn the_rates_hold_with_many_and_with_one() {
-    for rates in
-        [Rates { total: 50, per_host: 2 }, Rates { total: 200, per_host: 10 }, Rates::default()]
-    {
+    for rates in [
+        Rates { total: 50, per_host: 2, ..Rates::default() },
+        Rates { total: 200, per_host: 10, ..Rates::default() },
+        Rates::default(),
+    ] {
         for tier in [Tier::Raw, Tier::Connect] {
             if tier == Tier::Connect && rates.per_host < 4 {
                 continue;
@@ -836,7 +874,10 @@ fn the_loopback_is_swept_through_the_systems_sockets() {
 fn a_large_silent_network_is_cheap() {
     let mut link = Scripted::new(Tier::Raw);
     link.on_link = vec![range("10.0.0.0", "10.0.255.255")];
-    let plan = Plan { rates: Rates { total: 10_000, per_host: 40 }, ..plan("10.0.0.0/16", "80") };
+    let plan = Plan {
+        rates: Rates { total: 10_000, per_host: 40, ..Rates::default() },
+        ..plan("10.0.0.0/16", "80")
+    };
     let run = run(&plan, &mut link);
     assert!(run.outcome.complete);
     assert_eq!(run.outcome.probes_sent, 65_534 * 2);

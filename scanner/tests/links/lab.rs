@@ -212,6 +212,9 @@ impl Drop for Server {
     }
 }
 
+/// What a TFTP server says to who asks for a file that is not there.
+pub(crate) const NO_SUCH_FILE: &[u8] = b"\0\x05\0\x01no such file\0";
+
 fn serve() {
     let any = Ipv6Addr::UNSPECIFIED;
     let _tcp = TcpListener::bind((any, 22)).unwrap();
@@ -221,6 +224,15 @@ fn serve() {
         while let Ok((len, from)) = udp.recv_from(&mut buffer) {
             buffer[..len].reverse();
             let _ = udp.send_to(&buffer[..len], from);
+        }
+    });
+    let tftp = UdpSocket::bind((any, 69)).unwrap();
+    thread::spawn(move || {
+        let mut buffer = [0; 2048];
+        while let Ok((_, from)) = tftp.recv_from(&mut buffer) {
+            // From a port of its own choosing, as a TFTP server does.
+            let transfer = UdpSocket::bind((any, 0)).unwrap();
+            let _ = transfer.send_to(NO_SUCH_FILE, from);
         }
     });
     io::stdout().write_all(b"ready\n").unwrap();

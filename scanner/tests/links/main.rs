@@ -14,8 +14,8 @@ mod search;
 use std::{net::TcpListener, time::Duration};
 
 use lab::{
-    BEYOND, FAR_MAC, FAR_V4, FAR_V6, Lab, NOBODY, PATIENCE, With, address, ask, check,
-    check_silence, connect, lab, permit, raw, raw_via, send, ways,
+    BEYOND, FAR_MAC, FAR_V4, FAR_V6, Lab, NO_SUCH_FILE, NOBODY, PATIENCE, With, address, ask,
+    check, check_silence, connect, lab, permit, raw, raw_via, send, ways,
 };
 use scanner::{
     LinkError,
@@ -58,6 +58,8 @@ fn raw_hears_a_neighbour_in_every_way() {
                 (Question::Ack(22), Answer::TcpReset(22)),
                 (Question::Ack(23), Answer::TcpReset(23)),
                 (udp(161), Answer::UdpReply(161, b"cba".to_vec())),
+                // From another port than was asked.
+                (udp(69), Answer::UdpReply(69, NO_SUCH_FILE.to_vec())),
             ] {
                 let reply = ask(link, far, question);
                 let expected = Reply { about: address(far), answer, ttl: Some(64), mac: Some(mac) };
@@ -174,6 +176,7 @@ fn connect_tells_filters_from_closed_ports_and_from_silence() {
             check(link, far, Question::Tcp(84), Answer::TcpClosed(84));
             check(link, far, Question::Tcp(85), Answer::Unreachable);
             check(link, far, udp(161), Answer::UdpReply(161, b"cba".to_vec()));
+            check(link, far, udp(69), Answer::UdpReply(69, NO_SUCH_FILE.to_vec()));
             check(link, far, udp(162), Answer::UdpClosed(162));
             check(link, far, udp(82), Answer::UdpFiltered(82));
             check_silence(link, far, udp(81));

@@ -343,3 +343,19 @@ fn syn_by_hand(bytes: &[u8]) -> (IpAddr, u16, u16) {
     assert_eq!((bytes[9], bytes[33] & 0x3f), (6, tcp::SYN));
     (address.into(), port, u16::from_be_bytes([bytes[2], bytes[3]]))
 }
+
+#[test]
+fn only_tftp_answers_from_another_port_and_only_in_its_own_words() {
+    for (ours, theirs) in both() {
+        let ends = Ends::new(theirs, ours).unwrap();
+        let answer = |asked, from, payload: &[u8]| {
+            let inside = udp::datagram(ends, from, cookies().udp(ours, theirs, asked), payload);
+            read(&cookies(), HERE, &to_us(THERE, theirs, ours, ip::UDP, &inside))
+        };
+        let said = b"\0\x05\0\x01no such file\0";
+        let Some(Heard::Reply(reply)) = answer(69, 40_123, said) else { panic!("no reply") };
+        assert_eq!((reply.about, reply.answer), (theirs, Answer::UdpReply(69, said.to_vec())));
+        assert_eq!(answer(69, 40_123, b"hello"), None);
+        assert_eq!(answer(161, 40_123, said), None);
+    }
+}

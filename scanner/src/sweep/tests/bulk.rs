@@ -18,7 +18,7 @@ fn dense(loss: u16) -> Scripted {
 }
 
 fn unguarded(target: &str) -> Plan {
-    let rates = Rates { total: 1_000_000, per_host: 1_000_000 };
+    let rates = Rates { total: 1_000_000, per_host: 1_000_000, ..Rates::default() };
     Plan { rates, ..plan(target, "2000-2039") }
 }
 
@@ -75,7 +75,7 @@ fn a_stop_ends_what_the_link_asks_by_itself() {
     link.by_itself = Some(1_000_000);
     let stop = Stop::new();
     let mut plan = unguarded("198.51.100.0-255");
-    plan.rates = Rates { total: 150_000, per_host: 150_000 };
+    plan.rates = Rates { total: 150_000, per_host: 150_000, ..Rates::default() };
     plan.ports = "2000-6000".parse().unwrap();
     let at = Duration::from_millis(2_000);
     link.faults.push(Fault::Stop(at, stop.clone()));

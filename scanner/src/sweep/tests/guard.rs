@@ -3,7 +3,7 @@
 use super::*;
 
 fn fast() -> Rates {
-    Rates { total: 20_000, per_host: 5_000 }
+    Rates { total: 20_000, per_host: 5_000, ..Rates::default() }
 }
 
 /// The most packets that any second brought to that address, the system's included.
@@ -71,10 +71,10 @@ fn who_stops_answering_is_left_alone() {
     let died = *link.dead.get(&ip("192.0.2.40")).expect("the test wants it dead");
     let after: Vec<_> =
         link.sent.iter().filter(|s| s.to == ip("192.0.2.40") && s.at > died).collect();
-    // What was under way, at most 128 in vain, and three canaries.
+    // What was under way, at most 128 in vain, one question and two canaries.
     assert!(after.len() < 150, "{} after it died", after.len());
     let last = after.last().unwrap().at - died;
-    assert!(last < Duration::from_millis(1_500), "{last:?}");
+    assert!(last < Duration::from_millis(2_600), "{last:?}");
     let gap = "192.0.2.40: stopped answering while it was asked for its ports: left alone";
     assert_eq!(run.gaps(), [gap]);
     assert!(run.facts("192.0.2.40").any(|o| matches!(&o.fact, Fact::Anomaly { .. })));
@@ -118,6 +118,19 @@ fn a_limit_is_found_and_kept_and_everything_is_found() {
         // Each answer makes the system send a packet, too.
         let most = most_to(&link, "192.0.2.7");
         assert!(most <= limit as usize * 5 / 2, "{most} a second at {limit}");
+    }
+}
+
+#[test]
+fn who_answers_a_single_packet_a_second_is_not_left_alone() {
+    for limit in [1, 3] {
+        let mut link = office(Tier::Raw);
+        let device = Device { answers: Some(limit), ..Device::new(9, "22") };
+        link.devices.insert(ip("192.0.2.9"), device);
+        let mut plan = plan("192.0.2.0/26", "1-40");
+        plan.rates = fast();
+        let run = run(&plan, &mut link);
+        assert_eq!(run.gaps(), [""; 0], "limit {limit}");
     }
 }
 
