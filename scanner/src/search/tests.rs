@@ -248,13 +248,18 @@ fn what_is_known_is_asked_besides_and_what_a_router_tells_is_told() {
 #[test]
 fn nobody_gets_more_packets_a_second_than_one_address_may() {
     let mut link = Scripted::new(vec![]);
-    let rates = Rates { total: 50, per_host: 2 };
+    let rates = Rates { total: 50, per_host: 2, ..Rates::default() };
     run_with(&mut link, rates, &Known::default(), &Stop::new());
     let times: Vec<Duration> = link.asked.iter().map(|(at, _)| *at).collect();
     let least = times.windows(2).map(|pair| pair[1] - pair[0]).min().unwrap();
     assert!(least >= Duration::from_millis(500), "{least:?}");
     let mut link = Scripted::new(vec![]);
-    run_with(&mut link, Rates { total: 9, per_host: 1_000 }, &Known::default(), &Stop::new());
+    run_with(
+        &mut link,
+        Rates { total: 9, per_host: 1_000, ..Rates::default() },
+        &Known::default(),
+        &Stop::new(),
+    );
     assert!(link.asked[1].0 - link.asked[0].0 >= Duration::from_millis(111));
 }
 

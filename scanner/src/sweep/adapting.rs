@@ -20,7 +20,7 @@ use crate::{
 /// How often it is looked whether answers were lost.
 const LOOK: Duration = Duration::from_millis(100);
 
-/// How often the witnesses are looked at.
+/// How often what the witnesses said is looked at.
 const TURN: Duration = Duration::from_millis(1);
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -60,7 +60,10 @@ impl Engine<'_> {
     pub(super) fn adapt(&mut self, now: Duration) -> Result<(), End> {
         let Some(adapting) = &mut self.adapting else { return Ok(()) };
         if now < adapting.next_turn {
-            return Ok(());
+            return match adapting.congestion.may_ask(now, self.outcome.probes_sent) {
+                true => self.ask_witnesses(now),
+                false => Ok(()),
+            };
         }
         adapting.next_turn = now.saturating_add(TURN);
         if now >= adapting.next_look {
@@ -82,13 +85,13 @@ impl Engine<'_> {
         if rate != pacer.pace() {
             pacer.set_pace(rate);
         }
-        if self.resume_at > now || now.saturating_sub(self.last_sent) > LOOK {
-            return Ok(());
-        }
         self.ask_witnesses(now)
     }
 
     fn ask_witnesses(&mut self, now: Duration) -> Result<(), End> {
+        if self.resume_at > now || now.saturating_sub(self.last_sent) > LOOK {
+            return Ok(());
+        }
         while self.pacer.earliest_to_anyone(now, 1) <= now {
             let Some(adapting) = &mut self.adapting else { break };
             let questions = self.outcome.probes_sent;

@@ -76,6 +76,8 @@ pub(super) struct Congestion {
     turn: usize,
     /// When the next question may go, and behind how many of all.
     next: (Duration, u64),
+    /// Whether that time has come, so that only packets are waited for.
+    aimed: bool,
     /// Only answers to questions since then are part of the trial.
     since: Duration,
     /// The longest time that an answer of the trial took.
@@ -146,6 +148,7 @@ impl Congestion {
             unreliable: Vec::new(),
             turn: 0,
             next: (now, 0),
+            aimed: false,
             since: now,
             slowest: Duration::ZERO,
             fell: None,
@@ -199,8 +202,7 @@ impl Congestion {
     /// The witness whose turn it is, if one may be asked now that so many questions went.
     pub(super) fn due(&mut self, now: Duration, questions: u64) -> Option<(IpAddr, Ask)> {
         let count = self.witnesses.len();
-        let (time, place) = self.next;
-        if count < LEAST_WITNESSES || now < time.max(self.since) || questions < place {
+        if count < LEAST_WITNESSES || !self.may_ask(now, questions) {
             return None;
         }
         let turn = (0..count).map(|offset| (self.turn + offset) % count).find(|turn| {
@@ -210,9 +212,26 @@ impl Congestion {
         self.witnesses.get(turn).map(|one| (one.address, one.ask))
     }
 
+    /// Whether it is time. What is sent goes in small bursts, and who is always the first of
+    /// one finds room in the queue when nobody else does; so the place in it varies.
+    pub(super) fn may_ask(&mut self, now: Duration, questions: u64) -> bool {
+        let (time, place) = self.next;
+        if now < time.max(self.since) || questions < place {
+            return false;
+        }
+        if !self.aimed {
+            self.aimed = true;
+            let burst = u64::from(self.rate / 1_000) + 1;
+            let place = questions.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32;
+            self.next.1 = questions.saturating_add(place % burst);
+        }
+        questions >= self.next.1
+    }
+
     /// The witness was asked as the last of so many questions.
     pub(super) fn asked(&mut self, address: IpAddr, now: Duration, questions: u64) {
         self.next = (now.saturating_add(BETWEEN_ALL), questions.saturating_add(SHARE));
+        self.aimed = false;
         self.put_off(address, now);
         if let Some(one) = self.witnesses.iter_mut().find(|one| one.address == address) {
             one.asked = Some(now);

@@ -901,7 +901,7 @@ fn large_and_far(hidden: usize) -> Scripted {
 #[test]
 fn the_rounds_beyond_the_usual_ones_end_in_a_large_network_where_they_find_nobody() {
     let plan = Plan {
-        rates: Rates { total: 10_000, per_host: 40 },
+        rates: Rates { total: 10_000, per_host: 40, ..Rates::default() },
         ports: "none".parse().unwrap(),
         ..plan("198.18.0.0/18", "22")
     };
