@@ -27,6 +27,7 @@
 
 mod certificate;
 mod der;
+mod encodings;
 mod extension;
 pub mod hello;
 mod moment;
@@ -38,6 +39,9 @@ mod verify;
 mod walk;
 
 pub use certificate::{Anomaly, AnomalyKind, Certificate, Key, SelfSigned, Signature, parse};
+pub use encodings::{Encodings, Extension};
 pub use oid::{Hash, KeyKind};
 pub use pem::certificates_in;
-pub use rules::{RULES, Remaining, Rule, Thresholds, Verdict};
+pub use rules::{
+    About, Applies, Context, RULES, Remaining, Rule, Thresholds, Trust, Verdict,
+};
