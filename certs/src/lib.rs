@@ -42,6 +42,4 @@ pub use certificate::{Anomaly, AnomalyKind, Certificate, Key, SelfSigned, Signat
 pub use encodings::{Encodings, Extension};
 pub use oid::{Hash, KeyKind};
 pub use pem::certificates_in;
-pub use rules::{
-    About, Applies, Context, RULES, Remaining, Rule, Thresholds, Trust, Verdict,
-};
+pub use rules::{About, Applies, Context, RULES, Remaining, Rule, Thresholds, Trust, Verdict};

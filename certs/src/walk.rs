@@ -295,7 +295,7 @@ fn read_moment(
             certificate.note(Encoding, format!("its {which} moment of validity is no moment"));
         }
         Some((_, false)) => certificate
-            .note(Encoding, format!("its {which} moment of validity is not written as DER wants")),
+            .note(Profile, format!("its {which} moment of validity is not written as DER wants")),
         Some((_, true)) => {}
     }
     read.map(|(moment, _)| moment)

@@ -35,11 +35,9 @@ const SAME: &[(&str, &str, &str)] = &[
     ("e_server_cert_valid_time_longer_than_100_days", "cert.lifetime-100-days", ""),
     ("e_server_cert_valid_time_longer_than_47_days", "cert.lifetime-47-days", ""),
     ("e_mp_modulus_must_be_2048_bits_or_more", "cert.weak-key", ""),
-    ("e_dsa_shorter_than_2048_bits", "cert.weak-key", ""),
+    ("e_dsa_shorter_than_2048_bits", "cert.weak-key", "short"),
     ("e_prohibit_dsa_usage", "cert.weak-key", ""),
     ("e_br_prohibit_dsa_usage", "cert.weak-key", ""),
-    ("e_old_sub_cert_rsa_mod_less_than_1024_bits", "cert.weak-key", ""),
-    ("e_old_sub_ca_rsa_mod_less_than_1024_bits", "cert.weak-key", ""),
     ("e_old_root_ca_rsa_mod_less_than_2048_bits", "cert.weak-key", ""),
     ("e_rsa_public_exponent_too_small", "cert.rsa-exponent", ""),
     ("e_rsa_public_exponent_not_odd", "cert.rsa-exponent", ""),
@@ -152,7 +150,6 @@ const SAME: &[(&str, &str, &str)] = &[
     ("w_sub_cert_eku_extra_values", "cert.public-other-purposes", ""),
     ("e_client_auth_not_allowed", "cert.public-for-clients", ""),
     ("w_eku_critical_improperly", "cert.purpose-any-critical", ""),
-    ("e_ecpublickey_key_usages", "cert.key-usage-unfit", ""),
     ("n_ecdsa_ee_invalid_ku", "cert.key-usage-unfit", ""),
     ("e_ecdsa_allowed_ku", "cert.key-usage-unfit", ""),
     ("e_edwardspublickey_key_usages", "cert.key-usage-unfit", ""),
@@ -168,7 +165,13 @@ const SAME: &[(&str, &str, &str)] = &[
 ];
 
 /// Where we differ, each with its reason in `docs/decisions/0003-certificates.md`.
-const EXPLAINED: &[(&str, &str)] = &[];
+const EXPLAINED: &[(&str, &str)] = &[
+    ("e_br_prohibit_dsa_usage", "dsaCorrectOrderInSubgroup.pem"),
+    ("e_prohibit_dsa_usage", "dsaCorrectOrderInSubgroup.pem"),
+    ("e_signature_algorithm_not_supported", "sha256WithRSAPSSSignatureAlgorithm.pem"),
+    ("e_sub_cert_or_sub_ca_using_sha1", "rsawithsha1after2016.pem"),
+    ("e_subject_common_name_not_exactly_from_san", "SANWithMissingCN.pem"),
+];
 
 /// The corpus, or `None`, said aloud.
 fn corpus() -> Option<PathBuf> {
@@ -204,19 +207,24 @@ fn rules_that_exist_in_both_agree() {
     let expected = fs::read_to_string(folder.join("expected.tsv")).expect("the corpus is whole");
     // For each rule: verdicts that agree, and of those the certificates that break it.
     let mut counts: BTreeMap<&str, (usize, usize)> = BTreeMap::new();
-    let mut compared = 0;
     let mut differences = BTreeSet::new();
     let mut lints = BTreeSet::new();
-    for line in expected.lines() {
+    // The corpus has some pairs twice, where the lint was configured in two ways: broken in
+    // one of them is broken.
+    let mut pairs: BTreeMap<(&str, &str), bool> = BTreeMap::new();
+    for line in expected.lines().skip(1) {
         let fields: Vec<&str> = line.split('\t').collect();
         let [lint, file, verdict, ..] = fields[..] else { continue };
-        let Some((_, rule, word)) = SAME.iter().find(|(name, ..)| *name == lint) else { continue };
         // NA and NE: the lint is not about this certificate, or came into force after it.
-        let broken = match verdict {
+        *pairs.entry((lint, file)).or_default() |= match verdict {
             "Error" | "Warn" | "Notice" => true,
             "Pass" | "NA" | "NE" => false,
             other => panic!("a verdict {other}"),
         };
+    }
+    let mut compared = 0;
+    for ((lint, file), broken) in pairs {
+        let Some((_, rule, word)) = SAME.iter().find(|(name, ..)| *name == lint) else { continue };
         let bytes = fs::read(folder.join(file)).expect("the corpus is whole");
         let certificate = parse(&certificates_in(&bytes)[0]);
         compared += 1;
@@ -226,7 +234,7 @@ fn rules_that_exist_in_both_agree() {
             count.0 += 1;
             count.1 += usize::from(broken);
         } else {
-            differences.insert((lint, file, verdict));
+            differences.insert((lint, file, broken));
         }
     }
     for (rule, (agree, broken)) in &counts {
@@ -240,7 +248,7 @@ fn rules_that_exist_in_both_agree() {
         differences.iter().filter(|(lint, file, _)| !explained.contains(&(*lint, *file))).collect();
     assert!(unexplained.is_empty(), "{unexplained:#?}");
     assert_eq!(named, explained, "an explanation of what is no longer so");
-    assert!(compared >= 300, "only {compared} verdicts to compare");
+    assert!(compared >= 290, "only {compared} verdicts to compare");
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::hint::black_box;
 
 use certs::{
-    RULES, Thresholds,
+    Context, RULES, Thresholds, Trust,
     hello::{Collector, Kind, Progress, ServerName},
 };
 use model::TlsVersion;
@@ -33,8 +33,11 @@ fn run_certificate(bytes: &[u8]) {
         black_box(anomaly.to_string());
     }
     let as_of = model::Timestamp::from_seconds(1_795_339_800);
-    for rule in RULES {
-        black_box((rule.check)(&certificate, as_of, &Thresholds::default()));
+    for trust in [Trust::Public, Trust::Private] {
+        let context = Context { as_of, thresholds: Thresholds::default(), trust };
+        for rule in RULES {
+            black_box(rule.judge(&certificate, &context));
+        }
     }
 }
 

@@ -2,8 +2,10 @@
 
 use model::Severity;
 
-use super::{ALTERNATIVE_NAME, About, Applies, BASIC_CONSTRAINTS, BASELINE, Context, KEY_USAGE};
-use super::{NAME_CONSTRAINTS, PURPOSES, RFC_2459, RFC_5280, Rule, Verdict, children, fail_if};
+use super::{ALTERNATIVE_NAME, About, Applies, BASELINE, BASIC_CONSTRAINTS, KEY_USAGE};
+use super::{
+    NAME_CONSTRAINTS, PURPOSES, RFC_2459, RFC_5280, Rule, Trust, Verdict, children, fail_if,
+};
 use super::{inside, note_all, value};
 use crate::{Certificate, der};
 
@@ -48,11 +50,11 @@ pub(super) const NO_KEY_USAGE: Rule = Rule {
     applies: Applies::Always,
     about: About::Authority,
     severity: Severity::Info,
-    check: |certificate, _| {
+    check: |certificate, context| {
         let missing = certificate.encodings.extension(KEY_USAGE).is_none();
-        // openssl makes such ones by default, and every device that made its own does so:
-        // nobody but itself relies on it.
-        if missing && certificate.self_signed.likely() {
+        // openssl makes such ones by default, and so does every device that made its own:
+        // nobody else relies on it.
+        if missing && certificate.self_signed.likely() && context.trust != Trust::Public {
             return Verdict::NotApplicable;
         }
         fail_if(missing, Severity::Info, || "it has no key usage".to_owned())
@@ -69,9 +71,7 @@ pub(super) const KEY_USAGE_NOT_CRITICAL: Rule = Rule {
     severity: Severity::Info,
     check: |certificate, _| match certificate.encodings.extension(KEY_USAGE) {
         None => Verdict::NotApplicable,
-        Some(extension) => {
-            fail_if(!extension.critical, Severity::Info, || "it must be".to_owned())
-        }
+        Some(extension) => fail_if(!extension.critical, Severity::Info, || "it must be".to_owned()),
     },
 };
 
@@ -187,7 +187,8 @@ pub(super) const SERVER_MAY_ISSUE: Rule = Rule {
         let serves = certificate.extended_key_usage.iter().any(|purpose| purpose == "serverAuth");
         let named = certificate.encodings.extension(ALTERNATIVE_NAME).is_some();
         fail_if(serves && named, Severity::Warning, || {
-            format!("it is an authority and names {}", certificate.names.join(", "))
+            let named: Vec<_> = certificate.names.iter().take(NAMED).cloned().collect();
+            format!("it is an authority and names {}", named.join(", "))
         })
     },
 };

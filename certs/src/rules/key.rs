@@ -2,8 +2,8 @@
 
 use model::Severity;
 
-use super::{About, Applies, BASELINE, Context, RFC_2459, Rule, Verdict, children, fail_if};
 use super::inside;
+use super::{About, Applies, BASELINE, Context, RFC_2459, Rule, Verdict, children, fail_if};
 use crate::{
     Certificate, KeyKind,
     der::{self, Element},
@@ -29,9 +29,14 @@ fn weak(certificate: &Certificate, context: &Context) -> Verdict {
         KeyKind::Rsa => (context.thresholds.rsa_bits, 1024),
         KeyKind::Ec => (context.thresholds.ec_bits, 160),
         KeyKind::Dsa => {
+            let short = key.bits.filter(|bits| *bits < 2048);
+            let size = short.map(|bits| format!(", and short with {bits} bits"));
             return Verdict::Fail {
                 severity: Severity::Warning,
-                detail: format!("its key is {name}, which no current standard allows"),
+                detail: format!(
+                    "its key is {name}, which no current standard allows{}",
+                    size.unwrap_or_default()
+                ),
             };
         }
         KeyKind::Edwards | KeyKind::PostQuantum => return Verdict::Pass,

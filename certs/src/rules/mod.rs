@@ -75,6 +75,9 @@ pub enum About {
     /// Leaves which a TLS server may present: for that purpose, for any, or for none in
     /// particular.
     Server,
+    /// The same, and authorities that have names as a server has: a device's own certificate
+    /// often is both.
+    Named,
 }
 
 /// Whether the public trusts the chain of a certificate.
@@ -288,6 +291,7 @@ impl Rule {
             About::Authority => certificate.is_ca,
             About::Leaf => leaf(),
             About::Server => leaf() && may_serve(certificate),
+            About::Named => certificate.is_recognisable() && may_serve(certificate),
         };
         let in_force = || match (self.effective, certificate.not_before) {
             (Some(day), Some(first)) => start_of(day).is_some_and(|start| first >= start),

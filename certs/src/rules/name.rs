@@ -1,10 +1,13 @@
 //! The names of servers in a certificate.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::{
+    collections::HashSet,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
+};
 
 use model::Severity;
 
-use super::{ALTERNATIVE_NAME, About, Applies, BASELINE, Context, PROFILES, RFC_2459, Rule, Verdict};
+use super::{ALTERNATIVE_NAME, About, Applies, BASELINE, RFC_2459, Rule, Verdict};
 use super::{alternative_names, day, dns_names, fail_if, fail_with, inside, note_all};
 use crate::{Certificate, der, name};
 
@@ -17,6 +20,10 @@ pub(super) const NONE: Rule = Rule {
     about: About::Server,
     severity: Severity::Warning,
     check: |certificate, context| {
+        // One that has no extensions at all has a rule of its own.
+        if certificate.version != Some(3) {
+            return Verdict::NotApplicable;
+        }
         let missing = certificate.encodings.extension(ALTERNATIVE_NAME).is_none();
         // In a private network it may have been so for years: the clients there know it.
         let public = context.trust == super::Trust::Public;
@@ -128,14 +135,13 @@ pub(super) const CHARACTERS: Rule = Rule {
     citation: "RFC 5280, section 4.2.1.6; RFC 1034, section 3.5; RFC 1123, section 2.1",
     effective: RFC_2459,
     applies: Applies::Always,
-    about: About::Server,
+    about: About::Named,
     severity: Severity::Info,
     check: |certificate, _| {
         each(certificate, Severity::Info, |name| {
             // The underscore, the star and the NUL have rules of their own.
-            let odd = |c: char| {
-                !c.is_ascii_alphanumeric() && !matches!(c, '-' | '.' | '_' | '*' | '\0')
-            };
+            let odd =
+                |c: char| !c.is_ascii_alphanumeric() && !matches!(c, '-' | '.' | '_' | '*' | '\0');
             match name.chars().find(|c| odd(*c))? {
                 ' ' => Some("has a space in it"),
                 c if !c.is_ascii() => Some("is not written in ASCII"),
@@ -151,7 +157,7 @@ pub(super) const UNDERSCORE: Rule = Rule {
     citation: "CA/Browser Forum Baseline Requirements, section 7.1.4.2.1 (ballot SC-012)",
     effective: day(2019, 4, 1),
     applies: Applies::PubliclyTrusted,
-    about: About::Server,
+    about: About::Named,
     severity: Severity::Info,
     check: |certificate, _| {
         each(certificate, Severity::Info, |name| name.contains('_').then_some("has an underscore"))
@@ -165,7 +171,7 @@ pub(super) const WILDCARD: Rule = Rule {
                (wildcard domain name)",
     effective: None,
     applies: Applies::Always,
-    about: About::Server,
+    about: About::Named,
     severity: Severity::Info,
     check: |certificate, _| {
         each(certificate, Severity::Info, |name| {
@@ -185,7 +191,7 @@ pub(super) const LABELS: Rule = Rule {
     citation: "RFC 5280, section 4.2.1.6; RFC 1034, section 3.5",
     effective: RFC_2459,
     applies: Applies::Always,
-    about: About::Server,
+    about: About::Named,
     severity: Severity::Info,
     check: |certificate, _| {
         each(certificate, Severity::Info, |name| {
@@ -193,7 +199,8 @@ pub(super) const LABELS: Rule = Rule {
                 return Some("starts with a period");
             }
             let inner = name.strip_suffix('.').unwrap_or(name);
-            (!name.is_empty() && inner.split('.').any(str::is_empty)).then_some("has an empty label")
+            (!name.is_empty() && inner.split('.').any(str::is_empty))
+                .then_some("has an empty label")
         })
     },
 };
@@ -204,7 +211,7 @@ pub(super) const LENGTH: Rule = Rule {
     citation: "RFC 1034, section 3.1: 63 bytes a label, 253 in all",
     effective: RFC_2459,
     applies: Applies::Always,
-    about: About::Server,
+    about: About::Named,
     severity: Severity::Info,
     check: |certificate, _| {
         each(certificate, Severity::Info, |name| {
@@ -222,7 +229,7 @@ pub(super) const HYPHEN: Rule = Rule {
     citation: "RFC 1034, section 3.5; RFC 1123, section 2.1",
     effective: RFC_2459,
     applies: Applies::Always,
-    about: About::Server,
+    about: About::Named,
     severity: Severity::Info,
     check: |certificate, _| {
         each(certificate, Severity::Info, |name| {
@@ -238,7 +245,7 @@ pub(super) const RESERVED_LABEL: Rule = Rule {
     citation: "CA/Browser Forum Baseline Requirements, section 7.1.4.2.1; RFC 5890, section 2.3.1",
     effective: day(2021, 10, 1),
     applies: Applies::PubliclyTrusted,
-    about: About::Server,
+    about: About::Named,
     severity: Severity::Info,
     check: |certificate, _| {
         each(certificate, Severity::Info, |name| {
@@ -257,7 +264,7 @@ pub(super) const ADDRESS_AS_NAME: Rule = Rule {
     citation: "RFC 5280, section 4.2.1.6 (iPAddress); RFC 9525, section 6.2",
     effective: None,
     applies: Applies::Always,
-    about: About::Server,
+    about: About::Named,
     severity: Severity::Info,
     check: |certificate, _| {
         each(certificate, Severity::Info, |name| {
@@ -290,7 +297,7 @@ pub(super) const INTERNAL: Rule = Rule {
     citation: "CA/Browser Forum Baseline Requirements, sections 1.6.1 (internal name) and 4.2.2",
     effective: day(2015, 11, 1),
     applies: Applies::PubliclyTrusted,
-    about: About::Server,
+    about: About::Named,
     severity: Severity::Warning,
     check: |certificate, _| {
         each(certificate, Severity::Warning, |name| {
@@ -303,7 +310,10 @@ pub(super) const INTERNAL: Rule = Rule {
             if !name.contains('.') {
                 return Some("is a single label");
             }
-            special.iter().any(|s| last.eq_ignore_ascii_case(s)).then_some("is in a reserved domain")
+            special
+                .iter()
+                .any(|s| last.eq_ignore_ascii_case(s))
+                .then_some("is in a reserved domain")
         })
     },
 };
@@ -355,7 +365,8 @@ fn is_reserved(address: &IpAddr) -> bool {
         // All that is allocated to the world is inside 2000::/3, but for documentation.
         IpAddr::V6(address) => {
             let bits = address.to_bits();
-            bits >> 125 != 1 || bits >> 96 == Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 0).to_bits() >> 96
+            bits >> 125 != 1
+                || bits >> 96 == Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 0).to_bits() >> 96
         }
     }
 }
@@ -366,7 +377,7 @@ pub(super) const KIND: Rule = Rule {
     citation: "CA/Browser Forum Baseline Requirements, section 7.1.2.7.12: dNSName and iPAddress",
     effective: BASELINE,
     applies: Applies::PubliclyTrusted,
-    about: About::Server,
+    about: About::Named,
     severity: Severity::Info,
     check: |certificate, _| {
         let names = alternative_names(certificate);
@@ -405,14 +416,14 @@ pub(super) const COMMON: Rule = Rule {
         if commons.is_empty() {
             return Verdict::NotApplicable;
         }
+        // A set, since a stranger may have written thousands of both.
+        let names: HashSet<String> =
+            certificate.names.iter().map(|name| name.to_ascii_lowercase()).collect();
+        let none = certificate.encodings.extension(ALTERNATIVE_NAME).is_none();
         let problems: Vec<String> = commons
             .iter()
-            .filter(|common| {
-                let common = common.to_ascii_lowercase();
-                // Addresses are compared as text: one is to be written in one way only.
-                !certificate.names.iter().any(|name| name.to_ascii_lowercase() == common)
-                    || certificate.encodings.extension(ALTERNATIVE_NAME).is_none()
-            })
+            // Addresses are compared as text: one is to be written in one way only.
+            .filter(|common| none || !names.contains(&common.to_ascii_lowercase()))
             .map(|common| format!("{:?}", name::visible(common)))
             .collect();
         note_all(&problems)
@@ -460,4 +471,3 @@ pub(super) const URI: Rule = Rule {
         note_all(&problems)
     },
 };
-

@@ -26,7 +26,7 @@ pub(super) const NO_SOURCE: Rule = Rule {
         // So short that it ends sooner than its revocation would be known.
         let later = validity::SINCE_2026.and_then(start_of).is_some_and(|start| first >= start);
         let short = if later { 7 * DAY } else { 10 * DAY };
-        if lifetime.saturating_add(1) <= short {
+        if lifetime <= short {
             return Verdict::NotApplicable;
         }
         let none = certificate.crl_urls.is_empty() && certificate.ocsp_urls.is_empty();

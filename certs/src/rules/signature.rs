@@ -2,7 +2,7 @@
 
 use model::Severity;
 
-use super::{About, Applies, BASELINE, Context, RFC_2459, Rule, Verdict, fail_if, inside};
+use super::{About, Applies, Context, RFC_2459, Rule, Verdict, fail_if, inside};
 use crate::{Certificate, Hash, der};
 
 pub(super) const WEAK: Rule = Rule {
@@ -104,7 +104,7 @@ pub(super) const NOT_ALLOWED: Rule = Rule {
     id: "cert.public-signature",
     title: "Public certificate is signed in a way that is not allowed there",
     citation: "CA/Browser Forum Baseline Requirements, section 7.1.3.2",
-    effective: BASELINE,
+    effective: None,
     applies: Applies::PubliclyTrusted,
     about: About::Any,
     severity: Severity::Warning,
@@ -112,8 +112,12 @@ pub(super) const NOT_ALLOWED: Rule = Rule {
         let signature = &certificate.signature;
         let allowed = match signature.algorithm.as_str() {
             "" => return Verdict::NotApplicable,
-            "sha256WithRSAEncryption" | "sha384WithRSAEncryption" | "sha512WithRSAEncryption"
-            | "ecdsa-with-SHA256" | "ecdsa-with-SHA384" | "ecdsa-with-SHA512" => true,
+            "sha256WithRSAEncryption"
+            | "sha384WithRSAEncryption"
+            | "sha512WithRSAEncryption"
+            | "ecdsa-with-SHA256"
+            | "ecdsa-with-SHA384"
+            | "ecdsa-with-SHA512" => true,
             "RSASSA-PSS" => {
                 matches!(signature.hash, Some(Hash::Sha256 | Hash::Sha384 | Hash::Sha512))
             }
@@ -121,6 +125,8 @@ pub(super) const NOT_ALLOWED: Rule = Rule {
             _ if signature.hash == Some(Hash::Sha1) => return Verdict::NotApplicable,
             _ => false,
         };
-        fail_if(!allowed, Severity::Warning, || format!("it is signed with {}", signature.algorithm))
+        fail_if(!allowed, Severity::Warning, || {
+            format!("it is signed with {}", signature.algorithm)
+        })
     },
 };

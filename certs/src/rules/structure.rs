@@ -2,8 +2,10 @@
 
 use model::Severity;
 
-use super::{About, Applies, BASELINE, Context, NAME_CONSTRAINTS, RFC_2459, RFC_5280, Rule, Verdict};
 use super::{ALTERNATIVE_NAME, KEY_USAGE, POLICIES, PURPOSES, day, fail_if, fail_with, inside};
+use super::{
+    About, Applies, BASELINE, Context, NAME_CONSTRAINTS, RFC_2459, RFC_5280, Rule, Verdict,
+};
 use super::{note_all, value};
 use crate::{AnomalyKind, Certificate, der};
 
@@ -36,7 +38,7 @@ pub(super) const VERSION: Rule = Rule {
     applies: Applies::Always,
     about: About::Any,
     severity: Severity::Info,
-    check: |certificate, _| match certificate.version {
+    check: |certificate, _| match certificate.version.filter(|_| certificate.is_recognisable()) {
         None => Verdict::NotApplicable,
         Some(version) => fail_if(version != 3, Severity::Info, || {
             format!("it is of version {version}, which some clients refuse")
@@ -285,6 +287,8 @@ const NEVER_EMPTY: &[&str] = &[
     "2.5.29.36",
     "2.5.29.33",
     "2.5.29.31",
+    "2.5.29.9",
+    "2.5.29.46",
     "1.3.6.1.5.5.7.1.1",
     "1.3.6.1.5.5.7.1.11",
 ];
@@ -292,8 +296,8 @@ const NEVER_EMPTY: &[&str] = &[
 pub(super) const EMPTY_EXTENSION: Rule = Rule {
     id: "cert.extension-empty",
     title: "Certificate has an extension with nothing in it",
-    citation: "RFC 5280, sections 4.2.1.4, 4.2.1.5, 4.2.1.6, 4.2.1.7, 4.2.1.10, 4.2.1.11, \
-               4.2.1.12, 4.2.1.13, 4.2.2.1 and 4.2.2.2",
+    citation: "RFC 5280, sections 4.2.1.4, 4.2.1.5, 4.2.1.6, 4.2.1.7, 4.2.1.8, 4.2.1.10, \
+               4.2.1.11, 4.2.1.12, 4.2.1.13, 4.2.1.15, 4.2.2.1 and 4.2.2.2",
     effective: RFC_2459,
     applies: Applies::Always,
     about: About::Any,

@@ -2,7 +2,7 @@
 
 use model::Severity;
 
-use super::{About, Applies, BASELINE, Context, RFC_2459, Rule, Verdict, children, day};
+use super::{About, Applies, BASELINE, RFC_2459, Rule, Verdict, children, day};
 use super::{inside, note_all};
 use crate::{Certificate, der, name, oid};
 

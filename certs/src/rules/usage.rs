@@ -2,9 +2,9 @@
 
 use model::Severity;
 
-use super::{About, Applies, BASELINE, Context, KEY_USAGE, PURPOSES, Rule, Verdict, day, fail_if};
+use super::{About, Applies, BASELINE, KEY_USAGE, PURPOSES, Rule, Verdict, day, fail_if};
 use super::{RFC_5280, note_all};
-use crate::{Certificate, KeyKind};
+use crate::KeyKind;
 
 pub(super) const PUBLIC_SIGNS: Rule = Rule {
     id: "cert.public-leaf-signs",
@@ -92,9 +92,9 @@ pub(super) const CRITICAL_ANY: Rule = Rule {
 pub(super) const UNFIT: Rule = Rule {
     id: "cert.key-usage-unfit",
     title: "Certificate wants of its key what such a key cannot do",
-    citation: "RFC 8813, section 3 (elliptic curves); RFC 9295, section 3 (Edwards); RFC 9881, \
-               section 5 (ML-DSA)",
-    effective: day(2020, 8, 1),
+    citation: "RFC 5480 and RFC 8813, section 3 (elliptic curves); RFC 9295, section 3 (Edwards); \
+               RFC 9881, section 5 (ML-DSA)",
+    effective: day(2009, 3, 1),
     applies: Applies::Always,
     about: About::Any,
     severity: Severity::Info,

@@ -172,40 +172,46 @@ pub(super) const LIFETIME_825: Rule = lifetime(
     "cert.lifetime-825-days",
     "CA/Browser Forum Baseline Requirements, section 6.3.2 (ballot 193)",
     SINCE_2018,
-    |certificate, _| at_most(certificate, 825, SINCE_2020),
+    // Whether the last second counts was said only in 2020.
+    |certificate, _| at_most(certificate, 825, 1, SINCE_2020),
 );
 
 pub(super) const LIFETIME_398: Rule = lifetime(
     "cert.lifetime-398-days",
     "CA/Browser Forum Baseline Requirements, section 6.3.2 (ballot SC-031)",
     SINCE_2020,
-    |certificate, _| at_most(certificate, 398, SINCE_2026),
+    |certificate, _| at_most(certificate, 398, 0, SINCE_2026),
 );
 
 pub(super) const LIFETIME_200: Rule = lifetime(
     "cert.lifetime-200-days",
     "CA/Browser Forum Baseline Requirements, section 6.3.2 (ballot SC-081v3)",
     SINCE_2026,
-    |certificate, _| at_most(certificate, 200, SINCE_2027),
+    |certificate, _| at_most(certificate, 200, 0, SINCE_2027),
 );
 
 pub(super) const LIFETIME_100: Rule = lifetime(
     "cert.lifetime-100-days",
     "CA/Browser Forum Baseline Requirements, section 6.3.2 (ballot SC-081v3)",
     SINCE_2027,
-    |certificate, _| at_most(certificate, 100, SINCE_2029),
+    |certificate, _| at_most(certificate, 100, 0, SINCE_2029),
 );
 
 pub(super) const LIFETIME_47: Rule = lifetime(
     "cert.lifetime-47-days",
     "CA/Browser Forum Baseline Requirements, section 6.3.2 (ballot SC-081v3)",
     SINCE_2029,
-    |certificate, _| at_most(certificate, 47, None),
+    |certificate, _| at_most(certificate, 47, 0, None),
 );
 
 /// The limit in days, for certificates issued before the next limit took its place: one
 /// certificate breaks one of these rules and not all of them.
-fn at_most(certificate: &Certificate, days: i64, until: Option<Date>) -> Verdict {
+fn at_most(
+    certificate: &Certificate,
+    days: i64,
+    more_seconds: i64,
+    until: Option<Date>,
+) -> Verdict {
     let (Some(first), Some(seconds)) = (certificate.not_before, certificate.lifetime()) else {
         return Verdict::NotApplicable;
     };
@@ -214,7 +220,9 @@ fn at_most(certificate: &Certificate, days: i64, until: Option<Date>) -> Verdict
     }
     // Both ends are valid, so the last second counts as well.
     let seconds = seconds.saturating_add(1);
-    fail_if(seconds > days.saturating_mul(DAY), Severity::Warning, || {
-        format!("issued at {first}, it is valid for {}; {days} days are allowed", span(seconds))
-    })
+    fail_if(
+        seconds > days.saturating_mul(DAY).saturating_add(more_seconds),
+        Severity::Warning,
+        || format!("issued at {first}, it is valid for {}; {days} days are allowed", span(seconds)),
+    )
 }
