@@ -26,6 +26,7 @@
 )]
 
 mod certificate;
+pub mod chain;
 mod der;
 mod encodings;
 mod extension;
