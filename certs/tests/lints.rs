@@ -149,6 +149,7 @@ const SAME: &[(&str, &str, &str)] = &[
     ("e_sub_cert_eku_missing", "cert.public-no-purpose", ""),
     ("w_sub_cert_eku_extra_values", "cert.public-other-purposes", ""),
     ("e_client_auth_not_allowed", "cert.public-for-clients", ""),
+    ("e_eku_critical", "cert.public-purposes-critical", ""),
     ("w_eku_critical_improperly", "cert.purpose-any-critical", ""),
     ("n_ecdsa_ee_invalid_ku", "cert.key-usage-unfit", ""),
     ("e_ecdsa_allowed_ku", "cert.key-usage-unfit", ""),

@@ -539,9 +539,10 @@ fn example(rule: &str) -> (Made, &'static [&'static str]) {
         "cert.purpose-any-critical" => {
             return (
                 leaf().with(PURPOSES, true, purposes(&["2.5.29.37.0"])),
-                &["cert.public-other-purposes"],
+                &["cert.public-other-purposes", "cert.public-purposes-critical"],
             );
         }
+        "cert.public-purposes-critical" => leaf().critical(PURPOSES, true),
         "cert.key-usage-unfit" => leaf().with(KEY_USAGE, true, usage("101")),
         "cert.no-revocation-source" => leaf().without(POINTS).without(ACCESS),
         "cert.revocation-list-address" => leaf().with(POINTS, false, points("ldap://a/b")),

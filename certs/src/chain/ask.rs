@@ -11,6 +11,7 @@ use webpki::{
 };
 
 use super::{Purpose, Question, Reason, build::Path, pool::Link};
+use crate::{KeyKind, verify};
 
 /// What a question no longer insists on, because the answer is known.
 #[derive(Clone, Copy)]
@@ -113,23 +114,19 @@ fn names_fit(question: &Question<'_>, path: &Path<'_>) -> bool {
     let (Some(name), Some(leaf)) = (question.name, path.leaf()) else { return true };
     let der = CertificateDer::from(leaf.der);
     let Ok(leaf) = EndEntityCert::try_from(&der) else { return false };
-    ServerName::try_from(name).is_ok_and(|name| leaf.verify_is_valid_for_subject_name(&name).is_ok())
+    ServerName::try_from(name)
+        .is_ok_and(|name| leaf.verify_is_valid_for_subject_name(&name).is_ok())
 }
 
 /// The verifier's reasons. `known` says that there are reasons already, of which it may
 /// repeat one.
-fn refusals(
-    question: &Question<'_>,
-    path: &Path<'_>,
-    root: &Link<'_>,
-    known: bool,
-) -> Vec<Reason> {
+fn refusals(question: &Question<'_>, path: &Path<'_>, root: &Link<'_>, known: bool) -> Vec<Reason> {
     let mut reasons = Vec::new();
     let mut waived = Waived { time: question.as_of, purpose: false, lists: false };
     let mut moments = moments(question.as_of, path).into_iter();
     // Each round waives something or ends.
     loop {
-        let error = match verify(question, path, root, waived) {
+        let error = match ask(question, path, root, waived) {
             Ok(()) => return reasons,
             Err(error) => error,
         };
@@ -184,43 +181,74 @@ fn moments(as_of: Timestamp, path: &Path<'_>) -> Vec<Timestamp> {
 }
 
 fn reason(error: &Error, path: &Path<'_>) -> Reason {
-    let told = || error.to_string();
+    let wrong = |what: &str| Reason::WrongUsage(what.to_owned());
+    let constraint = |what: &str| Reason::Constraint(what.to_owned());
+    let unsupported = |what: &str| Reason::Unsupported(what.to_owned());
     match error {
         Error::InvalidSignatureForPublicKey | Error::SignatureAlgorithmMismatch => {
-            // The builder checked the signatures that it could; what it found right is wrong
-            // only for a verifier that accepts no such keys.
-            let short = path.links.iter().map(|link| &link.certificate).chain(
-                path.root.iter().map(|(root, _)| &root.certificate),
-            );
-            let weak = short.into_iter().any(|c| {
-                c.key.kind == crate::KeyKind::Rsa && c.key.bits.is_some_and(|bits| bits < 2048)
-            });
-            match (weak, path.leaf()) {
-                (false, Some(leaf)) => Reason::BadSignature(leaf.certificate.sha256.clone()),
-                _ => Reason::Unsupported("an RSA key is too short for today's clients".to_owned()),
-            }
+            refused_signature(path)
         }
-        Error::CaUsedAsEndEntity => {
-            Reason::WrongUsage("the certificate is an authority's, not a server's".to_owned())
-        }
-        Error::EndEntityUsedAsCa => {
-            Reason::WrongUsage("a certificate in the chain is no authority's".to_owned())
-        }
+        Error::CaUsedAsEndEntity => wrong("the certificate is an authority's, not a server's"),
+        Error::EndEntityUsedAsCa => wrong("a certificate in the chain is no authority's"),
         Error::RequiredEkuNotFoundContext(_) | Error::EmptyEkuExtension => {
-            Reason::WrongUsage("a certificate of the chain is for nothing".to_owned())
+            wrong("a certificate of the chain is for nothing")
         }
         Error::NameConstraintViolation => {
-            Reason::Constraint("an authority is not allowed to issue for these names".to_owned())
+            constraint("an authority is not allowed to issue for these names")
         }
         Error::PathLenConstraintViolated => {
-            Reason::Constraint("an authority may not have so many below it".to_owned())
+            constraint("an authority may not have so many below it")
+        }
+        Error::MalformedNameConstraint | Error::InvalidNetworkMaskConstraint => {
+            constraint("an authority's name constraints cannot be read")
         }
         Error::MaximumPathBuildCallsExceeded
         | Error::MaximumPathDepthExceeded
         | Error::MaximumSignatureChecksExceeded
         | Error::MaximumNameConstraintComparisonsExceeded => Reason::TooComplex,
-        _ => Reason::Unsupported(told()),
+        Error::UnsupportedCertVersion => unsupported("a certificate is not of version 3"),
+        Error::UnsupportedCriticalExtension => {
+            unsupported("a certificate has a critical extension that clients do not know")
+        }
+        Error::UnsupportedSignatureAlgorithmContext(_)
+        | Error::UnsupportedSignatureAlgorithmForPublicKeyContext(_) => {
+            unsupported("a certificate is signed in a way that clients do not accept")
+        }
+        Error::MalformedDnsIdentifier => unsupported("a name in a certificate is no name"),
+        Error::InvalidSerialNumber => unsupported("a certificate's serial number is none"),
+        Error::InvalidCertValidity => unsupported("a certificate's validity ends before it begins"),
+        Error::BadDer
+        | Error::BadDerTime
+        | Error::TrailingData(_)
+        | Error::MalformedExtensions
+        | Error::ExtensionValueInvalid => {
+            unsupported("a certificate is not encoded as clients want it")
+        }
+        other => Reason::Unsupported(other.to_string()),
     }
+}
+
+/// The builder checked the signatures that it could; where it found them right and the
+/// verifier does not, the signature is not what is wrong.
+fn refused_signature(path: &Path<'_>) -> Reason {
+    let unsupported = |what: &str| Reason::Unsupported(what.to_owned());
+    let root = path.root.map(|(root, _)| root);
+    let above = || path.links.iter().copied().skip(1).chain(root);
+    let is_short = |link: &Link<'_>| {
+        link.certificate.key.kind == KeyKind::Rsa
+            && link.certificate.key.bits.is_some_and(|bits| bits < 2048)
+    };
+    if above().any(is_short) {
+        return unsupported("an authority's RSA key is too short for clients");
+    }
+    for (below, issuer) in path.links.iter().zip(above()) {
+        let key = issuer.parts.key;
+        if verify::signed_by(&below.certificate, &below.parts, &issuer.certificate, key).is_none() {
+            return unsupported("a certificate is signed in a way that clients do not accept");
+        }
+    }
+    // It tries the root's key as well where a certificate bears the root's name.
+    unsupported("clients do not find their way through two keys of one name")
 }
 
 /// The verifier's own purposes, or none.
@@ -238,7 +266,7 @@ impl ExtendedKeyUsageValidator for Usage {
     }
 }
 
-fn verify(
+fn ask(
     question: &Question<'_>,
     path: &Path<'_>,
     root: &Link<'_>,

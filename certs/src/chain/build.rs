@@ -21,8 +21,8 @@ const NAMESAKES: usize = 32;
 /// How many paths are handed on.
 const PATHS: usize = 16;
 
-/// How many certificates a path has below its root. Clients go no further than eight or so.
-const LENGTH: usize = 8;
+/// How many certificates a path has below its root: what the verifier allows.
+const LENGTH: usize = 7;
 
 /// The leaf and the certificates above it.
 #[derive(Clone, Debug)]
@@ -123,8 +123,7 @@ impl<'p> Builder<'p, '_> {
                 continue;
             }
             if path.links.len() >= LENGTH || self.found.len() >= PATHS || !self.pay() {
-                self.given_up |= path.links.len() < LENGTH;
-                return;
+                break;
             }
             if self.has_signed(next, last) == Some(false) {
                 forged = true;
@@ -142,13 +141,14 @@ impl<'p> Builder<'p, '_> {
 
     /// The issuers that it may have, those with the right key first, then in the order of the
     /// pools; a certificate that is in two of them stands once.
-    fn candidates(&self, of: &Link<'_>) -> Vec<&'p Link<'p>> {
+    fn candidates(&mut self, of: &Link<'_>) -> Vec<&'p Link<'p>> {
         let mut out: Vec<&'p Link<'p>> = Vec::new();
         for fits in [true, false] {
             for pool in self.pools {
                 let pool: &'p Pool<'p> = pool;
                 for link in pool.named(of.parts.issuer) {
                     if out.len() >= NAMESAKES {
+                        self.given_up = true;
                         return out;
                     }
                     if key_fits(of, link) == fits && !out.iter().any(|seen| seen.der == link.der) {

@@ -140,7 +140,10 @@ impl fmt::Display for Reason {
                 write!(f, "the intermediate {issuer:?} is not served; the inventory has it: {held}")
             }
             Self::MissingIntermediate { issuer, held: None } => {
-                write!(f, "the intermediate {issuer:?} is not served, nor does the inventory have it")
+                write!(
+                    f,
+                    "the intermediate {issuer:?} is not served, nor does the inventory have it"
+                )
             }
             Self::UnknownIssuer(issuer) => write!(f, "the issuer {issuer:?} is not known"),
             Self::SelfSigned => f.write_str("the certificate signed itself"),
@@ -172,9 +175,9 @@ pub fn judge(question: &Question<'_>, inventory: &Pool<'_>, roots: &Roots<'_>) -
         for path in found.paths {
             let mut reasons = ask::reasons(question, &path);
             reasons.extend(not_served(&path, question, &served));
-            let better = best.as_ref().is_none_or(|(so_far, shorter)| {
-                rank(&path, &reasons) < rank(shorter, so_far)
-            });
+            let better = best
+                .as_ref()
+                .is_none_or(|(so_far, shorter)| rank(&path, &reasons) < rank(shorter, so_far));
             if reasons.is_empty() {
                 return answer(reasons, &path);
             }

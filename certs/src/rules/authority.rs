@@ -4,7 +4,7 @@ use model::Severity;
 
 use super::{ALTERNATIVE_NAME, About, Applies, BASELINE, BASIC_CONSTRAINTS, KEY_USAGE};
 use super::{
-    NAMED, NAME_CONSTRAINTS, PURPOSES, RFC_2459, RFC_5280, Rule, Trust, Verdict, children, fail_if,
+    NAME_CONSTRAINTS, NAMED, PURPOSES, RFC_2459, RFC_5280, Rule, Trust, Verdict, children, fail_if,
 };
 use super::{inside, note_all, value};
 use crate::{Certificate, der};

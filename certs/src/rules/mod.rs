@@ -250,6 +250,7 @@ pub const RULES: &[Rule] = &[
     usage::OTHER_PURPOSES,
     usage::CLIENTS,
     usage::CRITICAL_ANY,
+    usage::CRITICAL,
     usage::UNFIT,
     revocation::NO_SOURCE,
     revocation::LIST_ADDRESS,

@@ -308,7 +308,10 @@ pub(super) const EMPTY_EXTENSION: Rule = Rule {
             .extensions
             .iter()
             .filter(|extension| {
-                NEVER_EMPTY.contains(&extension.id.as_str()) && extension.value == [0x30, 0]
+                let whole = NEVER_EMPTY.contains(&extension.id.as_str());
+                let subtrees = || inside(&extension.value).iter().any(|part| part.body.is_empty());
+                whole && extension.value == [0x30, 0]
+                    || extension.id == NAME_CONSTRAINTS && subtrees()
             })
             .map(|extension| title(&extension.id).to_owned())
             .collect();

@@ -3,7 +3,7 @@
 use model::Severity;
 
 use super::{About, Applies, BASELINE, KEY_USAGE, PURPOSES, Rule, Verdict, day, fail_if};
-use super::{RFC_5280, note_all};
+use super::{PROFILES, RFC_5280, note_all};
 use crate::KeyKind;
 
 pub(super) const PUBLIC_SIGNS: Rule = Rule {
@@ -86,6 +86,22 @@ pub(super) const CRITICAL_ANY: Rule = Rule {
         fail_if(any && extension.critical, Severity::Info, || {
             "whoever wants a certain purpose may refuse it".to_owned()
         })
+    },
+};
+
+pub(super) const CRITICAL: Rule = Rule {
+    id: "cert.public-purposes-critical",
+    title: "Public server certificate's purposes are critical",
+    citation: "CA/Browser Forum Baseline Requirements, section 7.1.2.7.6",
+    effective: PROFILES,
+    applies: Applies::PubliclyTrusted,
+    about: About::Server,
+    severity: Severity::Info,
+    check: |certificate, _| match certificate.encodings.extension(PURPOSES) {
+        None => Verdict::NotApplicable,
+        Some(extension) => {
+            fail_if(extension.critical, Severity::Info, || "they must not be".to_owned())
+        }
     },
 };
 
