@@ -28,7 +28,8 @@ use pool::Link;
 pub struct Question<'a> {
     /// The server's own certificate, DER.
     pub leaf: &'a [u8],
-    /// What came with it, in any order: DER.
+    /// What came with it, in any order: DER. Of more than [`Question::SERVED`] only the first
+    /// are read.
     pub served: &'a [&'a [u8]],
     /// The DNS name or the address by which the client knows the server. `None`: it does not
     /// matter.
@@ -40,6 +41,12 @@ pub struct Question<'a> {
     /// Revocation lists, DER. An issuer without one revokes nothing, and an outdated list
     /// still revokes what it names.
     pub lists: &'a [&'a [u8]],
+}
+
+impl Question<'_> {
+    /// How many certificates a client reads that came with a leaf. Servers send one to five;
+    /// some send every root that they know.
+    pub const SERVED: usize = 512;
 }
 
 /// What a certificate is used for.
@@ -166,9 +173,9 @@ impl fmt::Display for Reason {
 #[must_use]
 pub fn judge(question: &Question<'_>, inventory: &Pool<'_>, roots: &Roots<'_>) -> Judgement {
     let leaf = Link::new(question.leaf);
-    let served = Pool::new(question.served.iter().copied());
+    let served = Pool::new(question.served.iter().copied().take(Question::SERVED));
     let mut best: Option<(Vec<Reason>, Path<'_>)> = None;
-    let mut too_complex = false;
+    let mut too_complex = question.served.len() > Question::SERVED;
     for pools in [&[&served][..], &[&served, inventory]] {
         let found = build::paths(&leaf, pools, roots);
         too_complex |= found.given_up;
