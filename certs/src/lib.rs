@@ -1,8 +1,9 @@
 //! What a certificate says, and whether that is a problem.
 //!
 //! [`parse`] turns DER into a [`Certificate`], whatever the bytes; [`rules`] judge one at
-//! a moment; [`hello`] asks a TLS server for its chain, in messages: it opens no socket and
-//! reads no clock. Certificates and servers are hostile input, so nothing here indexes or
+//! a moment; [`chain`] says whether a client would accept it with what was served beside it;
+//! [`lifecycle`] when it has to be replaced. [`hello`] asks a TLS server for its chain, in
+//! messages: it opens no socket and reads no clock. Certificates and servers are hostile input, so nothing here indexes or
 //! panics.
 #![forbid(unsafe_code)]
 #![deny(
@@ -31,6 +32,7 @@ mod der;
 mod encodings;
 mod extension;
 pub mod hello;
+pub mod lifecycle;
 mod moment;
 mod name;
 mod oid;

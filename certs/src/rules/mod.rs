@@ -16,7 +16,7 @@ mod signature;
 mod structure;
 mod subject;
 mod usage;
-mod validity;
+pub(crate) mod validity;
 
 #[cfg(test)]
 mod tests;
@@ -286,22 +286,29 @@ impl Rule {
                 context.trust == Trust::Public && certificate.is_recognisable()
             }
         };
-        let leaf = || certificate.is_recognisable() && !certificate.is_ca;
-        let about = match self.about {
-            About::Any => true,
-            About::Authority => certificate.is_ca,
-            About::Leaf => leaf(),
-            About::Server => leaf() && may_serve(certificate),
-            About::Named => certificate.is_recognisable() && may_serve(certificate),
-        };
         let in_force = || match (self.effective, certificate.not_before) {
             (Some(day), Some(first)) => start_of(day).is_some_and(|start| first >= start),
             _ => true,
         };
-        if applies && about && in_force() {
+        if applies && self.about.includes(certificate) && in_force() {
             (self.check)(certificate, context)
         } else {
             Verdict::NotApplicable
+        }
+    }
+}
+
+impl About {
+    /// Whether a certificate is one of these.
+    #[must_use]
+    pub fn includes(self, certificate: &Certificate) -> bool {
+        let leaf = || certificate.is_recognisable() && !certificate.is_ca;
+        match self {
+            Self::Any => true,
+            Self::Authority => certificate.is_ca,
+            Self::Leaf => leaf(),
+            Self::Server => leaf() && may_serve(certificate),
+            Self::Named => certificate.is_recognisable() && may_serve(certificate),
         }
     }
 }
