@@ -150,7 +150,7 @@ mod tests {
             let due = renewal_due(&certificate("2026-01-01", days), &thresholds).unwrap();
             due.seconds_since("2026-01-01".parse().unwrap()) / DAY
         };
-        assert_eq!((due(6), due(45), due(90), due(398)), (3, 29, 59, 367));
+        assert_eq!((due(6), due(45), due(90), due(398)), (4, 30, 60, 367));
         assert_eq!(renewal_due(&Certificate::of(b"noise"), &thresholds), None);
     }
 

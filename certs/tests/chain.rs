@@ -139,7 +139,7 @@ fn a_good_chain_is_accepted_and_its_path_is_told() {
     for (roots, trust) in [
         (Roots::new([&root[..]], []), Trust::Public),
         (Roots::new([], [&root[..]]), Trust::Private),
-        (Roots::new([&root[..]], [&root[..]]), Trust::Public),
+        (Roots::new([&root[..]], [&root[..]]), Trust::Private),
     ] {
         let expected = Judgement { trust, path: path.clone(), reasons: vec![] };
         assert_eq!(judge(&question, &none, &roots), expected);

@@ -64,14 +64,18 @@ impl<'a> Pool<'a> {
         let mut pool =
             Self { links: Vec::new(), by_subject: HashMap::new(), hashes: HashSet::new() };
         for der in ders {
-            let link = Link::new(der);
-            let Some(subject) = link.parts.subject else { continue };
-            if pool.hashes.insert(link.certificate.sha256.clone()) {
-                pool.by_subject.entry(subject).or_default().push(pool.links.len());
-                pool.links.push(link);
-            }
+            pool.add(der);
         }
         pool
+    }
+
+    fn add(&mut self, der: &'a [u8]) {
+        let link = Link::new(der);
+        let Some(subject) = link.parts.subject else { return };
+        if self.hashes.insert(link.certificate.sha256.clone()) {
+            self.by_subject.entry(subject).or_default().push(self.links.len());
+            self.links.push(link);
+        }
     }
 
     /// How many certificates there are, none counted twice.
@@ -110,15 +114,20 @@ pub struct Roots<'a> {
 
 impl<'a> Roots<'a> {
     /// Of the system's roots, which the public trusts, and of the organisation's own. One that
-    /// is in both is public.
+    /// is in both is its own: organisations install theirs in their systems.
     #[must_use]
     pub fn new(
         public: impl IntoIterator<Item = &'a [u8]>,
         own: impl IntoIterator<Item = &'a [u8]>,
     ) -> Self {
-        let public: Vec<&[u8]> = public.into_iter().collect();
-        let hashes = Pool::new(public.iter().copied()).hashes;
-        Self { pool: Pool::new(public.into_iter().chain(own)), public: hashes }
+        let own = Pool::new(own);
+        let private = own.hashes.clone();
+        let mut pool = own;
+        for der in public {
+            pool.add(der);
+        }
+        let public = pool.hashes.difference(&private).cloned().collect();
+        Self { pool, public }
     }
 
     /// How many roots there are.
