@@ -13,7 +13,10 @@
 
 mod writer;
 
-use std::collections::BTreeSet;
+use std::{
+    collections::BTreeSet,
+    time::{Duration, Instant},
+};
 
 use certs::{Applies, Certificate, Context, RULES, Thresholds, Trust, Verdict, parse};
 use model::{Severity, Timestamp};
@@ -377,4 +380,35 @@ fn a_private_certificate_of_openssls_making_breaks_nothing() {
     for trust in [Trust::Private, Trust::Unknown] {
         assert_eq!(broken(&certificate, &context(trust, now())), []);
     }
+}
+
+#[test]
+fn a_stranger_cannot_make_the_rules_work_for_long() {
+    let many = 9_000;
+    let names: Vec<_> = (0..many).map(|n| dns(&format!("-_*.{n}..local\0"))).collect();
+    let common: Vec<_> = (0..many).map(|n| attribute(COMMON, UTF8, &n.to_string())).collect();
+    let accesses: Vec<_> = (0..many).map(|n| access(OCSP, url(&format!("ldap://{n}")))).collect();
+    let policies: Vec<_> = (0..many).map(|n| sequence(&[oid(&format!("1.2.{n}"))])).collect();
+    let made = Made::leaf()
+        .names(&names)
+        .subject(&common)
+        .with(ACCESS, false, sequence(&accesses))
+        .with(POLICIES, false, sequence(&policies));
+    let der = made.der();
+    assert!(der.len() > 500_000 && der.len() < Certificate::MAX_DER, "{}", der.len());
+    let certificate = parse(&der);
+    let context = context(Trust::Public, now());
+    let began = Instant::now();
+    let verdicts: Vec<_> = RULES.iter().map(|rule| rule.judge(&certificate, &context)).collect();
+    // A debug build on a quiet machine takes a second.
+    assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
+    let details: Vec<_> = verdicts
+        .iter()
+        .filter_map(|verdict| match verdict {
+            Verdict::Fail { detail, .. } => Some(detail),
+            Verdict::Pass | Verdict::NotApplicable => None,
+        })
+        .collect();
+    assert!(details.len() > 5, "{details:#?}");
+    assert!(details.iter().all(|detail| detail.len() < 4_000), "{details:#?}");
 }
