@@ -12,6 +12,7 @@ use ring::digest::{SHA256, digest};
 
 use crate::{
     der,
+    encodings::Encodings,
     oid::{Hash, KeyKind},
     verify, walk,
 };
@@ -62,6 +63,8 @@ pub struct Certificate {
     pub ocsp_urls: Vec<String>,
     /// Where its revocation lists are said to be.
     pub crl_urls: Vec<String>,
+    /// The pieces that rules about its form look into.
+    pub encodings: Encodings,
     /// What was wrong with it, in the order found. Empty for a good one.
     pub anomalies: Vec<Anomaly>,
 }
@@ -164,6 +167,7 @@ impl Certificate {
             authority_key_id: None,
             ocsp_urls: Vec::new(),
             crl_urls: Vec::new(),
+            encodings: Encodings::default(),
             anomalies: Vec::new(),
         }
     }

@@ -17,6 +17,7 @@ use x509_parser::{
 use crate::{
     certificate::{AnomalyKind, Certificate},
     der::{self, Element, Quirks},
+    encodings::Extension,
     name, oid,
 };
 
@@ -37,6 +38,14 @@ pub(crate) fn read(body: &[u8], certificate: &mut Certificate, quirks: &mut Quir
             continue;
         };
         let id = der::oid_text(id.body);
+        if certificate.encodings.extensions.len() < 256 {
+            let critical = parts
+                .get(1)
+                .filter(|critical| critical.tag == der::BOOLEAN)
+                .is_some_and(|critical| critical.body.first().is_some_and(|octet| *octet != 0));
+            let value = value.body.to_vec();
+            certificate.encodings.extensions.push(Extension { id: id.clone(), critical, value });
+        }
         // Bounded, since looking for the same twice is quadratic.
         if seen.contains(&id) {
             certificate.note(Profile, "it has the same extension twice");
@@ -69,7 +78,7 @@ fn read_one(id: &str, value: &[u8], certificate: &mut Certificate, quirks: &mut 
     }
 }
 
-fn title(id: &str) -> &str {
+pub(crate) fn title(id: &str) -> &str {
     match id {
         ALTERNATIVE_NAME => "subjectAltName",
         "2.5.29.19" => "basicConstraints",

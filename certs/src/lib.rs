@@ -1,8 +1,9 @@
 //! What a certificate says, and whether that is a problem.
 //!
 //! [`parse`] turns DER into a [`Certificate`], whatever the bytes; [`rules`] judge one at
-//! a moment; [`hello`] asks a TLS server for its chain, in messages: it opens no socket and
-//! reads no clock. Certificates and servers are hostile input, so nothing here indexes or
+//! a moment; [`chain`] says whether a client would accept it with what was served beside it;
+//! [`lifecycle`] when it has to be replaced. [`hello`] asks a TLS server for its chain, in
+//! messages: it opens no socket and reads no clock. Certificates and servers are hostile input, so nothing here indexes or
 //! panics.
 #![forbid(unsafe_code)]
 #![deny(
@@ -26,9 +27,12 @@
 )]
 
 mod certificate;
+pub mod chain;
 mod der;
+mod encodings;
 mod extension;
 pub mod hello;
+pub mod lifecycle;
 mod moment;
 mod name;
 mod oid;
@@ -38,6 +42,7 @@ mod verify;
 mod walk;
 
 pub use certificate::{Anomaly, AnomalyKind, Certificate, Key, SelfSigned, Signature, parse};
+pub use encodings::{Encodings, Extension};
 pub use oid::{Hash, KeyKind};
 pub use pem::certificates_in;
-pub use rules::{RULES, Remaining, Rule, Thresholds, Verdict};
+pub use rules::{About, Applies, Context, RULES, Remaining, Rule, Thresholds, Trust, Verdict};

@@ -34,6 +34,8 @@ pub enum Hash {
     /// FIPS 202, 512 bits.
     Sha3_512,
     /// FIPS 202, extendable output.
+    Shake128,
+    /// FIPS 202, extendable output.
     Shake256,
     /// GB/T 32905.
     Sm3,
@@ -63,6 +65,7 @@ impl Hash {
             Self::Sha3_256 => "SHA3-256",
             Self::Sha3_384 => "SHA3-384",
             Self::Sha3_512 => "SHA3-512",
+            Self::Shake128 => "SHAKE128",
             Self::Shake256 => "SHAKE256",
             Self::Sm3 => "SM3",
             Self::Gost94 => "GOST R 34.11-94",
@@ -83,7 +86,7 @@ pub enum KeyKind {
     Dsa,
     /// Ed25519, Ed448 and their key agreements: one strength each.
     Edwards,
-    /// ML-DSA, SLH-DSA, ML-KEM: one strength for each parameter set.
+    /// ML-DSA, SLH-DSA, ML-KEM and the like: one strength for each parameter set.
     PostQuantum,
     /// Something else.
     Other,
@@ -137,9 +140,59 @@ const KEYS: &[KeyRow] = &[
     key("2.16.840.1.101.3.4.3.29", "SLH-DSA-SHAKE-192f", KeyKind::PostQuantum, None),
     key("2.16.840.1.101.3.4.3.30", "SLH-DSA-SHAKE-256s", KeyKind::PostQuantum, None),
     key("2.16.840.1.101.3.4.3.31", "SLH-DSA-SHAKE-256f", KeyKind::PostQuantum, None),
+    // Those that sign a hash of the message instead of the message.
+    key("2.16.840.1.101.3.4.3.32", "HashML-DSA-44-with-SHA512", KeyKind::PostQuantum, None),
+    key("2.16.840.1.101.3.4.3.33", "HashML-DSA-65-with-SHA512", KeyKind::PostQuantum, None),
+    key("2.16.840.1.101.3.4.3.34", "HashML-DSA-87-with-SHA512", KeyKind::PostQuantum, None),
+    key("2.16.840.1.101.3.4.3.35", "HashSLH-DSA-SHA2-128s-with-SHA256", KeyKind::PostQuantum, None),
+    key("2.16.840.1.101.3.4.3.36", "HashSLH-DSA-SHA2-128f-with-SHA256", KeyKind::PostQuantum, None),
+    key("2.16.840.1.101.3.4.3.37", "HashSLH-DSA-SHA2-192s-with-SHA512", KeyKind::PostQuantum, None),
+    key("2.16.840.1.101.3.4.3.38", "HashSLH-DSA-SHA2-192f-with-SHA512", KeyKind::PostQuantum, None),
+    key("2.16.840.1.101.3.4.3.39", "HashSLH-DSA-SHA2-256s-with-SHA512", KeyKind::PostQuantum, None),
+    key("2.16.840.1.101.3.4.3.40", "HashSLH-DSA-SHA2-256f-with-SHA512", KeyKind::PostQuantum, None),
+    key(
+        "2.16.840.1.101.3.4.3.41",
+        "HashSLH-DSA-SHAKE-128s-with-SHAKE128",
+        KeyKind::PostQuantum,
+        None,
+    ),
+    key(
+        "2.16.840.1.101.3.4.3.42",
+        "HashSLH-DSA-SHAKE-128f-with-SHAKE128",
+        KeyKind::PostQuantum,
+        None,
+    ),
+    key(
+        "2.16.840.1.101.3.4.3.43",
+        "HashSLH-DSA-SHAKE-192s-with-SHAKE256",
+        KeyKind::PostQuantum,
+        None,
+    ),
+    key(
+        "2.16.840.1.101.3.4.3.44",
+        "HashSLH-DSA-SHAKE-192f-with-SHAKE256",
+        KeyKind::PostQuantum,
+        None,
+    ),
+    key(
+        "2.16.840.1.101.3.4.3.45",
+        "HashSLH-DSA-SHAKE-256s-with-SHAKE256",
+        KeyKind::PostQuantum,
+        None,
+    ),
+    key(
+        "2.16.840.1.101.3.4.3.46",
+        "HashSLH-DSA-SHAKE-256f-with-SHAKE256",
+        KeyKind::PostQuantum,
+        None,
+    ),
     key("2.16.840.1.101.3.4.4.1", "ML-KEM-512", KeyKind::PostQuantum, None),
     key("2.16.840.1.101.3.4.4.2", "ML-KEM-768", KeyKind::PostQuantum, None),
     key("2.16.840.1.101.3.4.4.3", "ML-KEM-1024", KeyKind::PostQuantum, None),
+    // RFC 9802: hash-based signatures that keep a state.
+    key("1.2.840.113549.1.9.16.3.17", "HSS-LMS", KeyKind::PostQuantum, None),
+    key("1.3.6.1.5.5.7.6.34", "XMSS", KeyKind::PostQuantum, None),
+    key("1.3.6.1.5.5.7.6.35", "XMSS-MT", KeyKind::PostQuantum, None),
     // RFC 4491 and RFC 9215.
     key("1.2.643.2.2.19", "GOST R 34.10-2001", KeyKind::Other, Some(256)),
     key("1.2.643.7.1.1.1.1", "GOST R 34.10-2012-256", KeyKind::Other, Some(256)),
@@ -238,7 +291,9 @@ const SIGNATURES: &[(&str, &str, Option<Hash>)] = &[
     ("2.16.840.1.101.3.4.3.15", "rsassa-pkcs1-v1_5-with-sha3-384", Some(Hash::Sha3_384)),
     ("2.16.840.1.101.3.4.3.16", "rsassa-pkcs1-v1_5-with-sha3-512", Some(Hash::Sha3_512)),
     // RFC 8702.
+    ("1.3.6.1.5.5.7.6.30", "RSASSA-PSS-SHAKE128", Some(Hash::Shake128)),
     ("1.3.6.1.5.5.7.6.31", "RSASSA-PSS-SHAKE256", Some(Hash::Shake256)),
+    ("1.3.6.1.5.5.7.6.32", "ecdsa-with-SHAKE128", Some(Hash::Shake128)),
     ("1.3.6.1.5.5.7.6.33", "ecdsa-with-SHAKE256", Some(Hash::Shake256)),
     // RFC 3279, RFC 5758.
     ("1.2.840.10040.4.3", "dsa-with-SHA1", Some(Hash::Sha1)),
@@ -276,8 +331,14 @@ const SIGNATURES: &[(&str, &str, Option<Hash>)] = &[
 pub(crate) fn signature(oid: &str) -> Option<(&'static str, Option<Hash>)> {
     let listed = SIGNATURES.iter().find(|row| row.0 == oid).map(|row| (row.1, row.2));
     listed.or_else(|| {
-        let signs = matches!(oid, "1.3.101.112" | "1.3.101.113")
-            || oid.starts_with("2.16.840.1.101.3.4.3.");
+        let signs = matches!(
+            oid,
+            "1.3.101.112"
+                | "1.3.101.113"
+                | "1.2.840.113549.1.9.16.3.17"
+                | "1.3.6.1.5.5.7.6.34"
+                | "1.3.6.1.5.5.7.6.35"
+        ) || oid.starts_with("2.16.840.1.101.3.4.3.");
         key_algorithm(oid).filter(|_| signs).map(|row| (row.name, None))
     })
 }

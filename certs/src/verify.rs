@@ -1,7 +1,7 @@
-//! Whether a certificate's own key signed it.
+//! Whether a certain key signed a certificate.
 //!
-//! Only this one check is made here: it tells a self-signed certificate from one that merely
-//! names itself as its issuer. Trust is for the chain verifier.
+//! It tells a self-signed certificate from one that merely names itself as its issuer, and the
+//! builder of chains an issuer from its namesakes. Trust is for the chain verifier.
 
 use ring::signature::{self, UnparsedPublicKey, VerificationAlgorithm};
 
@@ -17,14 +17,24 @@ pub(crate) fn self_signed(certificate: &Certificate, parts: &Parts<'_>) -> SelfS
     if !same_name {
         return SelfSigned::No;
     }
-    let Some(algorithm) = algorithm(certificate, parts) else {
-        return unchecked(certificate);
-    };
-    let key = UnparsedPublicKey::new(algorithm, parts.key);
-    match key.verify(parts.to_be_signed, parts.signature) {
-        Ok(()) => SelfSigned::Verified,
-        Err(_) => SelfSigned::No,
+    match signed_by(certificate, parts, certificate, parts.key) {
+        None => unchecked(certificate),
+        Some(true) => SelfSigned::Verified,
+        Some(false) => SelfSigned::No,
     }
+}
+
+/// Whether `issuer`, whose public key these bytes are, signed the certificate. `None` where
+/// we cannot check it.
+pub(crate) fn signed_by(
+    certificate: &Certificate,
+    parts: &Parts<'_>,
+    issuer: &Certificate,
+    key: &[u8],
+) -> Option<bool> {
+    let algorithm = algorithm(certificate, parts, issuer)?;
+    let key = UnparsedPublicKey::new(algorithm, key);
+    Some(key.verify(parts.to_be_signed, parts.signature).is_ok())
 }
 
 /// Where the signature cannot be checked, the key identifiers may still say that another key
@@ -42,10 +52,11 @@ fn unchecked(certificate: &Certificate) -> SelfSigned {
 fn algorithm(
     certificate: &Certificate,
     parts: &Parts<'_>,
+    issuer: &Certificate,
 ) -> Option<&'static dyn VerificationAlgorithm> {
-    let bits = certificate.key.bits.unwrap_or(0);
+    let bits = issuer.key.bits.unwrap_or(0);
     let rsa = (1024..=8192).contains(&bits);
-    let curve = certificate.key.curve.as_deref();
+    let curve = issuer.key.curve.as_deref();
     Some(match parts.algorithm.as_str() {
         "1.2.840.113549.1.1.5" | "1.3.14.3.2.29" if rsa => {
             &signature::RSA_PKCS1_1024_8192_SHA1_FOR_LEGACY_USE_ONLY

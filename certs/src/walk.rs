@@ -80,6 +80,7 @@ fn read_outer<'a>(
             let inner = std::mem::take(&mut parts.algorithm);
             let (oid, parameters) = algorithm_id(&algorithm, quirks);
             parts.algorithm = oid;
+            certificate.encodings.outer_algorithm = algorithm.whole.to_vec();
             parts.parameters = parameters.map_or(&[], |parameters| parameters.body);
             certificate.signature = signature(&algorithm, quirks);
             if !inner.is_empty() && inner != parts.algorithm {
@@ -105,7 +106,10 @@ fn read_signed<'a>(
     let version = fields.next_if(|field| field.tag == 0xa0);
     certificate.version = Some(version.map_or(1, |field| read_version(&field, quirks)));
     match fields.next_if(|field| field.tag == der::INTEGER) {
-        Some(serial) => read_serial(serial.body, certificate),
+        Some(serial) => {
+            certificate.encodings.serial = serial.body.to_vec();
+            read_serial(serial.body, certificate);
+        }
         None => certificate.note(Encoding, "it has no serial number"),
     }
     let mut seen = Seen::default();
@@ -159,11 +163,13 @@ fn read_field<'a>(
     match shape(field, quirks) {
         Shape::Algorithm if !seen.algorithm => {
             seen.algorithm = true;
+            certificate.encodings.inner_algorithm = field.whole.to_vec();
             parts.algorithm = algorithm_id(field, quirks).0;
             certificate.signature = signature(field, quirks);
         }
         Shape::Validity if !seen.validity => {
             seen.validity = true;
+            certificate.encodings.validity = field.body.to_vec();
             read_validity(field, certificate, quirks);
         }
         Shape::Key if !seen.key => {
@@ -173,17 +179,21 @@ fn read_field<'a>(
         // The issuer stands before the validity. Without it, the name after is the subject.
         Shape::Name if parts.issuer.is_none() && !seen.validity => {
             parts.issuer = Some(field.whole);
+            certificate.encodings.issuer = field.whole.to_vec();
             let name = read_name(field, "issuer", certificate, quirks);
             certificate.issuer = name.text;
         }
         Shape::Name if parts.subject.is_none() => {
             parts.subject = Some(field.whole);
+            certificate.encodings.subject = field.whole.to_vec();
             let name = read_name(field, "subject", certificate, quirks);
             certificate.subject = name.text;
             seen.common_name = name.common_name;
         }
-        // Unique identifiers: obsolete, and nothing asks for them.
-        Shape::Other if matches!(field.tag, 0x81 | 0x82 | 0xa1 | 0xa2) => {}
+        // Unique identifiers: obsolete, and nothing asks what they are.
+        Shape::Other if matches!(field.tag, 0x81 | 0x82 | 0xa1 | 0xa2) => {
+            certificate.encodings.unique_identifiers = true;
+        }
         Shape::Other if field.tag == 0xa3 && !seen.extensions => {
             seen.extensions = true;
             seen.alternative_name = extension::read(field.body, certificate, quirks);
@@ -285,7 +295,7 @@ fn read_moment(
             certificate.note(Encoding, format!("its {which} moment of validity is no moment"));
         }
         Some((_, false)) => certificate
-            .note(Encoding, format!("its {which} moment of validity is not written as DER wants")),
+            .note(Profile, format!("its {which} moment of validity is not written as DER wants")),
         Some((_, true)) => {}
     }
     read.map(|(moment, _)| moment)
@@ -343,6 +353,8 @@ fn read_key<'a>(
     let inner = der::children(field.body, quirks);
     let [algorithm, bits, ..] = inner.as_slice() else { return };
     parts.key = der::bit_string(bits.body);
+    certificate.encodings.key_algorithm = algorithm.whole.to_vec();
+    certificate.encodings.key = parts.key.to_vec();
     let (oid, parameters) = algorithm_id(algorithm, quirks);
     let curve = parameters.filter(|p| p.tag == der::OID).map(|p| der::oid_text(p.body));
     let Some(row) = oid::key_algorithm(&oid) else {

@@ -17,8 +17,8 @@ use std::{
 };
 
 use certs::{
-    AnomalyKind, Certificate, Hash, KeyKind, RULES, SelfSigned, Thresholds, Verdict,
-    certificates_in, parse,
+    AnomalyKind, Certificate, Context, Hash, KeyKind, RULES, SelfSigned, Thresholds, Trust,
+    Verdict, certificates_in, parse,
 };
 use model::{Severity, Timestamp};
 use proptest::prelude::*;
@@ -58,10 +58,14 @@ fn issued(params: &CertificateParams) -> Vec<u8> {
 
 /// The rules that a certificate breaks now, with how much each matters.
 fn broken(certificate: &Certificate) -> Vec<(&'static str, Severity)> {
-    let thresholds = Thresholds::default();
+    broken_at(certificate, now())
+}
+
+fn broken_at(certificate: &Certificate, as_of: Timestamp) -> Vec<(&'static str, Severity)> {
+    let context = Context { as_of, thresholds: Thresholds::default(), trust: Trust::Private };
     RULES
         .iter()
-        .filter_map(|rule| match (rule.check)(certificate, now(), &thresholds) {
+        .filter_map(|rule| match rule.judge(certificate, &context) {
             Verdict::Fail { severity, .. } => Some((rule.id, severity)),
             Verdict::Pass | Verdict::NotApplicable => None,
         })
@@ -187,14 +191,7 @@ fn each_rule_fails_on_a_certificate_that_breaks_it_and_on_no_other() {
 fn check_made(der: &[u8], expected: &[(&str, Severity)]) -> Certificate {
     let certificate = parse(der);
     let as_of = certificate.not_before.unwrap();
-    let failed: Vec<_> = RULES
-        .iter()
-        .filter_map(|rule| match (rule.check)(&certificate, as_of, &Thresholds::default()) {
-            Verdict::Fail { severity, .. } => Some((rule.id, severity)),
-            Verdict::Pass | Verdict::NotApplicable => None,
-        })
-        .collect();
-    assert_eq!(failed, expected, "{certificate:#?}");
+    assert_eq!(broken_at(&certificate, as_of), expected, "{certificate:#?}");
     certificate
 }
 
@@ -285,8 +282,11 @@ fn weak_signatures_are_found_unless_nobody_relies_on_them() {
     ] {
         let sign = ["x509", "-req", "-in", &request, "-CA", &authority, "-CAkey", &key];
         let sign = [&sign[..], &["-outform", "DER", "-set_serial", "7", option]].concat();
-        let expected: Vec<_> =
-            severity.into_iter().map(|severity| ("cert.weak-signature", severity)).collect();
+        let expected: Vec<_> = severity
+            .into_iter()
+            .map(|severity| ("cert.weak-signature", severity))
+            .chain([("cert.old-version", Severity::Info)])
+            .collect();
         let certificate = check_made(&openssl(&sign, &[]), &expected);
         assert_eq!(certificate.signature.hash, Some(hash));
         // Signed without extensions, such a certificate is of version 1.
@@ -300,14 +300,17 @@ fn weak_signatures_are_found_unless_nobody_relies_on_them() {
 #[test]
 fn odd_numbers_and_dates_are_read_and_noted() {
     let rsa = ["-algorithm", "ED25519"];
-    for (serial, expected, problem) in [
-        ("-0x05", "-05", "its serial number is negative"),
-        ("-0x8000", "-8000", "its serial number is negative"),
-        ("0", "00", "its serial number is zero"),
-        (&format!("0x7f{}", "ab".repeat(29)), &format!("7f{}", "ab".repeat(29)), "20 bytes"),
-        ("0xff", "ff", ""),
+    let not_positive = Some("cert.serial-not-positive");
+    let long = "ab".repeat(29);
+    for (serial, expected, problem, rule) in [
+        ("-0x05", "-05", "its serial number is negative", not_positive),
+        ("-0x8000", "-8000", "its serial number is negative", not_positive),
+        ("0", "00", "its serial number is zero", not_positive),
+        (&format!("0x7f{long}"), &format!("7f{long}"), "20 bytes", Some("cert.serial-too-long")),
+        ("0xff", "ff", "", None),
     ] {
-        let certificate = check_made(&made(&rsa, &["-set_serial", serial]), &[]);
+        let broken: Vec<_> = rule.into_iter().map(|rule| (rule, Severity::Info)).collect();
+        let certificate = check_made(&made(&rsa, &["-set_serial", serial]), &broken);
         assert_eq!(certificate.serial, *expected);
         let problems: Vec<_> = certificate.anomalies.iter().map(|a| &a.problem).collect();
         assert_eq!(problems.len(), usize::from(!problem.is_empty()), "{problems:?}");
@@ -486,8 +489,11 @@ proptest! {
         }
         let certificate = parse(&der);
         prop_assert!(certificate.sha256 != whole || der == WHOLE.with(Clone::clone));
-        for rule in RULES {
-            (rule.check)(&certificate, now(), &Thresholds::default());
+        for trust in [Trust::Public, Trust::Private, Trust::Unknown] {
+            let context = Context { as_of: now(), thresholds: Thresholds::default(), trust };
+            for rule in RULES {
+                let _ = rule.judge(&certificate, &context);
+            }
         }
     }
 

@@ -3,7 +3,8 @@
 use std::hint::black_box;
 
 use certs::{
-    RULES, Thresholds,
+    Context, RULES, Thresholds, Trust,
+    chain::{Pool, Purpose, Question, Roots, judge},
     hello::{Collector, Kind, Progress, ServerName},
 };
 use model::TlsVersion;
@@ -17,6 +18,7 @@ use crate::{Target, seeds};
 
 pub(crate) const TARGETS: &[Target] = &[
     Target { name: "certs/certificate", run: run_certificate, seeds: seeds_certificate },
+    Target { name: "certs/chain", run: run_chain, seeds: seeds_chain },
     Target { name: "certs/pem", run: run_pem, seeds: seeds_pem },
     Target { name: "certs/hello/wide", run: run_wide, seeds: seeds_hello },
     Target { name: "certs/hello/bare", run: run_bare, seeds: seeds_hello },
@@ -33,8 +35,11 @@ fn run_certificate(bytes: &[u8]) {
         black_box(anomaly.to_string());
     }
     let as_of = model::Timestamp::from_seconds(1_795_339_800);
-    for rule in RULES {
-        black_box((rule.check)(&certificate, as_of, &Thresholds::default()));
+    for trust in [Trust::Public, Trust::Private] {
+        let context = Context { as_of, thresholds: Thresholds::default(), trust };
+        for rule in RULES {
+            black_box(rule.judge(&certificate, &context));
+        }
     }
 }
 
@@ -82,6 +87,32 @@ fn certificate() -> Vec<u8> {
 
 fn seeds_certificate() -> Vec<Vec<u8>> {
     vec![certificate()]
+}
+
+/// A leaf, what was served with it, and a third that is root, inventory and revocation list.
+fn run_chain(bytes: &[u8]) {
+    let third = bytes.len().div_ceil(3).max(1);
+    let mut parts = bytes.chunks(third);
+    let [leaf, served, other] = [(); 3].map(|()| parts.next().unwrap_or_default());
+    for purpose in [Purpose::Server, Purpose::Client] {
+        let question = Question {
+            leaf,
+            served: &[served, other],
+            name: Some("fs7.example.com"),
+            as_of: model::Timestamp::from_seconds(1_795_339_800),
+            purpose,
+            lists: &[other],
+        };
+        for roots in [Roots::new([], [other]), Roots::new([leaf], [served])] {
+            for reason in judge(&question, &Pool::new([other]), &roots).reasons {
+                black_box(reason.to_string());
+            }
+        }
+    }
+}
+
+fn seeds_chain() -> Vec<Vec<u8>> {
+    vec![certificate().repeat(3)]
 }
 
 fn run_pem(bytes: &[u8]) {

@@ -8,7 +8,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
-use certs::{Certificate, Verdict};
+use certs::{Certificate, Context, Trust, Verdict};
 use model::{Endpoint, PortState, Severity};
 
 use super::{Detections, Input, Rule, name_of, renewal};
@@ -68,9 +68,11 @@ pub(super) fn compare(
                 detail: format!("{what}: {detail}"),
             });
         };
+        // Nobody has verified the chain, so that the rules of the public roots stay silent.
+        let context =
+            Context { as_of: input.as_of, thresholds: input.thresholds, trust: Trust::Unknown };
         for rule in certs::RULES {
-            let verdict = (rule.check)(certificate, input.as_of, &input.thresholds);
-            if let Verdict::Fail { severity, detail } = verdict {
+            if let Verdict::Fail { severity, detail } = rule.judge(certificate, &context) {
                 detect(rule.id, rule.title, severity, &detail);
             }
         }

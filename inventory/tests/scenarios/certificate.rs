@@ -129,8 +129,14 @@ impl Key {
         };
         let bytes: usize = bits.parse::<usize>().expect("bits") / 8;
         // RSAPublicKey ::= SEQUENCE { modulus INTEGER, publicExponent INTEGER } (RFC 8017, A.1.1);
-        // the zero keeps the modulus positive.
-        let modulus = tlv(0x02, &[vec![0], vec![0xc5; bytes]].concat());
+        // the zero keeps the modulus positive. One that small numbers divide is a finding.
+        let mut modulus = [vec![0], vec![0xc5; bytes]].concat();
+        let rest = |n: &[u8], by: u32| n.iter().fold(0, |r, b| (r << 8 | u32::from(*b)) % by);
+        while (2..752).any(|by| rest(&modulus, by) == 0) {
+            modulus[bytes] = modulus[bytes].wrapping_add(1);
+            modulus[bytes - 4] = modulus[bytes - 4].wrapping_add(modulus[bytes]);
+        }
+        let modulus = tlv(0x02, &modulus);
         let public = tlv(0x30, &[modulus, tlv(0x02, &[1, 0, 1])].concat());
         Self { algorithm: &PKCS_RSA_SHA256, public }
     }
