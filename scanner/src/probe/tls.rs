@@ -59,6 +59,8 @@ pub struct Served {
     pub client_certificate_requested: bool,
     /// Why the last attempt that brought nothing did not.
     pub refusal: Option<String>,
+    /// How many connections were made for it, those that failed included.
+    pub connections: u32,
     /// What broke a protocol: protocol (`tls` or `x509`) and problem.
     pub anomalies: BTreeSet<(&'static str, String)>,
 }
@@ -147,6 +149,7 @@ impl Collection {
     pub fn finish(self) -> Served {
         let mut served = Served::default();
         for (attempt, outcome) in self.tried {
+            served.connections = served.connections.saturating_add(1);
             match outcome {
                 Outcome::Collected(collected) => served.add(&attempt, *collected),
                 Outcome::Failed(why) => served.note(&why),
