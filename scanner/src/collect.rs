@@ -17,9 +17,9 @@ use tokio::{task::JoinSet, time::timeout};
 
 use crate::{
     Permit, Scope,
-    dialogue::Pace,
+    dialogue::{self, Pace},
     net::stream::Stream,
-    probe::tls::{self, Collection, Served},
+    probe::tls::{self, Collection, Extent, Served},
     stop::Stop,
 };
 
@@ -45,6 +45,11 @@ pub struct Collecting {
     /// How long one connection may take, to be made and then to bring the chain. Waiting for
     /// our own pace to let us speak is not counted. 5 s is enough for slow devices.
     pub time: Duration,
+    /// How much is asked of an endpoint. Of those on ports of fragile devices, and of addresses
+    /// in `gentle`, never more than [`Extent::Gentle`].
+    pub extent: Extent,
+    /// Addresses that were found to be fragile.
+    pub gentle: BTreeSet<IpAddr>,
 }
 
 /// What collecting brought, beside its observations.
@@ -98,8 +103,10 @@ impl Collecting {
                 match self.scope.permit(address) {
                     Ok(permit) => {
                         let (pace, time) = (self.pace.clone(), self.time);
+                        let collection = Collection::new(names, self.extent_for(endpoint));
                         let task = tasks.spawn(async move {
-                            collect_certificates(permit, endpoint.port, names, &pace, time).await
+                            collect_certificates(permit, endpoint.port, collection, &pace, time)
+                                .await
                         });
                         running.insert(task.id(), endpoint);
                     }
@@ -150,6 +157,12 @@ impl Collecting {
         outcome
     }
 
+    fn extent_for(&self, endpoint: Endpoint) -> Extent {
+        let fragile = dialogue::is_of_something_fragile(endpoint.port)
+            || self.gentle.contains(&endpoint.address);
+        if fragile { Extent::Gentle } else { self.extent }
+    }
+
     fn report(&self, endpoint: Endpoint, served: &Served, observe: &mut dyn FnMut(Observation)) {
         for fact in served.facts() {
             observe(Observation {
@@ -165,22 +178,20 @@ impl Collecting {
     }
 }
 
-/// Asks one TCP endpoint for the chains that it serves, without a name and with each of these,
-/// one connection after another. Each connection has its own `time`, and a server that lets it
-/// pass twice is not asked again.
+/// Asks one TCP endpoint what the collection wants to know, one connection after another. Each
+/// connection has its own `time`, and a server that lets it pass twice is not asked again.
 pub async fn collect_certificates(
     to: Permit,
     port: u16,
-    names: impl IntoIterator<Item = ServerName>,
+    mut collection: Collection,
     pace: &Pace,
     time: Duration,
 ) -> Served {
-    let mut collection = Collection::new(names);
-    while let Some(attempt) = collection.next() {
+    while let Some(question) = collection.next() {
         let mut entropy = [0; 64];
         let collector = getrandom::fill(&mut entropy)
             .map_err(|_| HelloError::NoRandomness)
-            .and_then(|()| attempt.collector(entropy));
+            .and_then(|()| Collector::new(&question, entropy));
         let outcome = match collector {
             Err(why) => tls::Outcome::Failed(why),
             Ok(collector) => match Stream::connect(to, port, pace, BYTES, time).await {
@@ -207,9 +218,11 @@ async fn converse(mut stream: Stream, mut collector: Collector, time: Duration) 
     };
     if matches!(outcome, tls::Outcome::Collected(_)) {
         let farewell = collector.farewell();
-        stream.turn(farewell.len()).await;
-        // The server may have gone; it has said what we wanted.
-        let _ = timeout(LOOK, stream.write(&farewell)).await;
+        if !farewell.is_empty() {
+            stream.turn(farewell.len()).await;
+            // The server may have gone; it has said what we wanted.
+            let _ = timeout(LOOK, stream.write(&farewell)).await;
+        }
     }
     stream.close().await;
     outcome
@@ -280,6 +293,8 @@ mod tests {
             stop: Stop::new(),
             at_once: 16,
             time: Duration::from_millis(500),
+            extent: Extent::default(),
+            gentle: BTreeSet::new(),
         }
     }
 

@@ -24,6 +24,7 @@ use std::{
 };
 
 use model::{Endpoint, Gap, MacAddr, Observation, Transport, Vantage};
+pub(crate) use order::is_of_something_fragile;
 pub use pace::Pace;
 use tokio::task::JoinSet;
 
@@ -247,7 +248,7 @@ impl Queue {
             let fragile = all.iter().any(|open| {
                 open.gentle
                     || (open.endpoint.transport == Transport::Tcp
-                        && order::is_of_something_fragile(open.endpoint.port))
+                        && is_of_something_fragile(open.endpoint.port))
             });
             let (alone, endpoints): (Vec<_>, Vec<_>) =
                 all.into_iter().partition(|open| order::is_left_alone(open.endpoint.port));

@@ -43,7 +43,7 @@ pub(super) const fn is_left_alone(port: u16) -> bool {
 
 /// Ports that only devices have which bear one gentle question at a time: printers and
 /// controllers.
-pub(super) const fn is_of_something_fragile(port: u16) -> bool {
+pub(crate) const fn is_of_something_fragile(port: u16) -> bool {
     is_left_alone(port) || port == 631
 }
 
