@@ -13,6 +13,7 @@ mod lab;
 mod modern;
 mod openssl;
 mod own;
+mod own13;
 
 use std::{
     net::{IpAddr, Ipv4Addr},
@@ -27,7 +28,7 @@ use scanner::{
     collect::collect_certificates,
     dialogue::Pace,
     net::clock::Clock,
-    probe::tls::Served,
+    probe::tls::{Collection, Extent, Served},
     rate::{Pacer, Rates},
 };
 
@@ -39,6 +40,8 @@ fn collect(port: u16, names: impl IntoIterator<Item = ServerName>) -> Served {
     let pace = Pace::new(Arc::new(Mutex::new(Pacer::new(rates))), Clock::start());
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let permit = scope.permit(here).expect("it is the scope");
-    let collecting = collect_certificates(permit, port, names, &pace, Duration::from_secs(20));
+    let collection = Collection::new(names, Extent::default());
+    let time = Duration::from_secs(20);
+    let collecting = collect_certificates(permit, port, collection, &pace, time);
     runtime.expect("a runtime").block_on(collecting)
 }

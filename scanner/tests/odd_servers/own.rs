@@ -48,27 +48,7 @@ impl Hello {
         stream.read_exact(&mut rest)?;
         let mut body = vec![0; usize::from(u16::from_be_bytes([rest[1], rest[2]]))];
         stream.read_exact(&mut body)?;
-        Ok(Self::parse(&body).unwrap_or_default())
-    }
-
-    /// Our own hellos, so what is missing is not there.
-    fn parse(body: &[u8]) -> Option<Self> {
-        let number =
-            |at: usize| Some(u16::from_be_bytes(body.get(at..at + 2)?.try_into().unwrap()));
-        let version = number(4)?;
-        let mut at = 38 + 1 + usize::from(*body.get(38)?);
-        let length = usize::from(number(at)?);
-        let suites = body.get(at + 2..at + 2 + length)?.chunks(2);
-        let suites = suites.map(|pair| u16::from_be_bytes([pair[0], pair[1]])).collect();
-        at += 2 + length;
-        at += 1 + usize::from(*body.get(at)?) + 2;
-        let mut extensions = BTreeMap::new();
-        while let (Some(kind), Some(length)) = (number(at), number(at + 2)) {
-            let data = body.get(at + 4..at + 4 + usize::from(length))?;
-            extensions.insert(kind, data.to_vec());
-            at += 4 + usize::from(length);
-        }
-        Some(Self { framed: false, length: body.len(), version, suites, extensions })
+        Ok(parse(&body).unwrap_or_default())
     }
 
     /// The name that it asked for.
@@ -76,6 +56,25 @@ impl Hello {
         let name = self.extensions.get(&0)?.get(5..)?;
         String::from_utf8(name.to_vec()).ok()
     }
+}
+
+/// Reads a ClientHello. It is one of ours, so what is missing is not there.
+pub(crate) fn parse(body: &[u8]) -> Option<Hello> {
+    let number = |at: usize| Some(u16::from_be_bytes(body.get(at..at + 2)?.try_into().unwrap()));
+    let version = number(4)?;
+    let mut at = 38 + 1 + usize::from(*body.get(38)?);
+    let length = usize::from(number(at)?);
+    let suites = body.get(at + 2..at + 2 + length)?.chunks(2);
+    let suites = suites.map(|pair| u16::from_be_bytes([pair[0], pair[1]])).collect();
+    at += 2 + length;
+    at += 1 + usize::from(*body.get(at)?) + 2;
+    let mut extensions = BTreeMap::new();
+    while let (Some(kind), Some(length)) = (number(at), number(at + 2)) {
+        let data = body.get(at + 4..at + 4 + usize::from(length))?;
+        extensions.insert(kind, data.to_vec());
+        at += 4 + usize::from(length);
+    }
+    Some(Hello { framed: false, length: body.len(), version, suites, extensions })
 }
 
 /// What a server does with a hello.
@@ -152,7 +151,7 @@ impl Drop for Own {
     }
 }
 
-fn u24(length: usize) -> [u8; 3] {
+pub(crate) fn u24(length: usize) -> [u8; 3] {
     let [_, high, middle, low] = u32::try_from(length).unwrap().to_be_bytes();
     [high, middle, low]
 }
