@@ -34,13 +34,18 @@ use scanner::{
 
 /// Asks a port of loopback, as a sweep would.
 fn collect(port: u16, names: impl IntoIterator<Item = ServerName>) -> Served {
+    ask(port, names, Extent::Certificates)
+}
+
+/// Asks it so much.
+fn ask(port: u16, names: impl IntoIterator<Item = ServerName>, extent: Extent) -> Served {
     let here = IpAddr::V4(Ipv4Addr::LOCALHOST);
     let scope = Scope::new(vec![AddressRange::single(here)], vec![]);
     let rates = Rates { total: 100_000, per_host: 100_000 };
     let pace = Pace::new(Arc::new(Mutex::new(Pacer::new(rates))), Clock::start());
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let permit = scope.permit(here).expect("it is the scope");
-    let collection = Collection::new(names, Extent::default());
+    let collection = Collection::new(names, extent);
     let time = Duration::from_secs(20);
     let collecting = collect_certificates(permit, port, collection, &pace, time);
     runtime.expect("a runtime").block_on(collecting)

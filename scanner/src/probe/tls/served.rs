@@ -105,7 +105,8 @@ impl Served {
             }
         };
         put("tls_versions", joined(self.versions.iter().map(ToString::to_string), " "));
-        put("tls_versions_refused", joined(self.refused.iter().map(ToString::to_string), " "));
+        let refused = self.refused.difference(&self.versions).map(ToString::to_string);
+        put("tls_versions_refused", joined(refused, " "));
         let suites = self.suites.iter().map(|suite| named(*suite, hello::suite_name(*suite)));
         put("tls_suites", joined(suites, " "));
         let groups = self.groups.iter().map(|group| named(*group, hello::group_name(*group)));
@@ -242,7 +243,7 @@ impl Served {
             HelloError::NotTls | HelloError::Silent | HelloError::NoRandomness => {}
             // It stopped, or refused, as it may.
             HelloError::Cut | HelloError::Alert(_) | HelloError::Ssl2(_) | HelloError::Group(_) => {
-                self.speaks_tls = true
+                self.speaks_tls = true;
             }
             HelloError::Malformed(what) => {
                 self.anomalies.insert(("tls", format!("{why}: {what}")));
