@@ -20,6 +20,7 @@ use crate::{
     openssl::{LOW, Server},
     own::{Answer, Own, certificate, dhe, flight, message, records, refusal, server_hello},
     own13,
+    peers::{Peer, peers},
 };
 
 /// Whatever serves, ended when it goes out of scope.
@@ -54,6 +55,8 @@ struct Asked {
     found: BTreeSet<String>,
     served: Served,
     took: Duration,
+    /// How many of them each other tool obtained.
+    by_peers: Vec<usize>,
 }
 
 /// The SHA-256 of a certificate, in hexadecimal.
@@ -62,30 +65,35 @@ fn digest(der: &[u8]) -> String {
 }
 
 impl Row {
-    fn ask(&self) -> Asked {
+    fn ask(&self, peers: &[&Peer]) -> Asked {
         let names = self.names.iter().map(|name| ServerName::new(name).expect("a host name"));
         let began = Instant::now();
         let served = collect(self.server.port(), names);
         let took = began.elapsed();
         let found = served.chains.iter().map(|chain| digest(&chain.chain[0])).collect();
-        let expected = self.expected.iter().map(|der| digest(der)).collect();
-        Asked { name: self.name, expected, found, served, took }
+        let expected: BTreeSet<String> = self.expected.iter().map(|der| digest(der)).collect();
+        let by_peers = peers.iter().map(|peer| peer.ask(self.server.port(), self.names));
+        let by_peers = by_peers.map(|found| expected.intersection(&found).count()).collect();
+        Asked { name: self.name, expected, found, served, took, by_peers }
     }
 }
 
 impl Asked {
-    /// One row of the table. Other tools' columns belong behind ours.
+    /// One row of the table.
     fn told(&self) -> String {
+        let peers: Vec<String> =
+            self.by_peers.iter().map(|found| format!(" | {found:>2}")).collect();
         let versions: Vec<String> = self.served.versions.iter().map(ToString::to_string).collect();
         let right = self.expected.intersection(&self.found).count();
         format!(
-            "| {:<36} | {:>2} of {:<2} | {:>11} | {:>5} | {}",
+            "| {:<38} | {:>2} of {:<2} | {:>11} | {:>5} | {}{}",
             self.name,
             right,
             self.expected.len(),
             self.served.connections,
             self.took.as_millis(),
             versions.join(" "),
+            peers.concat(),
         )
     }
 }
@@ -442,8 +450,10 @@ fn every_certificate_of_every_odd_server_is_found() {
     assert_eq!(names.len(), rows.len(), "no name stands twice");
 
     let mut wrong = BTreeSet::new();
-    let asked: Vec<Asked> = rows.iter().map(Row::ask).collect();
-    println!("| {:<36} | found    | connections |    ms | versions", "server");
+    let peers = peers();
+    let asked: Vec<Asked> = rows.iter().map(|row| row.ask(&peers)).collect();
+    let heads: String = peers.iter().map(|peer| format!(" | {}", peer.name)).collect();
+    println!("| {:<38} | found    | connections |    ms | versions{heads}", "server");
     for asked in &asked {
         println!("{}", asked.told());
         if asked.found != asked.expected {
@@ -454,6 +464,13 @@ fn every_certificate_of_every_odd_server_is_found() {
     let right = asked.iter().filter(|asked| asked.found == asked.expected).count();
     let connections: u32 = asked.iter().map(|asked| asked.served.connections).sum();
     println!("{right} of {} servers, {connections} connections", asked.len());
+    for (at, peer) in peers.iter().enumerate() {
+        let whole = |asked: &&Asked| asked.by_peers.get(at) == Some(&asked.expected.len());
+        let whole = asked.iter().filter(whole).count();
+        println!("{}: everything from {whole} of {} servers", peer.name, asked.len());
+    }
     assert!(asked.len() >= 40);
+    let dearest = asked.iter().map(|asked| asked.served.connections).max();
+    println!("at most {} connections to one server", dearest.unwrap_or_default());
     assert!(wrong.is_empty(), "not found: {wrong:?}");
 }

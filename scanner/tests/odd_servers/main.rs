@@ -14,6 +14,7 @@ mod modern;
 mod openssl;
 mod own;
 mod own13;
+mod peers;
 
 use std::{
     net::{IpAddr, Ipv4Addr},

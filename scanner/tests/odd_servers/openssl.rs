@@ -23,10 +23,10 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// Starts one on a free port of loopback, for at most 50 connections.
+    /// Starts one on a free port of loopback, for at most 500 connections.
     pub(crate) fn start(identity: &Identity, arguments: &[&str]) -> Self {
         let mut process = Command::new("openssl")
-            .args(["s_server", "-accept", "127.0.0.1:0", "-naccept", "50"])
+            .args(["s_server", "-accept", "127.0.0.1:0", "-naccept", "500"])
             .args(["-cert", text(&identity.certificate), "-key", text(&identity.key)])
             .args(arguments)
             .stdin(Stdio::piped())

@@ -13,8 +13,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// No server of the lab lives longer, whatever becomes of its test.
-const LIFE: Duration = Duration::from_secs(120);
+/// No server of the lab lives longer, whatever becomes of its test. With other tools asked it
+/// takes minutes.
+const LIFE: Duration = Duration::from_secs(600);
+
+/// How long a server waits for a client to go on.
+const PATIENCE: Duration = Duration::from_millis(500);
 
 /// What a client asked for.
 #[derive(Debug, Default)]
@@ -133,7 +137,7 @@ impl Own {
                 };
                 stream.set_nonblocking(false).unwrap();
                 stream.set_nodelay(true).unwrap();
-                stream.set_read_timeout(Some(Duration::from_secs(2))).unwrap();
+                stream.set_read_timeout(Some(PATIENCE)).unwrap();
                 // A client that leaves early is no matter.
                 let _ = attend(stream);
             }
