@@ -138,9 +138,14 @@ impl Collection {
     }
 
     /// The two hellos that say most, with the application protocols, which servers of only one
-    /// may insist on; again without them where it insists on yet another.
+    /// may insist on; again without them where it insists on yet another. What bears little gets
+    /// them without.
     fn first(&self) -> Option<Question> {
-        let of = |kind| Question { protocols: PROTOCOLS, ..Question::of(kind) };
+        let protocols = match self.extent {
+            Extent::Gentle => &[],
+            Extent::Certificates | Extent::Thorough => PROTOCOLS,
+        };
+        let of = |kind| Question { protocols, ..Question::of(kind) };
         let untried = [of(Kind::Modern), of(Kind::Wide)].into_iter().find(|q| !self.has_tried(q));
         if untried.is_some() || self.extent == Extent::Gentle {
             return untried;

@@ -192,6 +192,7 @@ impl Served {
         }
         if collected.chain.is_empty() {
             self.anonymous = Support::Yes;
+            self.refusal = Some("it serves without one".to_owned());
             return;
         }
         if collected.left_out > 0 {
