@@ -163,10 +163,13 @@ impl Collecting {
         if fragile { Extent::Gentle } else { self.extent }
     }
 
+    /// All at one time: certificates that are served side by side are told by it from those that
+    /// follow each other.
     fn report(&self, endpoint: Endpoint, served: &Served, observe: &mut dyn FnMut(Observation)) {
+        let observed_at = self.pace.clock().timestamp();
         for fact in served.facts() {
             observe(Observation {
-                observed_at: self.pace.clock().timestamp(),
+                observed_at,
                 vantage: self.vantage.clone(),
                 method: Method::Tls,
                 subject: Subject::Endpoint(endpoint),
