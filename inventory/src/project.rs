@@ -134,8 +134,8 @@ fn keys_of_services(
     at: At<'_>,
     leaf_key: &dyn Fn(&[u8]) -> Option<String>,
 ) {
-    let mut shown: BTreeMap<(Endpoint, String), BTreeSet<(u16, Timestamp, String)>> =
-        BTreeMap::new();
+    type Shown = BTreeSet<(u16, Timestamp, String)>;
+    let mut shown: BTreeMap<(Endpoint, String), Shown> = BTreeMap::new();
     for observation in seen {
         let Some(endpoint) = endpoint_of(&observation.subject) else { continue };
         let (attribute, rank, key) = match &observation.fact {
