@@ -4,8 +4,8 @@ use std::hint::black_box;
 
 use certs::{
     Context, RULES, Thresholds, Trust,
-    chain::{Pool, Purpose, Question, Roots, judge},
-    hello::{Collector, Kind, Progress, ServerName},
+    chain::{self, Pool, Purpose, Roots, judge},
+    hello::{Collector, Kind, Progress, Question, ServerName, suite_name},
 };
 use model::TlsVersion;
 use scanner::{
@@ -23,6 +23,9 @@ pub(crate) const TARGETS: &[Target] = &[
     Target { name: "certs/hello/wide", run: run_wide, seeds: seeds_hello },
     Target { name: "certs/hello/bare", run: run_bare, seeds: seeds_hello },
     Target { name: "certs/hello/modern", run: run_modern, seeds: seeds_hello },
+    Target { name: "certs/hello/hybrid", run: run_hybrid, seeds: seeds_hello },
+    Target { name: "certs/hello/weak", run: run_weak, seeds: seeds_hello },
+    Target { name: "certs/hello/framed", run: run_framed, seeds: seeds_framed },
     Target { name: "certs/hello/name", run: run_name, seeds: seeds_name },
     Target { name: "scanner/capture", run: run_frames, seeds: seeds_frames },
     Target { name: "scanner/net/file", run: run_file, seeds: seeds_file },
@@ -95,7 +98,7 @@ fn run_chain(bytes: &[u8]) {
     let mut parts = bytes.chunks(third);
     let [leaf, served, other] = [(); 3].map(|()| parts.next().unwrap_or_default());
     for purpose in [Purpose::Server, Purpose::Client] {
-        let question = Question {
+        let question = chain::Question {
             leaf,
             served: &[served, other],
             name: Some("fs7.example.com"),
@@ -133,8 +136,9 @@ fn seeds_pem() -> Vec<Vec<u8>> {
 }
 
 fn collect(kind: Kind, bytes: &[u8]) {
-    let name = ServerName::new("fs7.example.com");
-    let Ok(mut collector) = Collector::new(kind, name.as_ref(), [0x5a; 64]) else { return };
+    let server_name = ServerName::new("fs7.example.com");
+    let question = Question { server_name, ..Question::of(kind) };
+    let Ok(mut collector) = Collector::new(&question, [0x5a; 64]) else { return };
     black_box(collector.hello().len());
     // The first byte says in pieces of what size the rest arrives.
     let Some((size, bytes)) = bytes.split_first() else { return };
@@ -142,7 +146,8 @@ fn collect(kind: Kind, bytes: &[u8]) {
         match collector.feed(piece) {
             Progress::More | Progress::Say(_) => {}
             Progress::Done(collected) => {
-                assert!(!collected.chain.is_empty());
+                let name = collected.suite.and_then(suite_name).unwrap_or_default();
+                assert_eq!(collected.chain.is_empty(), name.contains("_anon_"));
                 let total: usize = collected.chain.iter().map(Vec::len).sum();
                 assert!(total <= bytes.len());
             }
@@ -165,6 +170,30 @@ fn run_modern(bytes: &[u8]) {
     collect(Kind::Modern, bytes);
 }
 
+fn run_hybrid(bytes: &[u8]) {
+    collect(Kind::Hybrid, bytes);
+}
+
+fn run_weak(bytes: &[u8]) {
+    collect(Kind::Weak, bytes);
+}
+
+fn run_framed(bytes: &[u8]) {
+    collect(Kind::Framed, bytes);
+}
+
+/// And what one of SSL 2.0 says.
+fn seeds_framed() -> Vec<Vec<u8>> {
+    let der = certificate();
+    let [high, low] = u16::try_from(der.len()).unwrap_or_default().to_be_bytes();
+    let body = [&[4, 0, 1, 0, 2, high, low, 0, 3, 0, 1][..], &der, &[7, 0, 0xc0, 9]].concat();
+    let length = (0x8000 | u16::try_from(body.len()).unwrap_or_default()).to_be_bytes();
+    let mut seeds = seeds_hello();
+    seeds.push([&[0xff][..], &length, &body].concat());
+    seeds.push(vec![0xff, 0x80, 3, 0, 0, 1]);
+    seeds
+}
+
 /// What a server of an old and of a new version says first.
 fn seeds_hello() -> Vec<Vec<u8>> {
     let length = |len: usize| u32::try_from(len).unwrap_or(u32::MAX).to_be_bytes();
@@ -184,17 +213,39 @@ fn seeds_hello() -> Vec<Vec<u8>> {
     let der = certificate();
     let chain = [&length(der.len())[1..], &der].concat();
     let certificates = message(11, &[&length(chain.len())[1..], &chain].concat());
-    let old = [hello([0, 0x2f], &[0xff, 1, 0, 1, 0]), certificates, message(14, &[])].concat();
+    let named = [&[1, 1, 0, 2, 4, 1, 0, 4, 0, 2][..], &[0x30, 0]].concat();
+    let old = [
+        hello([0, 0x2f], &[0xff, 1, 0, 1, 0, 0, 16, 0, 5, 0, 3, 2, b'h', b'2']),
+        certificates,
+        message(22, &[1, 0, 0, 2, 7, 7]),
+        message(13, &named),
+        message(14, &[]),
+    ];
+    let old = old.concat();
     let mut share = vec![0, 0x2b, 0, 2, 3, 4, 0, 0x33, 0, 36, 0, 29, 0, 32];
     share.extend([9; 32]);
     let new = hello([0x13, 1], &share);
     let mut encrypted = record(22, &new);
     encrypted.extend([20, 3, 3, 0, 1, 1, 23, 3, 3, 0, 40]);
     encrypted.extend([0xee; 40]);
-    // The random of a server that asks for another hello (RFC 8446, section 4.1.3) does not
-    // matter here: damage makes everything of it.
-    vec![record(22, &old), encrypted, record(21, &[2, 40]), record(22, &new)]
+    // Servers that ask for another hello, with a cookie, for P-384, X448 or X25519MLKEM768.
+    let retry = |group: [u8; 2]| {
+        let wanted = [&[0, 0x2b, 0, 2, 3, 4, 0, 0x33, 0, 2][..], &group].concat();
+        let mut retry = hello([0x13, 1], &[&wanted[..], &[0, 44, 0, 3, 0, 1, 9]].concat());
+        retry.splice(6..38, RETRY);
+        record(22, &retry)
+    };
+    let retries = [[0, 0x18], [0, 0x1e], [0x11, 0xec]].map(retry);
+    let mut seeds = vec![record(22, &old), encrypted, record(21, &[2, 40]), record(22, &new)];
+    seeds.extend(retries);
+    seeds
 }
+
+/// The random of a server that asks for another hello (RFC 8446, section 4.1.3).
+const RETRY: [u8; 32] = [
+    0xcf, 0x21, 0xad, 0x74, 0xe5, 0x9a, 0x61, 0x11, 0xbe, 0x1d, 0x8c, 0x02, 0x1e, 0x65, 0xb8, 0x91,
+    0xc2, 0xa2, 0x11, 0x16, 0x7a, 0xbb, 0x8c, 0x5e, 0x07, 0x9e, 0x09, 0xe2, 0xc8, 0xa8, 0x33, 0x9c,
+];
 
 fn run_name(bytes: &[u8]) {
     let text = String::from_utf8_lossy(bytes);

@@ -100,7 +100,7 @@ fn keys(asset: &Asset) -> BTreeSet<(String, String)> {
     let attributes = asset.services.iter().flat_map(|service| &service.attributes);
     attributes
         .filter(|(name, _)| name.starts_with(HOST_KEY) || name.starts_with(TLS_KEY))
-        .map(|(name, key)| (name.clone(), key.clone()))
+        .flat_map(|(name, keys)| keys.split(' ').map(|key| (name.clone(), key.to_owned())))
         .collect()
 }
 
@@ -129,7 +129,8 @@ fn place(service: &ServiceState) -> Endpoint {
 
 /// Notes the keys that the services show, by which a key is known to be replaced.
 fn keys_of_services(asset: &mut Asset, seen: &[&Observation], at: At<'_>, leaf_key: LeafKey<'_>) {
-    let mut shown: BTreeMap<(Endpoint, String), (u16, Timestamp, String)> = BTreeMap::new();
+    type Shown = BTreeSet<(u16, Timestamp, String)>;
+    let mut shown: BTreeMap<(Endpoint, String), Shown> = BTreeMap::new();
     for observation in seen {
         let Some(endpoint) = endpoint_of(&observation.subject) else { continue };
         let (attribute, rank, key) = match &observation.fact {
@@ -145,17 +146,20 @@ fn keys_of_services(asset: &mut Asset, seen: &[&Observation], at: At<'_>, leaf_k
             }
             _ => continue,
         };
-        let mine = (rank, at(observation), key);
-        let best = shown.entry((endpoint, attribute)).or_insert_with(|| mine.clone());
-        if *best < mine {
-            *best = mine;
-        }
+        shown.entry((endpoint, attribute)).or_default().insert((rank, at(observation), key));
     }
-    for ((endpoint, attribute), (_, when, key)) in shown {
+    for ((endpoint, attribute), shown) in shown {
         let Ok(i) = asset.services.binary_search_by_key(&endpoint, place) else { continue };
+        let Some((rank, when, _)) = shown.last().cloned() else { continue };
+        // A server with certificates of several kinds of key shows them side by side.
+        let latest = shown.iter().filter(|(r, w, _)| (*r, *w) == (rank, when));
+        let keys: Vec<&str> = latest.map(|(_, _, key)| key.as_str()).collect();
+        let is_past =
+            |old: &str| keys.contains(&old) || last_shown(asset, &attribute, old) < Some(when);
         let old = asset.services[i].attributes.get(&attribute);
-        if old.is_none_or(|old| *old == key || last_shown(asset, &attribute, old) < Some(when)) {
-            asset.services[i].attributes.insert(attribute, key);
+        if old.is_none_or(|old| old.split(' ').all(is_past)) {
+            let keys = keys.join(" ");
+            asset.services[i].attributes.insert(attribute, keys);
         }
     }
 }

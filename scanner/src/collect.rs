@@ -17,9 +17,9 @@ use tokio::{task::JoinSet, time::timeout};
 
 use crate::{
     Permit, Scope,
-    dialogue::Pace,
+    dialogue::{self, Pace},
     net::stream::Stream,
-    probe::tls::{self, Collection, Served},
+    probe::tls::{self, Collection, Extent, Served},
     stop::Stop,
 };
 
@@ -45,6 +45,11 @@ pub struct Collecting {
     /// How long one connection may take, to be made and then to bring the chain. Waiting for
     /// our own pace to let us speak is not counted. 5 s is enough for slow devices.
     pub time: Duration,
+    /// How much is asked of an endpoint. Of those on ports of fragile devices, and of addresses
+    /// in `gentle`, never more than [`Extent::Gentle`].
+    pub extent: Extent,
+    /// Addresses that were found to be fragile.
+    pub gentle: BTreeSet<IpAddr>,
 }
 
 /// What collecting brought, beside its observations.
@@ -98,8 +103,10 @@ impl Collecting {
                 match self.scope.permit(address) {
                     Ok(permit) => {
                         let (pace, time) = (self.pace.clone(), self.time);
+                        let collection = Collection::new(names, self.extent_for(endpoint));
                         let task = tasks.spawn(async move {
-                            collect_certificates(permit, endpoint.port, names, &pace, time).await
+                            collect_certificates(permit, endpoint.port, collection, &pace, time)
+                                .await
                         });
                         running.insert(task.id(), endpoint);
                     }
@@ -150,10 +157,19 @@ impl Collecting {
         outcome
     }
 
+    fn extent_for(&self, endpoint: Endpoint) -> Extent {
+        let fragile = dialogue::is_of_something_fragile(endpoint.port)
+            || self.gentle.contains(&endpoint.address);
+        if fragile { Extent::Gentle } else { self.extent }
+    }
+
+    /// All at one time: certificates that are served side by side are told by it from those that
+    /// follow each other.
     fn report(&self, endpoint: Endpoint, served: &Served, observe: &mut dyn FnMut(Observation)) {
+        let observed_at = self.pace.clock().timestamp();
         for fact in served.facts() {
             observe(Observation {
-                observed_at: self.pace.clock().timestamp(),
+                observed_at,
                 vantage: self.vantage.clone(),
                 method: Method::Tls,
                 subject: Subject::Endpoint(endpoint),
@@ -165,22 +181,20 @@ impl Collecting {
     }
 }
 
-/// Asks one TCP endpoint for the chains that it serves, without a name and with each of these,
-/// one connection after another. Each connection has its own `time`, and a server that lets it
-/// pass twice is not asked again.
+/// Asks one TCP endpoint what the collection wants to know, one connection after another. Each
+/// connection has its own `time`, and a server that lets it pass twice is not asked again.
 pub async fn collect_certificates(
     to: Permit,
     port: u16,
-    names: impl IntoIterator<Item = ServerName>,
+    mut collection: Collection,
     pace: &Pace,
     time: Duration,
 ) -> Served {
-    let mut collection = Collection::new(names);
-    while let Some(attempt) = collection.next() {
+    while let Some(question) = collection.next() {
         let mut entropy = [0; 64];
         let collector = getrandom::fill(&mut entropy)
             .map_err(|_| HelloError::NoRandomness)
-            .and_then(|()| attempt.collector(entropy));
+            .and_then(|()| Collector::new(&question, entropy));
         let outcome = match collector {
             Err(why) => tls::Outcome::Failed(why),
             Ok(collector) => match Stream::connect(to, port, pace, BYTES, time).await {
@@ -207,9 +221,11 @@ async fn converse(mut stream: Stream, mut collector: Collector, time: Duration) 
     };
     if matches!(outcome, tls::Outcome::Collected(_)) {
         let farewell = collector.farewell();
-        stream.turn(farewell.len()).await;
-        // The server may have gone; it has said what we wanted.
-        let _ = timeout(LOOK, stream.write(&farewell)).await;
+        if !farewell.is_empty() {
+            stream.turn(farewell.len()).await;
+            // The server may have gone; it has said what we wanted.
+            let _ = timeout(LOOK, stream.write(&farewell)).await;
+        }
     }
     stream.close().await;
     outcome
@@ -280,6 +296,8 @@ mod tests {
             stop: Stop::new(),
             at_once: 16,
             time: Duration::from_millis(500),
+            extent: Extent::default(),
+            gentle: BTreeSet::new(),
         }
     }
 
@@ -376,7 +394,7 @@ mod tests {
         let (observations, outcome) = collect(&collecting, &all).await;
         let took = clock.now().saturating_sub(began);
         // One address, so one after the other: two connections of 0.5 s for each of the first
-        // two, five short ones for the last two.
+        // two, six short ones for the last two at most.
         assert!(took < Duration::from_secs(10), "{took:?}");
         assert!(outcome.complete && outcome.served.len() == 4);
         assert_eq!(outcome.gaps.len(), 4);

@@ -27,7 +27,7 @@ use scanner::{
     },
     plan::Plan,
     ports::PortSpec,
-    probe::udp,
+    probe::{tls::Extent, udp},
     rate::{Pacer, Tempo},
     stop::Stop,
     sweep::{Fragile, Sweep, SweepOutcome, UdpQuestions},
@@ -372,6 +372,8 @@ impl Run<'_> {
             stop: dialogue.stop,
             at_once: limits.at_once,
             time: limits.time,
+            extent: Extent::default(),
+            gentle: outcome.gentle.iter().copied().collect(),
         };
         let mut progress = |done, of| self.bar.talk("certificates", done, of);
         let collected = collecting.collect(tls, &mut observe, &mut progress).await;

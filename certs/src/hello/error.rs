@@ -17,6 +17,9 @@ pub enum HelloError {
     /// The server refused with this alert (RFC 8446, section 6).
     #[error("it refused with alert {0} ({name})", name = alert_name(*.0))]
     Alert(u8),
+    /// The server refused in SSL 2.0 with this error.
+    #[error("it refused in SSL 2.0 with error {0}")]
+    Ssl2(u16),
     /// A message breaks the protocol.
     #[error("its answer is malformed")]
     Malformed(#[from] Malformed),
@@ -66,6 +69,7 @@ impl HelloError {
             // decode_error, protocol_version, internal_error, unsupported_extension.
             Self::Alert(alert) => matches!(alert, 10 | 22 | 40 | 47 | 50 | 70 | 80 | 110),
             Self::NotTls
+            | Self::Ssl2(_)
             | Self::Group(_)
             | Self::KeyShare
             | Self::Undecipherable

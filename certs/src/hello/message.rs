@@ -4,8 +4,10 @@
 use model::TlsVersion;
 use wire::{Malformed, Reader};
 
-use super::{KeyExchange, MAX_CHAIN, suite::Exchange};
-use crate::der;
+use super::{
+    ClientCertificate, KeyExchange, MAX_AUTHORITIES, MAX_CHAIN, MAX_STAPLED, TLS12, suite::Exchange,
+};
+use crate::{der, name};
 
 pub(crate) const HELLO_REQUEST: u8 = 0;
 pub(crate) const SERVER_HELLO: u8 = 2;
@@ -19,20 +21,30 @@ pub(crate) const CERTIFICATE_STATUS: u8 = 22;
 
 /// Server names, RFC 6066.
 pub(crate) const SERVER_NAME: u16 = 0;
+/// OCSP, RFC 6066.
+pub(crate) const STATUS_REQUEST: u16 = 5;
 /// RFC 8422 and RFC 7919.
 pub(crate) const SUPPORTED_GROUPS: u16 = 10;
 /// RFC 8422.
 pub(crate) const EC_POINT_FORMATS: u16 = 11;
 /// RFC 8446.
 pub(crate) const SIGNATURE_ALGORITHMS: u16 = 13;
+/// Application protocols, RFC 7301.
+pub(crate) const PROTOCOLS: u16 = 16;
 /// RFC 7685.
 pub(crate) const PADDING: u16 = 21;
+/// RFC 7627.
+pub(crate) const EXTENDED_MASTER_SECRET: u16 = 23;
 /// RFC 8446.
 pub(crate) const SUPPORTED_VERSIONS: u16 = 43;
 /// RFC 8446.
 pub(crate) const COOKIE: u16 = 44;
 /// RFC 8446.
+pub(crate) const CERTIFICATE_AUTHORITIES: u16 = 47;
+/// RFC 8446.
 pub(crate) const KEY_SHARE: u16 = 51;
+/// RFC 5746.
+pub(crate) const RENEGOTIATION_INFO: u16 = 0xff01;
 
 /// A ServerHello, or the HelloRetryRequest that wears its clothes.
 #[derive(Debug)]
@@ -41,6 +53,11 @@ pub(crate) struct ServerHello<'a> {
     pub(crate) version: TlsVersion,
     pub(crate) random: [u8; 32],
     pub(crate) suite: u16,
+    pub(crate) compression: u8,
+    pub(crate) secure_renegotiation: bool,
+    pub(crate) extended_master_secret: bool,
+    /// The application protocol, up to TLS 1.2.
+    pub(crate) protocol: Option<String>,
     /// The contents of `key_share`.
     pub(crate) key_share: Option<&'a [u8]>,
     /// The contents of `cookie`.
@@ -61,24 +78,31 @@ impl<'a> ServerHello<'a> {
         let session_id = r.u8("session_id length")?;
         r.take("session_id", session_id.into())?;
         let suite = r.u16("cipher_suite")?;
-        r.u8("compression_method")?;
-        let mut hello = Self { version, random, suite, key_share: None, cookie: None };
+        let mut hello = Self {
+            version,
+            random,
+            suite,
+            compression: r.u8("compression_method")?,
+            secure_renegotiation: false,
+            extended_master_secret: false,
+            protocol: None,
+            key_share: None,
+            cookie: None,
+        };
         // A hello that ends here has no extensions (RFC 5246, section 7.4.1.3).
         if r.is_at_end() {
             return Ok(hello);
         }
-        let length = r.u16("extensions length")?;
-        let mut extensions = r.nested("extensions", length.into())?;
-        while !extensions.is_at_end() {
-            let kind = extensions.u16("extension_type")?;
-            let length = extensions.u16("extension_data length")?;
-            let data = extensions.take("extension_data", length.into())?;
+        for (kind, data) in extensions(&mut r)? {
             match kind {
                 SUPPORTED_VERSIONS => {
                     hello.version = TlsVersion(Reader::new(data).u16("selected_version")?);
                 }
                 KEY_SHARE => hello.key_share = Some(data),
                 COOKIE => hello.cookie = Some(data),
+                PROTOCOLS => hello.protocol = protocol(data),
+                RENEGOTIATION_INFO => hello.secure_renegotiation = true,
+                EXTENDED_MASTER_SECRET => hello.extended_master_secret = true,
                 _ => {}
             }
         }
@@ -90,8 +114,104 @@ impl<'a> ServerHello<'a> {
     }
 }
 
-/// A chain, and how many certificates of it were not kept.
-pub(crate) type Chain = (Vec<Vec<u8>>, usize);
+/// The extensions of a message, with their contents.
+fn extensions<'a>(r: &mut Reader<'a>) -> Result<Vec<(u16, &'a [u8])>, Malformed> {
+    let length = r.u16("extensions length")?;
+    let mut r = r.nested("extensions", length.into())?;
+    let mut found = Vec::new();
+    while !r.is_at_end() {
+        let kind = r.u16("extension_type")?;
+        let length = r.u16("extension_data length")?;
+        found.push((kind, r.take("extension_data", length.into())?));
+    }
+    Ok(found)
+}
+
+/// The one protocol that a server picks (RFC 7301, section 3.1). `None` where it is none, or
+/// no text: it picked what was not offered.
+fn protocol(data: &[u8]) -> Option<String> {
+    let mut r = Reader::new(data);
+    r.u16("ProtocolNameList length").ok()?;
+    let length = r.u8("ProtocolName length").ok()?;
+    let name = str::from_utf8(r.take("ProtocolName", length.into()).ok()?).ok()?;
+    Some(crate::name::visible(name))
+}
+
+/// EncryptedExtensions: the application protocol.
+pub(crate) fn encrypted_extensions(body: &[u8]) -> Result<Option<String>, Malformed> {
+    let all = extensions(&mut Reader::new(body))?;
+    Ok(all.iter().find(|(kind, _)| *kind == PROTOCOLS).and_then(|(_, data)| protocol(data)))
+}
+
+/// CertificateRequest up to TLS 1.2. That it asks is what counts: where it breaks off, what
+/// was read of it.
+pub(crate) fn certificate_request(body: &[u8], version: TlsVersion) -> ClientCertificate {
+    let mut r = Reader::new(body);
+    let mut read = || {
+        let types = r.u8("certificate_types length")?;
+        r.take("certificate_types", types.into())?;
+        if version >= TLS12 {
+            let length = r.u16("supported_signature_algorithms length")?;
+            r.take("supported_signature_algorithms", length.into())?;
+        }
+        Ok::<_, Malformed>(r.rest())
+    };
+    read().map(authorities).unwrap_or_default()
+}
+
+/// And that of TLS 1.3, where the names are an extension.
+pub(crate) fn certificate_request_13(body: &[u8]) -> ClientCertificate {
+    let mut r = Reader::new(body);
+    let mut read = || {
+        let context = r.u8("certificate_request_context length")?;
+        r.take("certificate_request_context", context.into())?;
+        extensions(&mut r)
+    };
+    let all = read().unwrap_or_default();
+    let names = all.iter().find(|(kind, _)| *kind == CERTIFICATE_AUTHORITIES);
+    names.map(|(_, data)| authorities(data)).unwrap_or_default()
+}
+
+/// Names of authorities, as far as they can be read.
+fn authorities(list: &[u8]) -> ClientCertificate {
+    let mut found = ClientCertificate::default();
+    let mut r = Reader::new(list);
+    let Ok(mut r) = r.u16("authorities length").and_then(|len| r.nested("authorities", len.into()))
+    else {
+        return found;
+    };
+    while let Ok(name) = r.u16("length").and_then(|len| r.take("DistinguishedName", len.into())) {
+        if found.authorities.len() >= MAX_AUTHORITIES {
+            found.left_out = found.left_out.saturating_add(1);
+            continue;
+        }
+        let mut quirks = der::Quirks::default();
+        let body = der::element(&mut Reader::new(name), &mut quirks).map(|element| element.body);
+        found.authorities.push(name::read(body.unwrap_or_default(), &mut quirks).text);
+    }
+    found
+}
+
+/// CertificateStatus (RFC 6066, section 8): the response, if it is one of OCSP and not longer
+/// than anyone needs.
+pub(crate) fn certificate_status(body: &[u8]) -> Option<Vec<u8>> {
+    let mut r = Reader::new(body);
+    let (Ok(1), Ok(length)) = (r.u8("status_type"), r.u24("OCSPResponse length")) else {
+        return None;
+    };
+    let response = r.take("OCSPResponse", usize::try_from(length).ok()?).ok()?;
+    (1..=MAX_STAPLED).contains(&response.len()).then(|| response.to_vec())
+}
+
+/// What a Certificate message holds.
+#[derive(Debug, Default, Eq, PartialEq)]
+pub(crate) struct Chain {
+    pub(crate) kept: Vec<Vec<u8>>,
+    /// How many certificates were not kept.
+    pub(crate) left_out: usize,
+    /// The OCSP response beside the leaf, in TLS 1.3.
+    pub(crate) stapled: Option<Vec<u8>>,
+}
 
 /// The Certificate message up to TLS 1.2.
 pub(crate) fn certificate(body: &[u8]) -> Result<Chain, Malformed> {
@@ -108,25 +228,28 @@ pub(crate) fn certificate_13(body: &[u8]) -> Result<Chain, Malformed> {
 
 fn chain(r: &mut Reader<'_>, with_extensions: bool) -> Result<Chain, Malformed> {
     let mut list = r.u24("certificate_list length").and_then(|length| nested(r, length))?;
-    let (mut kept, mut left_out) = (Vec::new(), 0usize);
+    let mut chain = Chain::default();
     while !list.is_at_end() {
         let length = list.u24("certificate length")?;
         let certificate = nested(&mut list, length)?.rest();
         if with_extensions {
-            let length = list.u16("extensions length")?;
-            list.take("extensions", length.into())?;
+            let all = extensions(&mut list)?;
+            let status = all.iter().find(|(kind, _)| *kind == STATUS_REQUEST);
+            if chain.kept.is_empty() {
+                chain.stapled = status.and_then(|(_, data)| certificate_status(data));
+            }
         }
         // An entry of no bytes is no certificate.
         if certificate.is_empty() {
             continue;
         }
-        if kept.len() < MAX_CHAIN {
-            kept.push(certificate.to_vec());
+        if chain.kept.len() < MAX_CHAIN {
+            chain.kept.push(certificate.to_vec());
         } else {
-            left_out = left_out.saturating_add(1);
+            chain.left_out = chain.left_out.saturating_add(1);
         }
     }
-    Ok((kept, left_out))
+    Ok(chain)
 }
 
 fn nested<'a>(r: &mut Reader<'a>, length: u32) -> Result<Reader<'a>, Malformed> {

@@ -10,13 +10,18 @@
 //! What is not known here: which hello to try next (`scanner::probe::tls` decides) and what
 //! came before TLS on the connection.
 
+mod collected;
+mod curve;
 mod error;
 mod legacy;
 mod message;
 mod modern;
 mod offer;
+mod question;
 mod record;
 mod schedule;
+mod share;
+mod ssl2;
 mod suite;
 
 #[cfg(test)]
@@ -25,14 +30,21 @@ mod tests;
 use model::TlsVersion;
 use wire::Reader;
 
+pub use collected::{
+    ClientCertificate, Collected, KeyExchange, MAX_AUTHORITIES, MAX_STAPLED, Precautions,
+};
 pub use error::HelloError;
 pub use offer::ServerName;
+pub use question::{Kind, PROTOCOLS, Question, Signer, Signers};
 pub use suite::{group_name, suite_name};
 
 use legacy::Legacy;
 use modern::Modern;
 use record::{Record, Records};
+use ssl2::Ssl2;
 
+/// SSL 2.0, which no document of the IETF describes; RFC 6176 forbids it.
+pub const SSL20: TlsVersion = TlsVersion(0x0002);
 /// SSL 3.0, RFC 6101.
 pub const SSL30: TlsVersion = TlsVersion(0x0300);
 /// TLS 1.0, RFC 2246.
@@ -50,19 +62,6 @@ pub const MAX_CHAIN: usize = 32;
 /// The most bytes that one server is listened to.
 pub const MAX_BYTES: usize = 1 << 20;
 
-/// Which hello to send.
-#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
-pub enum Kind {
-    /// Everything up to TLS 1.2: some 75 suites, all curves, all signature algorithms.
-    /// The server picks the version, down to SSL 3.0.
-    Wide,
-    /// TLS 1.3 only, with shares for X25519 and P-256.
-    Modern,
-    /// One old version, without extensions: for servers that fail on what they do not know
-    /// instead of passing it over, as they should.
-    Bare(TlsVersion),
-}
-
 /// One attempt to obtain a server's chain over one connection.
 #[derive(Debug)]
 pub struct Collector {
@@ -77,6 +76,9 @@ pub struct Collector {
 enum Side {
     Legacy(Legacy),
     Modern(Box<Modern>),
+    /// Before its first byte it is not known whether the server answers in SSL 2.0.
+    Framed(Legacy),
+    Ssl2(Ssl2),
 }
 
 /// What to do next.
@@ -92,58 +94,23 @@ pub enum Progress {
     Failed(HelloError),
 }
 
-/// What one connection showed.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Collected {
-    /// The version that the server chose.
-    pub version: TlsVersion,
-    /// The cipher suite that it chose, by its number in the IANA registry.
-    pub suite: u16,
-    /// The certificates' DER as served, leaf first, at least one, at most [`MAX_CHAIN`].
-    pub chain: Vec<Vec<u8>>,
-    /// How many more there were.
-    pub left_out: usize,
-    /// How keys would have been exchanged, where the server came to say so.
-    pub key_exchange: Option<KeyExchange>,
-    /// Whether the server asked for a client certificate.
-    pub client_certificate_requested: bool,
-    /// The warning alerts on the way, by their number (RFC 8446, section 6): 112 is
-    /// `unrecognized_name`.
-    pub warnings: Vec<u8>,
-}
-
-/// How keys are exchanged.
-#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
-pub enum KeyExchange {
-    /// Encrypted to the certificate's key: no forward secrecy.
-    Rsa,
-    /// Diffie-Hellman over a prime of so many bits.
-    Dhe(u32),
-    /// Over an elliptic curve, by its number in the IANA registry of supported groups; `None`
-    /// for one that is given by its numbers.
-    Ecdhe(Option<u16>),
-    /// With a key that is in the certificate.
-    Static,
-}
-
 impl Collector {
     /// Prepares one attempt. `entropy` is 64 random bytes, for what goes in the clear (the
-    /// client's random and the session id); the ephemeral keys of [`Kind::Modern`] are made by
-    /// the crypto provider, which takes no randomness from others.
+    /// client's random and the session id); the ephemeral keys of TLS 1.3 are made from the
+    /// crypto provider's own randomness.
     ///
     /// # Errors
     /// [`HelloError::NoRandomness`] if the provider cannot make keys.
-    pub fn new(
-        kind: Kind,
-        server_name: Option<&ServerName>,
-        entropy: [u8; 64],
-    ) -> Result<Self, HelloError> {
+    pub fn new(question: &Question, entropy: [u8; 64]) -> Result<Self, HelloError> {
         let (random, session_id) = offer::split(entropy);
-        let (hello, side) = match kind {
-            Kind::Wide => (offer::wide(random, server_name), Side::Legacy(Legacy::default())),
-            Kind::Bare(version) => (offer::bare(version, random), Side::Legacy(Legacy::default())),
-            Kind::Modern => {
-                let modern = Modern::new(server_name.cloned(), random, session_id)?;
+        let legacy = || Side::Legacy(Legacy::default());
+        let (hello, side) = match question.kind {
+            Kind::Wide | Kind::Weak => (offer::wide(TLS12, question, random), legacy()),
+            Kind::UpTo(version) => (offer::wide(version, question, random), legacy()),
+            Kind::Bare(version) => (offer::bare(version, random), legacy()),
+            Kind::Framed => (offer::framed(random), Side::Framed(Legacy::default())),
+            Kind::Modern | Kind::Hybrid => {
+                let modern = Modern::new(question.clone(), random, session_id)?;
                 (modern.hello(), Side::Modern(Box::new(modern)))
             }
         };
@@ -160,8 +127,7 @@ impl Collector {
     /// bytes change nothing.
     pub fn feed(&mut self, bytes: &[u8]) -> Progress {
         if self.outcome.is_none() {
-            let step = self.records.push(bytes).and_then(|()| self.read());
-            match step {
+            match self.hear(bytes) {
                 Ok(Step::More) => {}
                 Ok(Step::Say(bytes)) => return Progress::Say(bytes),
                 Ok(Step::Done) => self.conclude(None),
@@ -171,29 +137,53 @@ impl Collector {
         self.progress()
     }
 
-    /// The server will send no more: it closed, or its time is over.
+    /// The server will send no more: it closed, or its time is over. A warning that it sent
+    /// then was its reason.
     pub fn end(&mut self) -> Progress {
         if self.outcome.is_none() {
-            let nothing = self.records.is_untouched();
-            self.conclude(Some(if nothing { HelloError::Silent } else { HelloError::Cut }));
+            let nothing = match &self.side {
+                Side::Ssl2(ssl2) => ssl2.is_untouched(),
+                _ => self.records.is_untouched(),
+            };
+            self.conclude(Some(match self.warnings.last() {
+                Some(warning) => HelloError::Alert(*warning),
+                None if nothing => HelloError::Silent,
+                None => HelloError::Cut,
+            }));
         }
         self.progress()
     }
 
     /// What to send before closing, so that the server's log shows a client that left rather
-    /// than one that broke: a `close_notify` alert.
+    /// than one that broke: a `close_notify` alert. Empty in SSL 2.0, which has none.
     pub fn farewell(&mut self) -> Vec<u8> {
         match &mut self.side {
-            Side::Legacy(legacy) => legacy.farewell(),
+            Side::Legacy(legacy) | Side::Framed(legacy) => legacy.farewell(),
             Side::Modern(modern) => modern.farewell(),
+            Side::Ssl2(_) => Vec::new(),
         }
+    }
+
+    fn hear(&mut self, bytes: &[u8]) -> Result<Step, HelloError> {
+        if let (Side::Framed(_), Some(first)) = (&self.side, bytes.first())
+            && self.records.is_untouched()
+            && Ssl2::is_begun_by(*first)
+        {
+            self.side = Side::Ssl2(Ssl2::default());
+        }
+        if let Side::Ssl2(ssl2) = &mut self.side {
+            return Ok(if ssl2.read(bytes)? { Step::Done } else { Step::More });
+        }
+        self.records.push(bytes)?;
+        self.read()
     }
 
     fn read(&mut self) -> Result<Step, HelloError> {
         while let Some(record) = self.records.next()? {
             let step = match (record.kind, &mut self.side) {
                 (record::ALERT, _) => self.alert(&record.body)?,
-                (_, Side::Legacy(legacy)) => legacy.read(record)?,
+                (_, Side::Legacy(legacy) | Side::Framed(legacy)) => legacy.read(record)?,
+                (other, Side::Ssl2(_)) => return Err(HelloError::Unexpected(other)),
                 (_, Side::Modern(modern)) => match modern.read(record)? {
                     modern::Heard::Step(step) => step,
                     modern::Heard::Alert(alert) => self.alert(&alert)?,
@@ -224,8 +214,9 @@ impl Collector {
     /// A chain that has come stays, whatever went wrong after it.
     fn conclude(&mut self, why: Option<HelloError>) {
         let collected = match &mut self.side {
-            Side::Legacy(legacy) => legacy.collected(),
+            Side::Legacy(legacy) | Side::Framed(legacy) => legacy.collected(),
             Side::Modern(modern) => modern.collected(),
+            Side::Ssl2(ssl2) => ssl2.collected(),
         };
         self.outcome = Some(match (collected, why) {
             (Some(mut collected), _) => {

@@ -2,61 +2,22 @@
 //! section 2): hello, retry where the server wants another group, one key exchange, and
 //! the encrypted messages up to the Certificate. Nothing after it is wanted.
 
-use ring::{
-    agreement::{self, EphemeralPrivateKey, UnparsedPublicKey},
-    rand::SystemRandom,
-};
 use wire::Reader;
 
 use super::{
-    Collected, HelloError, KeyExchange, Record, ServerName, Step, TLS12, TLS13, message,
+    ClientCertificate, Collected, HelloError, KeyExchange, Kind, Question, Record, Step, TLS12,
+    TLS13, message,
     message::ServerHello,
     offer::{self, Offer13},
     record::{self, Message, Messages},
     schedule::{Key, Suite},
+    share::{self, Share},
 };
-
-const X25519: u16 = 0x001d;
-const P256: u16 = 0x0017;
-const P384: u16 = 0x0018;
-
-/// The groups offered. Only those that we have: one that we only name would be asked for by
-/// servers that have better ones too.
-const GROUPS: [u16; 3] = [X25519, P256, P384];
-
-fn algorithm(group: u16) -> Option<&'static agreement::Algorithm> {
-    Some(match group {
-        X25519 => &agreement::X25519,
-        P256 => &agreement::ECDH_P256,
-        P384 => &agreement::ECDH_P384,
-        _ => return None,
-    })
-}
-
-/// An ephemeral key and its group.
-#[derive(Debug)]
-struct Share {
-    group: u16,
-    key: EphemeralPrivateKey,
-}
-
-impl Share {
-    fn new(group: u16) -> Result<Self, HelloError> {
-        let algorithm = algorithm(group).ok_or(HelloError::Group(group))?;
-        let key = EphemeralPrivateKey::generate(algorithm, &SystemRandom::new());
-        Ok(Self { group, key: key.map_err(|_| HelloError::NoRandomness)? })
-    }
-
-    fn public(&self) -> Result<(u16, Vec<u8>), HelloError> {
-        let public = self.key.compute_public_key().map_err(|_| HelloError::NoRandomness)?;
-        Ok((self.group, public.as_ref().to_vec()))
-    }
-}
 
 /// What has been said and heard.
 #[derive(Debug)]
 pub(crate) struct Modern {
-    server_name: Option<ServerName>,
+    question: Question,
     random: [u8; 32],
     session_id: [u8; 32],
     shares: Vec<Share>,
@@ -66,7 +27,8 @@ pub(crate) struct Modern {
     /// The suite that a retry request named.
     retried: Option<u16>,
     agreed: Option<Agreed>,
-    client_certificate_requested: bool,
+    client_certificate: Option<ClientCertificate>,
+    protocol: Option<String>,
     chain: Option<message::Chain>,
     /// What a recorded flight was agreed upon, so that a test can replay it.
     #[cfg(test)]
@@ -91,25 +53,30 @@ pub(crate) enum Heard {
 
 impl Modern {
     pub(crate) fn new(
-        server_name: Option<ServerName>,
+        question: Question,
         random: [u8; 32],
         session_id: [u8; 32],
     ) -> Result<Self, HelloError> {
+        let shares = match question.kind {
+            Kind::Hybrid => Vec::new(),
+            _ => vec![Share::new(share::X25519)?, Share::new(share::P256)?],
+        };
         let mut modern = Self {
-            server_name,
+            question,
             random,
             session_id,
-            shares: vec![Share::new(X25519)?, Share::new(P256)?],
+            shares,
             transcript: Vec::new(),
             messages: Messages::default(),
             retried: None,
             agreed: None,
-            client_certificate_requested: false,
+            client_certificate: None,
+            protocol: None,
             chain: None,
             #[cfg(test)]
             secret: None,
         };
-        modern.transcript = modern.offer(None)?;
+        modern.transcript = modern.offer(None);
         Ok(modern)
     }
 
@@ -126,16 +93,23 @@ impl Modern {
         record::write(record::HANDSHAKE, 0x0301, &self.transcript)
     }
 
-    fn offer(&self, cookie: Option<&[u8]>) -> Result<Vec<u8>, HelloError> {
-        let shares: Vec<_> = self.shares.iter().map(Share::public).collect::<Result<_, _>>()?;
-        Ok(offer::modern(&Offer13 {
+    /// The groups that we name.
+    fn groups(&self) -> &'static [u16] {
+        match self.question.kind {
+            Kind::Hybrid => &[share::X25519_MLKEM768],
+            _ => share::GROUPS,
+        }
+    }
+
+    fn offer(&self, cookie: Option<&[u8]>) -> Vec<u8> {
+        offer::modern(&Offer13 {
             random: self.random,
             session_id: self.session_id,
-            server_name: self.server_name.as_ref(),
-            groups: &GROUPS,
-            shares: &shares,
+            question: &self.question,
+            groups: self.groups(),
+            shares: &self.shares,
             cookie,
-        }))
+        })
     }
 
     /// Reads one record that is no plain alert.
@@ -206,10 +180,7 @@ impl Modern {
         }
         let ours = self.shares.iter().position(|share| share.group == group);
         let ours = self.shares.swap_remove(ours.ok_or(HelloError::Group(group))?);
-        let algorithm = algorithm(group).ok_or(HelloError::Group(group))?;
-        let theirs = UnparsedPublicKey::new(algorithm, theirs);
-        let secret = agreement::agree_ephemeral(ours.key, &theirs, <[u8]>::to_vec)
-            .map_err(|_| HelloError::KeyShare)?;
+        let secret = ours.agree(theirs)?;
         #[cfg(test)]
         {
             self.secret = Some(secret.clone());
@@ -231,12 +202,15 @@ impl Modern {
         self.retried = Some(hello.suite);
         if let Some(wanted) = hello.key_share {
             let group = Reader::new(wanted).u16("selected_group")?;
+            if !self.groups().contains(&group) {
+                return Err(HelloError::Group(group));
+            }
             self.shares = vec![Share::new(group)?];
         }
         // RFC 8446, section 4.4.1: the first hello is replaced by its hash.
         let hash = suite.digest(&self.transcript);
         let length = u8::try_from(hash.as_ref().len()).unwrap_or(u8::MAX);
-        let again = self.offer(hello.cookie)?;
+        let again = self.offer(hello.cookie);
         self.transcript = [&[254, 0, 0, length][..], hash.as_ref(), whole, &again].concat();
         let mut say = record::write(record::CHANGE_CIPHER_SPEC, TLS12.0, &[1]);
         say.extend(record::write(record::HANDSHAKE, TLS12.0, &again));
@@ -245,9 +219,12 @@ impl Modern {
 
     fn read_encrypted(&mut self, message: &Message) -> Result<Step, HelloError> {
         match message.kind {
-            message::ENCRYPTED_EXTENSIONS => Ok(Step::More),
+            message::ENCRYPTED_EXTENSIONS => {
+                self.protocol = message::encrypted_extensions(message.body())?;
+                Ok(Step::More)
+            }
             message::CERTIFICATE_REQUEST => {
-                self.client_certificate_requested = true;
+                self.client_certificate = Some(message::certificate_request_13(message.body()));
                 Ok(Step::More)
             }
             message::CERTIFICATE => {
@@ -261,14 +238,17 @@ impl Modern {
     /// What was collected, if the chain has come.
     pub(crate) fn collected(&mut self) -> Option<Collected> {
         let agreed = self.agreed.as_ref()?;
-        let (chain, left_out) = self.chain.take().filter(|(chain, _)| !chain.is_empty())?;
+        let chain = self.chain.take().filter(|chain| !chain.kept.is_empty())?;
         Some(Collected {
             version: TLS13,
-            suite: agreed.suite,
-            chain,
-            left_out,
+            suite: Some(agreed.suite),
+            chain: chain.kept,
+            left_out: chain.left_out,
             key_exchange: Some(KeyExchange::Ecdhe(Some(agreed.group))),
-            client_certificate_requested: self.client_certificate_requested,
+            client_certificate: self.client_certificate.take(),
+            stapled: chain.stapled,
+            protocol: self.protocol.take(),
+            precautions: None,
             warnings: Vec::new(),
         })
     }

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use model::TlsVersion;
 
-use super::{TLS10, TLS12, message, record, suite};
+use super::{Kind, Question, TLS10, TLS12, message, question, record, share::Share, suite};
 
 /// A name to ask for (RFC 6066, section 3): a DNS name of at most 253 characters, lower case,
 /// without a trailing dot. Never an address, which the extension does not allow.
@@ -43,33 +43,95 @@ pub(crate) fn split(entropy: [u8; 64]) -> ([u8; 32], [u8; 32]) {
     (of(first), of(second))
 }
 
-/// The record of the hello for everything up to TLS 1.2.
-pub(crate) fn wide(random: [u8; 32], server_name: Option<&ServerName>) -> Vec<u8> {
-    let suites = suite::SUITES.iter().map(|row| row.0).chain([suite::RENEGOTIATION_SCSV]);
-    let mut extensions = Vec::new();
-    if let Some(name) = server_name {
-        extension(&mut extensions, message::SERVER_NAME, &server_name_list(name));
-    }
+/// The record of the hello for everything up to a version, which is TLS 1.2 at most.
+pub(crate) fn wide(version: TlsVersion, question: &Question, random: [u8; 32]) -> Vec<u8> {
+    let rows = match question.kind {
+        Kind::Weak => suite::WEAK,
+        _ => suite::SUITES,
+    };
+    let rows = rows.iter().filter(|row| suite::suits(**row, question.signers));
+    let suites = rows.map(|row| row.0).chain([suite::RENEGOTIATION_SCSV]);
+    let mut extensions = for_all_versions(question);
     extension(&mut extensions, message::SUPPORTED_GROUPS, &list16(suite::groups()));
     extension(&mut extensions, message::EC_POINT_FORMATS, &[1, 0]);
-    let algorithms = list16(SIGNATURES.iter().copied().chain(SIGNATURES_12.iter().copied()));
+    let algorithms = list16(question::schemes_12(question.signers));
     extension(&mut extensions, message::SIGNATURE_ALGORITHMS, &algorithms);
-    let hello = client_hello(TLS12, random, &[], suites, Some(extensions));
+    extension(&mut extensions, message::EXTENDED_MASTER_SECRET, &[]);
+    // DEFLATE first: who picks it gives its sessions away (CRIME, CVE-2012-4929).
+    let hello = client_hello(version, random, &[], suites, &[1, 0], Some(extensions));
     // RFC 5246, appendix E.1: old servers want an old version around the new one.
-    record::write(record::HANDSHAKE, TLS10.0, &hello)
+    record::write(record::HANDSHAKE, version.0.min(TLS10.0), &hello)
 }
 
-/// The record of a hello for one old version, without extensions.
-pub(crate) fn bare(version: TlsVersion, random: [u8; 32]) -> Vec<u8> {
-    // Without the suites that came with TLS 1.2, and few enough that the hello stays under the
-    // 256 bytes at which some of these servers stop reading.
+/// What is asked for in every version that has extensions.
+fn for_all_versions(question: &Question) -> Vec<u8> {
+    let mut extensions = Vec::new();
+    if let Some(name) = &question.server_name {
+        extension(&mut extensions, message::SERVER_NAME, &server_name_list(name));
+    }
+    // RFC 6066, section 8: OCSP, of no responder and no extensions in particular.
+    extension(&mut extensions, message::STATUS_REQUEST, &[1, 0, 0, 0, 0]);
+    if !question.protocols.is_empty() {
+        let mut names = Vec::new();
+        for protocol in question.protocols {
+            names.extend(u8::try_from(protocol.len()));
+            names.extend(protocol.as_bytes());
+        }
+        let mut list = Vec::new();
+        vector16(&mut list, &names);
+        extension(&mut extensions, message::PROTOCOLS, &list);
+    }
+    extensions
+}
+
+/// The suites that old versions have: none that came with TLS 1.2, and few enough that the
+/// hello stays under the 256 bytes at which some of these servers stop reading.
+fn old_suites() -> impl Iterator<Item = u16> {
     let old = suite::SUITES.iter().filter(|row| {
         let name = row.1;
         (name.ends_with("_SHA") || name.ends_with("_MD5")) && !name.contains("_CCM")
     });
-    let suites = old.map(|row| row.0).chain([suite::RENEGOTIATION_SCSV]);
-    let hello = client_hello(version, random, &[], suites, None);
+    old.map(|row| row.0).chain([suite::RENEGOTIATION_SCSV])
+}
+
+/// The record of a hello for one old version, without extensions.
+pub(crate) fn bare(version: TlsVersion, random: [u8; 32]) -> Vec<u8> {
+    let hello = client_hello(version, random, &[], old_suites(), &[0], None);
     record::write(record::HANDSHAKE, version.0.min(TLS10.0), &hello)
+}
+
+/// The cipher kinds of SSL 2.0, strongest first (its draft of 1995, appendix C.4).
+const SSL2_KINDS: [[u8; 3]; 7] = [
+    [7, 0, 0xc0],
+    [5, 0, 0x80],
+    [3, 0, 0x80],
+    [1, 0, 0x80],
+    [6, 0, 0x40],
+    [4, 0, 0x80],
+    [2, 0, 0x80],
+];
+
+/// A suite of later versions among those of SSL 2.0.
+fn of_ssl2(suite: u16) -> [u8; 3] {
+    let [high, low] = suite.to_be_bytes();
+    [0, high, low]
+}
+
+/// The hello of SSL 2.0, for a server of that version or of any up to TLS 1.0 (RFC 5246,
+/// appendix E.2).
+pub(crate) fn framed(random: [u8; 32]) -> Vec<u8> {
+    let mut kinds: Vec<u8> = old_suites().flat_map(of_ssl2).collect();
+    kinds.extend(SSL2_KINDS.iter().flatten());
+    let mut body = vec![1];
+    body.extend(TLS10.0.to_be_bytes());
+    for length in [kinds.len(), 0, random.len()] {
+        body.extend(u16::try_from(length).unwrap_or(u16::MAX).to_be_bytes());
+    }
+    body.extend(kinds);
+    body.extend(random);
+    // Some 250 bytes, so the two-byte header without padding does.
+    let length = u16::try_from(body.len()).unwrap_or(u16::MAX) | 0x8000;
+    [&length.to_be_bytes()[..], &body].concat()
 }
 
 /// What differs between the first and the second hello of TLS 1.3.
@@ -77,58 +139,41 @@ pub(crate) fn bare(version: TlsVersion, random: [u8; 32]) -> Vec<u8> {
 pub(crate) struct Offer13<'a> {
     pub(crate) random: [u8; 32],
     pub(crate) session_id: [u8; 32],
-    pub(crate) server_name: Option<&'a ServerName>,
+    pub(crate) question: &'a Question,
     pub(crate) groups: &'a [u16],
-    /// Group and public key.
-    pub(crate) shares: &'a [(u16, Vec<u8>)],
+    pub(crate) shares: &'a [Share],
     /// The contents of the server's cookie extension.
     pub(crate) cookie: Option<&'a [u8]>,
 }
 
 /// The hello of TLS 1.3, without a record around it.
 pub(crate) fn modern(offer: &Offer13<'_>) -> Vec<u8> {
-    let mut extensions = Vec::new();
-    if let Some(name) = offer.server_name {
-        extension(&mut extensions, message::SERVER_NAME, &server_name_list(name));
-    }
+    let mut extensions = for_all_versions(offer.question);
     extension(&mut extensions, message::SUPPORTED_GROUPS, &list16(offer.groups.iter().copied()));
-    extension(&mut extensions, message::SIGNATURE_ALGORITHMS, &list16(SIGNATURES.iter().copied()));
+    let algorithms = list16(question::schemes(offer.question.signers));
+    extension(&mut extensions, message::SIGNATURE_ALGORITHMS, &algorithms);
     extension(&mut extensions, message::SUPPORTED_VERSIONS, &[2, 3, 4]);
     if let Some(cookie) = offer.cookie {
         extension(&mut extensions, message::COOKIE, cookie);
     }
     let mut shares = Vec::new();
-    for (group, share) in offer.shares {
-        shares.extend(group.to_be_bytes());
-        vector16(&mut shares, share);
+    for share in offer.shares {
+        shares.extend(share.group.to_be_bytes());
+        vector16(&mut shares, &share.public);
     }
     let mut list = Vec::new();
     vector16(&mut list, &shares);
     extension(&mut extensions, message::KEY_SHARE, &list);
     let suites = suite::SUITES_13.iter().map(|row| row.0);
-    client_hello(TLS12, offer.random, &offer.session_id, suites, Some(extensions))
+    client_hello(TLS12, offer.random, &offer.session_id, suites, &[0], Some(extensions))
 }
-
-/// Signature schemes for all versions. SHA-1 is among them, since the chain is wanted even
-/// where it is signed with it; ML-DSA stands last, so that a server with several certificates
-/// presents what it presents to today's clients.
-#[rustfmt::skip]
-const SIGNATURES: &[u16] = &[
-    0x0403, 0x0503, 0x0603, 0x0807, 0x0808,                  // ECDSA with SHA-2, Ed25519, Ed448
-    0x0804, 0x0805, 0x0806, 0x0809, 0x080a, 0x080b,          // RSA-PSS
-    0x0401, 0x0501, 0x0601, 0x0203, 0x0201,                  // PKCS #1, SHA-1
-    0x081a, 0x081b, 0x081c, 0x0708,                          // brainpool, SM2
-    0x0904, 0x0905, 0x0906,                                  // ML-DSA
-];
-
-/// And those that ended with TLS 1.2: SHA-224, DSA, MD5.
-const SIGNATURES_12: &[u16] = &[0x0303, 0x0301, 0x0602, 0x0502, 0x0402, 0x0302, 0x0202, 0x0101];
 
 fn client_hello(
     version: TlsVersion,
     random: [u8; 32],
     session_id: &[u8],
     suites: impl Iterator<Item = u16>,
+    compressions: &[u8],
     extensions: Option<Vec<u8>>,
 ) -> Vec<u8> {
     let mut body = version.0.to_be_bytes().to_vec();
@@ -136,8 +181,8 @@ fn client_hello(
     body.extend(u8::try_from(session_id.len()));
     body.extend(session_id);
     body.extend(list16(suites));
-    // One compression method, and that is none.
-    body.extend([1, 0]);
+    body.extend(u8::try_from(compressions.len()));
+    body.extend(compressions);
     if let Some(mut extensions) = extensions {
         pad(&mut extensions, body.len());
         vector16(&mut body, &extensions);
@@ -216,11 +261,16 @@ mod tests {
     #[test]
     fn the_hellos_have_lengths_that_no_known_server_chokes_on() {
         let long = ServerName::new(&["abcdefgh"; 20].join(".")).unwrap();
-        for name in [None, ServerName::new("a"), Some(long)] {
-            let hello = wide([7; 32], name.as_ref());
-            assert!(!(256..512).contains(&(hello.len() - 5)), "{}", hello.len());
-            assert!(hello.len() < 1024, "one packet");
+        for server_name in [None, ServerName::new("a"), Some(long)] {
+            for (kind, protocols) in [(Kind::Wide, question::PROTOCOLS), (Kind::Weak, &[])] {
+                let server_name = server_name.clone();
+                let question = Question { server_name, protocols, ..Question::of(kind) };
+                let hello = wide(TLS12, &question, [7; 32]);
+                assert!(!(256..512).contains(&(hello.len() - 5)), "{}", hello.len());
+                assert!(hello.len() < 1200, "one packet: {}", hello.len());
+            }
         }
+        assert!(framed([7; 32]).len() < 256);
         for (version, outer) in [(0x0300, 0), (0x0301, 1), (0x0302, 1)] {
             let hello = bare(TlsVersion(version), [7; 32]);
             assert!(hello.len() - 5 < 256, "{}", hello.len());

@@ -1,5 +1,7 @@
 //! Cipher suites and groups, by their numbers in the IANA registry "TLS Parameters".
 
+use super::{Signer, Signers};
+
 /// How the keys of a suite are exchanged.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Exchange {
@@ -9,12 +11,15 @@ pub(crate) enum Exchange {
     Static,
 }
 
+/// A suite: its number, its name without `TLS_`, how its keys are exchanged.
+pub(crate) type Row = (u16, &'static str, Exchange);
+
 /// The suites up to TLS 1.2 that are offered: everything that presents a certificate and was
 /// ever widely used, except suites without encryption and those of export strength, which are
 /// a question of their own. With forward secrecy first, as a server that follows the client's
 /// order then tells what it can do best.
 #[rustfmt::skip]
-pub(crate) const SUITES: &[(u16, &str, Exchange)] = &[
+pub(crate) const SUITES: &[Row] = &[
     (0xc02c, "ECDHE_ECDSA_WITH_AES_256_GCM_SHA384", Exchange::Ecdhe),
     (0xc02b, "ECDHE_ECDSA_WITH_AES_128_GCM_SHA256", Exchange::Ecdhe),
     (0xcca9, "ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256", Exchange::Ecdhe),
@@ -33,6 +38,14 @@ pub(crate) const SUITES: &[(u16, &str, Exchange)] = &[
     (0xc027, "ECDHE_RSA_WITH_AES_128_CBC_SHA256", Exchange::Ecdhe),
     (0xc014, "ECDHE_RSA_WITH_AES_256_CBC_SHA", Exchange::Ecdhe),
     (0xc013, "ECDHE_RSA_WITH_AES_128_CBC_SHA", Exchange::Ecdhe),
+    (0xc05d, "ECDHE_ECDSA_WITH_ARIA_256_GCM_SHA384", Exchange::Ecdhe),
+    (0xc05c, "ECDHE_ECDSA_WITH_ARIA_128_GCM_SHA256", Exchange::Ecdhe),
+    (0xc061, "ECDHE_RSA_WITH_ARIA_256_GCM_SHA384", Exchange::Ecdhe),
+    (0xc060, "ECDHE_RSA_WITH_ARIA_128_GCM_SHA256", Exchange::Ecdhe),
+    (0xc087, "ECDHE_ECDSA_WITH_CAMELLIA_256_GCM_SHA384", Exchange::Ecdhe),
+    (0xc086, "ECDHE_ECDSA_WITH_CAMELLIA_128_GCM_SHA256", Exchange::Ecdhe),
+    (0xc08b, "ECDHE_RSA_WITH_CAMELLIA_256_GCM_SHA384", Exchange::Ecdhe),
+    (0xc08a, "ECDHE_RSA_WITH_CAMELLIA_128_GCM_SHA256", Exchange::Ecdhe),
     (0xc073, "ECDHE_ECDSA_WITH_CAMELLIA_256_CBC_SHA384", Exchange::Ecdhe),
     (0xc072, "ECDHE_ECDSA_WITH_CAMELLIA_128_CBC_SHA256", Exchange::Ecdhe),
     (0xc077, "ECDHE_RSA_WITH_CAMELLIA_256_CBC_SHA384", Exchange::Ecdhe),
@@ -46,6 +59,10 @@ pub(crate) const SUITES: &[(u16, &str, Exchange)] = &[
     (0x0067, "DHE_RSA_WITH_AES_128_CBC_SHA256", Exchange::Dhe),
     (0x0039, "DHE_RSA_WITH_AES_256_CBC_SHA", Exchange::Dhe),
     (0x0033, "DHE_RSA_WITH_AES_128_CBC_SHA", Exchange::Dhe),
+    (0xc0a3, "DHE_RSA_WITH_AES_256_CCM_8", Exchange::Dhe),
+    (0xc0a2, "DHE_RSA_WITH_AES_128_CCM_8", Exchange::Dhe),
+    (0xc053, "DHE_RSA_WITH_ARIA_256_GCM_SHA384", Exchange::Dhe),
+    (0xc052, "DHE_RSA_WITH_ARIA_128_GCM_SHA256", Exchange::Dhe),
     (0x00c4, "DHE_RSA_WITH_CAMELLIA_256_CBC_SHA256", Exchange::Dhe),
     (0x00be, "DHE_RSA_WITH_CAMELLIA_128_CBC_SHA256", Exchange::Dhe),
     (0x0088, "DHE_RSA_WITH_CAMELLIA_256_CBC_SHA", Exchange::Dhe),
@@ -70,6 +87,10 @@ pub(crate) const SUITES: &[(u16, &str, Exchange)] = &[
     (0x009c, "RSA_WITH_AES_128_GCM_SHA256", Exchange::Rsa),
     (0xc09d, "RSA_WITH_AES_256_CCM", Exchange::Rsa),
     (0xc09c, "RSA_WITH_AES_128_CCM", Exchange::Rsa),
+    (0xc0a1, "RSA_WITH_AES_256_CCM_8", Exchange::Rsa),
+    (0xc0a0, "RSA_WITH_AES_128_CCM_8", Exchange::Rsa),
+    (0xc051, "RSA_WITH_ARIA_256_GCM_SHA384", Exchange::Rsa),
+    (0xc050, "RSA_WITH_ARIA_128_GCM_SHA256", Exchange::Rsa),
     (0x003d, "RSA_WITH_AES_256_CBC_SHA256", Exchange::Rsa),
     (0x003c, "RSA_WITH_AES_128_CBC_SHA256", Exchange::Rsa),
     (0x0035, "RSA_WITH_AES_256_CBC_SHA", Exchange::Rsa),
@@ -80,6 +101,9 @@ pub(crate) const SUITES: &[(u16, &str, Exchange)] = &[
     (0x0041, "RSA_WITH_CAMELLIA_128_CBC_SHA", Exchange::Rsa),
     (0x0096, "RSA_WITH_SEED_CBC_SHA", Exchange::Rsa),
     (0x0007, "RSA_WITH_IDEA_CBC_SHA", Exchange::Rsa),
+    (0xc102, "GOSTR341112_256_WITH_28147_CNT_IMIT", Exchange::Static),
+    (0xff85, "GOSTR341112_256_WITH_28147_CNT_IMIT_DRAFT", Exchange::Static),
+    (0x0081, "GOSTR341001_WITH_28147_CNT_IMIT", Exchange::Static),
     (0xc008, "ECDHE_ECDSA_WITH_3DES_EDE_CBC_SHA", Exchange::Ecdhe),
     (0xc012, "ECDHE_RSA_WITH_3DES_EDE_CBC_SHA", Exchange::Ecdhe),
     (0x0016, "DHE_RSA_WITH_3DES_EDE_CBC_SHA", Exchange::Dhe),
@@ -94,6 +118,42 @@ pub(crate) const SUITES: &[(u16, &str, Exchange)] = &[
     (0x0009, "RSA_WITH_DES_CBC_SHA", Exchange::Rsa),
 ];
 
+/// The suites that protect nothing: no encryption, or encryption that was made to be broken;
+/// at the end those without a certificate, which a server has for whoever wants none.
+#[rustfmt::skip]
+pub(crate) const WEAK: &[Row] = &[
+    (0xc006, "ECDHE_ECDSA_WITH_NULL_SHA", Exchange::Ecdhe),
+    (0xc010, "ECDHE_RSA_WITH_NULL_SHA", Exchange::Ecdhe),
+    (0xc001, "ECDH_ECDSA_WITH_NULL_SHA", Exchange::Static),
+    (0xc00b, "ECDH_RSA_WITH_NULL_SHA", Exchange::Static),
+    (0x003b, "RSA_WITH_NULL_SHA256", Exchange::Rsa),
+    (0x0002, "RSA_WITH_NULL_SHA", Exchange::Rsa),
+    (0x0001, "RSA_WITH_NULL_MD5", Exchange::Rsa),
+    (0x0064, "RSA_EXPORT1024_WITH_RC4_56_SHA", Exchange::Rsa),
+    (0x0062, "RSA_EXPORT1024_WITH_DES_CBC_SHA", Exchange::Rsa),
+    (0x0014, "DHE_RSA_EXPORT_WITH_DES40_CBC_SHA", Exchange::Dhe),
+    (0x0011, "DHE_DSS_EXPORT_WITH_DES40_CBC_SHA", Exchange::Dhe),
+    (0x0008, "RSA_EXPORT_WITH_DES40_CBC_SHA", Exchange::Rsa),
+    (0x0006, "RSA_EXPORT_WITH_RC2_CBC_40_MD5", Exchange::Rsa),
+    (0x0003, "RSA_EXPORT_WITH_RC4_40_MD5", Exchange::Rsa),
+    (0xc019, "ECDH_anon_WITH_AES_256_CBC_SHA", Exchange::Ecdhe),
+    (0xc018, "ECDH_anon_WITH_AES_128_CBC_SHA", Exchange::Ecdhe),
+    (0xc017, "ECDH_anon_WITH_3DES_EDE_CBC_SHA", Exchange::Ecdhe),
+    (0xc016, "ECDH_anon_WITH_RC4_128_SHA", Exchange::Ecdhe),
+    (0xc015, "ECDH_anon_WITH_NULL_SHA", Exchange::Ecdhe),
+    (0x00a7, "DH_anon_WITH_AES_256_GCM_SHA384", Exchange::Dhe),
+    (0x00a6, "DH_anon_WITH_AES_128_GCM_SHA256", Exchange::Dhe),
+    (0x006d, "DH_anon_WITH_AES_256_CBC_SHA256", Exchange::Dhe),
+    (0x006c, "DH_anon_WITH_AES_128_CBC_SHA256", Exchange::Dhe),
+    (0x003a, "DH_anon_WITH_AES_256_CBC_SHA", Exchange::Dhe),
+    (0x0034, "DH_anon_WITH_AES_128_CBC_SHA", Exchange::Dhe),
+    (0x001b, "DH_anon_WITH_3DES_EDE_CBC_SHA", Exchange::Dhe),
+    (0x0018, "DH_anon_WITH_RC4_128_MD5", Exchange::Dhe),
+    (0x001a, "DH_anon_WITH_DES_CBC_SHA", Exchange::Dhe),
+    (0x0019, "DH_anon_EXPORT_WITH_DES40_CBC_SHA", Exchange::Dhe),
+    (0x0017, "DH_anon_EXPORT_WITH_RC4_40_MD5", Exchange::Dhe),
+];
+
 /// The suites of TLS 1.3 that are offered. Those with CCM are not: the crypto provider cannot
 /// open what they close, and no server speaks only them.
 pub(crate) const SUITES_13: &[(u16, &str)] = &[
@@ -105,6 +165,9 @@ pub(crate) const SUITES_13: &[(u16, &str)] = &[
 /// Says "I can renegotiate securely" without an extension (RFC 5746, section 3.3). Some
 /// servers refuse clients that do not.
 pub(crate) const RENEGOTIATION_SCSV: u16 = 0x00ff;
+
+/// Groups that are offered in TLS 1.3 alone.
+const GROUPS_13: &[(u16, &str)] = &[(super::share::X25519_MLKEM768, "X25519MLKEM768")];
 
 /// Groups, with those that are offered up to TLS 1.2 in the order offered: common ones first,
 /// then what old and national libraries were limited to.
@@ -148,18 +211,36 @@ pub(crate) fn groups() -> impl Iterator<Item = u16> {
 #[must_use]
 pub fn suite_name(suite: u16) -> Option<&'static str> {
     let modern = SUITES_13.iter().find(|row| row.0 == suite).map(|row| row.1);
-    modern.or_else(|| SUITES.iter().find(|row| row.0 == suite).map(|row| row.1))
+    modern.or_else(|| find(suite).map(|row| row.1))
 }
 
 /// The name of a group. `None` for one that is never offered.
 #[must_use]
 pub fn group_name(group: u16) -> Option<&'static str> {
-    GROUPS.iter().find(|row| row.0 == group).map(|row| row.1)
+    GROUPS.iter().chain(GROUPS_13).find(|row| row.0 == group).map(|row| row.1)
 }
 
-/// How the keys of a suite up to TLS 1.2 are exchanged. `None` for one that is never offered.
-pub(crate) fn exchange(suite: u16) -> Option<Exchange> {
-    SUITES.iter().find(|row| row.0 == suite).map(|row| row.2)
+/// A suite up to TLS 1.2. `None` for one that is never offered.
+pub(crate) fn find(suite: u16) -> Option<Row> {
+    SUITES.iter().chain(WEAK).find(|row| row.0 == suite).copied()
+}
+
+/// Whether a suite has no certificate.
+pub(crate) fn is_anonymous((_, name, _): Row) -> bool {
+    name.contains("_anon_")
+}
+
+/// Whether a suite can be had with a certificate of one of these kinds of key.
+pub(crate) fn suits((_, name, _): Row, signers: Signers) -> bool {
+    let signers = signers.before_tls_13();
+    let any = |kinds: &[Signer]| kinds.iter().any(|kind| signers.contains(*kind));
+    match name.split("_WITH_").next().unwrap_or(name) {
+        "ECDHE_ECDSA" => any(&[Signer::P256, Signer::Ed25519, Signer::Ed448]),
+        "ECDH_ECDSA" | "ECDH_RSA" => any(&[Signer::P256]),
+        "GOSTR341112_256" | "GOSTR341001" => any(&[Signer::Gost]),
+        of if of.starts_with("DHE_DSS") => any(&[Signer::Dsa]),
+        _ => any(&[Signer::Rsa]),
+    }
 }
 
 #[cfg(test)]
@@ -170,11 +251,15 @@ mod tests {
 
     #[test]
     fn no_number_stands_twice_and_names_say_the_exchange() {
+        let all = || SUITES.iter().chain(WEAK);
         let numbers: BTreeSet<u16> =
-            SUITES.iter().map(|row| row.0).chain(SUITES_13.iter().map(|row| row.0)).collect();
-        assert_eq!(numbers.len(), SUITES.len() + SUITES_13.len());
-        for (number, name, exchange) in SUITES {
+            all().map(|row| row.0).chain(SUITES_13.iter().map(|row| row.0)).collect();
+        assert_eq!(numbers.len(), SUITES.len() + WEAK.len() + SUITES_13.len());
+        for (number, name, exchange) in all() {
             let expected = match name.split('_').next().unwrap() {
+                "ECDH" if is_anonymous((*number, name, *exchange)) => Exchange::Ecdhe,
+                "DH" if is_anonymous((*number, name, *exchange)) => Exchange::Dhe,
+                "GOSTR341112" | "GOSTR341001" => Exchange::Static,
                 "ECDHE" => Exchange::Ecdhe,
                 "DHE" => Exchange::Dhe,
                 "RSA" => Exchange::Rsa,
@@ -186,5 +271,21 @@ mod tests {
         assert_eq!(groups().collect::<BTreeSet<_>>().len(), GROUPS.len());
         assert_eq!(suite_name(0x1301), Some("AES_128_GCM_SHA256"));
         assert_eq!(group_name(0x9999), None);
+    }
+
+    #[test]
+    fn a_suite_is_offered_only_with_the_keys_that_it_needs() {
+        let without = |kinds: &[Signer]| kinds.iter().fold(Signers::ALL, |all, k| all.without(*k));
+        let offered = |signers| {
+            SUITES.iter().filter(move |row| suits(**row, signers)).map(|row| row.1).collect()
+        };
+        let all: Vec<&str> = offered(Signers::ALL);
+        assert_eq!(all.len(), SUITES.len());
+        let no_rsa: Vec<&str> = offered(without(&[Signer::Rsa]));
+        assert!(no_rsa.iter().all(|name| !name.contains("RSA_WITH") || name.contains("ECDH_RSA")));
+        assert!(no_rsa.iter().any(|name| name.starts_with("ECDHE_ECDSA")));
+        let curves = [Signer::P256, Signer::Ed25519, Signer::Ed448, Signer::Dsa, Signer::Gost];
+        let rsa: Vec<&str> = offered(without(&curves));
+        assert!(rsa.iter().all(|name| name.contains("RSA") && !name.contains("ECDH_")));
     }
 }

@@ -97,8 +97,8 @@ fn converse(config: ServerConfig, collector: &mut Collector) -> (Progress, Vec<V
 }
 
 fn attempt(kind: Kind, name: Option<&str>) -> Collector {
-    let name = name.and_then(ServerName::new);
-    Collector::new(kind, name.as_ref(), ENTROPY).unwrap()
+    let question = Question { server_name: name.and_then(ServerName::new), ..Question::of(kind) };
+    Collector::new(&question, ENTROPY).unwrap()
 }
 
 #[track_caller]
@@ -117,8 +117,8 @@ fn check_collects(kind: Kind, server: Server) -> Collected {
     let collected = collected(progress);
     assert_eq!(collected.chain, [certificate.to_vec()]);
     assert_eq!(collected.left_out, 0);
-    assert_eq!(collected.client_certificate_requested, server.wants_client_certificate);
-    assert!(suite_name(collected.suite).is_some());
+    assert_eq!(collected.client_certificate.is_some(), server.wants_client_certificate);
+    assert!(collected.suite.and_then(suite_name).is_some());
     collected
 }
 
@@ -164,7 +164,10 @@ fn each_suite_of_tls_13_is_opened() {
             .unwrap();
         let (progress, _) = converse(config, &mut attempt(Kind::Modern, None));
         let collected = collected(progress);
-        assert_eq!((collected.suite, &collected.chain[0][..]), (number, certificate.as_ref()));
+        assert_eq!(
+            (collected.suite, &collected.chain[0][..]),
+            (Some(number), certificate.as_ref())
+        );
     }
 }
 
@@ -229,8 +232,8 @@ fn a_retry_for_a_cookie_alone_keeps_the_shares() {
 
 #[test]
 fn a_retry_for_a_group_that_we_lack_is_said() {
-    let progress = attempt(Kind::Modern, None).feed(&retry(&[0, 51, 0, 2, 0, 0x19]));
-    assert_eq!(progress, Progress::Failed(HelloError::Group(0x19)));
+    let progress = attempt(Kind::Modern, None).feed(&retry(&[0, 51, 0, 2, 1, 0]));
+    assert_eq!(progress, Progress::Failed(HelloError::Group(0x100)));
 }
 
 #[test]
@@ -309,7 +312,7 @@ impl Recording {
         let (progress, mut flights) = converse(config, &mut collector);
         let secret = match &mut collector.side {
             Side::Modern(modern) => modern.secret.take(),
-            Side::Legacy(_) => None,
+            _ => None,
         };
         let flight = flights.remove(0);
         Self { kind, hello, secret, flight, expected: collected(progress) }
@@ -401,6 +404,9 @@ fn a_warning_does_not_end_it_and_a_refusal_does() {
     let refusal = record::write(record::ALERT, 0x0301, &[2, 40]);
     let progress = recording.replayed().feed(&refusal);
     assert_eq!(progress, Progress::Failed(HelloError::Alert(40)));
+    let mut collector = recording.replayed();
+    collector.feed(&warning);
+    assert_eq!(collector.end(), Progress::Failed(HelloError::Alert(112)));
     let goodbye = record::write(record::ALERT, 0x0301, &[1, 0]);
     let progress = recording.replayed().feed(&goodbye);
     assert_eq!(progress, Progress::Failed(HelloError::Cut));
@@ -540,6 +546,193 @@ fn refusals_that_old_servers_give_are_told_from_others() {
     assert_eq!(HelloError::Alert(40).to_string(), "it refused with alert 40 (handshake_failure)");
 }
 
+#[test]
+fn what_protects_nothing_is_a_question_of_its_own() {
+    for suite in [0x0001, 0x003b, 0x0003, 0x0064] {
+        let flight = flight(0x0301, suite, &[b"der"], &[]);
+        let collected = collected(attempt(Kind::Weak, None).feed(&flight));
+        assert_eq!((collected.suite, collected.chain.len()), (Some(suite), 1));
+    }
+    let offers = |kind, suite: u16| {
+        let hello = attempt(kind, None).hello().to_vec();
+        let suites = usize::from(u16::from_be_bytes([hello[44], hello[45]]));
+        hello[46..46 + suites].chunks(2).any(|pair| pair == suite.to_be_bytes())
+    };
+    assert!(offers(Kind::Weak, 0x0003) && !offers(Kind::Weak, 0x0035));
+    assert!(offers(Kind::Wide, 0x0035) && !offers(Kind::Wide, 0x0003));
+}
+
+#[test]
+fn a_flight_without_a_certificate_counts_where_the_suite_has_none() {
+    let anonymous = |suite: u16| {
+        let whole = flight(0x0303, suite, &[], &[(12, vec![0, 1, 0xff, 0, 1, 2, 0, 1, 2])]);
+        // Without its Certificate message, which is empty and 7 bytes long.
+        let empty = [11, 0, 0, 3, 0, 0, 0];
+        let at = whole.windows(7).position(|bytes| bytes == empty).unwrap();
+        let messages = [&whole[5..at], &whole[at + 7..]].concat();
+        attempt(Kind::Weak, None).feed(&record::write(22, 0x0303, &messages))
+    };
+    let collected = collected(anonymous(0x0034));
+    assert_eq!((collected.chain.len(), collected.key_exchange), (0, Some(KeyExchange::Dhe(8))));
+    assert_eq!(anonymous(0x0039), Progress::Failed(HelloError::NoCertificate));
+}
+
+#[test]
+fn a_framed_hello_is_answered_in_either_record() {
+    let hello = attempt(Kind::Framed, None).hello().to_vec();
+    let length = usize::from(u16::from_be_bytes([hello[0] & 0x7f, hello[1]]));
+    assert_eq!((hello[0] & 0x80, length), (0x80, hello.len() - 2));
+    let newer = flight(0x0300, 0x0004, &[b"der"], &[]);
+    let older = [&[0x80, 0x0f, 4, 0, 1, 0, 2, 0, 3, 0, 0, 0, 1][..], b"der", &[9]].concat();
+    for (flight, version) in [(newer, SSL30), (older, SSL20)] {
+        let mut whole = attempt(Kind::Framed, None);
+        let expected = collected(whole.feed(&flight));
+        assert_eq!((expected.version, &expected.chain[..]), (version, &[b"der".to_vec()][..]));
+        assert_eq!(whole.farewell().is_empty(), version == SSL20);
+        let mut bytewise = attempt(Kind::Framed, None);
+        flight.iter().for_each(|byte| drop(bytewise.feed(&[*byte])));
+        assert_eq!(bytewise.end(), Progress::Done(Box::new(expected)));
+        for len in 1..flight.len() - 5 {
+            let mut cut = attempt(Kind::Framed, None);
+            cut.feed(&flight[..len]);
+            assert!(!matches!(cut.end(), Progress::Failed(HelloError::Silent)), "{len}");
+        }
+    }
+    let progress = attempt(Kind::Framed, None).feed(b"HTTP/1.1 400 Bad Request");
+    assert_eq!(progress, Progress::Failed(HelloError::NotTls));
+    let progress = attempt(Kind::Framed, None).feed(&[0x80, 3, 0, 0, 1]);
+    assert_eq!(progress, Progress::Failed(HelloError::Ssl2(1)));
+}
+
+#[test]
+fn the_hybrid_hello_fits_into_a_packet_and_the_next_brings_the_share() {
+    let mut collector = attempt(Kind::Hybrid, Some("a.example"));
+    assert!(collector.hello().len() < 512);
+    // Groups: only that one; shares: none.
+    let contains = |bytes: &[u8], what: &[u8]| bytes.windows(what.len()).any(|w| w == what);
+    assert!(contains(collector.hello(), &[0, 10, 0, 4, 0, 2, 0x11, 0xec]));
+    assert!(contains(collector.hello(), &[0, 51, 0, 2, 0, 0]));
+    let Progress::Say(second) = collector.feed(&retry(&[0, 51, 0, 2, 0x11, 0xec])) else {
+        panic!("no second hello");
+    };
+    assert!(contains(&second, &[0x11, 0xec, 4, 0xc0]), "1,216 bytes of share");
+    let progress = attempt(Kind::Hybrid, None).feed(&retry(&P384_WANTED));
+    assert_eq!(progress, Progress::Failed(HelloError::Group(0x18)));
+}
+
+#[test]
+fn an_older_version_is_asked_for_by_its_number() {
+    for version in [TLS10, TLS11, TLS12] {
+        let hello = attempt(Kind::UpTo(version), None).hello().to_vec();
+        assert_eq!(hello[9..11], version.0.to_be_bytes());
+    }
+}
+
+#[test]
+fn the_application_protocol_that_it_chose_is_told() {
+    for (kind, version) in [(Kind::Modern, &version::TLS13), (Kind::Wide, &version::TLS12)] {
+        let (mut config, _) = Server { version, ..Server::default() }.build();
+        config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        let question = Question { protocols: PROTOCOLS, ..Question::of(kind) };
+        let mut collector = Collector::new(&question, ENTROPY).unwrap();
+        let told = collected(converse(config.clone(), &mut collector).0);
+        assert_eq!(told.protocol.as_deref(), Some("http/1.1"));
+        config.alpn_protocols = vec![b"of-its-own".to_vec()];
+        let mut collector = Collector::new(&question, ENTROPY).unwrap();
+        let refused = converse(config.clone(), &mut collector).0;
+        assert_eq!(refused, Progress::Failed(HelloError::Alert(120)));
+        let told = collected(converse(config, &mut attempt(kind, None)).0);
+        assert_eq!(told.protocol, None);
+    }
+}
+
+#[test]
+fn a_stapled_response_is_kept_and_the_authorities_asked_for_are_named() {
+    for (kind, version) in [(Kind::Modern, &version::TLS13), (Kind::Wide, &version::TLS12)] {
+        let mut server = Server { version, wants_client_certificate: true, ..Server::default() };
+        let told = check_collects(kind, Server { ..server });
+        assert_eq!(told.client_certificate.unwrap().authorities, ["CN=rcgen self signed cert"]);
+        server.wants_client_certificate = false;
+        let (certificate, key) = identity("server.example", server.algorithm);
+        let config = ServerConfig::builder_with_provider(provider::default_provider().into())
+            .with_protocol_versions(&[version])
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert_with_ocsp(vec![certificate], key, b"response".to_vec())
+            .unwrap();
+        let told = collected(converse(config, &mut attempt(kind, None)).0);
+        assert_eq!(told.stapled.as_deref(), Some(&b"response"[..]));
+        assert_eq!(told.client_certificate, None);
+    }
+}
+
+#[test]
+fn what_a_connection_is_made_safe_with_is_told() {
+    let (config, _) = Server { version: &version::TLS12, ..Server::default() }.build();
+    let told = collected(converse(config, &mut attempt(Kind::Wide, None)).0);
+    let safe =
+        Precautions { secure_renegotiation: true, extended_master_secret: true, compression: 0 };
+    assert_eq!(told.precautions, Some(safe));
+    let mut bytes = flight(0x0301, 0x002f, &[b"der"], &[]);
+    // The compression method stands at the end of the ServerHello: record, message, version,
+    // random, session id, suite.
+    bytes[5 + 4 + 2 + 32 + 1 + 2] = 1;
+    let told = collected(attempt(Kind::Wide, None).feed(&bytes));
+    assert_eq!(told.precautions, Some(Precautions { compression: 1, ..Precautions::default() }));
+}
+
+#[test]
+fn a_request_without_end_is_kept_in_part_and_a_broken_one_is_still_a_request() {
+    let name = [&[0, 2][..], &[0x30, 0]].concat();
+    let names = name.repeat(MAX_AUTHORITIES + 9);
+    let length = u16::try_from(names.len()).unwrap().to_be_bytes();
+    let request = [&[1, 1, 0, 2, 4, 1][..], &length, &names].concat();
+    for (request, kept, left_out) in
+        [(request.clone(), MAX_AUTHORITIES, 9), (request[..5].to_vec(), 0, 0), (Vec::new(), 0, 0)]
+    {
+        let bytes = flight(0x0303, 0x002f, &[b"der"], &[(13, request)]);
+        let told = collected(attempt(Kind::Wide, None).feed(&bytes)).client_certificate.unwrap();
+        assert_eq!((told.authorities.len(), told.left_out), (kept, left_out));
+        assert_eq!(told.len(), kept + left_out);
+    }
+    // The older form has no signature algorithms in it.
+    let old = [&[1, 1, 0, 4][..], &name].concat();
+    let bytes = flight(0x0301, 0x002f, &[b"der"], &[(13, old)]);
+    let told = collected(attempt(Kind::Wide, None).feed(&bytes)).client_certificate.unwrap();
+    assert_eq!(told.authorities, [""]);
+}
+
+#[test]
+fn a_stapled_response_that_is_none_is_not_kept() {
+    let status = |bytes: &[u8]| {
+        let bytes = flight(0x0303, 0x002f, &[b"der"], &[(22, bytes.to_vec())]);
+        collected(attempt(Kind::Wide, None).feed(&bytes)).stapled
+    };
+    assert_eq!(status(&[1, 0, 0, 2, 7, 7]), Some(vec![7, 7]));
+    assert_eq!(status(&[2, 0, 0, 2, 7, 7]), None);
+    assert_eq!(status(&[1, 0, 0, 3, 7, 7]), None);
+    assert_eq!(status(&[]), None);
+    let huge = u32::try_from(MAX_STAPLED + 1).unwrap().to_be_bytes();
+    assert_eq!(status(&[&[1][..], &huge[1..], &vec![7; MAX_STAPLED + 1]].concat()), None);
+}
+
+#[test]
+fn the_keys_that_are_asked_for_decide_which_certificate_comes() {
+    let signers = Signers::ALL.without(Signer::P256);
+    for (kind, version) in [(Kind::Modern, &version::TLS13), (Kind::Wide, &version::TLS12)] {
+        let (config, _) = Server { version, ..Server::default() }.build();
+        let question = Question { signers, ..Question::of(kind) };
+        let mut collector = Collector::new(&question, ENTROPY).unwrap();
+        let (progress, _) = converse(config, &mut collector);
+        assert!(matches!(progress, Progress::Failed(_)), "{progress:?}");
+        let algorithm = &rcgen::PKCS_ED25519;
+        let (config, certificate) = Server { version, algorithm, ..Server::default() }.build();
+        let mut collector = Collector::new(&question, ENTROPY).unwrap();
+        let (progress, _) = converse(config, &mut collector);
+        assert_eq!(collected(progress).chain, [certificate.to_vec()]);
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
@@ -585,15 +778,16 @@ proptest! {
 /// The messages of TLS 1.3 behind the encryption, which changed bytes never reach.
 #[test]
 fn every_cut_of_a_certificate_message_is_malformed() {
+    let chain = || message::Chain { kept: vec![b"der".to_vec()], ..message::Chain::default() };
     let message = [&[1, 9, 0, 0, 8, 0, 0, 3][..], b"der", &[0, 0]].concat();
-    assert_eq!(message::certificate_13(&message), Ok((vec![b"der".to_vec()], 0)));
+    assert_eq!(message::certificate_13(&message), Ok(chain()));
     for len in 0..message.len() {
         assert!(message::certificate_13(&message[..len]).is_err(), "{len}");
     }
     let message = &message[2..10];
     assert!(message::certificate(message).is_err());
     let message = [&[0, 0, 6, 0, 0, 3][..], b"der"].concat();
-    assert_eq!(message::certificate(&message), Ok((vec![b"der".to_vec()], 0)));
+    assert_eq!(message::certificate(&message), Ok(chain()));
     for len in 0..message.len() {
         assert!(message::certificate(&message[..len]).is_err(), "{len}");
     }

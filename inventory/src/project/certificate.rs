@@ -41,9 +41,17 @@ pub(super) fn certificates(
         };
         served.push((when, deployment));
     }
+    // Of two at one time the new one first: it is the one that replaced what is gone.
+    let known_before: BTreeSet<String> = asset.deployments.iter().map(place).collect();
+    let is_old = |d: &Deployment| known_before.contains(&place(d));
     served.sort_by(|(a, x), (b, y)| {
-        (a, x.question(), &x.sha256, &x.chain).cmp(&(b, y.question(), &y.sha256, &y.chain))
+        let key = (x.question(), is_old(x), &x.sha256, &x.chain);
+        (a, key).cmp(&(b, (y.question(), is_old(y), &y.sha256, &y.chain)))
     });
+    // A server with several kinds of key shows a certificate of each in answer to one question,
+    // at one time.
+    let beside: BTreeSet<(Timestamp, String)> =
+        served.iter().map(|(when, deployment)| (*when, place(deployment))).collect();
     let mut replaced = BTreeSet::new();
     for (when, mut deployment) in served {
         let mut newest = None;
@@ -54,7 +62,7 @@ pub(super) fn certificates(
             }
             if other.sha256 == deployment.sha256 {
                 mine = Some(i);
-            } else if other.current {
+            } else if other.current && !beside.contains(&(when, place(other))) {
                 newest = Some(i);
             }
         }
@@ -95,6 +103,11 @@ pub(super) fn certificates(
             events.push(event::certificate_replaced(when, asset.id, endpoint, (&before, &now)));
         }
     }
+}
+
+/// A certificate in answer to a question.
+fn place(d: &Deployment) -> String {
+    format!("{:?} {}", d.question(), d.sha256)
 }
 
 /// SHA-256 in lower-case hexadecimal.

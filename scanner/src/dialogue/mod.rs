@@ -24,6 +24,7 @@ use std::{
 };
 
 use model::{Endpoint, Gap, MacAddr, Observation, Transport, Vantage};
+pub(crate) use order::is_of_something_fragile;
 pub use pace::Pace;
 use tokio::task::JoinSet;
 
@@ -259,7 +260,7 @@ impl Queue {
             let fragile = all.iter().any(|open| {
                 open.gentle
                     || (open.endpoint.transport == Transport::Tcp
-                        && order::is_of_something_fragile(open.endpoint.port))
+                        && is_of_something_fragile(open.endpoint.port))
             });
             let alone =
                 |open: &Open| order::is_left_alone(open.endpoint.port, dialogue.control_systems);

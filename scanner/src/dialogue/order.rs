@@ -57,7 +57,7 @@ const fn has_name_plate(port: u16) -> bool {
 
 /// Ports that only devices have which bear one gentle question at a time: printers and
 /// controllers.
-pub(super) const fn is_of_something_fragile(port: u16) -> bool {
+pub(crate) const fn is_of_something_fragile(port: u16) -> bool {
     is_silent(port) || port == 631
 }
 

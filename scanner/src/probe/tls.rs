@@ -1,34 +1,60 @@
 //! Which hellos to send to one endpoint, in which order, and what they showed together.
 //!
-//! One connection brings one hello, so this asks as little as tells everything: the TLS 1.3
-//! hello and the wide one without a name, then, for each name, the same as far as the first
-//! two were understood. The bare hellos of old versions follow only where both failed in the
-//! way that servers fail which cannot bear new hellos. It opens nothing itself: it says the
-//! next [`Attempt`] and is told its [`Outcome`]; `crate::collect` makes the connections.
+//! One connection brings one hello, so this asks as little as tells everything. First the
+//! TLS 1.3 hello and the wide one, without a name. Then each again without the kinds of key
+//! that were seen: a server with another certificate has to show it, one without refuses, so
+//! that one fruitless connection for each version ends it. Then the names that are known, those
+//! in the certificates themselves last. The hellos for servers that bear no new ones follow
+//! only where nothing came. It opens nothing itself: it says the next [`Question`] and is told
+//! its [`Outcome`]; `crate::collect` makes the connections.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod served;
+#[cfg(test)]
+mod tests;
 
-use certs::{
-    AnomalyKind,
-    hello::{Collected, Collector, HelloError, Kind, SSL30, ServerName, TLS10, TLS11},
+use std::collections::BTreeSet;
+
+use certs::hello::{
+    Collected, HelloError, Kind, PROTOCOLS, Question, SSL30, ServerName, Signer, Signers, TLS10,
+    TLS11, TLS12, TLS13,
 };
-use model::{CertificateChain, Fact, TlsVersion};
+use model::TlsVersion;
+
+pub use served::{Served, Support};
+
+/// How much of an endpoint is wanted to be known, and so how much it is asked.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Extent {
+    /// The first two hellos and nothing else: for devices that bear little.
+    Gentle,
+    /// Every certificate, and whether X25519MLKEM768 is there.
+    #[default]
+    Certificates,
+    /// Also which older versions are accepted beside the best one, and whether suites that
+    /// protect nothing are.
+    Thorough,
+}
 
 /// What an endpoint is asked, and what it said so far.
 #[derive(Debug)]
 pub struct Collection {
+    extent: Extent,
     names: Vec<ServerName>,
-    tried: Vec<(Attempt, Outcome)>,
-    current: Option<Attempt>,
+    /// Names that its certificates told, in the order of their coming.
+    told: Vec<ServerName>,
+    tried: Vec<Tried>,
+    current: Option<Question>,
 }
 
-/// One hello over one connection.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Attempt {
-    /// Which hello.
-    pub kind: Kind,
-    /// The name to ask for.
-    pub server_name: Option<ServerName>,
+/// One hello over one connection, and what became of it.
+#[derive(Debug)]
+struct Tried {
+    question: Question,
+    outcome: Outcome,
+    /// The kind of key of the leaf that it brought.
+    signer: Option<Signer>,
+    /// Whether no connection before it brought that leaf.
+    is_news: bool,
 }
 
 /// What became of an attempt.
@@ -44,387 +70,276 @@ pub enum Outcome {
     NoConnection,
 }
 
-/// What all attempts showed together.
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
-pub struct Served {
-    /// Whether the endpoint speaks TLS: it answered in its records, if only to refuse.
-    pub speaks_tls: bool,
-    /// The chains, one for each question (name and version) that was answered. The same chain
-    /// stands here for each: a server may renew one of them and forget the others.
-    pub chains: Vec<CertificateChain>,
-    /// The versions in which a chain was served. Others may be served too: each hello shows
-    /// only the one that the server likes best of those offered.
-    pub versions: BTreeSet<TlsVersion>,
-    /// Whether it asked for a client certificate.
-    pub client_certificate_requested: bool,
-    /// Why the last attempt that brought nothing did not.
-    pub refusal: Option<String>,
-    /// What broke a protocol: protocol (`tls` or `x509`) and problem.
-    pub anomalies: BTreeSet<(&'static str, String)>,
-}
+/// `no_application_protocol` (RFC 7301): it insists on a protocol that was not offered.
+const NO_PROTOCOL: u8 = 120;
 
 impl Collection {
-    /// At most so many names are asked for: each may cost two connections.
+    /// At most so many of the names given are asked for.
     pub const MAX_NAMES: usize = 8;
+
+    /// At most so many of the names that certificates tell are asked for, and none after two
+    /// in a row that brought nothing new.
+    pub const MAX_TOLD: usize = 4;
+
+    /// At most so many connections are made to one endpoint.
+    pub const MAX_CONNECTIONS: usize = 24;
 
     /// Prepares to ask without a name and with each of these.
     #[must_use]
-    pub fn new(names: impl IntoIterator<Item = ServerName>) -> Self {
+    pub fn new(names: impl IntoIterator<Item = ServerName>, extent: Extent) -> Self {
         let names: BTreeSet<ServerName> = names.into_iter().take(Self::MAX_NAMES).collect();
-        Self { names: names.into_iter().collect(), tried: Vec::new(), current: None }
+        Self {
+            extent,
+            names: names.into_iter().collect(),
+            told: Vec::new(),
+            tried: Vec::new(),
+            current: None,
+        }
     }
 
     /// What to try next, over a new connection, or `None` once there is nothing more to learn.
     /// Its outcome is to be recorded before the next one.
     #[expect(clippy::should_implement_trait, reason = "not an iterator: each answer is needed")]
-    pub fn next(&mut self) -> Option<Attempt> {
+    pub fn next(&mut self) -> Option<Question> {
         self.current = self.choose();
         self.current.clone()
     }
 
-    /// Takes the outcome of the attempt that [`Self::next`] gave last.
+    /// Takes the outcome of the question that [`Self::next`] gave last.
     pub fn record(&mut self, outcome: Outcome) {
-        if let Some(attempt) = self.current.take() {
-            self.tried.push((attempt, outcome));
-        }
-    }
-
-    fn choose(&self) -> Option<Attempt> {
-        if self.is_hopeless() {
-            return None;
-        }
-        let names = std::iter::once(None).chain(self.names.iter().map(Some));
-        for server_name in names {
-            for kind in [Kind::Modern, Kind::Wide] {
-                let attempt = Attempt { kind, server_name: server_name.cloned() };
-                if self.outcome(&attempt).is_none() && self.is_worth(&attempt) {
-                    return Some(attempt);
+        let Some(question) = self.current.take() else { return };
+        let (mut signer, mut is_news) = (None, false);
+        if let Some(leaf) = leaf(&outcome) {
+            let certificate = certs::parse(leaf);
+            signer = Signer::of(&certificate);
+            is_news = self.tried.iter().all(|tried| self::leaf(&tried.outcome) != Some(leaf));
+            let names = certificate.names.iter().filter_map(|name| ServerName::new(name));
+            for name in names {
+                if self.told.len() < Self::MAX_TOLD
+                    && !self.names.contains(&name)
+                    && !self.told.contains(&name)
+                {
+                    self.told.push(name);
                 }
             }
         }
-        let old = [TLS11, TLS10, SSL30].map(Kind::Bare);
-        let old = old.map(|kind| Attempt { kind, server_name: None });
-        let untried = old.into_iter().find(|attempt| self.outcome(attempt).is_none());
-        untried.filter(|_| self.looks_intolerant())
+        self.tried.push(Tried { question, outcome, signer, is_news });
     }
 
-    fn outcome(&self, attempt: &Attempt) -> Option<&Outcome> {
-        self.tried.iter().find(|(tried, _)| tried == attempt).map(|(_, outcome)| outcome)
+    fn choose(&self) -> Option<Question> {
+        if self.is_hopeless() || self.tried.len() >= Self::MAX_CONNECTIONS {
+            return None;
+        }
+        self.first().or_else(|| match self.extent {
+            Extent::Gentle => None,
+            Extent::Certificates => self.all_certificates(),
+            Extent::Thorough => self.all_certificates().or_else(|| self.what_it_accepts()),
+        })
+    }
+
+    /// The two hellos that say most, with the application protocols, which servers of only one
+    /// may insist on; again without them where it insists on yet another. What bears little gets
+    /// them without.
+    fn first(&self) -> Option<Question> {
+        let protocols = match self.extent {
+            Extent::Gentle => &[],
+            Extent::Certificates | Extent::Thorough => PROTOCOLS,
+        };
+        let of = |kind| Question { protocols, ..Question::of(kind) };
+        let untried = [of(Kind::Modern), of(Kind::Wide)].into_iter().find(|q| !self.has_tried(q));
+        if untried.is_some() || self.extent == Extent::Gentle {
+            return untried;
+        }
+        let insists = |tried: &&Tried| {
+            tried.outcome == Outcome::Failed(HelloError::Alert(NO_PROTOCOL))
+                && !tried.question.protocols.is_empty()
+        };
+        let again = self.tried.iter().filter(insists);
+        again.map(|tried| Question::of(tried.question.kind)).find(|q| !self.has_tried(q))
+    }
+
+    fn all_certificates(&self) -> Option<Question> {
+        self.variants(None)
+            .or_else(|| self.names.iter().find_map(|name| self.named(name)))
+            .or_else(|| self.told())
+            .or_else(|| self.last_resorts())
+            .or_else(|| self.hybrid())
+    }
+
+    fn has_tried(&self, question: &Question) -> bool {
+        self.tried.iter().any(|tried| tried.question == *question)
+    }
+
+    /// The attempts with that name or without one.
+    fn with(&self, name: Option<&ServerName>) -> impl Iterator<Item = &Tried> {
+        self.tried.iter().filter(move |tried| tried.question.server_name.as_ref() == name)
+    }
+
+    fn serves(&self, kind: Kind, name: Option<&ServerName>) -> bool {
+        self.with(name).any(|tried| tried.question.kind == kind && tried.is_answered())
+    }
+
+    fn anything(&self) -> bool {
+        self.tried.iter().any(Tried::is_answered)
     }
 
     /// Whether more connections would only cost time: it is not TLS, nobody listens any more,
     /// or it has let its time pass twice.
     fn is_hopeless(&self) -> bool {
         let count = |what: fn(&Outcome) -> bool| {
-            self.tried.iter().filter(|(_, outcome)| what(outcome)).count()
+            self.tried.iter().filter(|tried| what(&tried.outcome)).count()
         };
         count(|outcome| matches!(outcome, Outcome::NoConnection)) > 0
             || count(|outcome| matches!(outcome, Outcome::Failed(HelloError::NotTls))) > 0
             || count(|outcome| matches!(outcome, Outcome::TimedOut)) > 1
     }
 
-    /// With a name, a kind of hello is left out if it failed without one where the other kind
-    /// was answered: then the server lacks that version, and no name changes that. Where both
-    /// failed, it may have wanted a name.
-    fn is_worth(&self, attempt: &Attempt) -> bool {
-        let nameless = |kind| self.outcome(&Attempt { kind, server_name: None });
-        let other = match attempt.kind {
-            Kind::Modern => Kind::Wide,
-            Kind::Wide | Kind::Bare(_) => Kind::Modern,
-        };
-        let served = |kind| matches!(nameless(kind), Some(Outcome::Collected(_)));
-        attempt.server_name.is_none() || served(attempt.kind) || !served(other)
+    /// With that name, each version that it was answered in, for the kinds of key that have not
+    /// been seen. Once the answer brings no other kind, the question stays the same and so is
+    /// not asked again.
+    fn variants(&self, name: Option<&ServerName>) -> Option<Question> {
+        let seen = self.with(name).filter_map(|tried| tried.signer);
+        let left = seen.fold(Signers::ALL, Signers::without);
+        let kinds = [Kind::Modern, Kind::Wide].into_iter();
+        let questions = kinds.filter(|kind| self.serves(*kind, name)).map(|kind| Question {
+            server_name: name.cloned(),
+            signers: left.that_matter_to(kind),
+            ..Question::of(kind)
+        });
+        // All that matter were asked for at first.
+        questions
+            .filter(|q| q.signers != Signers::ALL.that_matter_to(q.kind) && !q.signers.is_empty())
+            .find(|question| !self.has_tried(question))
     }
 
-    fn looks_intolerant(&self) -> bool {
-        let anything = self.tried.iter().any(|(_, o)| matches!(o, Outcome::Collected(_)));
-        let wide = self.outcome(&Attempt { kind: Kind::Wide, server_name: None });
-        !anything && matches!(wide, Some(Outcome::Failed(why)) if why.suggests_intolerance())
+    /// For a name: one hello, the other one where that failed, and all variants where another
+    /// certificate came than before. A kind that failed without a name where the other kind was
+    /// answered is left out: the server lacks that version, and no name changes that. Where
+    /// both failed, it may have wanted a name.
+    fn named(&self, name: &ServerName) -> Option<Question> {
+        let kinds = [Kind::Modern, Kind::Wide];
+        let nameless = kinds.map(|kind| self.serves(kind, None));
+        let none = nameless.iter().all(|served| !served);
+        let mut worth = kinds.into_iter().zip(nameless).filter(|(_, served)| none || *served);
+        let is_news = self.with(Some(name)).any(|tried| tried.is_news);
+        let answered = self.with(Some(name)).any(Tried::is_answered);
+        let next = worth.find_map(|(kind, _)| {
+            let of = Question { server_name: Some(name.clone()), ..Question::of(kind) };
+            (!self.has_tried(&of)).then_some(of)
+        });
+        match (answered, is_news) {
+            (false, _) => next,
+            (true, false) => None,
+            (true, true) => next.or_else(|| self.variants(Some(name))),
+        }
+    }
+
+    /// The names that certificates told, until two in a row brought nothing new.
+    fn told(&self) -> Option<Question> {
+        let mut fruitless = 0;
+        for name in &self.told {
+            if fruitless >= 2 {
+                break;
+            }
+            if let Some(question) = self.named(name) {
+                return Some(question);
+            }
+            fruitless = match self.with(Some(name)).any(|tried| tried.is_news) {
+                true => 0,
+                false => fruitless + 1,
+            };
+        }
+        None
+    }
+
+    /// For a server that answered nothing, in the way that servers fail which bear no new
+    /// hello or have nothing in common with it.
+    fn last_resorts(&self) -> Option<Question> {
+        let of = |kind| {
+            let all = self.tried.iter().filter(move |tried| tried.question.kind == kind);
+            all.filter_map(|tried| match &tried.outcome {
+                Outcome::Failed(why) => Some(why),
+                _ => None,
+            })
+        };
+        if self.anything() {
+            return None;
+        }
+        // handshake_failure and insufficient_security: it understood, and found nothing.
+        let in_common = |why: &HelloError| matches!(why, HelloError::Alert(40 | 71));
+        let mut kinds = Vec::new();
+        if of(Kind::Modern).any(in_common) {
+            kinds.push(Kind::Hybrid);
+        }
+        if of(Kind::Wide).any(in_common) {
+            kinds.push(Kind::Weak);
+        }
+        if of(Kind::Wide).any(HelloError::suggests_intolerance) {
+            kinds.extend([TLS11, TLS10, SSL30].map(Kind::Bare));
+            kinds.push(Kind::Framed);
+        }
+        kinds.into_iter().map(Question::of).find(|question| !self.has_tried(question))
+    }
+
+    /// Whether a server of TLS 1.3 has the group that is ready for quantum computers, with the
+    /// name that it insists on, if it does.
+    fn hybrid(&self) -> Option<Question> {
+        let served = |tried: &&Tried| tried.outcome.version() == Some(TLS13);
+        let tried = self.tried.iter().find(served)?;
+        let server_name = tried.question.server_name.clone();
+        let asked = self.tried.iter().any(|tried| tried.question.kind == Kind::Hybrid);
+        (!asked).then(|| Question { server_name, ..Question::of(Kind::Hybrid) })
+    }
+
+    /// Each older version that was not seen, and suites that protect nothing.
+    fn what_it_accepts(&self) -> Option<Question> {
+        let best = self.tried.iter().find(|tried| tried.is_answered())?;
+        let server_name = best.question.server_name.clone();
+        let seen =
+            |version| self.tried.iter().any(|tried| tried.outcome.version() == Some(version));
+        let older = [
+            (TLS12, Kind::Wide),
+            (TLS11, Kind::UpTo(TLS11)),
+            (TLS10, Kind::UpTo(TLS10)),
+            (SSL30, Kind::Bare(SSL30)),
+        ];
+        let older = older.into_iter().filter(|(version, _)| !seen(*version)).map(|(_, kind)| kind);
+        older
+            .chain([Kind::Weak])
+            .filter(|kind| self.tried.iter().all(|tried| tried.question.kind != *kind))
+            .map(|kind| Question { server_name: server_name.clone(), ..Question::of(kind) })
+            .next()
     }
 
     /// What was learned.
     #[must_use]
     pub fn finish(self) -> Served {
         let mut served = Served::default();
-        for (attempt, outcome) in self.tried {
-            match outcome {
-                Outcome::Collected(collected) => served.add(&attempt, *collected),
-                Outcome::Failed(why) => served.note(&why),
-                Outcome::TimedOut => served.refusal = Some("it let its time pass".to_owned()),
-                Outcome::NoConnection => {
-                    served.refusal = Some("it took no connection".to_owned());
-                }
-            }
+        for Tried { question, outcome, .. } in self.tried {
+            served.add(&question, outcome);
         }
         served
     }
 }
 
-impl Attempt {
-    /// The conversation of this attempt. `entropy` is 64 random bytes.
-    ///
-    /// # Errors
-    /// [`HelloError::NoRandomness`] if the crypto provider cannot make keys.
-    pub fn collector(&self, entropy: [u8; 64]) -> Result<Collector, HelloError> {
-        Collector::new(self.kind, self.server_name.as_ref(), entropy)
+impl Tried {
+    const fn is_answered(&self) -> bool {
+        matches!(self.outcome, Outcome::Collected(_))
     }
 }
 
-impl Served {
-    /// The facts about the endpoint: chains, then anomalies.
-    #[must_use]
-    pub fn facts(&self) -> Vec<Fact> {
-        let chains = self.chains.iter().cloned().map(Fact::Certificates);
-        let anomalies = self.anomalies.iter().map(|(protocol, problem)| Fact::Anomaly {
-            protocol: (*protocol).to_owned(),
-            problem: problem.clone(),
-        });
-        chains.chain(anomalies).collect()
-    }
-
-    /// What belongs to the attributes of the endpoint's service: `tls_versions`, the versions
-    /// seen, lowest first, and `tls_client_certificate` = `requested`. Empty where no chain came.
-    #[must_use]
-    pub fn attributes(&self) -> BTreeMap<String, String> {
-        let mut out = BTreeMap::new();
-        if !self.versions.is_empty() {
-            let versions: Vec<String> = self.versions.iter().map(ToString::to_string).collect();
-            out.insert("tls_versions".to_owned(), versions.join(" "));
-        }
-        if self.client_certificate_requested {
-            out.insert("tls_client_certificate".to_owned(), "requested".to_owned());
-        }
-        out
-    }
-
-    fn add(&mut self, attempt: &Attempt, collected: Collected) {
-        self.speaks_tls = true;
-        self.versions.insert(collected.version);
-        self.client_certificate_requested |= collected.client_certificate_requested;
-        if collected.left_out > 0 {
-            let kept = collected.chain.len();
-            let sent = kept + collected.left_out;
-            let problem = format!("its chain has {sent} certificates, of which {kept} were kept");
-            self.anomalies.insert(("tls", problem));
-        }
-        let server_name = attempt.server_name.as_ref().map(|name| name.as_str().to_owned());
-        // Looked at once, though several questions brought it.
-        if !self.chains.iter().any(|known| known.chain == collected.chain) {
-            collected.chain.iter().for_each(|der| self.examine(der));
-        }
-        let chain = CertificateChain {
-            chain: collected.chain,
-            server_name,
-            protocol_version: collected.version,
-            starttls: None,
-        };
-        if !self.chains.contains(&chain) {
-            self.chains.push(chain);
-        }
-    }
-
-    /// Notes what is broken about a certificate. What merely breaks a profile is for rules.
-    fn examine(&mut self, der: &[u8]) {
-        let certificate = certs::parse(der);
-        for anomaly in &certificate.anomalies {
-            if anomaly.kind != AnomalyKind::Profile {
-                let problem = format!("certificate {}: {anomaly}", certificate.sha256);
-                self.anomalies.insert(("x509", problem));
-            }
-        }
-    }
-
-    fn note(&mut self, why: &HelloError) {
-        self.refusal = Some(why.to_string());
-        match why {
-            HelloError::NotTls | HelloError::Silent | HelloError::NoRandomness => {}
-            // It stopped, or refused, as it may.
-            HelloError::Cut | HelloError::Alert(_) | HelloError::Group(_) => self.speaks_tls = true,
-            HelloError::Malformed(what) => {
-                self.anomalies.insert(("tls", format!("{why}: {what}")));
-            }
-            HelloError::Unexpected(_)
-            | HelloError::Version(_)
-            | HelloError::Suite(_)
-            | HelloError::KeyShare
-            | HelloError::Undecipherable
-            | HelloError::NoCertificate
-            | HelloError::TooLarge => {
-                self.speaks_tls = true;
-                self.anomalies.insert(("tls", why.to_string()));
-            }
+impl Outcome {
+    fn version(&self) -> Option<TlsVersion> {
+        match self {
+            Self::Collected(collected) => Some(collected.version),
+            _ => None,
         }
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const TLS12: TlsVersion = certs::hello::TLS12;
-    const TLS13: TlsVersion = certs::hello::TLS13;
-
-    fn name(text: &str) -> ServerName {
-        ServerName::new(text).unwrap()
-    }
-
-    fn chain(version: TlsVersion, der: &[u8]) -> Outcome {
-        Outcome::Collected(Box::new(Collected {
-            version,
-            suite: 0x1301,
-            chain: vec![der.to_vec()],
-            left_out: 0,
-            key_exchange: None,
-            client_certificate_requested: false,
-            warnings: Vec::new(),
-        }))
-    }
-
-    /// Runs a collection against a server; returns what was tried, in short, and what it showed.
-    fn run(names: &[&str], server: impl Fn(&Attempt) -> Outcome) -> (Vec<String>, Served) {
-        let mut collection = Collection::new(names.iter().map(|text| name(text)));
-        let mut tried = Vec::new();
-        while let Some(attempt) = collection.next() {
-            let server_name = attempt.server_name.as_ref().map_or("-", ServerName::as_str);
-            tried.push(match attempt.kind {
-                Kind::Modern => format!("1.3 {server_name}"),
-                Kind::Wide => format!("wide {server_name}"),
-                Kind::Bare(version) => format!("bare {version}"),
-            });
-            assert!(tried.len() < 30, "{tried:?}");
-            collection.record(server(&attempt));
-        }
-        (tried, collection.finish())
-    }
-
-    const REFUSED: Outcome = Outcome::Failed(HelloError::Alert(70));
-    const HUNG_UP: Outcome = Outcome::Failed(HelloError::Silent);
-
-    #[track_caller]
-    fn check(names: &[&str], server: impl Fn(&Attempt) -> Outcome, expected: &[&str]) -> Served {
-        let (tried, served) = run(names, server);
-        assert_eq!(tried, expected);
-        served
-    }
-
-    #[test]
-    fn an_ordinary_server_is_asked_twice_for_each_name() {
-        let server = |attempt: &Attempt| match attempt.kind {
-            Kind::Modern => chain(TLS13, b"x"),
-            _ => chain(TLS12, b"x"),
-        };
-        let served =
-            check(&["a.example"], server, &["1.3 -", "wide -", "1.3 a.example", "wide a.example"]);
-        let of: Vec<_> =
-            served.chains.iter().map(|c| (c.server_name.as_deref(), c.protocol_version)).collect();
-        let name = Some("a.example");
-        assert_eq!(of, [(None, TLS13), (None, TLS12), (name, TLS13), (name, TLS12)]);
-        assert_eq!(served.attributes()["tls_versions"], "TLSv1.2 TLSv1.3");
-        assert!(served.speaks_tls);
-    }
-
-    #[test]
-    fn a_version_that_is_missing_is_not_asked_for_again() {
-        let old = |attempt: &Attempt| match attempt.kind {
-            Kind::Wide => chain(TLS12, b"x"),
-            _ => REFUSED,
-        };
-        check(&["a"], old, &["1.3 -", "wide -", "wide a"]);
-        let new = |attempt: &Attempt| match attempt.kind {
-            Kind::Modern => chain(TLS13, b"x"),
-            _ => REFUSED,
-        };
-        check(&["a"], new, &["1.3 -", "wide -", "1.3 a"]);
-    }
-
-    #[test]
-    fn chains_that_differ_by_version_or_name_are_all_kept() {
-        let served = check(
-            &["a"],
-            |attempt| match (attempt.kind, &attempt.server_name) {
-                (Kind::Modern, None) => chain(TLS13, b"ecdsa"),
-                (Kind::Modern, Some(_)) => chain(TLS13, b"named"),
-                _ => chain(TLS12, b"rsa"),
-            },
-            &["1.3 -", "wide -", "1.3 a", "wide a"],
-        );
-        let of: Vec<_> = served.chains.iter().map(|c| c.chain[0].as_slice()).collect();
-        assert_eq!(of, [&b"ecdsa"[..], b"rsa", b"named", b"rsa"]);
-    }
-
-    #[test]
-    fn a_server_that_insists_on_a_name_gets_one() {
-        let served = check(
-            &["a"],
-            |attempt| match (attempt.kind, &attempt.server_name) {
-                (_, None) => Outcome::Failed(HelloError::Alert(112)),
-                (Kind::Modern, _) => chain(TLS13, b"x"),
-                _ => REFUSED,
-            },
-            &["1.3 -", "wide -", "1.3 a", "wide a"],
-        );
-        assert_eq!(served.chains.len(), 1);
-    }
-
-    #[test]
-    fn old_servers_are_asked_in_their_own_words_at_last() {
-        for failure in [REFUSED, HUNG_UP] {
-            let served = check(
-                &[],
-                |attempt| match attempt.kind {
-                    Kind::Bare(SSL30) => chain(SSL30, b"x"),
-                    _ => failure.clone(),
-                },
-                &["1.3 -", "wide -", "bare TLSv1.1", "bare TLSv1.0", "bare SSLv3"],
-            );
-            assert_eq!(served.chains[0].protocol_version, SSL30);
-        }
-        check(
-            &[],
-            |attempt| if attempt.kind == Kind::Bare(TLS11) { chain(TLS11, b"x") } else { REFUSED },
-            &["1.3 -", "wide -", "bare TLSv1.1"],
-        );
-    }
-
-    #[test]
-    fn what_is_no_tls_costs_one_connection() {
-        for outcome in [Outcome::Failed(HelloError::NotTls), Outcome::NoConnection] {
-            let served = check(&["a"], |_| outcome.clone(), &["1.3 -"]);
-            assert!(served.facts().is_empty() && !served.speaks_tls);
-            assert!(served.refusal.is_some());
-        }
-        let served = check(&["a"], |_| Outcome::TimedOut, &["1.3 -", "wide -"]);
-        assert!(!served.speaks_tls);
-    }
-
-    #[test]
-    fn a_refusal_that_age_does_not_explain_ends_it() {
-        let served = check(&[], |_| Outcome::Failed(HelloError::Alert(48)), &["1.3 -", "wide -"]);
-        assert!(served.speaks_tls && served.facts().is_empty());
-    }
-
-    #[test]
-    fn broken_chains_are_kept_and_said_to_be_broken() {
-        let served = check(&[], |_| chain(TLS12, b"noise"), &["1.3 -", "wide -"]);
-        assert_eq!(served.chains[0].chain, [b"noise".to_vec()]);
-        let facts = served.facts();
-        assert!(matches!(&facts[0], Fact::Certificates(_)));
-        let x509 = facts[1..].iter().all(|fact| {
-            matches!(fact, Fact::Anomaly { protocol, problem }
-                if protocol == "x509" && problem.starts_with("certificate "))
-        });
-        assert!(x509 && facts.len() > 1, "{facts:?}");
-
-        let why = HelloError::Undecipherable;
-        let served = check(&[], |_| Outcome::Failed(why.clone()), &["1.3 -", "wide -"]);
-        assert_eq!(served.anomalies, BTreeSet::from([("tls", why.to_string())]));
-    }
-
-    #[test]
-    fn names_are_few() {
-        let names: Vec<String> = (0..100).map(|n| format!("host-{n}.example")).collect();
-        let names: Vec<&str> = names.iter().map(String::as_str).collect();
-        let (tried, _) = run(&names, |_| chain(TLS12, b"x"));
-        assert_eq!(tried.len(), 2 + 2 * Collection::MAX_NAMES);
+fn leaf(outcome: &Outcome) -> Option<&[u8]> {
+    match outcome {
+        Outcome::Collected(collected) => collected.chain.first().map(Vec::as_slice),
+        _ => None,
     }
 }

@@ -109,7 +109,7 @@ fn sweep(tier: Tier, scope: &Scope, outcome: &SearchOutcome) -> Vec<IpAddr> {
         scope: scope.with_found(found),
         ports: "none".parse().unwrap(),
         discover: Discover::default(),
-        rates: Rates { total: 1_000, per_host: 1_000 },
+        rates: Rates { total: 1_000, per_host: 1_000, ..Rates::default() },
         key: KEY,
         assume_alive: false,
     };

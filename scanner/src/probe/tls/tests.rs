@@ -1,0 +1,410 @@
+//! The plan against servers in a line or two.
+
+use std::cell::RefCell;
+
+use certs::hello::{KeyExchange, Precautions};
+use model::Fact;
+
+use super::*;
+
+fn name(text: &str) -> ServerName {
+    ServerName::new(text).unwrap()
+}
+
+fn collected(version: TlsVersion, der: &[u8]) -> Collected {
+    Collected {
+        version,
+        suite: Some(0x1301),
+        chain: vec![der.to_vec()],
+        left_out: 0,
+        key_exchange: None,
+        client_certificate: None,
+        stapled: None,
+        protocol: None,
+        precautions: None,
+        warnings: Vec::new(),
+    }
+}
+
+fn chain(version: TlsVersion, der: &[u8]) -> Outcome {
+    Outcome::Collected(Box::new(collected(version, der)))
+}
+
+thread_local! {
+    static KEYS: RefCell<Vec<(String, Vec<u8>)>> = const { RefCell::new(Vec::new()) };
+}
+
+/// A certificate on P-256 for these names, always the same for the same ones.
+fn certificate(names: &[&str]) -> Vec<u8> {
+    made(names, &rcgen::PKCS_ECDSA_P256_SHA256)
+}
+
+fn made(names: &[&str], algorithm: &'static rcgen::SignatureAlgorithm) -> Vec<u8> {
+    let label = format!("{names:?} {algorithm:?}");
+    let known = |keys: &Vec<(String, Vec<u8>)>| keys.iter().find(|key| key.0 == label).cloned();
+    if let Some((_, der)) = KEYS.with_borrow(known) {
+        return der;
+    }
+    let key = rcgen::KeyPair::generate_for(algorithm).unwrap();
+    let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+    let params = rcgen::CertificateParams::new(names).unwrap();
+    let der = params.self_signed(&key).unwrap().der().to_vec();
+    KEYS.with_borrow_mut(|keys| keys.push((label, der.clone())));
+    der
+}
+
+/// Runs a collection against a server; returns what was tried, in short, and what it showed.
+/// A star says that not every kind of key was asked for.
+fn run(
+    names: &[&str],
+    extent: Extent,
+    server: impl Fn(&Question) -> Outcome,
+) -> (Vec<String>, Served) {
+    let mut collection = Collection::new(names.iter().map(|text| name(text)), extent);
+    let mut tried = Vec::new();
+    while let Some(question) = collection.next() {
+        let kind = match question.kind {
+            Kind::Modern => "1.3".to_owned(),
+            Kind::Wide => "wide".to_owned(),
+            Kind::Hybrid => "hybrid".to_owned(),
+            Kind::Weak => "weak".to_owned(),
+            Kind::Framed => "framed".to_owned(),
+            Kind::UpTo(version) => format!("up to {version}"),
+            Kind::Bare(version) => format!("bare {version}"),
+        };
+        let star = if question.signers == Signers::ALL { "" } else { "*" };
+        let server_name = question.server_name.as_ref().map_or("-", ServerName::as_str);
+        tried.push(format!("{kind}{star} {server_name}"));
+        assert!(tried.len() <= Collection::MAX_CONNECTIONS, "{tried:?}");
+        collection.record(server(&question));
+    }
+    (tried, collection.finish())
+}
+
+const REFUSED: Outcome = Outcome::Failed(HelloError::Alert(70));
+const NOTHING_IN_COMMON: Outcome = Outcome::Failed(HelloError::Alert(40));
+const HUNG_UP: Outcome = Outcome::Failed(HelloError::Silent);
+
+#[track_caller]
+fn check(names: &[&str], server: impl Fn(&Question) -> Outcome, expected: &[&str]) -> Served {
+    let (tried, served) = run(names, Extent::Certificates, server);
+    assert_eq!(tried, expected);
+    assert_eq!(usize::try_from(served.connections), Ok(tried.len()));
+    served
+}
+
+/// A server of TLS 1.2 and 1.3 with this one certificate on P-256, without the hybrid group.
+fn ordinary(der: &[u8]) -> impl Fn(&Question) -> Outcome {
+    move |question| match question.kind {
+        Kind::Modern | Kind::Wide if !question.signers.contains(Signer::P256) => NOTHING_IN_COMMON,
+        Kind::Modern => chain(TLS13, der),
+        Kind::Wide => chain(TLS12, der),
+        _ => NOTHING_IN_COMMON,
+    }
+}
+
+#[test]
+fn an_ordinary_server_costs_five_connections_and_one_for_each_name() {
+    let expected = ["1.3 -", "wide -", "1.3* -", "wide* -", "1.3 a.example", "hybrid -"];
+    let der = certificate(&["a.example"]);
+    let served = check(&["a.example"], ordinary(&der), &expected);
+    let of: Vec<_> =
+        served.chains.iter().map(|c| (c.server_name.as_deref(), c.protocol_version)).collect();
+    assert_eq!(of, [(None, TLS13), (None, TLS12), (Some("a.example"), TLS13)]);
+    assert_eq!(served.attributes()["tls_versions"], "TLSv1.2 TLSv1.3");
+    assert_eq!(served.hybrid, Support::No);
+    assert!(served.speaks_tls);
+    // A name that is known from the certificate costs the same.
+    check(&[], ordinary(&der), &expected);
+}
+
+#[test]
+fn what_is_fragile_is_asked_twice_at_most() {
+    let der = certificate(&["a.example"]);
+    for server in [&ordinary(&der) as &dyn Fn(&Question) -> Outcome, &|_| NOTHING_IN_COMMON] {
+        let (tried, _) = run(&["a.example"], Extent::Gentle, server);
+        assert_eq!(tried, ["1.3 -", "wide -"]);
+    }
+}
+
+#[test]
+fn each_kind_of_key_is_asked_for_until_none_is_left() {
+    let (rsa, ecdsa) =
+        (certificate(&["rsa.example"]), made(&["ecdsa.example"], &rcgen::PKCS_ED25519));
+    let (tried, served) = run(&[], Extent::Certificates, |question| match question.kind {
+        Kind::Modern if question.signers.contains(Signer::P256) => chain(TLS13, &rsa),
+        Kind::Modern if question.signers.contains(Signer::Ed25519) => chain(TLS13, &ecdsa),
+        _ => NOTHING_IN_COMMON,
+    });
+    assert_eq!(tried[..4], ["1.3 -", "wide -", "1.3* -", "1.3* -"]);
+    let found: BTreeSet<&[u8]> = served.chains.iter().map(|c| c.chain[0].as_slice()).collect();
+    assert_eq!(found, BTreeSet::from([rsa.as_slice(), &ecdsa]));
+}
+
+#[test]
+fn a_server_that_shows_the_same_whatever_is_asked_ends_it() {
+    let der = certificate(&["a.example"]);
+    check(
+        &["a.example"],
+        |question| match question.kind {
+            Kind::Wide => chain(TLS12, &der),
+            _ => REFUSED,
+        },
+        &["1.3 -", "wide -", "wide* -", "wide a.example"],
+    );
+}
+
+#[test]
+fn a_version_that_is_missing_is_not_asked_for_again() {
+    let der = certificate(&["a"]);
+    let new = |question: &Question| match question.kind {
+        Kind::Modern => chain(TLS13, &der),
+        _ => REFUSED,
+    };
+    check(&["a"], new, &["1.3 -", "wide -", "1.3* -", "1.3 a", "hybrid -"]);
+}
+
+#[test]
+fn a_name_with_a_certificate_of_its_own_is_asked_for_all_of_them() {
+    let (first, second, third) = (
+        certificate(&["first.example"]),
+        certificate(&["second.example"]),
+        made(&["second.example"], &rcgen::PKCS_ED25519),
+    );
+    let second_name = name("second.example");
+    let served = check(
+        &["second.example"],
+        |question| {
+            let p256 = question.signers.contains(Signer::P256);
+            match (question.kind, &question.server_name) {
+                (Kind::Modern, Some(asked)) if *asked == second_name && p256 => {
+                    chain(TLS13, &second)
+                }
+                (Kind::Modern, Some(asked)) if *asked == second_name => chain(TLS13, &third),
+                (Kind::Modern, _) if p256 => chain(TLS13, &first),
+                _ => NOTHING_IN_COMMON,
+            }
+        },
+        &[
+            "1.3 -",
+            "wide -",
+            "1.3* -",
+            "1.3 second.example",
+            "1.3* second.example",
+            "1.3* second.example",
+            "1.3 first.example",
+            "hybrid -",
+        ],
+    );
+    let found: BTreeSet<&[u8]> = served.chains.iter().map(|c| c.chain[0].as_slice()).collect();
+    assert_eq!(found, BTreeSet::from([first.as_slice(), &second, &third]));
+}
+
+#[test]
+fn names_in_certificates_are_asked_for_until_two_bring_nothing_new() {
+    let der = certificate(&["a.example", "b.example", "c.example", "d.example"]);
+    let (tried, _) = run(&[], Extent::Certificates, ordinary(&der));
+    let named: Vec<&String> = tried.iter().filter(|tried| !tried.ends_with('-')).collect();
+    assert_eq!(named, ["1.3 a.example", "1.3 b.example"]);
+    // Wildcards and addresses are no names to ask for.
+    let der = certificate(&["*.example", "192.0.2.1"]);
+    let (tried, _) = run(&[], Extent::Certificates, ordinary(&der));
+    assert!(tried.iter().all(|tried| tried.ends_with('-')), "{tried:?}");
+}
+
+#[test]
+fn a_server_that_insists_on_a_name_gets_one() {
+    let der = certificate(&["a"]);
+    let served = check(
+        &["a"],
+        |question| match (question.kind, &question.server_name) {
+            (_, None) => Outcome::Failed(HelloError::Alert(112)),
+            (Kind::Modern, _) if question.signers.contains(Signer::P256) => chain(TLS13, &der),
+            _ => REFUSED,
+        },
+        &["1.3 -", "wide -", "1.3 a", "wide a", "1.3* a", "hybrid a"],
+    );
+    assert_eq!(served.chains.len(), 1);
+}
+
+#[test]
+fn a_server_of_another_application_protocol_is_asked_without_any() {
+    let der = certificate(&["*.example"]);
+    let server = ordinary(&der);
+    let (tried, served) = run(&[], Extent::Certificates, |question| {
+        if question.protocols.is_empty() {
+            server(question)
+        } else {
+            Outcome::Failed(HelloError::Alert(NO_PROTOCOL))
+        }
+    });
+    assert_eq!(tried[..4], ["1.3 -", "wide -", "1.3 -", "wide -"]);
+    assert_eq!(served.versions, BTreeSet::from([TLS12, TLS13]));
+}
+
+#[test]
+fn old_servers_are_asked_in_their_own_words_at_last() {
+    for failure in [REFUSED, HUNG_UP] {
+        let served = check(
+            &[],
+            |question| match question.kind {
+                Kind::Bare(SSL30) => chain(SSL30, b"x"),
+                _ => failure.clone(),
+            },
+            &["1.3 -", "wide -", "bare TLSv1.1 -", "bare TLSv1.0 -", "bare SSLv3 -"],
+        );
+        assert_eq!(served.chains[0].protocol_version, SSL30);
+    }
+    check(
+        &[],
+        |question| if question.kind == Kind::Bare(TLS11) { chain(TLS11, b"x") } else { REFUSED },
+        &["1.3 -", "wide -", "bare TLSv1.1 -"],
+    );
+}
+
+#[test]
+fn a_server_with_nothing_in_common_costs_eight_connections() {
+    let expected = [
+        "1.3 -",
+        "wide -",
+        "hybrid -",
+        "weak -",
+        "bare TLSv1.1 -",
+        "bare TLSv1.0 -",
+        "bare SSLv3 -",
+        "framed -",
+    ];
+    let (tried, served) = run(&[], Extent::Certificates, |_| NOTHING_IN_COMMON);
+    assert_eq!(tried, expected);
+    assert!(served.speaks_tls && served.chains.is_empty());
+    assert_eq!(served.refused, BTreeSet::from([SSL30, TLS10, TLS11]));
+}
+
+#[test]
+fn what_is_no_tls_costs_one_connection() {
+    for outcome in [Outcome::Failed(HelloError::NotTls), Outcome::NoConnection] {
+        let served = check(&["a"], |_| outcome.clone(), &["1.3 -"]);
+        assert!(served.facts().is_empty() && !served.speaks_tls);
+        assert!(served.refusal.is_some());
+    }
+    let served = check(&["a"], |_| Outcome::TimedOut, &["1.3 -", "wide -"]);
+    assert!(!served.speaks_tls);
+}
+
+#[test]
+fn a_refusal_that_age_does_not_explain_ends_it() {
+    let served = check(&[], |_| Outcome::Failed(HelloError::Alert(48)), &["1.3 -", "wide -"]);
+    assert!(served.speaks_tls && served.facts().is_empty());
+}
+
+#[test]
+fn broken_chains_are_kept_and_said_to_be_broken() {
+    let server = |question: &Question| match question.kind {
+        Kind::Wide => chain(TLS12, b"noise"),
+        _ => REFUSED,
+    };
+    let served = check(&[], server, &["1.3 -", "wide -"]);
+    assert_eq!(served.chains[0].chain, [b"noise".to_vec()]);
+    let facts = served.facts();
+    assert!(matches!(&facts[0], Fact::Certificates(_)));
+    let x509 = facts[1..].iter().all(|fact| {
+        matches!(fact, Fact::Anomaly { protocol, problem }
+            if protocol == "x509" && problem.starts_with("certificate "))
+    });
+    assert!(x509 && facts.len() > 1, "{facts:?}");
+
+    let why = HelloError::Undecipherable;
+    let served = check(&[], |_| Outcome::Failed(why.clone()), &["1.3 -", "wide -"]);
+    assert_eq!(served.anomalies, BTreeSet::from([("tls", why.to_string())]));
+}
+
+/// A server with a new certificate for every question.
+#[test]
+fn what_never_ends_is_ended() {
+    let names: Vec<String> = (0..100).map(|n| format!("host-{n}.example")).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let count = RefCell::new(0);
+    let (tried, _) = run(&names, Extent::Thorough, |_| {
+        *count.borrow_mut() += 1;
+        chain(TLS12, &certificate(&[&format!("new-{}.example", count.borrow())]))
+    });
+    assert_eq!(tried.len(), Collection::MAX_CONNECTIONS);
+}
+
+#[test]
+fn older_versions_are_asked_for_when_wanted() {
+    let der = certificate(&["*.example"]);
+    let (tried, served) = run(&[], Extent::Thorough, |question| match question.kind {
+        Kind::Wide | Kind::Modern if !question.signers.contains(Signer::P256) => NOTHING_IN_COMMON,
+        Kind::Modern | Kind::Hybrid => chain(TLS13, &der),
+        Kind::Wide => chain(TLS12, &der),
+        Kind::UpTo(TLS11) => chain(TLS10, &der),
+        _ => REFUSED,
+    });
+    let expected = [
+        "1.3 -",
+        "wide -",
+        "1.3* -",
+        "wide* -",
+        "hybrid -",
+        "up to TLSv1.1 -",
+        "bare SSLv3 -",
+        "weak -",
+    ];
+    assert_eq!(tried, expected);
+    assert_eq!(served.attributes()["tls_versions"], "TLSv1.0 TLSv1.2 TLSv1.3");
+    assert_eq!(served.attributes()["tls_versions_refused"], "SSLv3 TLSv1.1");
+    assert_eq!(served.attributes()["tls_x25519mlkem768"], "yes");
+}
+
+#[test]
+fn what_was_seen_becomes_attributes() {
+    let mut served = Served::default();
+    let precautions = |secure_renegotiation, compression| Precautions {
+        secure_renegotiation,
+        compression,
+        extended_master_secret: true,
+    };
+    let request = certs::hello::ClientCertificate {
+        authorities: vec!["CN=Example Root".into(), "CN=Another".into()],
+        left_out: 0,
+    };
+    let first = Collected {
+        suite: Some(0x0033),
+        key_exchange: Some(KeyExchange::Dhe(2048)),
+        client_certificate: Some(request),
+        stapled: Some(b"response".to_vec()),
+        protocol: Some("h2".to_owned()),
+        precautions: Some(precautions(true, 0)),
+        ..collected(TLS12, b"x")
+    };
+    let second = Collected {
+        key_exchange: Some(KeyExchange::Dhe(1024)),
+        precautions: Some(precautions(false, 1)),
+        ..first.clone()
+    };
+    let third = Collected {
+        suite: Some(0x1302),
+        key_exchange: Some(KeyExchange::Ecdhe(Some(0x1d))),
+        ..collected(TLS13, b"x")
+    };
+    for collected in [first, second, third] {
+        served.add(&Question::of(Kind::Wide), Outcome::Collected(Box::new(collected)));
+    }
+    let expected = [
+        ("tls_alpn", "h2"),
+        ("tls_client_authorities", "CN=Example Root; CN=Another"),
+        ("tls_client_certificate", "requested"),
+        ("tls_compression", "deflate"),
+        ("tls_dh_bits", "1024"),
+        ("tls_extended_master_secret", "yes"),
+        ("tls_groups", "x25519"),
+        ("tls_ocsp", "stapled"),
+        ("tls_renegotiation", "insecure"),
+        ("tls_suites", "DHE_RSA_WITH_AES_128_CBC_SHA AES_256_GCM_SHA384"),
+        ("tls_versions", "TLSv1.2 TLSv1.3"),
+    ];
+    let expected = expected.map(|(name, value)| (name.to_owned(), value.to_owned()));
+    assert_eq!(served.attributes().into_iter().collect::<Vec<_>>(), expected);
+    assert!(Served::default().attributes().is_empty());
+}

@@ -1,0 +1,53 @@
+//! Certificates from servers that an honest TLS client does not get on with, on loopback:
+//! OpenSSL's `s_server` in one odd configuration after another, rustls where OpenSSL of today
+//! is too old, and servers of our own for what neither speaks any more.
+#![allow(
+    clippy::allow_attributes,
+    clippy::print_stdout,
+    reason = "a test prints what it found and may fail loudly"
+)]
+
+mod configurations;
+mod identity;
+mod lab;
+mod modern;
+mod openssl;
+mod own;
+mod own13;
+mod peers;
+
+use std::{
+    net::{IpAddr, Ipv4Addr},
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use certs::hello::ServerName;
+use model::AddressRange;
+use scanner::{
+    Scope,
+    collect::collect_certificates,
+    dialogue::Pace,
+    net::clock::Clock,
+    probe::tls::{Collection, Extent, Served},
+    rate::{Pacer, Rates},
+};
+
+/// Asks a port of loopback, as a sweep would.
+fn collect(port: u16, names: impl IntoIterator<Item = ServerName>) -> Served {
+    ask(port, names, Extent::Certificates)
+}
+
+/// Asks it so much.
+fn ask(port: u16, names: impl IntoIterator<Item = ServerName>, extent: Extent) -> Served {
+    let here = IpAddr::V4(Ipv4Addr::LOCALHOST);
+    let scope = Scope::new(vec![AddressRange::single(here)], vec![]);
+    let rates = Rates { total: 100_000, per_host: 100_000, ..Rates::default() };
+    let pace = Pace::new(Arc::new(Mutex::new(Pacer::new(rates))), Clock::start());
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let permit = scope.permit(here).expect("it is the scope");
+    let collection = Collection::new(names, extent);
+    let time = Duration::from_secs(20);
+    let collecting = collect_certificates(permit, port, collection, &pace, time);
+    runtime.expect("a runtime").block_on(collecting)
+}
