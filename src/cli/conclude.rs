@@ -4,6 +4,7 @@ use std::{collections::BTreeSet, net::IpAddr};
 
 use anyhow::Result;
 use inventory::{
+    alert::{self, Alert, AlertKind},
     asset::AssetId,
     store::{Policy, ReviewSummary, Store},
 };
@@ -15,7 +16,7 @@ use crate::{
     report::{
         asset::{self, Shown},
         count, finding,
-        json::{ScanJson, SweepJson},
+        json::{AlertJson, ScanJson, SweepJson},
         print, print_json,
     },
     tell,
@@ -48,7 +49,8 @@ pub(crate) async fn conclude(
     let digest = store.digest(scan, clock::now()).await?;
     let seen: BTreeSet<AssetId> = digest.assets.iter().map(|asset| asset.id).collect();
     let review = store.review(clock::now(), policy).await?;
-    report(format, scan, record, notes, &seen, &review)?;
+    let alerts = store.alerts(clock::now(), &alert::Policy::default()).await?;
+    report(format, scan, record, notes, &seen, &review, alerts)?;
     Ok(review)
 }
 
@@ -59,6 +61,7 @@ fn report(
     notes: &Notes,
     seen: &BTreeSet<AssetId>,
     review: &ReviewSummary,
+    alerts: Vec<Alert>,
 ) -> Result<()> {
     let shown: Vec<Shown<'_>> = Shown::all(&review.compared)
         .into_iter()
@@ -70,6 +73,7 @@ fn report(
             scan: ScanJson::new(scan, record, notes),
             assets: shown.iter().map(Shown::json).collect(),
             findings: findings.into_iter().map(finding::json).collect(),
+            alerts: alerts.into_iter().map(AlertJson::from).collect(),
         });
     }
     let mut text = asset::table(&shown);
@@ -86,6 +90,7 @@ fn report(
         count(record.probes_sent, "packet", "packets"),
         if record.complete { "" } else { "; not complete" },
     ));
+    tell_alerts(&alerts);
     if record.drops > 0 {
         tell::line(&format!("{} answers were lost: possibly incomplete", record.drops));
     }
@@ -109,4 +114,21 @@ fn report(
         tell::line(&format!("gap: {}: {}", gap.target, gap.reason));
     }
     Ok(())
+}
+
+/// What is new is in the table of findings; what is over is not.
+fn tell_alerts(alerts: &[Alert]) {
+    let many = |kind| alerts.iter().filter(|alert| alert.kind == kind).count();
+    let kinds = [AlertKind::New, AlertKind::Worse, AlertKind::Reminder, AlertKind::Over];
+    let told: Vec<String> = kinds
+        .into_iter()
+        .filter(|kind| many(*kind) > 0)
+        .map(|kind| format!("{} {}", many(kind), kind.as_str()))
+        .collect();
+    if !told.is_empty() {
+        tell::line(&format!("since the last scan: {}", told.join(", ")));
+    }
+    for over in alerts.iter().filter(|alert| alert.kind == AlertKind::Over) {
+        tell::line(&format!("over: {}", over.finding.title));
+    }
 }

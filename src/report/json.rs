@@ -3,17 +3,45 @@
 
 use std::{collections::BTreeMap, net::IpAddr};
 
-use inventory::asset::{Asset, Deployment, ServiceState, Software};
+use inventory::{
+    alert::Alert,
+    asset::{Asset, Deployment, ServiceState, Software},
+};
 use serde::Serialize;
 
 use crate::cli::{conclude::Notes, search::Searched};
 
-/// `{"scan", "assets", "findings"}`.
+/// `{"scan", "assets", "findings", "alerts"}`.
 #[derive(Debug, Serialize)]
 pub(crate) struct SweepJson<'a> {
     pub(crate) scan: ScanJson,
     pub(crate) assets: Vec<AssetJson<'a>>,
     pub(crate) findings: Vec<FindingJson>,
+    pub(crate) alerts: Vec<AlertJson>,
+}
+
+/// What is new since the last scan told its alerts.
+#[derive(Debug, Serialize)]
+pub(crate) struct AlertJson {
+    pub(crate) kind: &'static str,
+    pub(crate) rule: String,
+    pub(crate) subject: String,
+    pub(crate) severity: &'static str,
+    pub(crate) title: String,
+    pub(crate) detail: String,
+}
+
+impl From<Alert> for AlertJson {
+    fn from(Alert { kind, finding }: Alert) -> Self {
+        Self {
+            kind: kind.as_str(),
+            rule: finding.key.rule,
+            subject: finding.key.subject,
+            severity: finding.severity.as_str(),
+            title: finding.title,
+            detail: finding.detail,
+        }
+    }
 }
 
 #[derive(Debug, Serialize)]

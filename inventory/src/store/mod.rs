@@ -22,6 +22,7 @@ use sqlx::{
 };
 use tokio::sync::{Mutex, MutexGuard};
 
+mod alert;
 mod assets;
 mod cells;
 mod certificate;

@@ -1,6 +1,7 @@
 //! From observations to assets and findings, through the file.
 
 use inventory::{
+    alert::{self, AlertKind},
     asset::{Asset, AssetId, EventKind},
     finding::{ChangeKind, FindingState},
     register::{self, DeviceEntry, RegisterKind, SoftwareEntry},
@@ -493,6 +494,36 @@ async fn a_review_opens_resolves_and_is_the_same_twice() {
     let review = store.review(at(70), &policy()).await.unwrap();
     assert_eq!(review.changes[0].kind, ChangeKind::Resolved);
     assert_eq!((review.findings[0].id, review.findings[0].finding.resolved_at), (id, Some(at(70))));
+    is_sound(&store).await;
+}
+
+#[tokio::test]
+async fn what_was_told_stays_told_also_after_opening_the_file_again() {
+    let folder = Folder::new();
+    let store = folder.store().await;
+    folder.sweep(&store, 1, [machine(1, 1), machine(1, 2)].concat()).await;
+    let source = RegisterSource::of("devices.csv", b"");
+    let one = devices("reference,mac\nPC-1,00:00:5e:00:00:01\n");
+    store.replace_register(&one, &source, at(2)).await.unwrap();
+    store.review(at(30), &policy()).await.unwrap();
+    let usual = alert::Policy::default();
+    let kinds = |alerts: Vec<alert::Alert>| -> Vec<_> {
+        alerts.into_iter().map(|alert| (alert.kind, alert.finding.key.rule)).collect()
+    };
+    let told = kinds(store.alerts(at(30), &usual).await.unwrap());
+    assert_eq!(told, [(AlertKind::New, "device.unregistered".to_owned())]);
+    store.close().await;
+    let store = folder.store().await;
+    assert_eq!(store.alerts(at(40), &usual).await.unwrap(), []);
+    let before = folder.dump(&["told"]).await;
+    assert_eq!(before.len(), 1, "{before:?}");
+
+    let two = devices("reference,mac\nPC-1,00:00:5e:00:00:01\nPC-2,00:00:5e:00:00:02\n");
+    store.replace_register(&two, &source, at(60)).await.unwrap();
+    store.review(at(70), &policy()).await.unwrap();
+    let told = kinds(store.alerts(at(70), &usual).await.unwrap());
+    assert_eq!(told, [(AlertKind::Over, "device.unregistered".to_owned())]);
+    assert_eq!(store.alerts(at(80), &usual).await.unwrap(), []);
     is_sound(&store).await;
 }
 
