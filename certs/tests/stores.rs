@@ -169,7 +169,7 @@ fn work_is_bounded_and_what_is_not_read_is_named() {
     assert_eq!(refused, Err(ReadError::TooMuchWork { asked: 100_000, left: 50_000 }));
     let rc4 = made.pkcs12("secret", &["-legacy", "-certpbe", "PBE-SHA1-RC4-128"]);
     let refused = read(&rc4, &passwords(&["secret"]), ROUNDS).unwrap_err();
-    assert_eq!(refused.to_string(), "it is encrypted with RC4, which is not read");
+    assert_eq!(refused.to_string(), "it has encryption with RC4, which is not read");
     let none = read(&store, &[], ROUNDS).unwrap_err();
     assert_eq!(none.to_string(), "it is encrypted and no password was given");
 }

@@ -53,6 +53,10 @@ fn did_you_mean(suggestion: Option<&str>) -> String {
 /// What begins the name of every environment variable that is a setting.
 const PREFIX: &str = "DAICHO_";
 
+/// Variables that begin so and are no settings: where tests find their material, and a password,
+/// which no message about a setting must show.
+const NO_SETTINGS: [&str; 2] = ["DAICHO_CORPUS", "DAICHO_CERTIFICATES_PASSWORD"];
+
 /// The settings given so far, each with the place where it was given last.
 #[derive(Clone, Debug)]
 pub struct Layers {
@@ -92,8 +96,8 @@ impl Layers {
     ) -> Result<(), ConfigError> {
         let names: BTreeMap<String, String> =
             self.values.keys().map(|key| (variable(key), key.clone())).collect();
-        let ours =
-            variables.filter(|(name, _)| name.starts_with(PREFIX) && name != "DAICHO_CORPUS");
+        let ours = variables
+            .filter(|(name, _)| name.starts_with(PREFIX) && !NO_SETTINGS.contains(&name.as_str()));
         for (name, text) in ours {
             let Some(key) = names.get(&name) else {
                 return Err(ConfigError::Unknown {

@@ -65,6 +65,10 @@ pub struct Config {
     pub expiring_warning: Duration,
     /// The longest time before its end at which a certificate is critical.
     pub expiring_critical: Duration,
+    /// Files and folders from which certificates are collected.
+    pub certificate_files: Vec<PathBuf>,
+    /// Files whose first lines are passwords for those.
+    pub password_files: Vec<PathBuf>,
     /// Seconds east of UTC that dates in registers mean.
     pub register_offset: i32,
 }
@@ -92,6 +96,10 @@ impl Config {
         let text = |key| layers.read(key, units::text);
         let switch = |key| layers.read(key, units::switch);
         let optional = |key| Ok(Some(text(key)?).filter(|value: &String| !value.is_empty()));
+
+        let paths = |key| -> Result<Vec<PathBuf>, ConfigError> {
+            Ok(layers.read(key, units::texts)?.into_iter().map(PathBuf::from).collect())
+        };
 
         let (profile, total, each) = layers.read("sweep.profile", |value| {
             let name = units::text(value)?;
@@ -151,6 +159,8 @@ impl Config {
             snmp_public: switch("services.snmp_public")?,
             expiring_warning,
             expiring_critical,
+            certificate_files: paths("certificates.files")?,
+            password_files: paths("certificates.password_files")?,
             register_offset: layers.read("register.utc_offset", units::utc_offset)?,
         })
     }

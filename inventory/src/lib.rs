@@ -9,6 +9,7 @@ pub mod compare;
 pub mod coverage;
 mod event;
 pub mod evidence;
+pub mod file;
 pub mod finding;
 pub mod identity;
 mod project;

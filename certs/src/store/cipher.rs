@@ -134,9 +134,11 @@ impl<'a> Encryption<'a> {
             Some("4") => (Cipher::TripleDes, 16),
             Some("5") => (Cipher::Rc2, 16),
             Some("6") => (Cipher::Rc2, 5),
-            Some("1" | "2") => return Err(ReadError::Unsupported("RC4".to_owned())),
+            Some("1" | "2") => {
+                return Err(ReadError::Unsupported("encryption with RC4".to_owned()));
+            }
             _ if id == "1.2.840.113549.1.5.13" => return Self::pbes2(&parameters),
-            _ => return Err(ReadError::Unsupported(format!("algorithm {id}"))),
+            _ => return Err(ReadError::Unsupported(format!("encryption with {id}"))),
         };
         let (salt, rounds) = salt_and_rounds(&parameters)?;
         let derivation = Derivation::Pkcs12;
@@ -157,7 +159,7 @@ impl<'a> Encryption<'a> {
             "2.16.840.1.101.3.4.1.22" => (Cipher::Aes, 24),
             "2.16.840.1.101.3.4.1.42" => (Cipher::Aes, 32),
             "1.2.840.113549.3.7" => (Cipher::TripleDes, 24),
-            _ => return Err(ReadError::Unsupported(format!("cipher {id}"))),
+            _ => return Err(ReadError::Unsupported(format!("encryption with {id}"))),
         };
         let vector = scheme.get(1).map_or(&[][..], |vector| vector.body);
         let derivation = Derivation::Pbkdf2(algorithm);
@@ -231,7 +233,7 @@ impl<'a> Pbkdf2<'a> {
         let quirks = &mut Quirks::default();
         let id = identifier.first().map_or_else(String::new, |id| der::oid_text(id.body));
         if id != "1.2.840.113549.1.5.12" {
-            return Err(ReadError::Unsupported(format!("key derivation {id}")));
+            return Err(ReadError::Unsupported(format!("the key derivation {id}")));
         }
         let parameters = identifier.get(1).map_or(&[][..], |parameters| parameters.body);
         let parameters = der::children(parameters, quirks);
@@ -244,7 +246,7 @@ impl<'a> Pbkdf2<'a> {
             "1.2.840.113549.2.9" => pbkdf2::PBKDF2_HMAC_SHA256,
             "1.2.840.113549.2.10" => pbkdf2::PBKDF2_HMAC_SHA384,
             "1.2.840.113549.2.11" => pbkdf2::PBKDF2_HMAC_SHA512,
-            other => return Err(ReadError::Unsupported(format!("key derivation by {other}"))),
+            other => return Err(ReadError::Unsupported(format!("a key derivation by {other}"))),
         };
         let length = parameters.get(2).filter(|length| length.tag == der::INTEGER);
         Ok(Self { salt, rounds, algorithm, length: length.and_then(|n| number(n.body)) })

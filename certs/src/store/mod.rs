@@ -145,8 +145,8 @@ pub enum ReadError {
         /// How many were tried beside the empty one.
         given: usize,
     },
-    /// It is encrypted in a way that we do not know.
-    #[error("it is encrypted with {0}, which is not read")]
+    /// It is written or encrypted in a way that we do not know.
+    #[error("it has {0}, which is not read")]
     Unsupported(String),
     /// Its key derivation asks for more work than is done for one file.
     #[error(

@@ -253,7 +253,7 @@ impl<'a> Mac<'a> {
             "2.16.840.1.101.3.4.2.1" => (&digest::SHA256, hmac::HMAC_SHA256),
             "2.16.840.1.101.3.4.2.2" => (&digest::SHA384, hmac::HMAC_SHA384),
             "2.16.840.1.101.3.4.2.3" => (&digest::SHA512, hmac::HMAC_SHA512),
-            _ => return Err(ReadError::Unsupported(format!("hash {id}"))),
+            _ => return Err(ReadError::Unsupported(format!("an authentication code by {id}"))),
         };
         let rounds = work.pay(self.rounds)?;
         let length = hash.output_len();
@@ -281,7 +281,7 @@ impl<'a> Mac<'a> {
             "1.2.840.113549.2.9" => (hmac::HMAC_SHA256, 32),
             "1.2.840.113549.2.10" => (hmac::HMAC_SHA384, 48),
             "1.2.840.113549.2.11" => (hmac::HMAC_SHA512, 64),
-            _ => return Err(ReadError::Unsupported(format!("authentication code {id}"))),
+            _ => return Err(ReadError::Unsupported(format!("an authentication code by {id}"))),
         };
         let length = derivation.length.and_then(|length| usize::try_from(length).ok());
         let length = length.filter(|length| (20..=64).contains(length)).unwrap_or(bytes_of_key);

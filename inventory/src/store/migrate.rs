@@ -12,7 +12,8 @@ use sqlx::{Connection, SqliteConnection};
 const APPLICATION_ID: i64 = 0x4441_4943;
 
 /// Every migration, in order. The first makes version 1.
-pub(super) const MIGRATIONS: &[&str] = &[include_str!("migrations/0001_inventory.sql")];
+pub(super) const MIGRATIONS: &[&str] =
+    &[include_str!("migrations/0001_inventory.sql"), include_str!("migrations/0002_file.sql")];
 
 /// The schema version that this program writes.
 pub(super) const KNOWN: i64 = MIGRATIONS.len() as i64;

@@ -28,6 +28,7 @@ mod certificate;
 mod digest;
 mod error;
 mod event;
+mod file;
 mod finding;
 mod insert;
 mod load;
