@@ -198,7 +198,10 @@ fn variable(key: &str) -> String {
 
 /// The known name that a slip of the finger would have turned into `given`.
 fn nearest<'a>(given: &str, known: impl Iterator<Item = &'a String>) -> Option<String> {
+    // What differs more in length is not near, and comparing long texts takes long.
+    let length = given.chars().count();
     known
+        .filter(|name| name.len().abs_diff(length) <= 3)
         .map(|name| (strsim::damerau_levenshtein(given, name), name))
         .filter(|(distance, _)| *distance <= 3)
         .min()
