@@ -5,8 +5,8 @@
 //! The certificates above a leaf are judged as well, as far as they lead from it to its
 //! issuers; roots are not, for nobody takes a root from the server, and neither is what was
 //! served with it for no reason. What was served once and no longer is raises nothing.
-//! In a file, roots that lie among others are what somebody trusts; one that is alone, or first
-//! beside a key, is what somebody serves.
+//! In a file, a root is what somebody trusts, unless it is first beside a key, or alone and not
+//! made for issuing: that is what somebody serves.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
@@ -135,8 +135,12 @@ fn add_held<'a>(
     for file in files {
         let count = file.current().count();
         for (at, held) in file.current().enumerate() {
-            let is_own = at == 0 && (count == 1 || file.private_key != PrivateKey::None);
             let certificate = known.get(held.sha256.as_str());
+            // An authority says that it issues; what a server made for itself does not.
+            let issues = certificate
+                .is_some_and(|one| one.key_usage.iter().any(|usage| usage == "keyCertSign"));
+            let has_key = file.private_key != PrivateKey::None;
+            let is_own = at == 0 && (has_key || (count == 1 && !issues));
             if is_own || certificate.is_none_or(|certificate| !is_root(certificate)) {
                 places.entry(&held.sha256).or_default().push(Place::Held(file));
             }

@@ -765,13 +765,16 @@ fn what_lies_in_a_file_is_judged_and_named_by_its_path() {
     assert_eq!(detection.subject, format!("certificate:{}", expired.sha256));
     assert!(detection.detail.contains("old on /etc/a.pem (web7)"), "{}", detection.detail);
     assert_eq!(detection.asset, None);
-    // A root among others is trusted and not served; alone, or first beside a key, it is.
+    // A root is trusted and not served, unless it is alone and no authority's, or beside a key.
     let bundle = file("/etc/ca.pem", PrivateKey::None, 0o644, &[&root, &root]);
     assert_eq!(world(vec![bundle.clone()]).rules(), [""; 0]);
     assert_eq!(
         world(vec![file("/etc/ca.pem", PrivateKey::None, 0o644, &[&root])]).rules(),
         ["cert.expired"]
     );
+    let authority = Certificate { key_usage: vec!["keyCertSign".into()], ..root.clone() };
+    let trusted = file("/etc/ca.pem", PrivateKey::None, 0o644, &[&authority]);
+    assert_eq!(World::default().certificates(&[&authority]).files([trusted]).rules(), [""; 0]);
     let own = KeptFile { private_key: PrivateKey::Encrypted, ..bundle };
     assert_eq!(world(vec![own]).rules(), ["cert.expired"]);
     // What was in it once, or in one that is gone, raises nothing.

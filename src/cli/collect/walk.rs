@@ -8,6 +8,7 @@
 
 use std::{
     collections::{HashSet, VecDeque},
+    ffi::{OsStr, OsString},
     fs::{self, File, Metadata, OpenOptions},
     io::{self, ErrorKind, Read as _},
     os::unix::fs::{FileTypeExt as _, MetadataExt as _, OpenOptionsExt as _},
@@ -119,7 +120,7 @@ impl Walk<'_> {
         };
         // Files, then links, then folders, so that a link gives its name to a file that lies
         // deeper, and each kind by name, so that it is the same one every time.
-        let mut names: [Vec<std::ffi::OsString>; 3] = Default::default();
+        let mut names: [Vec<OsString>; 3] = Default::default();
         for entry in entries {
             let Some(left) = self.left.checked_sub(1) else {
                 let reason =
@@ -136,7 +137,9 @@ impl Walk<'_> {
                 Err(error) => self.failed(path, why(&error)),
             }
         }
-        names.iter_mut().for_each(|names| names.sort_unstable());
+        names.iter_mut().for_each(|names| {
+            names.sort_unstable_by(|a, b| (is_hash(a), a).cmp(&(is_hash(b), b)));
+        });
         let [files, links, folders] = names;
         for path in files.into_iter().map(|name| path.join(name)) {
             match fs::symlink_metadata(&path) {
@@ -258,6 +261,17 @@ fn contents(path: &Path) -> io::Result<(Zeroizing<Vec<u8>>, u32, bool)> {
     let mut bytes = Zeroizing::new(Vec::with_capacity(room.saturating_add(1)));
     file.take(MAX_BYTES).read_to_end(&mut bytes)?;
     Ok((bytes, metadata.mode() & 0o7777, metadata.len() > MAX_BYTES))
+}
+
+/// Whether a name is one of those that OpenSSL finds certificates by, such as `653b494a.0`: the
+/// least telling of the names of a file.
+fn is_hash(name: &OsStr) -> bool {
+    let name = name.to_str().and_then(|name| name.split_once('.'));
+    name.is_some_and(|(hash, number)| {
+        hash.len() == 8
+            && hash.bytes().all(|byte| byte.is_ascii_hexdigit())
+            && number.bytes().all(|byte| byte.is_ascii_digit())
+    })
 }
 
 fn is_text(bytes: &[u8]) -> bool {
