@@ -219,8 +219,18 @@ mod tests {
     #[test]
     fn later_layers_win() {
         let file = "[sweep]\nprofile = \"ot\"\nports = \"22\"\n[site]\nname = \"plant\"";
-        let config = load(file, &[("DAICHO_SITE_NAME", "office"), ("PATH", "/bin")]).unwrap();
+        let config = load(
+            file,
+            &[
+                ("DAICHO_SITE_NAME", "office"),
+                ("DAICHO_CERTIFICATES_FILES", "/etc/nginx, /a b"),
+                ("DAICHO_CERTIFICATES_PASSWORD", "is no setting"),
+                ("PATH", "/bin"),
+            ],
+        )
+        .unwrap();
         assert_eq!((config.rate, config.host_rate), (50, 2));
+        assert_eq!(config.certificate_files, [PathBuf::from("/etc/nginx"), "/a b".into()]);
         assert_eq!((config.site.as_str(), config.ports.as_str()), ("office", "22"));
 
         let mut layers = Layers::defaults();

@@ -296,3 +296,19 @@ fn what_cannot_be_read_costs_only_itself() {
     assert_eq!(run.code, Some(2));
     assert!(run.stderr.contains("certificates.files"), "{}", run.stderr);
 }
+
+#[test]
+fn many_files_and_one_that_fails_are_borne() {
+    let home = Home::new();
+    let (web, _) = Authority::new().issue("www.example.com", 2089);
+    put(&home, "many/web.pem", &web, 0o644);
+    for number in 0..20_000 {
+        fs::write(home.path(&format!("many/{number}")), "").unwrap();
+    }
+    // Its first page is mapped by nobody, so that whoever may open it still cannot read it.
+    let (run, json) = collect(&home, &["--file", "/proc/self/mem", "many"], None);
+    assert_eq!(run.code, Some(2), "{}", run.stderr);
+    assert_eq!(files(&home, &json["files"], "certificates"), pairs(&[("many/web.pem", "1")]));
+    assert!(run.stderr.contains("/proc/self/mem: it cannot be read"), "{}", run.stderr);
+    assert_eq!(json["problems"].as_array().unwrap().len(), 1);
+}
