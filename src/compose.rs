@@ -120,6 +120,10 @@ pub(crate) struct Settings {
     pub(crate) snmp_public: bool,
     /// Protocols that are not spoken.
     pub(crate) except: Vec<String>,
+    /// Files and folders with certificates.
+    pub(crate) certificate_files: Vec<PathBuf>,
+    /// Files with passwords for them.
+    pub(crate) password_files: Vec<PathBuf>,
     pub(crate) policy: Policy,
 }
 
@@ -151,6 +155,8 @@ pub(crate) fn settings(config: Config) -> Result<Settings> {
         snmp_public,
         expiring_warning,
         expiring_critical,
+        certificate_files,
+        password_files,
         register_offset,
     } = config;
     let seconds = |time: Duration| i64::try_from(time.as_secs()).unwrap_or(i64::MAX);
@@ -189,6 +195,8 @@ pub(crate) fn settings(config: Config) -> Result<Settings> {
             bytes: read_limit,
             ..Limits::default()
         },
+        certificate_files,
+        password_files,
         snmp_public,
         except: match snmp_public {
             true => Vec::new(),

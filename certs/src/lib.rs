@@ -3,8 +3,9 @@
 //! [`parse`] turns DER into a [`Certificate`], whatever the bytes; [`rules`] judge one at
 //! a moment; [`chain`] says whether a client would accept it with what was served beside it;
 //! [`lifecycle`] when it has to be replaced. [`hello`] asks a TLS server for its chain, in
-//! messages: it opens no socket and reads no clock. Certificates and servers are hostile input, so nothing here indexes or
-//! panics.
+//! messages: it opens no socket and reads no clock; [`store`] finds the certificates in the
+//! bytes of a file. Certificates, servers and files are hostile input, so nothing here indexes
+//! or panics.
 #![forbid(unsafe_code)]
 #![deny(
     clippy::indexing_slicing,
@@ -38,6 +39,7 @@ mod name;
 mod oid;
 mod pem;
 pub mod rules;
+pub mod store;
 mod verify;
 mod walk;
 

@@ -53,6 +53,10 @@ fn did_you_mean(suggestion: Option<&str>) -> String {
 /// What begins the name of every environment variable that is a setting.
 const PREFIX: &str = "DAICHO_";
 
+/// Variables that begin so and are no settings: where tests find their material, and a password,
+/// which no message about a setting must show.
+const NO_SETTINGS: [&str; 2] = ["DAICHO_CORPUS", "DAICHO_CERTIFICATES_PASSWORD"];
+
 /// The settings given so far, each with the place where it was given last.
 #[derive(Clone, Debug)]
 pub struct Layers {
@@ -92,8 +96,8 @@ impl Layers {
     ) -> Result<(), ConfigError> {
         let names: BTreeMap<String, String> =
             self.values.keys().map(|key| (variable(key), key.clone())).collect();
-        let ours =
-            variables.filter(|(name, _)| name.starts_with(PREFIX) && name != "DAICHO_CORPUS");
+        let ours = variables
+            .filter(|(name, _)| name.starts_with(PREFIX) && !NO_SETTINGS.contains(&name.as_str()));
         for (name, text) in ours {
             let Some(key) = names.get(&name) else {
                 return Err(ConfigError::Unknown {
@@ -194,7 +198,10 @@ fn variable(key: &str) -> String {
 
 /// The known name that a slip of the finger would have turned into `given`.
 fn nearest<'a>(given: &str, known: impl Iterator<Item = &'a String>) -> Option<String> {
+    // What differs more in length is not near, and comparing long texts takes long.
+    let length = given.chars().count();
     known
+        .filter(|name| name.len().abs_diff(length) <= 3)
         .map(|name| (strsim::damerau_levenshtein(given, name), name))
         .filter(|(distance, _)| *distance <= 3)
         .min()

@@ -70,6 +70,10 @@ pub struct Config {
     pub expiring_warning: Duration,
     /// The longest time before its end at which a certificate is critical.
     pub expiring_critical: Duration,
+    /// Files and folders from which certificates are collected.
+    pub certificate_files: Vec<PathBuf>,
+    /// Files whose first lines are passwords for those.
+    pub password_files: Vec<PathBuf>,
     /// Seconds east of UTC that dates in registers mean.
     pub register_offset: i32,
 }
@@ -125,6 +129,10 @@ impl Config {
         let text = |key| layers.read(key, units::text);
         let switch = |key| layers.read(key, units::switch);
         let optional = |key| Ok(Some(text(key)?).filter(|value: &String| !value.is_empty()));
+
+        let paths = |key| -> Result<Vec<PathBuf>, ConfigError> {
+            Ok(layers.read(key, units::texts)?.into_iter().map(PathBuf::from).collect())
+        };
 
         let profile = layers.read("sweep.profile", |value| {
             let name = units::text(value)?;
@@ -190,6 +198,8 @@ impl Config {
             snmp_public: switch("services.snmp_public")?,
             expiring_warning,
             expiring_critical,
+            certificate_files: paths("certificates.files")?,
+            password_files: paths("certificates.password_files")?,
             register_offset: layers.read("register.utc_offset", units::utc_offset)?,
         })
     }
@@ -248,8 +258,18 @@ mod tests {
     #[test]
     fn later_layers_win() {
         let file = "[sweep]\nprofile = \"ot\"\nports = \"22\"\n[site]\nname = \"plant\"";
-        let config = load(file, &[("DAICHO_SITE_NAME", "office"), ("PATH", "/bin")]).unwrap();
+        let config = load(
+            file,
+            &[
+                ("DAICHO_SITE_NAME", "office"),
+                ("DAICHO_CERTIFICATES_FILES", "/etc/nginx, /a b"),
+                ("DAICHO_CERTIFICATES_PASSWORD", "is no setting"),
+                ("PATH", "/bin"),
+            ],
+        )
+        .unwrap();
         assert_eq!((config.rate, config.host_rate), (50, 2));
+        assert_eq!(config.certificate_files, [PathBuf::from("/etc/nginx"), "/a b".into()]);
         assert_eq!((config.site.as_str(), config.ports.as_str()), ("office", "22"));
 
         let mut layers = Layers::defaults();

@@ -6,6 +6,7 @@ use certs::{
     Context, RULES, Thresholds, Trust,
     chain::{self, Pool, Purpose, Roots, judge},
     hello::{Collector, Kind, Progress, Question, ServerName, suite_name},
+    store::{self, Password},
 };
 use model::TlsVersion;
 use scanner::{
@@ -20,6 +21,11 @@ pub(crate) const TARGETS: &[Target] = &[
     Target { name: "certs/certificate", run: run_certificate, seeds: seeds_certificate },
     Target { name: "certs/chain", run: run_chain, seeds: seeds_chain },
     Target { name: "certs/pem", run: run_pem, seeds: seeds_pem },
+    Target { name: "certs/store/pkcs7", run: run_store, seeds: seeds_pkcs7 },
+    Target { name: "certs/store/pkcs12", run: run_store, seeds: seeds_pkcs12 },
+    Target { name: "certs/store/jks", run: run_store, seeds: seeds_jks },
+    Target { name: "certs/store/embedded", run: run_store, seeds: seeds_embedded },
+    Target { name: "certs/store/mention", run: run_mentions, seeds: seeds_mentions },
     Target { name: "certs/hello/wide", run: run_wide, seeds: seeds_hello },
     Target { name: "certs/hello/bare", run: run_bare, seeds: seeds_hello },
     Target { name: "certs/hello/modern", run: run_modern, seeds: seeds_hello },
@@ -133,6 +139,123 @@ fn seeds_pem() -> Vec<Vec<u8>> {
         block.replace("CERTIFICATE", "TRUSTED CERTIFICATE").into_bytes(),
         certificate(),
     ]
+}
+
+/// A store of any kind, with few rounds: the work itself is bounded elsewhere.
+fn run_store(bytes: &[u8]) {
+    const ROUNDS: u64 = 2_000;
+    let passwords = [Password::new("secret"), Password::new("日本")];
+    match store::read(bytes, &passwords, ROUNDS) {
+        Ok(None) => {}
+        Ok(Some(holdings)) => {
+            let total: usize = holdings.certificates.iter().map(|held| held.der.len()).sum();
+            assert!(total <= bytes.len());
+            black_box(holdings.notes.len());
+        }
+        Err(why) => drop(black_box(why.to_string())),
+    }
+}
+
+fn signed_data() -> Vec<u8> {
+    let oid = |last: u8| ber::write(6, &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 7, last]);
+    let content = ber::write_all(0x30, &[oid(1)]);
+    let certificates = ber::write_all(0xa0, &[certificate(), certificate()]);
+    let version = ber::write(2, &[1]);
+    let none = ber::write(0x31, &[]);
+    let signed = ber::write_all(0x30, &[version, none.clone(), content, certificates, none]);
+    ber::write_all(0x30, &[oid(2), ber::write(0xa0, &signed)])
+}
+
+fn seeds_pkcs7() -> Vec<Vec<u8>> {
+    vec![signed_data()]
+}
+
+/// An object identifier below 1.2.840.113549.
+fn rsa(rest: &[u8]) -> Vec<u8> {
+    ber::write(6, &[&[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d], rest].concat())
+}
+
+fn seeds_pkcs12() -> Vec<Vec<u8>> {
+    let sequence = |parts: &[Vec<u8>]| ber::write_all(0x30, parts);
+    let octets = |bytes: &[u8]| ber::write(4, bytes);
+    let explicit = |bytes: &[u8]| ber::write(0xa0, bytes);
+    let data = |bytes: &[u8]| sequence(&[rsa(&[1, 7, 1]), explicit(&octets(bytes))]);
+    let bag = |kind: u8, value: &[u8]| {
+        let name = ber::write(0x1e, b"\0w\0e\0b");
+        let name = sequence(&[rsa(&[1, 9, 20]), ber::write_all(0x31, &[name])]);
+        let id = rsa(&[1, 12, 10, 1, kind]);
+        sequence(&[id, explicit(value), ber::write_all(0x31, &[name])])
+    };
+    let held = sequence(&[rsa(&[1, 9, 22, 1]), explicit(&octets(&certificate()))]);
+    let bags = sequence(&[bag(3, &held), bag(1, &sequence(&[])), bag(2, &sequence(&[]))]);
+    let nested = sequence(&[bag(6, &bags)]);
+    let salted = sequence(&[octets(b"saltsalt"), ber::write(2, &[7])]);
+    let sealed = |algorithm: Vec<u8>| {
+        let content = sequence(&[rsa(&[1, 7, 1]), algorithm, ber::write(0x80, &[5; 64])]);
+        let content = sequence(&[ber::write(2, &[0]), content]);
+        sequence(&[rsa(&[1, 7, 6]), explicit(&content)])
+    };
+    let old = |last: u8| sequence(&[rsa(&[1, 12, 1, last]), salted.clone()]);
+    let aes =
+        sequence(&[ber::write(6, &[0x60, 0x86, 0x48, 1, 0x65, 3, 4, 1, 42]), octets(&[9; 16])]);
+    let pbkdf2 = sequence(&[rsa(&[1, 5, 12]), salted.clone()]);
+    let modern = sequence(&[rsa(&[1, 5, 13]), sequence(&[pbkdf2.clone(), aes])]);
+    let digest = |algorithm: Vec<u8>| {
+        let info = sequence(&[algorithm, octets(&[3; 32])]);
+        sequence(&[info, octets(b"saltsalt"), ber::write(2, &[7])])
+    };
+    let sha256 = sequence(&[ber::write(6, &[0x60, 0x86, 0x48, 1, 0x65, 3, 4, 2, 1])]);
+    let hmac = sequence(&[rsa(&[2, 9])]);
+    let pbmac1 = sequence(&[rsa(&[1, 5, 14]), sequence(&[pbkdf2, hmac])]);
+    let store = |safes: &[Vec<u8>], rest: &[Vec<u8>]| {
+        let head = [ber::write(2, &[3]), data(&sequence(safes))];
+        sequence(&[&head[..], rest].concat())
+    };
+    vec![
+        store(&[data(&bags)], &[]),
+        store(&[data(&nested), sealed(modern)], &[digest(sha256)]),
+        store(&[data(&bags), sealed(old(3)), sealed(old(6))], &[digest(pbmac1)]),
+    ]
+}
+
+fn seeds_jks() -> Vec<Vec<u8>> {
+    let long = |bytes: &[u8]| {
+        let length = u32::try_from(bytes.len()).unwrap_or_default();
+        [&length.to_be_bytes()[..], bytes].concat()
+    };
+    let head = |magic: [u8; 4], entries: u8| [&magic[..], &[0, 0, 0, 2, 0, 0, 0, entries]].concat();
+    let entry = |tag: u8| [&[0, 0, 0, tag, 0, 3][..], b"web", &[0; 8]].concat();
+    let held = [&b"\0\x05X.509"[..], &long(&certificate())].concat();
+    let key = [&entry(1)[..], &long(&[7; 40]), &[0, 0, 0, 1], &held].concat();
+    let trusted = [&entry(2)[..], &held].concat();
+    let digest = [0; 20];
+    vec![
+        [&head([0xfe, 0xed, 0xfe, 0xed], 2)[..], &key, &trusted, &digest].concat(),
+        [&head([0xce; 4], 2)[..], &entry(3), b"\xac\xed\0\x05sr", &trusted, &digest].concat(),
+    ]
+}
+
+fn seeds_embedded() -> Vec<Vec<u8>> {
+    // Base64 of a block of PEM with a tiny SEQUENCE, of a store's beginning, and of a key's.
+    let block = "LS0tLS1CRUdJTiBDRVJUSUZJQ0FURS0tLS0tCk1BWUNBUWNFQVhnPQotLS0tLUVORCBDRVJUSUZJQ0FURS0tLS0tCg==";
+    vec![
+        format!("kind: Secret\ndata:\n  tls.crt: {block}\n").into_bytes(),
+        format!("{{\"data\":{{\"ca.crt\":\"{block}\",\"a.jks\":\"/u3+7QAAAAIAAAAA\"}}}}").into_bytes(),
+        format!("data:\n  web.p12: >-\n    MIIBAAIBAzAE\n    BgIqAw==\n  ca: |\n    {block}\n").into_bytes(),
+        b"{\"ca.crt\": \"-----BEGIN CERTIFICATE-----\\nMAYCAQcEAXg=\\n-----END CERTIFICATE-----\\n\"}".to_vec(),
+    ]
+}
+
+fn run_mentions(bytes: &[u8]) {
+    for mention in store::mentions(bytes) {
+        assert!(!mention.path.is_empty());
+    }
+}
+
+fn seeds_mentions() -> Vec<Vec<u8>> {
+    let text = "server { ssl_certificate /etc/a.pem; ssl_certificate_key \"a b.key\"; }\n\
+                SSLCertificateFile '/etc/b.pem' # ours\nclient-certificate: c.crt\n";
+    vec![text.as_bytes().to_vec()]
 }
 
 fn collect(kind: Kind, bytes: &[u8]) {

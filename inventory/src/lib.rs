@@ -11,6 +11,7 @@ pub mod cores;
 pub mod coverage;
 mod event;
 pub mod evidence;
+pub mod file;
 pub mod finding;
 pub mod identity;
 mod project;

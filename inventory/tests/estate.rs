@@ -198,6 +198,7 @@ fn two_years_of_certificates_are_told_in_time_and_once() {
             issuers: None,
             certificates: &certificates,
             scans: &[],
+            files: &[],
             thresholds: Thresholds::default(),
             offset: Offset::UTC,
             as_of: now,

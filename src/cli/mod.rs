@@ -3,6 +3,7 @@
 pub(crate) mod args;
 mod assets;
 mod certs;
+mod collect;
 pub(crate) mod conclude;
 mod doctor;
 mod findings;
@@ -21,7 +22,7 @@ use anyhow::{Context as _, Result};
 use inventory::store::{OpenMode, Store, StoreError};
 
 use crate::{
-    cli::args::{Cli, Command},
+    cli::args::{Certs, Cli, Command},
     compose,
 };
 
@@ -45,7 +46,12 @@ pub(crate) fn run(cli: &Cli) -> Result<u8> {
             Command::Findings { command, list } => {
                 findings::run(&settings, command.as_ref(), list, format).await?;
             }
-            Command::Certs { command } => certs::run(command, path, format).await?,
+            Command::Certs { command: Certs::Collect(arguments) } => {
+                return collect::run(&settings, arguments, format).await;
+            }
+            Command::Certs { command: Certs::List { expiring } } => {
+                certs::list(expiring.as_deref(), path, format).await?;
+            }
             Command::Register { command } => register::run(command, path, format).await?,
             Command::Doctor => doctor::run(&settings, format).await?,
         }

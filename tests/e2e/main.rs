@@ -3,6 +3,7 @@
 mod architecture;
 mod bad_input;
 mod cli;
+mod files;
 mod home;
 mod lab;
 mod robust;

@@ -1,19 +1,22 @@
-//! The certificates that are served now, against the certificate rules and the issuer
-//! register.
+//! The certificates that are served now, or lie in files, against the certificate rules and
+//! the issuer register.
 //!
 //! A certificate is one subject, however many places serve it: it has to be renewed once.
 //! The certificates above a leaf are judged as well, as far as they lead from it to its
 //! issuers; roots are not, for nobody takes a root from the server, and neither is what was
 //! served with it for no reason. What was served once and no longer is raises nothing.
+//! In a file, a root is what somebody trusts, unless it is first beside a key, or alone and not
+//! made for issuing: that is what somebody serves.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
-use certs::{Certificate, Context, Trust, Verdict};
+use certs::{Certificate, Context, Trust, Verdict, store::PrivateKey};
 use model::{Endpoint, PortState, Severity};
 
 use super::{Detections, Input, Rule, name_of, renewal};
 use crate::{
-    asset::{Asset, Deployment, Detection},
+    asset::{Asset, AssetId, Deployment, Detection},
+    file::KeptFile,
     register::{Entry, IssuerEntry, fold},
 };
 
@@ -30,11 +33,11 @@ const NAMED_PLACES: usize = 10;
 /// How many certificates a path has at most.
 const MAX_PATH: usize = 16;
 
-/// A place that serves a certificate.
+/// A place that serves or holds a certificate.
 #[derive(Clone, Copy)]
-pub(super) struct Place<'a> {
-    pub(super) asset: &'a Asset,
-    pub(super) deployment: &'a Deployment,
+pub(super) enum Place<'a> {
+    Served { asset: &'a Asset, deployment: &'a Deployment },
+    Held(&'a KeptFile),
 }
 
 pub(super) fn compare(
@@ -45,9 +48,10 @@ pub(super) fn compare(
     let known: HashMap<&str, &Certificate> =
         input.certificates.iter().map(|cert| (cert.sha256.as_str(), cert)).collect();
     let issuers = input.issuers.map(Issuers::new);
-    let served = served(input.assets, &known);
-    renewal::compare(input, &served, &known, detections);
-    for (sha256, places) in served {
+    let mut all = served(input.assets, &known);
+    renewal::compare(input, &all, &known, detections);
+    add_held(input.files, &known, &mut all);
+    for (sha256, places) in all {
         let subject = format!("certificate:{sha256}");
         let Some(certificate) = known.get(sha256) else {
             // The caller did not hand it over: nothing follows from that.
@@ -63,7 +67,7 @@ pub(super) fn compare(
                 rule,
                 severity,
                 subject: subject.clone(),
-                asset: places.first().map(|place| place.asset.id),
+                asset: places.iter().find_map(Place::asset),
                 title: format!("{title}: {}", called(certificate)),
                 detail: format!("{what}: {detail}"),
             });
@@ -79,8 +83,8 @@ pub(super) fn compare(
         let Some(issuers) = &issuers else { continue };
         let verdicts: Vec<Verdict> = places
             .iter()
-            .filter(|place| place.deployment.sha256 == sha256)
-            .map(|place| issuers.judge(certificate, &place.deployment.chain, &known))
+            .filter_map(|place| place.chain_of(certificate))
+            .map(|chain| issuers.judge(certificate, &chain, &known))
             .collect();
         for verdict in &verdicts {
             if let Verdict::Fail { severity, detail } = verdict {
@@ -115,7 +119,7 @@ fn served<'a>(
             if closed.contains(&(deployment.address, deployment.transport, deployment.port)) {
                 continue;
             }
-            let place = Place { asset, deployment };
+            let place = Place::Served { asset, deployment };
             places.entry(&deployment.sha256).or_default().push(place);
             let leaf = known.get(deployment.sha256.as_str());
             let above = leaf.map(|leaf| path(leaf, &deployment.chain, known)).unwrap_or_default();
@@ -125,6 +129,50 @@ fn served<'a>(
         }
     }
     places
+}
+
+/// Adds the certificates that lie in files now.
+fn add_held<'a>(
+    files: &'a [KeptFile],
+    known: &HashMap<&str, &'a Certificate>,
+    places: &mut BTreeMap<&'a str, Vec<Place<'a>>>,
+) {
+    for file in files {
+        let count = file.current().count();
+        for (at, held) in file.current().enumerate() {
+            let certificate = known.get(held.sha256.as_str());
+            // An authority says that it issues; what a server made for itself does not.
+            let issues = certificate
+                .is_some_and(|one| one.key_usage.iter().any(|usage| usage == "keyCertSign"));
+            let has_key = file.private_key != PrivateKey::None;
+            let is_own = at == 0 && (has_key || (count == 1 && !issues));
+            if is_own || certificate.is_none_or(|certificate| !is_root(certificate)) {
+                places.entry(&held.sha256).or_default().push(Place::Held(file));
+            }
+        }
+    }
+}
+
+impl Place<'_> {
+    pub(super) fn asset(&self) -> Option<AssetId> {
+        match self {
+            Self::Served { asset, .. } => Some(asset.id),
+            Self::Held(_) => None,
+        }
+    }
+
+    /// What stands with the certificate, if the place has it for itself and not as an issuer.
+    fn chain_of(&self, certificate: &Certificate) -> Option<Vec<String>> {
+        match self {
+            Self::Served { deployment, .. } => {
+                (deployment.sha256 == certificate.sha256).then(|| deployment.chain.clone())
+            }
+            Self::Held(file) => (!certificate.is_ca).then(|| {
+                let others = file.current().map(|held| held.sha256.clone());
+                others.filter(|sha256| *sha256 != certificate.sha256).collect()
+            }),
+        }
+    }
 }
 
 /// The certificates from the leaf upwards, by their names, as far as they were served.
@@ -165,11 +213,15 @@ pub(super) fn called(certificate: &Certificate) -> String {
 
 pub(super) fn places_text(places: &[Place<'_>]) -> String {
     let text = |place: &Place<'_>| {
-        let Deployment { address, transport, port, .. } = *place.deployment;
+        let (asset, deployment) = match place {
+            Place::Served { asset, deployment } => (*asset, *deployment),
+            Place::Held(file) => return format!("{} ({})", file.path, file.vantage.name),
+        };
+        let Deployment { address, transport, port, .. } = *deployment;
         let endpoint = Endpoint { address, transport, port };
-        match &place.deployment.server_name {
-            Some(name) => format!("{endpoint} as {name} ({})", name_of(place.asset)),
-            None => format!("{endpoint} ({})", name_of(place.asset)),
+        match &deployment.server_name {
+            Some(name) => format!("{endpoint} as {name} ({})", name_of(asset)),
+            None => format!("{endpoint} ({})", name_of(asset)),
         }
     };
     let named: Vec<String> = places.iter().take(NAMED_PLACES).map(text).collect();

@@ -8,6 +8,7 @@
 
 mod certificate;
 mod device;
+mod file;
 mod matching;
 mod product;
 mod renewal;
@@ -25,6 +26,7 @@ use model::{ScanRecord, Severity, Timestamp};
 use crate::{
     asset::{Asset, AssetId, Detection},
     coverage::CoverageIndex,
+    file::KeptFile,
     finding::FindingKey,
     register::{DeviceEntry, IssuerEntry, SoftwareEntry},
 };
@@ -62,6 +64,7 @@ pub const RULES: &[Rule] = &[
     renewal::NOT_EVERYWHERE,
     renewal::KEY_REUSED,
     renewal::ISSUER_CHANGED,
+    file::READABLE_KEY,
 ];
 
 /// What an asset or an entry is in the light of the device register.
@@ -141,7 +144,9 @@ pub struct Input<'a> {
     pub software: Option<&'a [SoftwareEntry]>,
     /// The issuer register, where one was imported.
     pub issuers: Option<&'a [IssuerEntry]>,
-    /// The certificates that the assets' deployments name, leaves and chains.
+    /// The files with certificates and keys on the machines of the vantage points.
+    pub files: &'a [KeptFile],
+    /// The certificates that the assets' deployments and the files name, leaves and chains.
     pub certificates: &'a [Certificate],
     /// Where we looked, and when.
     pub scans: &'a [ScanRecord],
@@ -268,6 +273,7 @@ pub fn compare(input: &Input<'_>) -> Comparison {
         evaluated.extend(software::RULES.iter().map(|rule| rule.id));
     }
     certificate::compare(input, &mut detections, &mut comparison.evaluated);
+    file::compare(input, &mut detections, &mut comparison.evaluated);
     // What one part of the input could not tell, another may have told.
     comparison.undecided = detections.undecided;
     for detection in detections.found.values() {

@@ -128,7 +128,11 @@ fn last<'a>(renewals: &BTreeMap<&'a str, &'a str>, from: &'a str) -> Option<&'a 
 /// The places where it is served as leaf.
 fn leaf_places<'a>(served: &Served<'a>, sha256: &str) -> Vec<Place<'a>> {
     let places = served.get(sha256).map(Vec::as_slice).unwrap_or_default();
-    places.iter().filter(|place| place.deployment.sha256 == sha256).copied().collect()
+    let is_leaf = |place: &&Place<'_>| match place {
+        Place::Served { deployment, .. } => deployment.sha256 == sha256,
+        Place::Held(_) => false,
+    };
+    places.iter().filter(is_leaf).copied().collect()
 }
 
 fn still_served(
@@ -154,7 +158,7 @@ fn still_served(
         rule: NOT_EVERYWHERE.id,
         severity: NOT_EVERYWHERE.severity,
         subject: format!("certificate:{}", old.sha256),
-        asset: Some(first.asset.id),
+        asset: first.asset(),
         title: format!("{}: {}", NOT_EVERYWHERE.title, called(old)),
         detail: format!("{detail} {}", places_text(&left)),
     });
@@ -167,7 +171,7 @@ fn judge(old: &Certificate, new: &Certificate, places: &[Place<'_>], detections:
             rule: rule.id,
             severity: rule.severity,
             subject: format!("certificate:{}", new.sha256),
-            asset: places.first().map(|place| place.asset.id),
+            asset: places.first().and_then(Place::asset),
             title: format!("{}: {}", rule.title, called(new)),
             detail: format!("{} on {}: {detail}", called(new), places_text(places)),
         });

@@ -1,4 +1,7 @@
-use certs::{Key, KeyKind, SelfSigned};
+use certs::{
+    Key, KeyKind, SelfSigned,
+    store::{Format, PrivateKey},
+};
 use model::{
     AddressRange, Cpe, Identifier, MachineIdKind, Method, NameSource, PortState, Site, Strength,
     TlsVersion, Transport, Vantage,
@@ -7,6 +10,7 @@ use model::{
 use super::*;
 use crate::{
     asset::{Assigned, Deployment, Name, ServiceState, Software},
+    file::FileCertificate,
     register::{Entry, read},
 };
 
@@ -137,6 +141,28 @@ fn renewed(old: &Certificate, new: &Certificate) -> World {
     world
 }
 
+/// A file with those certificates.
+fn file(path: &str, private_key: PrivateKey, mode: u32, held: &[&Certificate]) -> KeptFile {
+    let held = held.iter().map(|certificate| FileCertificate {
+        sha256: certificate.sha256.clone(),
+        entry: None,
+        first_seen: YESTERDAY,
+        last_seen: YESTERDAY,
+        current: true,
+    });
+    KeptFile {
+        vantage: Vantage { site: Site("plant".into()), name: "web7".into() },
+        path: path.to_owned(),
+        format: Format::Pem,
+        private_key,
+        mode,
+        first_seen: YESTERDAY,
+        last_seen: YESTERDAY,
+        present: true,
+        certificates: held.collect(),
+    }
+}
+
 /// A certificate without a fault; `name` stands for its bytes.
 fn certificate(name: &str, issuer: &str) -> Certificate {
     Certificate {
@@ -187,6 +213,7 @@ struct World {
     software: Option<Vec<SoftwareEntry>>,
     issuers: Option<Vec<IssuerEntry>>,
     certificates: Vec<Certificate>,
+    files: Vec<KeptFile>,
     scans: Vec<ScanRecord>,
 }
 
@@ -224,6 +251,10 @@ impl World {
         Self { certificates: certificates.iter().copied().cloned().collect(), ..self }
     }
 
+    fn files(self, files: impl IntoIterator<Item = KeptFile>) -> Self {
+        Self { files: files.into_iter().collect(), ..self }
+    }
+
     fn scans(self, scans: impl IntoIterator<Item = ScanRecord>) -> Self {
         Self { scans: scans.into_iter().collect(), ..self }
     }
@@ -234,6 +265,7 @@ impl World {
             devices: self.devices.as_deref(),
             software: self.software.as_deref(),
             issuers: self.issuers.as_deref(),
+            files: &self.files,
             certificates: &self.certificates,
             scans: &self.scans,
             thresholds: Thresholds::default(),
@@ -339,6 +371,7 @@ fn broken(rule: &str) -> World {
             let issuer = "CN=Other CA,O=Example\\, Inc.".to_owned();
             renewed(&old, &Certificate { issuer, ..new }).issuers("Example CA,,\nOther CA,,\n")
         }
+        "key.readable" => good().files([file("/etc/a.key", PrivateKey::Plain, 0o644, &[])]),
         other => panic!("add a world that breaks the rule {other}"),
     }
 }
@@ -758,4 +791,75 @@ fn names_lead_back() {
         assert_eq!(Registration::from_name(state.as_str()), Some(state));
     }
     assert_eq!(AddressRange::single(IP.parse().unwrap()).to_string(), IP);
+}
+
+#[test]
+fn what_lies_in_a_file_is_judged_and_named_by_its_path() {
+    let expired = Certificate { not_after: Some(YESTERDAY), ..certificate("old", "CA") };
+    let root = Certificate {
+        subject: "CN=CA".into(),
+        issuer: "CN=CA".into(),
+        is_ca: true,
+        not_after: Some(YESTERDAY),
+        ..certificate("CA", "CA")
+    };
+    let world =
+        |files: Vec<KeptFile>| World::default().certificates(&[&expired, &root]).files(files);
+    let found = world(vec![file("/etc/a.pem", PrivateKey::None, 0o644, &[&expired, &root])]);
+    let detections = found.compare().detections;
+    let [detection] = &detections[..] else { panic!("{detections:?}") };
+    assert_eq!(detection.rule, "cert.expired");
+    assert_eq!(detection.subject, format!("certificate:{}", expired.sha256));
+    assert!(detection.detail.contains("old on /etc/a.pem (web7)"), "{}", detection.detail);
+    assert_eq!(detection.asset, None);
+    // A root is trusted and not served, unless it is alone and no authority's, or beside a key.
+    let bundle = file("/etc/ca.pem", PrivateKey::None, 0o644, &[&root, &root]);
+    assert_eq!(world(vec![bundle.clone()]).rules(), [""; 0]);
+    assert_eq!(
+        world(vec![file("/etc/ca.pem", PrivateKey::None, 0o644, &[&root])]).rules(),
+        ["cert.expired"]
+    );
+    let authority = Certificate { key_usage: vec!["keyCertSign".into()], ..root.clone() };
+    let trusted = file("/etc/ca.pem", PrivateKey::None, 0o644, &[&authority]);
+    assert_eq!(World::default().certificates(&[&authority]).files([trusted]).rules(), [""; 0]);
+    let own = KeptFile { private_key: PrivateKey::Encrypted, ..bundle };
+    assert_eq!(world(vec![own]).rules(), ["cert.expired"]);
+    // What was in it once, or in one that is gone, raises nothing.
+    let mut past = file("/etc/a.pem", PrivateKey::None, 0o644, &[&expired]);
+    past.certificates[0].current = false;
+    let gone = KeptFile { present: false, ..file("/b", PrivateKey::Plain, 0o644, &[&expired]) };
+    assert_eq!(world(vec![past, gone]).rules(), [""; 0]);
+}
+
+#[test]
+fn the_issuer_of_what_lies_in_a_file_is_asked_for() {
+    let leaf = certificate("www", "CA");
+    let root = Certificate {
+        subject: leaf.issuer.clone(),
+        issuer: leaf.issuer.clone(),
+        is_ca: true,
+        ..certificate("CA", "CA")
+    };
+    let held = file("/etc/a.pem", PrivateKey::None, 0o644, &[&leaf, &root]);
+    let world = World::default().certificates(&[&leaf, &root]).files([held]);
+    assert_eq!(world.rules(), [""; 0]);
+    assert_eq!(world.clone().issuers("Another CA,,\n").rules(), ["cert.unapproved-issuer"]);
+    assert_eq!(world.issuers(&format!(",{},\n", root.sha256)).rules(), [""; 0]);
+}
+
+#[test]
+fn a_key_that_all_may_read_is_a_finding_of_its_file() {
+    for (key, mode, found) in [
+        (PrivateKey::Plain, 0o644, true),
+        (PrivateKey::Plain, 0o604, true),
+        (PrivateKey::Plain, 0o640, false),
+        (PrivateKey::Encrypted, 0o644, false),
+        (PrivateKey::None, 0o644, false),
+    ] {
+        let world = World::default().files([file("/etc/a.key", key, mode, &[])]);
+        let detections = world.compare().detections;
+        let subjects: Vec<&str> = detections.iter().map(|d| d.subject.as_str()).collect();
+        let expected: &[&str] = if found { &["file:plant/web7:/etc/a.key"] } else { &[] };
+        assert_eq!(subjects, expected, "{key:?} {mode:o}");
+    }
 }

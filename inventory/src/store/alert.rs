@@ -52,7 +52,9 @@ async fn load(connection: &mut SqliteConnection) -> Result<Vec<Told>, LoadError>
         Ok(Told {
             topic: Topic { rule, subject },
             rule: finding_rule,
-            severity: severity.parse().map_err(|_| LoadError::content("told.severity", severity))?,
+            severity: severity
+                .parse()
+                .map_err(|_| LoadError::content("told.severity", severity))?,
             at: Timestamp(at),
             over_at: over_at.map(Timestamp),
         })

@@ -8,11 +8,15 @@ use sqlx::{Connection, SqliteConnection};
 use super::{
     Store, StoreError,
     assets::Tables,
+    file,
     load::{Merges, Which},
     observation::hex,
     scan::{LoadError, json, parse},
 };
-use crate::asset::{AssetId, Deployment};
+use crate::{
+    asset::{AssetId, Deployment},
+    file::{FileCertificate, KeptFile},
+};
 
 /// Certificates in one statement. Each may have a mebibyte, usually two kibibytes.
 const ROWS: usize = 200;
@@ -51,6 +55,9 @@ pub struct StoredCertificate {
     /// Where it was served as leaf, current places first. Empty for an issuer's
     /// certificate that was only sent along, and for one read from a file.
     pub endpoints: Vec<(AssetId, Deployment)>,
+    /// The files in which it is or was, without their own lists. Current is where it is in
+    /// the file and the file is there.
+    pub files: Vec<(KeptFile, FileCertificate)>,
 }
 
 /// SHA-256 of the DER, lower-case hexadecimal: a certificate's identity.
@@ -190,6 +197,7 @@ async fn load(connection: &mut SqliteConnection) -> Result<Vec<StoredCertificate
             first_seen: Timestamp(first),
             last_seen: Timestamp(last),
             endpoints: Vec::new(),
+            files: Vec::new(),
         })
     };
     rows.into_iter().map(read).collect()
@@ -244,7 +252,16 @@ impl Store {
                 places.entry(sha256).or_default().push((asset.id, deployment));
             }
         }
+        let files = file::load(&mut snapshot).await.map_err(|e| e.or(&failed))?;
+        let mut held: HashMap<String, Vec<(KeptFile, FileCertificate)>> = HashMap::new();
+        for mut file in files {
+            for mut one in std::mem::take(&mut file.certificates) {
+                one.current &= file.present;
+                held.entry(one.sha256.clone()).or_default().push((file.clone(), one));
+            }
+        }
         for certificate in &mut found {
+            certificate.files = held.remove(&certificate.sha256).unwrap_or_default();
             certificate.endpoints = places.remove(&certificate.sha256).unwrap_or_default();
             certificate.endpoints.sort_by_key(|(asset, place)| (!place.current, *asset));
         }

@@ -15,6 +15,7 @@ const APPLICATION_ID: i64 = 0x4441_4943;
 pub(super) const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0001_inventory.sql"),
     include_str!("migrations/0002_digested.sql"),
+    include_str!("migrations/0003_file.sql"),
     include_str!("migrations/0004_told.sql"),
 ];
 

@@ -29,6 +29,7 @@ mod certificate;
 mod digest;
 mod error;
 mod event;
+mod file;
 mod finding;
 mod insert;
 mod load;

@@ -14,7 +14,7 @@ use sqlx::{Connection, SqliteConnection};
 use super::{
     BEGIN_WRITE, Store, StoreError, StoredFinding,
     assets::Tables,
-    certificate, finding,
+    certificate, file, finding,
     load::{Merges, Which},
     register,
     scan::{self, LoadError},
@@ -22,6 +22,7 @@ use super::{
 use crate::{
     asset::Asset,
     compare::{self, Comparison, Input},
+    file::KeptFile,
     finding::{Change, Finding, reconcile},
     register::{DeviceEntry, IssuerEntry, SoftwareEntry},
 };
@@ -105,6 +106,7 @@ struct Stored {
     devices: Option<Vec<DeviceEntry>>,
     software: Option<Vec<SoftwareEntry>>,
     issuers: Option<Vec<IssuerEntry>>,
+    files: Vec<KeptFile>,
     certificates: Vec<Certificate>,
     scans: Vec<ScanRecord>,
 }
@@ -113,10 +115,12 @@ impl Stored {
     async fn load(connection: &mut SqliteConnection) -> Result<Self, LoadError> {
         let merges = Merges::load(connection).await?;
         let assets = Tables::load(connection, Which::All, &merges).await?.into_assets();
+        let files = file::load(connection).await?;
         let named: BTreeSet<String> = assets
             .iter()
             .flat_map(|asset| &asset.deployments)
             .flat_map(|deployment| [&deployment.sha256].into_iter().chain(&deployment.chain))
+            .chain(files.iter().flat_map(KeptFile::current).map(|held| &held.sha256))
             .cloned()
             .collect();
         let ders = certificate::ders(connection, &named).await?;
@@ -130,6 +134,7 @@ impl Stored {
             software: register::load(connection).await?.map(|register| register.entries),
             issuers: register::load(connection).await?.map(|register| register.entries),
             scans: scans.into_iter().map(|stored| stored.record).collect(),
+            files,
             assets,
         })
     }
@@ -140,6 +145,7 @@ impl Stored {
             devices: self.devices.as_deref(),
             software: self.software.as_deref(),
             issuers: self.issuers.as_deref(),
+            files: &self.files,
             certificates: &self.certificates,
             scans: &self.scans,
             thresholds: policy.thresholds,

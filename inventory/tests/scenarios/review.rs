@@ -104,6 +104,7 @@ impl Office {
             devices: self.devices.as_deref(),
             software: self.software.as_deref(),
             issuers: self.issuers.as_deref(),
+            files: &[],
             certificates: &certificates,
             scans: &self.scans,
             thresholds: Thresholds::default(),

@@ -1,8 +1,10 @@
 //! From observations to assets and findings, through the file.
 
+use certs::store::{Format, Held, PrivateKey};
 use inventory::{
     alert::{self, AlertKind},
     asset::{Asset, AssetId, EventKind},
+    file::FoundFile,
     finding::{ChangeKind, FindingState},
     register::{self, DeviceEntry, RegisterKind, SoftwareEntry},
     store::{Policy, RegisterSource},
@@ -582,4 +584,56 @@ async fn a_certificate_that_nobody_can_read_is_kept() {
     assert_eq!((kept.first_seen, kept.last_seen), (at(1), at(9)));
     assert_eq!(store.certificate_der(&kept.sha256).await.unwrap(), Some(noise));
     is_sound(&store).await;
+}
+
+#[tokio::test]
+async fn a_file_keeps_what_it_had_and_what_it_has() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::open(folder.path().join("a.db"), OpenMode::ReadWrite).await.unwrap();
+    let (old, new) = (certificate("old"), certificate("new"));
+    let hash = |der: &[u8]| certs::parse(der).sha256;
+    let file = |path: &str, ders: &[&Vec<u8>]| FoundFile {
+        path: path.to_owned(),
+        format: Format::Jks,
+        private_key: PrivateKey::Encrypted,
+        mode: 0o640,
+        certificates: ders
+            .iter()
+            .map(|der| Held { der: der.to_vec(), entry: Some("web".into()) })
+            .collect(),
+    };
+    let elsewhere = Vantage { name: "there".into(), ..vantage() };
+    let found = [file("/a.jks", &[&old, &new, &old]), file("/key", &[])];
+    store.write_files(&vantage(), &found, &[], at(1)).await.unwrap();
+    store.write_files(&elsewhere, &found[..1], &[], at(1)).await.unwrap();
+    store
+        .write_files(&vantage(), &[file("/a.jks", &[&new])], &["/key".into()], at(5))
+        .await
+        .unwrap();
+    let files = store.files().await.unwrap();
+    let paths: Vec<_> =
+        files.iter().map(|f| (f.vantage.name.as_str(), f.path.as_str(), f.present)).collect();
+    assert_eq!(
+        paths,
+        [("here", "/a.jks", true), ("here", "/key", false), ("there", "/a.jks", true)]
+    );
+    let held: Vec<_> = files[0]
+        .certificates
+        .iter()
+        .map(|held| (held.sha256.clone(), held.first_seen, held.last_seen, held.current))
+        .collect();
+    assert_eq!(held, [(hash(&new), at(1), at(5), true), (hash(&old), at(1), at(1), false)]);
+    assert_eq!((files[0].mode, files[0].private_key), (0o640, PrivateKey::Encrypted));
+    assert_eq!(files[2].current().count(), 2);
+    let listed = store.certificates(None).await.unwrap();
+    let of_old = listed.iter().find(|one| one.sha256 == hash(&old)).unwrap();
+    let places: Vec<_> =
+        of_old.files.iter().map(|(file, one)| (file.vantage.name.as_str(), one.current)).collect();
+    assert_eq!(places, [("here", false), ("there", true)]);
+    // A third time the same is no news, and the file that was gone is back.
+    store.write_files(&vantage(), &found[1..], &[], at(9)).await.unwrap();
+    let again = store.files().await.unwrap();
+    assert!(again[1].present && again[1].first_seen == at(1) && again[1].last_seen == at(9));
+    let review = store.review(at(400_000_000), &policy()).await.unwrap();
+    assert!(review.findings.is_empty(), "{:?}", review.findings);
 }
