@@ -138,7 +138,7 @@ pub(super) const NO_KEY_ID: Rule = Rule {
 pub(super) const NO_ISSUER_KEY_ID: Rule = Rule {
     id: "cert.no-issuer-key-id",
     title: "Public certificate does not say which key signed it",
-    citation: "RFC 5280, section 4.2.1.1; CA/Browser Forum Baseline Requirements, section 7.1.2.7.6",
+    citation: "RFC 5280, section 4.2.1.1; CA/Browser Forum Baseline Requirements, section 7.1.2.11.1",
     effective: RFC_2459,
     applies: Applies::PubliclyTrusted,
     about: About::Any,

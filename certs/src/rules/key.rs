@@ -1,5 +1,7 @@
 //! The key that a certificate certifies.
 
+use std::sync::LazyLock;
+
 use model::Severity;
 
 use super::inside;
@@ -94,7 +96,7 @@ pub(super) const SMALL_FACTOR: Rule = Rule {
     severity: Severity::Critical,
     check: |certificate, _| {
         let Some((modulus, _)) = rsa(certificate) else { return Verdict::NotApplicable };
-        let factor = (2..752u32).find(|divisor| remainder(modulus, *divisor) == 0);
+        let factor = small_factor(modulus);
         fail_if(factor.is_some() && !modulus.is_empty(), Severity::Critical, || {
             format!("its modulus is divisible by {}", factor.unwrap_or_default())
         })
@@ -139,8 +141,8 @@ pub(super) const CURVE: Rule = Rule {
 pub(super) const PARAMETERS: Rule = Rule {
     id: "cert.key-parameters",
     title: "Certificate gives its key parameters which that algorithm does not have",
-    citation: "RFC 3279, section 2.3.1 (RSA: NULL); RFC 8410, section 3 (Edwards), RFC 9881, \
-               section 2 (ML-DSA), RFC 9909 (SLH-DSA), RFC 9935 (ML-KEM): none",
+    citation: "RFC 3279, section 2.3.1 (RSA: NULL); RFC 8410, section 3 (Edwards), RFC 9881 \
+               (ML-DSA), RFC 9909 (SLH-DSA), RFC 9935 (ML-KEM): none",
     effective: RFC_2459,
     applies: Applies::Always,
     about: About::Any,
@@ -173,10 +175,65 @@ fn rsa(certificate: &Certificate) -> Option<(&[u8], &[u8])> {
     (number(modulus) && number(exponent)).then_some((modulus.body, exponent.body))
 }
 
-/// The remainder of a big-endian number. `divisor` below 2^24.
-fn remainder(number: &[u8], divisor: u32) -> u32 {
-    number.iter().fold(0u32, |rest, octet| {
-        let next = (rest << 8) | u32::from(*octet);
-        next.checked_rem(divisor).unwrap_or(0)
+/// The primes below 752, in groups whose product fits into 32 bits: one division of the long
+/// number by a product stands for divisions by each.
+static PRIMES: LazyLock<Vec<(u32, Vec<u32>)>> = LazyLock::new(|| {
+    let is_prime = |n: &u32| (2..*n).all(|d| n.checked_rem(d) != Some(0));
+    let mut groups: Vec<(u32, Vec<u32>)> = Vec::new();
+    for prime in (2..752).filter(is_prime) {
+        match groups.last_mut().and_then(|group| Some((group.0.checked_mul(prime)?, group))) {
+            Some((product, group)) => {
+                group.0 = product;
+                group.1.push(prime);
+            }
+            None => groups.push((prime, vec![prime])),
+        }
+    }
+    groups
+});
+
+/// The smallest prime below 752 that divides a big-endian number.
+fn small_factor(number: &[u8]) -> Option<u32> {
+    let divides = |rest: u32, prime: &u32| rest.checked_rem(*prime) == Some(0);
+    PRIMES.iter().find_map(|(product, primes)| {
+        let rest = remainder(number, *product);
+        primes.iter().copied().find(|prime| divides(rest, prime))
     })
+}
+
+/// The remainder of a big-endian number.
+fn remainder(number: &[u8], divisor: u32) -> u32 {
+    let (ragged, words) = number.as_rchunks::<4>();
+    let ragged = ragged.iter().fold(0, |head, octet| head << 8 | u32::from(*octet));
+    let words = words.iter().map(|word| u32::from_be_bytes(*word));
+    let divisor = u64::from(divisor);
+    let rest = [ragged]
+        .into_iter()
+        .chain(words)
+        .fold(0u64, |rest, word| (rest << 32 | u64::from(word)).checked_rem(divisor).unwrap_or(0));
+    u32::try_from(rest).unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_numbers_are_divided_as_short_ones_are() {
+        for number in [0u64, 1, 0xff, 751 * 751, 0xffff_ffff, 0x1_0000_0001, u64::MAX] {
+            for divisor in [2u32, 3, 751, 65_537, u32::MAX] {
+                for skipped in 0..8 {
+                    let bytes = &number.to_be_bytes()[skipped..];
+                    let short = bytes.iter().fold(0u64, |n, b| n << 8 | u64::from(*b));
+                    let expected = short % u64::from(divisor);
+                    assert_eq!(u64::from(remainder(bytes, divisor)), expected);
+                }
+            }
+        }
+        let all: Vec<u32> = PRIMES.iter().flat_map(|(_, primes)| primes.clone()).collect();
+        assert_eq!((all.len(), all.first(), all.last()), (133, Some(&2), Some(&751)));
+        assert_eq!(small_factor(&[0x01, 0x00, 0x01]), None, "65537 is a prime");
+        assert_eq!(small_factor(&(751u32 * 757).to_be_bytes()), Some(751));
+        assert_eq!(small_factor(&(757u32 * 761).to_be_bytes()), None);
+    }
 }

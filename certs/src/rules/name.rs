@@ -154,7 +154,7 @@ pub(super) const CHARACTERS: Rule = Rule {
 pub(super) const UNDERSCORE: Rule = Rule {
     id: "cert.name-underscore",
     title: "Public certificate has a DNS name with an underscore",
-    citation: "CA/Browser Forum Baseline Requirements, section 7.1.4.2.1 (ballot SC-012)",
+    citation: "CA/Browser Forum Baseline Requirements, section 7.1.2.7.12 (ballot SC-012)",
     effective: day(2019, 4, 1),
     applies: Applies::PubliclyTrusted,
     about: About::Named,
@@ -242,7 +242,7 @@ pub(super) const HYPHEN: Rule = Rule {
 pub(super) const RESERVED_LABEL: Rule = Rule {
     id: "cert.name-reserved-label",
     title: "Public certificate has a DNS name with a reserved label",
-    citation: "CA/Browser Forum Baseline Requirements, section 7.1.4.2.1; RFC 5890, section 2.3.1",
+    citation: "CA/Browser Forum Baseline Requirements, section 7.1.2.7.12; RFC 5890, section 2.3.1",
     effective: day(2021, 10, 1),
     applies: Applies::PubliclyTrusted,
     about: About::Named,
@@ -321,7 +321,7 @@ pub(super) const INTERNAL: Rule = Rule {
 pub(super) const RESERVED_ADDRESS: Rule = Rule {
     id: "cert.reserved-address",
     title: "Public certificate has an address that is nobody's",
-    citation: "CA/Browser Forum Baseline Requirements, sections 4.2.2 and 7.1.4.2.1; RFC 6890",
+    citation: "CA/Browser Forum Baseline Requirements, sections 4.2.2 and 7.1.2.7.12; RFC 6890",
     effective: day(2015, 11, 1),
     applies: Applies::PubliclyTrusted,
     about: About::Any,

@@ -68,7 +68,7 @@ pub(super) const PARAMETERS: Rule = Rule {
     id: "cert.signature-parameters",
     title: "Certificate's signature algorithm has the wrong parameters",
     citation: "RFC 4055, section 5 (RSA: NULL); RFC 5758, section 3.2 (ECDSA), RFC 8410, section 3 \
-               (Edwards), RFC 9881, section 2 (ML-DSA), RFC 9909 (SLH-DSA): none",
+               (Edwards), RFC 9881 (ML-DSA), RFC 9909 (SLH-DSA): none",
     effective: RFC_2459,
     applies: Applies::Always,
     about: About::Any,

@@ -133,7 +133,7 @@ pub(super) const CONTROL: Rule = Rule {
 pub(super) const PLACEHOLDER: Rule = Rule {
     id: "cert.subject-placeholder",
     title: "Public certificate's subject has a part that says nothing",
-    citation: "CA/Browser Forum Baseline Requirements, section 7.1.2.7.3 and 7.1.4.2: no '.', '-' \
+    citation: "CA/Browser Forum Baseline Requirements, section 7.1.4.2.2 (of version 1): no '.', '-' \
                or space alone",
     effective: BASELINE,
     applies: Applies::PubliclyTrusted,

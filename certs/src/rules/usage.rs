@@ -109,7 +109,7 @@ pub(super) const UNFIT: Rule = Rule {
     id: "cert.key-usage-unfit",
     title: "Certificate wants of its key what such a key cannot do",
     citation: "RFC 5480 and RFC 8813, section 3 (elliptic curves); RFC 9295, section 3 (Edwards); \
-               RFC 9881, section 5 (ML-DSA)",
+               RFC 9881 (ML-DSA)",
     effective: day(2009, 3, 1),
     applies: Applies::Always,
     about: About::Any,
