@@ -79,6 +79,7 @@ pub(crate) const TARGETS: &[Target] = probes! {
     "quic" udp answers(datagrams::of_quic());
     "isakmp" udp answers(datagrams::of_ike());
     "modbus" udp answers(datagrams::of_modbus());
+    "modbus" tcp answers(datagrams::of_modbus());
     "openvpn" udp answers(datagrams::of_openvpn());
     "ms-sql-browser" udp answers(datagrams::of_sqlr());
     "radius" udp answers(datagrams::of_radius());
@@ -96,6 +97,7 @@ pub(crate) const TARGETS: &[Target] = probes! {
     "ubiquiti" udp answers(datagrams::of_ubiquiti());
     "memcached" udp answers(vec![b"\x0c\x0d\0\0\0\x01\0\0VERSION 1.6.18\r\n".to_vec()]);
     "enip" udp answers(datagrams::of_enip());
+    "enip" tcp answers(datagrams::of_enip());
     "unknown" tcp texts(&["Welcome to Thing 7 version 1.2\r\n"]);
 };
 
