@@ -266,9 +266,18 @@ fn kept_for(source: NameSource) -> i64 {
 }
 
 fn anomalies(asset: &mut Asset, seen: &[&Observation], at: At<'_>, events: &mut Vec<Event>) {
-    for observation in seen {
-        let Fact::Anomaly { protocol, problem } = &observation.fact else { continue };
-        let (subject, at) = (observation.subject.to_string(), at(observation));
+    let mut noted: Vec<(Timestamp, String, &str, &str)> = seen
+        .iter()
+        .filter_map(|observation| match &observation.fact {
+            Fact::Anomaly { protocol, problem } => {
+                Some((at(observation), observation.subject.to_string(), &**protocol, &**problem))
+            }
+            _ => None,
+        })
+        .collect();
+    // The event is of the first time.
+    noted.sort();
+    for (at, subject, protocol, problem) in noted {
         if note_anomaly(asset, &subject, protocol, problem, at) == Noted::New {
             events.push(event::anomaly_seen(at, asset.id, subject, (protocol, problem)));
         }

@@ -815,15 +815,13 @@ fn what_lies_in_a_file_is_judged_and_named_by_its_path() {
     // A root is trusted and not served, unless it is alone and no authority's, or beside a key.
     let bundle = file("/etc/ca.pem", PrivateKey::None, 0o644, &[&root, &root]);
     assert_eq!(world(vec![bundle.clone()]).rules(), [""; 0]);
-    assert_eq!(
-        world(vec![file("/etc/ca.pem", PrivateKey::None, 0o644, &[&root])]).rules(),
-        ["cert.expired"]
-    );
+    let alone = world(vec![file("/etc/ca.pem", PrivateKey::None, 0o644, &[&root])]);
+    assert_eq!(alone.rules(), ["cert.authority-no-key-usage", "cert.expired"]);
     let authority = Certificate { key_usage: vec!["keyCertSign".into()], ..root.clone() };
     let trusted = file("/etc/ca.pem", PrivateKey::None, 0o644, &[&authority]);
     assert_eq!(World::default().certificates(&[&authority]).files([trusted]).rules(), [""; 0]);
     let own = KeptFile { private_key: PrivateKey::Encrypted, ..bundle };
-    assert_eq!(world(vec![own]).rules(), ["cert.expired"]);
+    assert_eq!(world(vec![own]).rules(), ["cert.authority-no-key-usage", "cert.expired"]);
     // What was in it once, or in one that is gone, raises nothing.
     let mut past = file("/etc/a.pem", PrivateKey::None, 0o644, &[&expired]);
     past.certificates[0].current = false;
