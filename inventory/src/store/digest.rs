@@ -14,7 +14,7 @@ use super::{
     event, fold,
     load::{Merges, Which},
     merge::{self, By},
-    observation::{self, Pending},
+    reading::{self, Pending},
     save::save,
     scan::LoadError,
 };
@@ -67,7 +67,7 @@ async fn digest(
     site: &Site,
     as_of: Timestamp,
 ) -> Result<Digest, LoadError> {
-    let pending = observation::pending(connection, site).await?;
+    let pending = reading::pending(connection, site).await?;
     if pending.is_empty() {
         return Ok(Digest::default());
     }
@@ -78,7 +78,7 @@ async fn digest(
     let count = u64::try_from(pending.len()).unwrap_or(u64::MAX);
     let observations = sightings(pending);
     // The database marks the observations while we think about them.
-    let (marked, update) = tokio::join!(observation::digested(connection, site), async {
+    let (marked, update) = tokio::join!(reading::digested(connection, site), async {
         identity::update(&tables.assets(), next, &observations, as_of)
     });
     marked?;

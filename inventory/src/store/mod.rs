@@ -37,6 +37,7 @@ mod merge;
 mod migrate;
 mod observation;
 mod part;
+mod reading;
 mod register;
 mod review;
 mod save;

@@ -11,7 +11,7 @@ use super::{
     event, finding,
     load::{Merges, Which},
     merge::{self, Merge},
-    observation,
+    reading,
 };
 use crate::asset::{Asset, AssetId, Event};
 
@@ -112,7 +112,7 @@ impl Store {
         let mut parts = apart.map_err(|e| e.or(&failed))?.into_assets();
         parts.sort_by_key(|part| (part.id != asset.id, part.id));
         let names = asset.identifiers.iter().filter_map(|a| about(&a.identifier)).collect();
-        let mut observations = observation::concerning(&mut snapshot, &asset.site, &names)
+        let mut observations = reading::concerning(&mut snapshot, &asset.site, &names)
             .await
             .map_err(|e| e.or(&failed))?;
         observations.retain(|stored| was_its_own(&asset, stored));

@@ -188,6 +188,9 @@ async fn what_waits_in_a_database_of_version_1_is_digested_once() {
              WHERE id > (SELECT digested FROM vantage WHERE id = observation.vantage);
          ALTER TABLE vantage DROP COLUMN digested;
          CREATE INDEX asset_site ON asset (site);
+         DROP TABLE file_certificate;
+         DROP TABLE file;
+         DROP TABLE told;
          PRAGMA user_version = 1",
     )
     .await;
