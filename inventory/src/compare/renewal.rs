@@ -5,7 +5,10 @@
 //! for the same name. So only what followed another in its place counts, and then it counts
 //! for every other place that still serves the old one.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::{
+    cmp::Reverse,
+    collections::{BTreeMap, BTreeSet, HashMap},
+};
 
 use certs::Certificate;
 use model::Severity;
@@ -78,45 +81,46 @@ fn renewals<'a>(
         for deployment in &asset.deployments {
             places.entry(deployment.question()).or_default().push(deployment);
         }
-        for (old, new) in places.values().flat_map(|all| pairs(all)) {
-            let pair = (known.get(old.sha256.as_str()), known.get(new.sha256.as_str()));
-            let (Some(before), Some(after)) = pair else { continue };
-            // Two that are served in turn, of different algorithms, are a pair on purpose.
-            let apart = old.last_seen < new.first_seen;
-            if !is_renewal(before, after) || !(apart || before.key.kind == after.key.kind) {
-                continue;
-            }
-            let entry = renewals.entry(&old.sha256).or_insert(&new.sha256);
-            let youngest = known.get(*entry).and_then(|youngest| youngest.not_before);
-            if youngest < after.not_before {
-                *entry = &new.sha256;
+        for all in places.values() {
+            let with_certificate = |deployment: &&'a Deployment| {
+                Some((*deployment, *known.get(deployment.sha256.as_str())?))
+            };
+            let mut youngest_first: Vec<(&Deployment, &Certificate)> =
+                all.iter().filter_map(with_certificate).collect();
+            youngest_first.sort_by_key(|(_, certificate)| Reverse(certificate.not_before));
+            for (old, before) in &youngest_first {
+                let successor = youngest_first.iter().find(|(new, after)| {
+                    // Two that are served in turn, of different algorithms, are a pair on purpose.
+                    let apart = old.last_seen < new.first_seen;
+                    (apart || before.key.kind == after.key.kind) && is_renewal(before, after)
+                });
+                let Some((new, after)) = successor else { continue };
+                let entry = renewals.entry(&old.sha256).or_insert(&new.sha256);
+                let youngest = known.get(*entry).and_then(|youngest| youngest.not_before);
+                if youngest < after.not_before {
+                    *entry = &new.sha256;
+                }
             }
         }
     }
     renewals
 }
 
-/// Each with each other, in both orders.
-fn pairs<'a>(all: &[&'a Deployment]) -> Vec<(&'a Deployment, &'a Deployment)> {
-    let with = |one: &&'a Deployment| {
-        let one = *one;
-        all.iter().filter(move |other| other.sha256 != one.sha256).map(move |other| (one, *other))
-    };
-    all.iter().flat_map(with).collect()
-}
-
 /// The same names (or, without any, the same subject), and younger.
 fn is_renewal(old: &Certificate, new: &Certificate) -> bool {
+    // Before anything else, for it decides in most cases.
+    if old.not_before >= new.not_before {
+        return false;
+    }
     let names = |certificate: &Certificate| -> BTreeSet<String> {
         certificate.names.iter().map(|name| name.to_lowercase()).collect()
     };
     let (before, after) = (names(old), names(new));
-    let same = match before.is_empty() && after.is_empty() {
+    match before.is_empty() && after.is_empty() {
         true => old.subject == new.subject && !old.subject.is_empty(),
         // A name may be added or given up on the way.
         false => before.intersection(&after).next().is_some(),
-    };
-    same && old.not_before < new.not_before
+    }
 }
 
 /// What the last of several renewals led to.
