@@ -14,7 +14,7 @@ use std::{
 };
 
 use model::MacAddr;
-use pnet::datalink::{self, Config, NetworkInterface};
+use pnet::datalink::{self, Config, DataLinkReceiver, DataLinkSender, NetworkInterface};
 use scanner::net::interfaces::interface;
 use wire::{
     arp::{Arp, Operation},
@@ -91,18 +91,7 @@ impl Fake {
         let (stopped, far) = (Arc::clone(&stop), lab.name("far"));
         let thread = thread::spawn(move || {
             enter(&far);
-            let config =
-                Config { read_timeout: Some(Duration::from_millis(20)), ..Config::default() };
-            let there = NetworkInterface {
-                name: "far0".to_owned(),
-                description: String::new(),
-                index: interface("far0").unwrap().index,
-                mac: None,
-                ips: Vec::new(),
-                flags: 0,
-            };
-            let opened = datalink::channel(&there, config).unwrap();
-            let datalink::Channel::Ethernet(mut sender, mut receiver) = opened else { panic!() };
+            let (mut sender, mut receiver) = far_end();
             ready.send(()).unwrap();
             while !stopped.load(Ordering::Relaxed) {
                 let Ok(frame) = receiver.next() else { continue };
@@ -121,6 +110,23 @@ impl Drop for Fake {
         self.stop.store(true, Ordering::Relaxed);
         self.thread.take().unwrap().join().unwrap();
     }
+}
+
+/// The far end of the cable, for a thread that has entered its namespace; reading waits for
+/// 20 ms at the most.
+pub(crate) fn far_end() -> (Box<dyn DataLinkSender>, Box<dyn DataLinkReceiver>) {
+    let config = Config { read_timeout: Some(Duration::from_millis(20)), ..Config::default() };
+    let there = NetworkInterface {
+        name: "far0".to_owned(),
+        description: String::new(),
+        index: interface("far0").unwrap().index,
+        mac: None,
+        ips: Vec::new(),
+        flags: 0,
+    };
+    let opened = datalink::channel(&there, config).unwrap();
+    let datalink::Channel::Ethernet(sender, receiver) = opened else { panic!() };
+    (sender, receiver)
 }
 
 /// Takes this thread into a namespace.

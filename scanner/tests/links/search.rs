@@ -9,17 +9,14 @@ use std::{
         mpsc,
     },
     thread::{self, JoinHandle},
-    time::Duration,
 };
 
 use model::{AddressRange, Fact, MacAddr, Method, Observation, Site, Subject, Vantage};
-use pnet::datalink::{self, Config, NetworkInterface};
 use scanner::{
     Scope,
     net::{
         Link, Tier,
         connect::ConnectLink,
-        interfaces::interface,
         raw::RawLink,
         search::{AreaLinks, Unsearchable, links},
     },
@@ -36,7 +33,7 @@ use wire::{
 };
 
 use crate::{
-    fake::enter,
+    fake::{enter, far_end},
     lab::{FAR_MAC, FAR_V6, Lab, With, address, lab},
 };
 
@@ -144,21 +141,7 @@ impl Device {
         let (stopped, far) = (Arc::clone(&stop), lab.name("far"));
         let thread = thread::spawn(move || {
             enter(&far);
-            let config =
-                Config { read_timeout: Some(Duration::from_millis(20)), ..Config::default() };
-            let there = NetworkInterface {
-                name: "far0".to_owned(),
-                description: String::new(),
-                index: interface("far0").unwrap().index,
-                mac: None,
-                ips: Vec::new(),
-                flags: 0,
-            };
-            let datalink::Channel::Ethernet(mut sender, mut receiver) =
-                datalink::channel(&there, config).unwrap()
-            else {
-                panic!()
-            };
+            let (mut sender, mut receiver) = far_end();
             ready.send(()).unwrap();
             let near = "02:00:00:00:00:01".parse().unwrap();
             let mut seen = Vec::new();
