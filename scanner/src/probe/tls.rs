@@ -108,22 +108,30 @@ impl Collection {
     /// Takes the outcome of the question that [`Self::next`] gave last.
     pub fn record(&mut self, outcome: Outcome) {
         let Some(question) = self.current.take() else { return };
-        let (mut signer, mut is_news) = (None, false);
-        if let Some(leaf) = leaf(&outcome) {
-            let certificate = certs::parse(leaf);
-            signer = Signer::of(&certificate);
-            is_news = self.tried.iter().all(|tried| self::leaf(&tried.outcome) != Some(leaf));
-            let names = certificate.names.iter().filter_map(|name| ServerName::new(name));
-            for name in names {
-                if self.told.len() < Self::MAX_TOLD
-                    && !self.names.contains(&name)
-                    && !self.told.contains(&name)
-                {
-                    self.told.push(name);
-                }
+        let leaf = leaf(&outcome);
+        // The kind of key, if another connection brought the same leaf.
+        let known = leaf.and_then(|leaf| {
+            let mut tried = self.tried.iter();
+            tried.find(|tried| self::leaf(&tried.outcome) == Some(leaf)).map(|tried| tried.signer)
+        });
+        let is_news = leaf.is_some() && known.is_none();
+        let signer = known.unwrap_or_else(|| {
+            let certificate = certs::parse_unchecked(leaf?);
+            self.note_names(&certificate.names);
+            Signer::of(&certificate)
+        });
+        self.tried.push(Tried { question, outcome, signer, is_news });
+    }
+
+    fn note_names(&mut self, names: &[String]) {
+        for name in names.iter().filter_map(|name| ServerName::new(name)) {
+            if self.told.len() < Self::MAX_TOLD
+                && !self.names.contains(&name)
+                && !self.told.contains(&name)
+            {
+                self.told.push(name);
             }
         }
-        self.tried.push(Tried { question, outcome, signer, is_news });
     }
 
     fn choose(&self) -> Option<Question> {

@@ -8,6 +8,7 @@
 )]
 
 mod configurations;
+mod hostile;
 mod identity;
 mod lab;
 mod modern;
