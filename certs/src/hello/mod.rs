@@ -36,6 +36,7 @@ pub use collected::{
 pub use error::HelloError;
 pub use offer::ServerName;
 pub use question::{Kind, PROTOCOLS, Question, Signer, Signers};
+pub use share::Shares;
 pub use suite::{group_name, suite_name};
 
 use legacy::Legacy;
@@ -102,6 +103,18 @@ impl Collector {
     /// # Errors
     /// [`HelloError::NoRandomness`] if the provider cannot make keys.
     pub fn new(question: &Question, entropy: [u8; 64]) -> Result<Self, HelloError> {
+        Self::sharing(question, entropy, &Shares::default())
+    }
+
+    /// The same for one attempt of many: with the keys that the others did not need.
+    ///
+    /// # Errors
+    /// [`HelloError::NoRandomness`] if the provider cannot make keys.
+    pub fn sharing(
+        question: &Question,
+        entropy: [u8; 64],
+        shares: &Shares,
+    ) -> Result<Self, HelloError> {
         let (random, session_id) = offer::split(entropy);
         let legacy = || Side::Legacy(Legacy::default());
         let (hello, side) = match question.kind {
@@ -110,7 +123,7 @@ impl Collector {
             Kind::Bare(version) => (offer::bare(version, random), legacy()),
             Kind::Framed => (offer::framed(random), Side::Framed(Legacy::default())),
             Kind::Modern | Kind::Hybrid => {
-                let modern = Modern::new(question.clone(), random, session_id)?;
+                let modern = Modern::new(question.clone(), random, session_id, shares)?;
                 (modern.hello(), Side::Modern(Box::new(modern)))
             }
         };
