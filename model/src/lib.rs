@@ -18,6 +18,7 @@ mod scan;
 mod severity;
 mod site;
 mod time;
+mod tls;
 
 pub use cpe::Cpe;
 pub use endpoint::{Endpoint, Transport};
@@ -31,3 +32,4 @@ pub use scan::{AddressRange, Coverage, Gap, ScanId, ScanRecord};
 pub use severity::Severity;
 pub use site::{Site, Vantage};
 pub use time::{ParseTimestampError, Timestamp};
+pub use tls::{TlsExtent, TlsServer};

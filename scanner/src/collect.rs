@@ -12,7 +12,7 @@ use std::{
 };
 
 use certs::hello::{Collector, HelloError, Progress, ServerName};
-use model::{Endpoint, Gap, Method, Observation, Subject, Vantage};
+use model::{Endpoint, Fact, Gap, Method, Observation, Subject, Vantage};
 use tokio::{task::JoinSet, time::timeout};
 
 use crate::{
@@ -167,15 +167,19 @@ impl Collecting {
     /// follow each other.
     fn report(&self, endpoint: Endpoint, served: &Served, observe: &mut dyn FnMut(Observation)) {
         let observed_at = self.pace.clock().timestamp();
-        for fact in served.facts() {
+        // A chain is its own evidence, and stored whole.
+        let facts = served.facts().into_iter().map(|fact| (fact, Vec::new()));
+        let stapled = served.stapled.iter().map(|(certificate, response)| {
+            (Fact::OcspResponse { certificate: certificate.clone() }, response.clone())
+        });
+        for (fact, evidence) in facts.chain(stapled) {
             observe(Observation {
                 observed_at,
                 vantage: self.vantage.clone(),
                 method: Method::Tls,
                 subject: Subject::Endpoint(endpoint),
                 fact,
-                // The chain is its own evidence, and stored whole.
-                evidence: Vec::new(),
+                evidence,
             });
         }
     }
@@ -272,7 +276,7 @@ mod tests {
     use std::{net::Ipv4Addr, sync::Mutex};
 
     use certs::hello::TLS12;
-    use model::{AddressRange, Fact, Site};
+    use model::{AddressRange, Site};
     use tokio::{
         io::{AsyncReadExt, AsyncWriteExt},
         net::{TcpListener, TcpStream},
@@ -361,12 +365,13 @@ mod tests {
         let (observations, outcome) = collect(&collecting(), &[server]).await;
         assert!(outcome.gaps.is_empty() && outcome.complete, "{outcome:?}");
         let served = &outcome.served[&server];
-        assert_eq!(served.versions, BTreeSet::from([TLS12]));
+        assert!(served.accepted.keys().eq([&TLS12]));
         let first = &observations[0];
         assert_eq!((first.method, first.subject), (Method::Tls, Subject::Endpoint(server)));
         assert!(matches!(&first.fact, Fact::Certificates(c) if c.chain == [b"noise".to_vec()]));
-        assert!(observations[1..].iter().all(|o| matches!(o.fact, Fact::Anomaly { .. })));
-        assert!(observations.len() > 1, "noise is an anomaly");
+        assert!(matches!(&observations[1].fact, Fact::Tls(server) if server.accepted.len() == 1));
+        assert!(observations[2..].iter().all(|o| matches!(o.fact, Fact::Anomaly { .. })));
+        assert!(observations.len() > 2, "noise is an anomaly");
     }
 
     #[tokio::test]

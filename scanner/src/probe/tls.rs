@@ -18,7 +18,7 @@ use certs::hello::{
     Collected, HelloError, Kind, PROTOCOLS, Question, SSL30, ServerName, Signer, Signers, TLS10,
     TLS11, TLS12, TLS13,
 };
-use model::TlsVersion;
+use model::{TlsExtent, TlsVersion};
 
 pub use served::{Served, Support};
 
@@ -314,7 +314,12 @@ impl Collection {
     /// What was learned.
     #[must_use]
     pub fn finish(self) -> Served {
-        let mut served = Served::default();
+        let asked = match self.extent {
+            Extent::Gentle => TlsExtent::Gentle,
+            Extent::Certificates => TlsExtent::Certificates,
+            Extent::Thorough => TlsExtent::Thorough,
+        };
+        let mut served = Served { asked, ..Served::default() };
         for Tried { question, outcome, .. } in self.tried {
             served.add(&question, outcome);
         }

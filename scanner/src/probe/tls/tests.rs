@@ -1,9 +1,9 @@
 //! The plan against servers in a line or two.
 
-use std::cell::RefCell;
+use std::{cell::RefCell, collections::BTreeMap};
 
 use certs::hello::{KeyExchange, Precautions};
-use model::Fact;
+use model::{Fact, TlsServer};
 
 use super::*;
 
@@ -111,7 +111,7 @@ fn an_ordinary_server_costs_five_connections_and_one_for_each_name() {
     let of: Vec<_> =
         served.chains.iter().map(|c| (c.server_name.as_deref(), c.protocol_version)).collect();
     assert_eq!(of, [(None, TLS13), (None, TLS12), (Some("a.example"), TLS13)]);
-    assert_eq!(served.attributes()["tls_versions"], "TLSv1.2 TLSv1.3");
+    assert!(served.accepted.keys().eq([&TLS12, &TLS13]));
     assert_eq!(served.hybrid, Support::No);
     assert!(served.speaks_tls);
     // A name that is known from the certificate costs the same.
@@ -239,7 +239,7 @@ fn a_server_of_another_application_protocol_is_asked_without_any() {
         }
     });
     assert_eq!(tried[..4], ["1.3 -", "wide -", "1.3 -", "wide -"]);
-    assert_eq!(served.versions, BTreeSet::from([TLS12, TLS13]));
+    assert!(served.accepted.keys().eq([&TLS12, &TLS13]));
 }
 
 #[test]
@@ -307,11 +307,12 @@ fn broken_chains_are_kept_and_said_to_be_broken() {
     assert_eq!(served.chains[0].chain, [b"noise".to_vec()]);
     let facts = served.facts();
     assert!(matches!(&facts[0], Fact::Certificates(_)));
-    let x509 = facts[1..].iter().all(|fact| {
+    assert!(matches!(&facts[1], Fact::Tls(_)));
+    let x509 = facts[2..].iter().all(|fact| {
         matches!(fact, Fact::Anomaly { protocol, problem }
             if protocol == "x509" && problem.starts_with("certificate "))
     });
-    assert!(x509 && facts.len() > 1, "{facts:?}");
+    assert!(x509 && facts.len() > 2, "{facts:?}");
 
     let why = HelloError::Undecipherable;
     let served = check(&[], |_| Outcome::Failed(why.clone()), &["1.3 -", "wide -"]);
@@ -352,13 +353,14 @@ fn older_versions_are_asked_for_when_wanted() {
         "weak -",
     ];
     assert_eq!(tried, expected);
-    assert_eq!(served.attributes()["tls_versions"], "TLSv1.0 TLSv1.2 TLSv1.3");
-    assert_eq!(served.attributes()["tls_versions_refused"], "SSLv3 TLSv1.1");
-    assert_eq!(served.attributes()["tls_x25519mlkem768"], "yes");
+    let server = served.server().unwrap();
+    assert!(server.accepted.keys().eq([&TLS10, &TLS12, &TLS13]));
+    assert_eq!(server.refused, BTreeSet::from([SSL30, TLS11]));
+    assert_eq!((server.asked, server.hybrid), (TlsExtent::Thorough, Some(true)));
 }
 
 #[test]
-fn what_was_seen_becomes_attributes() {
+fn what_all_attempts_showed_is_one_fact() {
     let mut served = Served::default();
     let precautions = |secure_renegotiation, compression| Precautions {
         secure_renegotiation,
@@ -391,20 +393,25 @@ fn what_was_seen_becomes_attributes() {
     for collected in [first, second, third] {
         served.add(&Question::of(Kind::Wide), Outcome::Collected(Box::new(collected)));
     }
-    let expected = [
-        ("tls_alpn", "h2"),
-        ("tls_client_authorities", "CN=Example Root; CN=Another"),
-        ("tls_client_certificate", "requested"),
-        ("tls_compression", "deflate"),
-        ("tls_dh_bits", "1024"),
-        ("tls_extended_master_secret", "yes"),
-        ("tls_groups", "x25519"),
-        ("tls_ocsp", "stapled"),
-        ("tls_renegotiation", "insecure"),
-        ("tls_suites", "DHE_RSA_WITH_AES_128_CBC_SHA AES_256_GCM_SHA384"),
-        ("tls_versions", "TLSv1.2 TLSv1.3"),
-    ];
-    let expected = expected.map(|(name, value)| (name.to_owned(), value.to_owned()));
-    assert_eq!(served.attributes().into_iter().collect::<Vec<_>>(), expected);
-    assert!(Served::default().attributes().is_empty());
+    let expected = TlsServer {
+        asked: TlsExtent::Gentle,
+        starttls: None,
+        accepted: BTreeMap::from([
+            (TLS12, BTreeSet::from([0x0033])),
+            (TLS13, BTreeSet::from([0x1302])),
+        ]),
+        refused: BTreeSet::new(),
+        groups: BTreeSet::from([0x1d]),
+        dh_bits: Some(1024),
+        protocols: BTreeSet::from(["h2".to_owned()]),
+        client_authorities: Some(["CN=Another", "CN=Example Root"].map(str::to_owned).into()),
+        compression: Some(1),
+        secure_renegotiation: Some(false),
+        extended_master_secret: Some(true),
+        hybrid: None,
+    };
+    assert_eq!(served.server().as_ref(), Some(&expected));
+    assert_eq!(served.stapled.len(), 1);
+    assert!(served.facts().contains(&Fact::Tls(expected)));
+    assert_eq!(Served::default().server(), None);
 }
