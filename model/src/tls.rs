@@ -13,6 +13,10 @@ use crate::TlsVersion;
 pub struct TlsServer {
     /// How much it was asked.
     pub asked: TlsExtent,
+    /// Whether there was more to ask: it stopped answering, or the connections allowed were used
+    /// up.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub cut: bool,
     /// The protocol whose STARTTLS came first, if any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub starttls: Option<String>,
@@ -93,6 +97,7 @@ mod tests {
     fn a_server_survives_json_and_what_is_not_known_takes_no_room() {
         let server = TlsServer {
             asked: TlsExtent::Certificates,
+            cut: false,
             starttls: None,
             accepted: BTreeMap::from([(TlsVersion(0x0303), BTreeSet::from([0xc02f]))]),
             refused: BTreeSet::new(),

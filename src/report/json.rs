@@ -218,6 +218,7 @@ impl<'a> From<&'a ServiceState> for ServiceJson<'a> {
 #[derive(Debug, Serialize)]
 pub(crate) struct TlsServerJson<'a> {
     pub(crate) asked: &'static str,
+    pub(crate) cut: bool,
     pub(crate) starttls: Option<&'a str>,
     pub(crate) accepted: Vec<AcceptedJson>,
     pub(crate) refused: Vec<String>,
@@ -253,6 +254,7 @@ impl<'a> From<&'a KnownTls> for TlsServerJson<'a> {
         });
         Self {
             asked: server.asked.as_str(),
+            cut: server.cut,
             starttls: server.starttls.as_deref(),
             accepted: accepted.collect(),
             refused: server.refused.iter().map(ToString::to_string).collect(),

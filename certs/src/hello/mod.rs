@@ -36,7 +36,7 @@ pub use collected::{
 pub use error::HelloError;
 pub use offer::ServerName;
 pub use question::{Kind, PROTOCOLS, Question, Signer, Signers};
-pub use suite::{group_name, suite_name};
+pub use suite::{group_name, suite_name, suites_of};
 
 use legacy::Legacy;
 use modern::Modern;
@@ -107,7 +107,7 @@ impl Collector {
         let (hello, side) = match question.kind {
             Kind::Wide | Kind::Weak => (offer::wide(TLS12, question, random), legacy()),
             Kind::UpTo(version) => (offer::wide(version, question, random), legacy()),
-            Kind::Bare(version) => (offer::bare(version, random), legacy()),
+            Kind::Bare(version) => (offer::bare(version, question, random), legacy()),
             Kind::Framed => (offer::framed(random), Side::Framed(Legacy::default())),
             Kind::Modern | Kind::Hybrid => {
                 let modern = Modern::new(question.clone(), random, session_id)?;

@@ -50,6 +50,7 @@ pub(crate) fn wide(version: TlsVersion, question: &Question, random: [u8; 32]) -
         _ => suite::SUITES,
     };
     let rows = rows.iter().filter(|row| suite::suits(**row, question.signers));
+    let rows = rows.filter(|row| !question.without.contains(&row.0));
     let suites = rows.map(|row| row.0).chain([suite::RENEGOTIATION_SCSV]);
     let mut extensions = for_all_versions(question);
     extension(&mut extensions, message::SUPPORTED_GROUPS, &list16(suite::groups()));
@@ -86,17 +87,19 @@ fn for_all_versions(question: &Question) -> Vec<u8> {
 
 /// The suites that old versions have: none that came with TLS 1.2, and few enough that the
 /// hello stays under the 256 bytes at which some of these servers stop reading.
-fn old_suites() -> impl Iterator<Item = u16> {
+pub(crate) fn old_suites() -> impl Iterator<Item = u16> {
     let old = suite::SUITES.iter().filter(|row| {
         let name = row.1;
         (name.ends_with("_SHA") || name.ends_with("_MD5")) && !name.contains("_CCM")
     });
-    old.map(|row| row.0).chain([suite::RENEGOTIATION_SCSV])
+    old.map(|row| row.0)
 }
 
 /// The record of a hello for one old version, without extensions.
-pub(crate) fn bare(version: TlsVersion, random: [u8; 32]) -> Vec<u8> {
-    let hello = client_hello(version, random, &[], old_suites(), &[0], None);
+pub(crate) fn bare(version: TlsVersion, question: &Question, random: [u8; 32]) -> Vec<u8> {
+    let suites = old_suites().filter(|suite| !question.without.contains(suite));
+    let suites = suites.chain([suite::RENEGOTIATION_SCSV]);
+    let hello = client_hello(version, random, &[], suites, &[0], None);
     record::write(record::HANDSHAKE, version.0.min(TLS10.0), &hello)
 }
 
@@ -120,7 +123,8 @@ fn of_ssl2(suite: u16) -> [u8; 3] {
 /// The hello of SSL 2.0, for a server of that version or of any up to TLS 1.0 (RFC 5246,
 /// appendix E.2).
 pub(crate) fn framed(random: [u8; 32]) -> Vec<u8> {
-    let mut kinds: Vec<u8> = old_suites().flat_map(of_ssl2).collect();
+    let suites = old_suites().chain([suite::RENEGOTIATION_SCSV]);
+    let mut kinds: Vec<u8> = suites.flat_map(of_ssl2).collect();
     kinds.extend(SSL2_KINDS.iter().flatten());
     let mut body = vec![1];
     body.extend(TLS10.0.to_be_bytes());
@@ -165,6 +169,7 @@ pub(crate) fn modern(offer: &Offer13<'_>) -> Vec<u8> {
     vector16(&mut list, &shares);
     extension(&mut extensions, message::KEY_SHARE, &list);
     let suites = suite::SUITES_13.iter().map(|row| row.0);
+    let suites = suites.filter(|suite| !offer.question.without.contains(suite));
     client_hello(TLS12, offer.random, &offer.session_id, suites, &[0], Some(extensions))
 }
 
@@ -272,7 +277,8 @@ mod tests {
         }
         assert!(framed([7; 32]).len() < 256);
         for (version, outer) in [(0x0300, 0), (0x0301, 1), (0x0302, 1)] {
-            let hello = bare(TlsVersion(version), [7; 32]);
+            let version = TlsVersion(version);
+            let hello = bare(version, &Question::of(Kind::Bare(version)), [7; 32]);
             assert!(hello.len() - 5 < 256, "{}", hello.len());
             assert_eq!(hello[1..3], [3, outer]);
         }

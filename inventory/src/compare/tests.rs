@@ -299,6 +299,7 @@ impl World {
 fn server() -> TlsServer {
     TlsServer {
         asked: TlsExtent::Thorough,
+        cut: false,
         starttls: None,
         accepted: [(0x0303, 0xc02f), (0x0304, 0x1301)]
             .map(|(version, suite)| (TlsVersion(version), BTreeSet::from([suite])))

@@ -34,15 +34,18 @@ pub(super) fn tls_servers(asset: &mut Asset, seen: &[&Observation], at: At<'_>) 
     }
 }
 
-/// Who was asked as much as before, or more, told everything again. Who was asked less told a
-/// part: what was not asked is not gone.
+/// Who was asked as much as before, or more, told everything again. Who was asked less, or not
+/// to the end, told a part: what was not asked is not gone.
 fn learn(known: &mut TlsServer, told: &TlsServer) {
-    if told.asked >= known.asked {
+    if told.asked >= known.asked && !told.cut {
         known.clone_from(told);
         return;
     }
+    known.asked = known.asked.max(told.asked);
+    known.cut |= told.cut;
     let TlsServer {
         asked: _,
+        cut: _,
         starttls,
         accepted,
         refused,
@@ -87,6 +90,7 @@ mod tests {
         });
         TlsServer {
             asked,
+            cut: false,
             starttls: None,
             accepted: accepted.collect::<BTreeMap<_, _>>(),
             refused: refused.iter().copied().map(TlsVersion).collect(),

@@ -108,6 +108,7 @@ async fn what_a_tls_server_accepts_is_part_of_its_service_and_a_staple_stays_who
     let endpoint = Endpoint::tcp(address(7), 443);
     let server = TlsServer {
         asked: TlsExtent::Thorough,
+        cut: false,
         starttls: None,
         accepted: [(0x0301, 0x0005), (0x0303, 0xc02f)]
             .map(|(version, suite)| (TlsVersion(version), [suite].into()))

@@ -8,6 +8,7 @@
 //! only where nothing came. It opens nothing itself: it says the next [`Question`] and is told
 //! its [`Outcome`]; `crate::collect` makes the connections.
 
+mod accepted;
 mod served;
 #[cfg(test)]
 mod tests;
@@ -16,7 +17,7 @@ use std::collections::BTreeSet;
 
 use certs::hello::{
     Collected, HelloError, Kind, PROTOCOLS, Question, SSL30, ServerName, Signer, Signers, TLS10,
-    TLS11, TLS12, TLS13,
+    TLS11, TLS13,
 };
 use model::{TlsExtent, TlsVersion};
 
@@ -30,8 +31,7 @@ pub enum Extent {
     /// Every certificate, and whether X25519MLKEM768 is there.
     #[default]
     Certificates,
-    /// Also which older versions are accepted beside the best one, and whether suites that
-    /// protect nothing are.
+    /// Also which older versions are accepted beside the best one, and which cipher suites.
     Thorough,
 }
 
@@ -84,6 +84,9 @@ impl Collection {
     /// At most so many connections are made to one endpoint.
     pub const MAX_CONNECTIONS: usize = 24;
 
+    /// And so many where everything is wanted to be known.
+    pub const MAX_THOROUGH: usize = 40;
+
     /// Prepares to ask without a name and with each of these.
     #[must_use]
     pub fn new(names: impl IntoIterator<Item = ServerName>, extent: Extent) -> Self {
@@ -127,7 +130,7 @@ impl Collection {
     }
 
     fn choose(&self) -> Option<Question> {
-        if self.is_hopeless() || self.tried.len() >= Self::MAX_CONNECTIONS {
+        if self.is_hopeless() || self.tried.len() >= self.most() {
             return None;
         }
         self.first().or_else(|| match self.extent {
@@ -135,6 +138,13 @@ impl Collection {
             Extent::Certificates => self.all_certificates(),
             Extent::Thorough => self.all_certificates().or_else(|| self.what_it_accepts()),
         })
+    }
+
+    const fn most(&self) -> usize {
+        match self.extent {
+            Extent::Gentle | Extent::Certificates => Self::MAX_CONNECTIONS,
+            Extent::Thorough => Self::MAX_THOROUGH,
+        }
     }
 
     /// The two hellos that say most, with the application protocols, which servers of only one
@@ -291,26 +301,6 @@ impl Collection {
         (!asked).then(|| Question { server_name, ..Question::of(Kind::Hybrid) })
     }
 
-    /// Each older version that was not seen, and suites that protect nothing.
-    fn what_it_accepts(&self) -> Option<Question> {
-        let best = self.tried.iter().find(|tried| tried.is_answered())?;
-        let server_name = best.question.server_name.clone();
-        let seen =
-            |version| self.tried.iter().any(|tried| tried.outcome.version() == Some(version));
-        let older = [
-            (TLS12, Kind::Wide),
-            (TLS11, Kind::UpTo(TLS11)),
-            (TLS10, Kind::UpTo(TLS10)),
-            (SSL30, Kind::Bare(SSL30)),
-        ];
-        let older = older.into_iter().filter(|(version, _)| !seen(*version)).map(|(_, kind)| kind);
-        older
-            .chain([Kind::Weak])
-            .filter(|kind| self.tried.iter().all(|tried| tried.question.kind != *kind))
-            .map(|kind| Question { server_name: server_name.clone(), ..Question::of(kind) })
-            .next()
-    }
-
     /// What was learned.
     #[must_use]
     pub fn finish(self) -> Served {
@@ -319,7 +309,8 @@ impl Collection {
             Extent::Certificates => TlsExtent::Certificates,
             Extent::Thorough => TlsExtent::Thorough,
         };
-        let mut served = Served { asked, ..Served::default() };
+        let cut = self.is_hopeless() || self.tried.len() >= self.most();
+        let mut served = Served { asked, cut, ..Served::default() };
         for Tried { question, outcome, .. } in self.tried {
             served.add(&question, outcome);
         }
@@ -334,17 +325,18 @@ impl Tried {
 }
 
 impl Outcome {
-    fn version(&self) -> Option<TlsVersion> {
+    fn collected(&self) -> Option<&Collected> {
         match self {
-            Self::Collected(collected) => Some(collected.version),
+            Self::Collected(collected) => Some(collected),
             _ => None,
         }
+    }
+
+    fn version(&self) -> Option<TlsVersion> {
+        self.collected().map(|collected| collected.version)
     }
 }
 
 fn leaf(outcome: &Outcome) -> Option<&[u8]> {
-    match outcome {
-        Outcome::Collected(collected) => collected.chain.first().map(Vec::as_slice),
-        _ => None,
-    }
+    outcome.collected()?.chain.first().map(Vec::as_slice)
 }

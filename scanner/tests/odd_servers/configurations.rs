@@ -4,6 +4,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     io::{Read, Write},
     net::Ipv4Addr,
+    process::Command,
 };
 
 use certs::{
@@ -141,6 +142,7 @@ fn shown(server: &Server, extent: Extent, names: &[&str]) -> Vec<String> {
 fn told(served: &Served) -> BTreeMap<&'static str, String> {
     let TlsServer {
         asked: _,
+        cut: _,
         starttls: _,
         accepted,
         refused,
@@ -248,6 +250,67 @@ fn suites_that_protect_nothing_are_found_beside_good_ones() {
     let served = ask(server.port, [], Extent::Certificates);
     assert!(served.chains.is_empty() && served.anonymous == Support::Yes);
     assert!(matches!(&served.facts()[..], [Fact::Tls(_)]));
+}
+
+/// The numbers of the suites that OpenSSL has by such a description, in one version.
+fn openssl_suites(description: &str, version: &str) -> BTreeSet<u16> {
+    // `0xC0,0x30 - ECDHE-RSA-AES256-GCM-SHA384 ...`
+    let arguments = ["ciphers", "-V", "-s", version, description];
+    let list = Command::new("openssl").args(arguments).output().expect("openssl is installed");
+    let list = String::from_utf8(list.stdout).unwrap();
+    let numbers = list.lines().filter_map(|line| {
+        let (high, low) = line.trim().split_once(" - ")?.0.split_once(',')?;
+        let byte = |text: &str| u8::from_str_radix(text.trim_start_matches("0x"), 16).ok();
+        Some(u16::from_be_bytes([byte(high)?, byte(low)?]))
+    });
+    numbers.collect()
+}
+
+#[test]
+fn every_suite_of_openssl_is_found_in_at_most_forty_connections() {
+    let folder = TempDir::new().unwrap();
+    let rsa = identity(&folder, "rsa", &["-algorithm", "RSA"], &[]);
+    let [old, new, modern] = [TlsVersion(0x0301), TlsVersion(0x0303), TlsVersion(0x0304)];
+    for (description, versions) in [
+        ("ECDHE-RSA-AES128-GCM-SHA256:AES256-SHA:DHE-RSA-AES128-SHA", &["-tls1_2"][..]),
+        ("HIGH+kECDHE:!ARIA:!CAMELLIA:!PSK:!SRP:!aNULL", &["-tls1_2"]),
+        ("AES128-SHA:AES256-SHA:CAMELLIA128-SHA:SEED-SHA:@SECLEVEL=0", &["-tls1"]),
+        ("NULL-SHA256:NULL-SHA:AECDH-NULL-SHA:AES128-SHA256:@SECLEVEL=0", &["-tls1_2"]),
+        ("AES256-SHA256:CAMELLIA256-SHA:DHE-RSA-CHACHA20-POLY1305", &[]),
+        ("AES256-SHA256", &["-ciphersuites", "TLS_CHACHA20_POLY1305_SHA256"]),
+    ] {
+        for preference in [&[][..], &["-serverpref"]] {
+            let arguments = [&["-cipher", description], versions, preference].concat();
+            let server = Server::start(&rsa, &arguments);
+            let served = ask(server.port, [], Extent::Thorough);
+            let shown = served.server().unwrap();
+            println!("{description}: {} connections", served.connections);
+            assert!(served.connections <= 40 && !shown.cut, "{description}: {served:?}");
+            let version = if versions == ["-tls1"] { old } else { new };
+            let flag = if version == old { "-tls1" } else { "-tls1_2" };
+            // With an RSA key nobody gets the others.
+            let mut expected = openssl_suites(description, flag);
+            expected.retain(|suite| !suite_name(*suite).unwrap().contains("ECDSA"));
+            assert!(expected.len() > 0, "{description}");
+            assert_eq!(shown.accepted[&version], expected, "{description}");
+            let expected = match versions {
+                [] => BTreeSet::from([0x1301, 0x1302, 0x1303]),
+                ["-ciphersuites", ..] => BTreeSet::from([0x1303]),
+                _ => continue,
+            };
+            assert_eq!(shown.accepted[&modern], expected, "{description}");
+        }
+    }
+    // More than forty suites: it says so, and has what is weak.
+    let server = Server::start(&rsa, &["-cipher", "ALL:eNULL:@SECLEVEL=0"]);
+    let served = ask(server.port, [], Extent::Thorough);
+    let shown = served.server().unwrap();
+    assert!(served.connections == 40 && shown.cut, "{served:?}");
+    let names: Vec<&str> =
+        shown.accepted.values().flatten().filter_map(|s| suite_name(*s)).collect();
+    for weak in ["_NULL_", "_anon_"] {
+        assert!(names.iter().any(|name| name.contains(weak)), "{weak}: {names:?}");
+    }
 }
 
 #[test]

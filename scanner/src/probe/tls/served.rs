@@ -15,6 +15,8 @@ use super::Outcome;
 pub struct Served {
     /// How much it was asked.
     pub asked: TlsExtent,
+    /// Whether there was more to ask.
+    pub cut: bool,
     /// Whether the endpoint speaks TLS: it answered in its records, if only to refuse.
     pub speaks_tls: bool,
     /// The chains, one for each question (name and version) that was answered. The same chain
@@ -92,6 +94,7 @@ impl Served {
         });
         Some(TlsServer {
             asked: self.asked,
+            cut: self.cut,
             starttls: None,
             accepted: self.accepted.clone(),
             refused: self
@@ -116,7 +119,7 @@ impl Served {
         self.connections = self.connections.saturating_add(1);
         match outcome {
             Outcome::Collected(collected) => self.take(question, *collected),
-            Outcome::Failed(why) => self.note(question.kind, &why),
+            Outcome::Failed(why) => self.note(question, &why),
             Outcome::TimedOut => self.refusal = Some("it let its time pass".to_owned()),
             Outcome::NoConnection => self.refusal = Some("it took no connection".to_owned()),
         }
@@ -128,6 +131,7 @@ impl Served {
         // An older answer to the question for one version is a refusal of that version.
         if let Kind::UpTo(asked) = question.kind
             && collected.version < asked
+            && question.without.is_empty()
         {
             self.refused.insert(asked);
         }
@@ -199,14 +203,15 @@ impl Served {
         }
     }
 
-    fn note(&mut self, kind: Kind, why: &HelloError) {
+    fn note(&mut self, question: &Question, why: &HelloError) {
         self.refusal = Some(why.to_string());
         let refused = matches!(why, HelloError::Alert(_));
-        match kind {
+        match question.kind {
             Kind::Hybrid if refused && self.hybrid == Support::Unknown => {
                 self.hybrid = Support::No;
             }
-            Kind::UpTo(version) | Kind::Bare(version) if refused => {
+            // Without some suites, it may be the others that it refuses.
+            Kind::UpTo(version) | Kind::Bare(version) if refused && question.without.is_empty() => {
                 self.refused.insert(version);
             }
             _ => {}

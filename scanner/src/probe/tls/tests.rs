@@ -2,7 +2,7 @@
 
 use std::{cell::RefCell, collections::BTreeMap};
 
-use certs::hello::{KeyExchange, Precautions};
+use certs::hello::{KeyExchange, Precautions, TLS12};
 use model::{Fact, TlsServer};
 
 use super::*;
@@ -54,7 +54,7 @@ fn made(names: &[&str], algorithm: &'static rcgen::SignatureAlgorithm) -> Vec<u8
 }
 
 /// Runs a collection against a server; returns what was tried, in short, and what it showed.
-/// A star says that not every kind of key was asked for.
+/// A star says that not every kind of key was asked for, a minus that not every suite was.
 fn run(
     names: &[&str],
     extent: Extent,
@@ -72,10 +72,14 @@ fn run(
             Kind::UpTo(version) => format!("up to {version}"),
             Kind::Bare(version) => format!("bare {version}"),
         };
-        let star = if question.signers == Signers::ALL { "" } else { "*" };
+        let star = match question.signers == Signers::ALL {
+            true if question.without.is_empty() => "",
+            true => "-",
+            false => "*",
+        };
         let server_name = question.server_name.as_ref().map_or("-", ServerName::as_str);
         tried.push(format!("{kind}{star} {server_name}"));
-        assert!(tried.len() <= Collection::MAX_CONNECTIONS, "{tried:?}");
+        assert!(tried.len() <= Collection::MAX_THOROUGH, "{tried:?}");
         collection.record(server(&question));
     }
     (tried, collection.finish())
@@ -329,13 +333,14 @@ fn what_never_ends_is_ended() {
         *count.borrow_mut() += 1;
         chain(TLS12, &certificate(&[&format!("new-{}.example", count.borrow())]))
     });
-    assert_eq!(tried.len(), Collection::MAX_CONNECTIONS);
+    assert_eq!(tried.len(), Collection::MAX_THOROUGH);
 }
 
 #[test]
 fn older_versions_are_asked_for_when_wanted() {
     let der = certificate(&["*.example"]);
     let (tried, served) = run(&[], Extent::Thorough, |question| match question.kind {
+        _ if !question.without.is_empty() => NOTHING_IN_COMMON,
         Kind::Wide | Kind::Modern if !question.signers.contains(Signer::P256) => NOTHING_IN_COMMON,
         Kind::Modern | Kind::Hybrid => chain(TLS13, &der),
         Kind::Wide => chain(TLS12, &der),
@@ -351,12 +356,56 @@ fn older_versions_are_asked_for_when_wanted() {
         "up to TLSv1.1 -",
         "bare SSLv3 -",
         "weak -",
+        // A weak suite of each version, then any other.
+        "wide- -",
+        "up to TLSv1.1- -",
+        "1.3- -",
     ];
     assert_eq!(tried, expected);
     let server = served.server().unwrap();
     assert!(server.accepted.keys().eq([&TLS10, &TLS12, &TLS13]));
     assert_eq!(server.refused, BTreeSet::from([SSL30, TLS11]));
-    assert_eq!((server.asked, server.hybrid), (TlsExtent::Thorough, Some(true)));
+    let known = (server.asked, server.cut, server.hybrid);
+    assert_eq!(known, (TlsExtent::Thorough, false, Some(true)));
+}
+
+/// A server of TLS 1.2 with these suites, which it prefers in this order.
+fn with_suites(suites: &[u16]) -> impl Fn(&Question) -> Outcome {
+    move |question| {
+        let offered: BTreeSet<u16> = certs::hello::suites_of(question.kind)
+            .filter(|suite| !question.without.contains(suite))
+            .collect();
+        let chosen = suites.iter().find(|suite| offered.contains(suite));
+        match (question.kind, chosen) {
+            (Kind::Wide | Kind::Weak, Some(suite)) => {
+                let collected = Collected { suite: Some(*suite), ..collected(TLS12, b"x") };
+                Outcome::Collected(Box::new(collected))
+            }
+            _ => NOTHING_IN_COMMON,
+        }
+    }
+}
+
+#[test]
+fn every_suite_is_found_and_no_more_is_asked() {
+    let suites = [0xc02f, 0xc030, 0x009e, 0x000a, 0x002f];
+    let (tried, served) = run(&[], Extent::Thorough, with_suites(&suites));
+    let server = served.server().unwrap();
+    assert_eq!(server.accepted[&TLS12], BTreeSet::from(suites));
+    assert!(!server.cut);
+    // One for each suite, one for the end of the weak ones and one for the end of all.
+    assert_eq!(tried.iter().filter(|tried| *tried == "wide- -").count(), 1 + 1 + 3 + 1);
+}
+
+#[test]
+fn weak_suites_are_found_before_the_connections_are_used_up() {
+    let good = certs::hello::suites_of(Kind::Wide).take(60);
+    let weak = [0x000a, 0x0005, 0x0009, 0x0001, 0x0008, 0x00a6];
+    let suites: Vec<u16> = good.chain(weak).collect();
+    let (tried, served) = run(&[], Extent::Thorough, with_suites(&suites));
+    assert_eq!(tried.len(), Collection::MAX_THOROUGH);
+    let server = served.server().unwrap();
+    assert!(server.cut && weak.iter().all(|suite| server.accepted[&TLS12].contains(suite)));
 }
 
 #[test]
@@ -395,6 +444,7 @@ fn what_all_attempts_showed_is_one_fact() {
     }
     let expected = TlsServer {
         asked: TlsExtent::Gentle,
+        cut: false,
         starttls: None,
         accepted: BTreeMap::from([
             (TLS12, BTreeSet::from([0x0033])),
