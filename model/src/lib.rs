@@ -25,7 +25,8 @@ pub use endpoint::{Endpoint, Transport};
 pub use identifier::{Identifier, MachineIdKind, NameSource, Strength};
 pub use mac::{MacAddr, ParseMacError};
 pub use observation::{
-    CertificateChain, Fact, HostKey, Method, Observation, PortState, Service, Subject, TlsVersion,
+    CertificateChain, Fact, HostCertificate, HostKey, Method, Observation, PortState, Service,
+    Subject, TlsVersion,
 };
 pub use ports::{ParsePortsError, PortSet};
 pub use scan::{AddressRange, Coverage, Gap, ScanId, ScanRecord};

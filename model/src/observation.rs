@@ -226,6 +226,8 @@ pub enum Fact {
     },
     /// An SSH server presented this host key. Subject: endpoint.
     HostKey(HostKey),
+    /// An SSH server presented a certificate for its host key. Subject: endpoint.
+    HostCertificate(HostCertificate),
     /// The machine's own number for itself. Subject: address or endpoint.
     MachineId {
         /// What kind of number.
@@ -378,6 +380,27 @@ pub struct HostKey {
     pub algorithm: String,
     /// SHA-256 of the key blob, lower-case hexadecimal.
     pub sha256: String,
+}
+
+/// A certificate for an SSH host key (PROTOCOL.certkeys of OpenSSH). Nobody has verified its
+/// signature.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct HostCertificate {
+    /// The host key, as it is without the certificate.
+    pub key: HostKey,
+    /// The key of the authority that signed it.
+    pub authority: HostKey,
+    /// The authority's number for it.
+    pub serial: u64,
+    /// What the authority calls it, at most 256 bytes.
+    pub key_id: String,
+    /// The host names for which it is valid, at most 64 of at most 256 bytes; none stands for
+    /// all.
+    pub principals: Vec<String>,
+    /// When its validity begins.
+    pub not_before: Timestamp,
+    /// When it ends, if it does.
+    pub not_after: Option<Timestamp>,
 }
 
 #[cfg(test)]

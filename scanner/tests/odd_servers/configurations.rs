@@ -291,7 +291,7 @@ fn every_suite_of_openssl_is_found_in_at_most_forty_connections() {
             // With an RSA key nobody gets the others.
             let mut expected = openssl_suites(description, flag);
             expected.retain(|suite| !suite_name(*suite).unwrap().contains("ECDSA"));
-            assert!(expected.len() > 0, "{description}");
+            assert!(!expected.is_empty(), "{description}");
             assert_eq!(shown.accepted[&version], expected, "{description}");
             let expected = match versions {
                 [] => BTreeSet::from([0x1301, 0x1302, 0x1303]),
