@@ -12,6 +12,7 @@
 
 mod collected;
 mod curve;
+mod datagram;
 mod error;
 mod legacy;
 mod message;
@@ -33,6 +34,7 @@ use wire::Reader;
 pub use collected::{
     ClientCertificate, Collected, KeyExchange, MAX_AUTHORITIES, MAX_STAPLED, Precautions,
 };
+pub use datagram::{DTLS10, DTLS12, DatagramCollector};
 pub use error::HelloError;
 pub use offer::ServerName;
 pub use question::{Kind, PROTOCOLS, Question, Signer, Signers};

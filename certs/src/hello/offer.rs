@@ -49,19 +49,45 @@ pub(crate) fn wide(version: TlsVersion, question: &Question, random: [u8; 32]) -
         Kind::Weak => suite::WEAK,
         _ => suite::SUITES,
     };
+    let suites = suites(rows, question).chain([suite::RENEGOTIATION_SCSV]);
+    let extensions = before_tls_13(question);
+    // DEFLATE first: who picks it gives its sessions away (CRIME, CVE-2012-4929).
+    let hello = client_hello(version, random, &[0], suites, &[1, 0], Some(extensions));
+    // RFC 5246, appendix E.1: old servers want an old version around the new one.
+    record::write(record::HANDSHAKE, version.0.min(TLS10.0), &hello)
+}
+
+/// The hello for everything up to a version of DTLS, without anything around it. Stream ciphers
+/// are not offered: it has none (RFC 6347, section 4.1.2.2).
+pub(crate) fn datagram(
+    version: TlsVersion,
+    question: &Question,
+    random: [u8; 32],
+    cookie: &[u8],
+) -> Vec<u8> {
+    let suites = suites(suite::SUITES, question)
+        .filter(|number| suite::suite_name(*number).is_none_or(|name| !name.contains("_RC4_")));
+    let suites = suites.chain([suite::RENEGOTIATION_SCSV]);
+    let mut session = vec![0];
+    session.extend(u8::try_from(cookie.len()));
+    session.extend(cookie);
+    client_hello(version, random, &session, suites, &[0], Some(before_tls_13(question)))
+}
+
+/// The numbers of those suites that the question is about.
+fn suites(rows: &[suite::Row], question: &Question) -> impl Iterator<Item = u16> {
     let rows = rows.iter().filter(|row| suite::suits(**row, question.signers));
-    let rows = rows.filter(|row| !question.without.contains(&row.0));
-    let suites = rows.map(|row| row.0).chain([suite::RENEGOTIATION_SCSV]);
+    rows.map(|row| row.0).filter(|suite| !question.without.contains(suite))
+}
+
+fn before_tls_13(question: &Question) -> Vec<u8> {
     let mut extensions = for_all_versions(question);
     extension(&mut extensions, message::SUPPORTED_GROUPS, &list16(suite::groups()));
     extension(&mut extensions, message::EC_POINT_FORMATS, &[1, 0]);
     let algorithms = list16(question::schemes_12(question.signers));
     extension(&mut extensions, message::SIGNATURE_ALGORITHMS, &algorithms);
     extension(&mut extensions, message::EXTENDED_MASTER_SECRET, &[]);
-    // DEFLATE first: who picks it gives its sessions away (CRIME, CVE-2012-4929).
-    let hello = client_hello(version, random, &[], suites, &[1, 0], Some(extensions));
-    // RFC 5246, appendix E.1: old servers want an old version around the new one.
-    record::write(record::HANDSHAKE, version.0.min(TLS10.0), &hello)
+    extensions
 }
 
 /// What is asked for in every version that has extensions.
@@ -99,7 +125,7 @@ pub(crate) fn old_suites() -> impl Iterator<Item = u16> {
 pub(crate) fn bare(version: TlsVersion, question: &Question, random: [u8; 32]) -> Vec<u8> {
     let suites = old_suites().filter(|suite| !question.without.contains(suite));
     let suites = suites.chain([suite::RENEGOTIATION_SCSV]);
-    let hello = client_hello(version, random, &[], suites, &[0], None);
+    let hello = client_hello(version, random, &[0], suites, &[0], None);
     record::write(record::HANDSHAKE, version.0.min(TLS10.0), &hello)
 }
 
@@ -170,21 +196,22 @@ pub(crate) fn modern(offer: &Offer13<'_>) -> Vec<u8> {
     extension(&mut extensions, message::KEY_SHARE, &list);
     let suites = suite::SUITES_13.iter().map(|row| row.0);
     let suites = suites.filter(|suite| !offer.question.without.contains(suite));
-    client_hello(TLS12, offer.random, &offer.session_id, suites, &[0], Some(extensions))
+    let session = [&[32], &offer.session_id[..]].concat();
+    client_hello(TLS12, offer.random, &session, suites, &[0], Some(extensions))
 }
 
+/// `session` is the session id and, in DTLS, the cookie, each with its length.
 fn client_hello(
     version: TlsVersion,
     random: [u8; 32],
-    session_id: &[u8],
+    session: &[u8],
     suites: impl Iterator<Item = u16>,
     compressions: &[u8],
     extensions: Option<Vec<u8>>,
 ) -> Vec<u8> {
     let mut body = version.0.to_be_bytes().to_vec();
     body.extend(random);
-    body.extend(u8::try_from(session_id.len()));
-    body.extend(session_id);
+    body.extend(session);
     body.extend(list16(suites));
     body.extend(u8::try_from(compressions.len()));
     body.extend(compressions);

@@ -35,10 +35,19 @@ pub enum Extent {
     Thorough,
 }
 
+/// Over what an endpoint is asked.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Over {
+    Stream,
+    /// DTLS 1.0 and 1.2, which only the wide hello asks for.
+    Datagrams,
+}
+
 /// What an endpoint is asked, and what it said so far.
 #[derive(Debug)]
 pub struct Collection {
     extent: Extent,
+    over: Over,
     names: Vec<ServerName>,
     /// Names that its certificates told, in the order of their coming.
     told: Vec<ServerName>,
@@ -93,11 +102,18 @@ impl Collection {
         let names: BTreeSet<ServerName> = names.into_iter().take(Self::MAX_NAMES).collect();
         Self {
             extent,
+            over: Over::Stream,
             names: names.into_iter().collect(),
             told: Vec::new(),
             tried: Vec::new(),
             current: None,
         }
+    }
+
+    /// The same for a server of DTLS.
+    #[must_use]
+    pub fn over_datagrams(names: impl IntoIterator<Item = ServerName>, extent: Extent) -> Self {
+        Self { over: Over::Datagrams, ..Self::new(names, extent) }
     }
 
     /// What to try next, over a new connection, or `None` once there is nothing more to learn.
@@ -133,10 +149,30 @@ impl Collection {
         if self.is_hopeless() || self.tried.len() >= self.most() {
             return None;
         }
+        if self.over == Over::Datagrams {
+            return self.wide_only();
+        }
         self.first().or_else(|| match self.extent {
             Extent::Gentle => None,
             Extent::Certificates => self.all_certificates(),
             Extent::Thorough => self.all_certificates().or_else(|| self.what_it_accepts()),
+        })
+    }
+
+    /// The wide hello, again without the kinds of key that were seen, and with each name.
+    fn wide_only(&self) -> Option<Question> {
+        let wide = |server_name| Question { server_name, ..Question::of(Kind::Wide) };
+        let untried = |question: Question| Some(question).filter(|q| !self.has_tried(q));
+        let first = untried(wide(None));
+        if first.is_some() || self.extent == Extent::Gentle {
+            return first;
+        }
+        self.variants(None).or_else(|| {
+            self.names.iter().chain(&self.told).find_map(|name| {
+                let is_news = self.with(Some(name)).any(|tried| tried.is_news);
+                let more = || self.variants(Some(name)).filter(|_| is_news);
+                untried(wide(Some(name.clone()))).or_else(more)
+            })
         })
     }
 
