@@ -8,14 +8,14 @@ use std::{
 
 use anyhow::{Context as _, Result};
 use certs::{Remaining, Thresholds};
-use config::{Config, IoChoice, Layers, Window};
+use config::{Config, IoChoice, Layers, TlsChoice, Window};
 use inventory::store::Policy;
 use jiff::tz::Offset;
 use model::{Site, Vantage};
 use scanner::{
     dialogue::Limits,
     net::select::Choice,
-    probe::catalog,
+    probe::{catalog, tls::Extent},
     rate::{Rates, Tempo},
 };
 
@@ -118,6 +118,8 @@ pub(crate) struct Settings {
     pub(crate) services: bool,
     pub(crate) limits: Limits,
     pub(crate) snmp_public: bool,
+    /// How much TLS servers are asked.
+    pub(crate) tls: Extent,
     /// Protocols that are not spoken.
     pub(crate) except: Vec<String>,
     /// Files and folders with certificates.
@@ -153,6 +155,7 @@ pub(crate) fn settings(config: Config) -> Result<Settings> {
         time_limit,
         read_limit,
         snmp_public,
+        tls,
         expiring_warning,
         expiring_critical,
         certificate_files,
@@ -198,6 +201,10 @@ pub(crate) fn settings(config: Config) -> Result<Settings> {
         certificate_files,
         password_files,
         snmp_public,
+        tls: match tls {
+            TlsChoice::Certificates => Extent::Certificates,
+            TlsChoice::Thorough => Extent::Thorough,
+        },
         except: match snmp_public {
             true => Vec::new(),
             false => catalog::ON_REQUEST.map(str::to_owned).to_vec(),

@@ -371,6 +371,7 @@ fn run_ssh(bytes: &[u8]) {
     }
     all(bytes, ssh::message);
     black_box(ssh::key_algorithm(bytes).is_ok());
+    black_box(ssh::certificate(bytes).is_ok());
     black_box(ssh::key_exchange(&String::from_utf8_lossy(bytes)));
 }
 

@@ -11,14 +11,14 @@ use std::{
     time::Duration,
 };
 
-use certs::hello::{Collector, HelloError, Progress, ServerName};
-use model::{Endpoint, Gap, Method, Observation, Subject, Vantage};
+use certs::hello::{Collector, DatagramCollector, HelloError, Progress, ServerName};
+use model::{Endpoint, Fact, Gap, Method, Observation, Subject, Transport, Vantage};
 use tokio::{task::JoinSet, time::timeout};
 
 use crate::{
     Permit, Scope,
     dialogue::{self, Pace},
-    net::stream::Stream,
+    net::{datagram::Datagram, stream::Stream},
     probe::tls::{self, Collection, Extent, Served},
     stop::Stop,
 };
@@ -70,7 +70,8 @@ impl Outcome {
 }
 
 impl Collecting {
-    /// Asks each TCP endpoint for its chains, without a name and with each of its names.
+    /// Asks each endpoint for its chains, without a name and with each of its names: TCP ones by
+    /// TLS, UDP ones by DTLS.
     /// `observe` gets each observation as its endpoint ends, `progress` how many of how many
     /// endpoints are done.
     ///
@@ -103,11 +104,18 @@ impl Collecting {
                 match self.scope.permit(address) {
                     Ok(permit) => {
                         let (pace, time) = (self.pace.clone(), self.time);
-                        let collection = Collection::new(names, self.extent_for(endpoint));
-                        let task = tasks.spawn(async move {
-                            collect_certificates(permit, endpoint.port, collection, &pace, time)
-                                .await
-                        });
+                        let extent = self.extent_for(endpoint);
+                        let port = endpoint.port;
+                        let task = match endpoint.transport {
+                            Transport::Tcp => tasks.spawn(async move {
+                                let collection = Collection::new(names, extent);
+                                collect_certificates(permit, port, collection, &pace, time).await
+                            }),
+                            Transport::Udp => tasks.spawn(async move {
+                                let collection = Collection::over_datagrams(names, extent);
+                                collect_by_dtls(permit, port, collection, &pace, time).await
+                            }),
+                        };
                         running.insert(task.id(), endpoint);
                     }
                     Err(refused) => {
@@ -167,15 +175,19 @@ impl Collecting {
     /// follow each other.
     fn report(&self, endpoint: Endpoint, served: &Served, observe: &mut dyn FnMut(Observation)) {
         let observed_at = self.pace.clock().timestamp();
-        for fact in served.facts() {
+        // A chain is its own evidence, and stored whole.
+        let facts = served.facts().into_iter().map(|fact| (fact, Vec::new()));
+        let stapled = served.stapled.iter().map(|(certificate, response)| {
+            (Fact::OcspResponse { certificate: certificate.clone() }, response.clone())
+        });
+        for (fact, evidence) in facts.chain(stapled) {
             observe(Observation {
                 observed_at,
                 vantage: self.vantage.clone(),
                 method: Method::Tls,
                 subject: Subject::Endpoint(endpoint),
                 fact,
-                // The chain is its own evidence, and stored whole.
-                evidence: Vec::new(),
+                evidence,
             });
         }
     }
@@ -205,6 +217,89 @@ pub async fn collect_certificates(
         collection.record(outcome);
     }
     collection.finish()
+}
+
+/// How long a datagram is waited for before ours is sent again. Servers send theirs again after
+/// a second by themselves.
+const AGAIN: Duration = Duration::from_millis(1_500);
+
+/// How often one datagram of ours is sent.
+const SENDINGS: usize = 3;
+
+/// Asks one UDP endpoint by DTLS what the collection wants to know, one socket after another.
+pub async fn collect_by_dtls(
+    to: Permit,
+    port: u16,
+    mut collection: Collection,
+    pace: &Pace,
+    time: Duration,
+) -> Served {
+    while let Some(question) = collection.next() {
+        let mut entropy = [0; 64];
+        let outcome = match getrandom::fill(&mut entropy) {
+            Err(_) => tls::Outcome::Failed(HelloError::NoRandomness),
+            Ok(()) => {
+                let mut collector = DatagramCollector::new(&question, entropy);
+                match Datagram::open(to, port, pace).await {
+                    Ok(socket) => exchange(&socket, &mut collector, pace, time).await,
+                    Err(_) => tls::Outcome::NoConnection,
+                }
+            }
+        };
+        collection.record(outcome);
+    }
+    collection.finish()
+}
+
+/// One attempt over one socket.
+async fn exchange(
+    socket: &Datagram,
+    collector: &mut DatagramCollector,
+    pace: &Pace,
+    time: Duration,
+) -> tls::Outcome {
+    let clock = pace.clock();
+    let Ok(()) = socket.send(collector.last()).await else { return tls::Outcome::NoConnection };
+    let until = clock.now().saturating_add(time);
+    let (mut sendings, mut heard) = (1, 0);
+    let outcome = loop {
+        let left = until.saturating_sub(clock.now());
+        if left.is_zero() || heard > BYTES {
+            break concluded(collector.end());
+        }
+        let progress = match socket.receive(BYTES, AGAIN.min(left)).await {
+            // Nobody is there, says an ICMP error.
+            Err(_) => return tls::Outcome::NoConnection,
+            Ok(Some(datagram)) => {
+                heard = heard.saturating_add(datagram.len().max(1));
+                collector.feed(&datagram)
+            }
+            Ok(None) if sendings < SENDINGS => {
+                sendings += 1;
+                Progress::Say(collector.last().to_vec())
+            }
+            Ok(None) => break tls::Outcome::TimedOut,
+        };
+        match progress {
+            Progress::More => {}
+            Progress::Say(datagram) => {
+                if socket.send(&datagram).await.is_err() {
+                    return tls::Outcome::NoConnection;
+                }
+            }
+            over => break concluded(over),
+        }
+    };
+    // A chain that had come by then is kept.
+    let outcome = match (outcome, collector.end()) {
+        (tls::Outcome::TimedOut, Progress::Done(collected)) => tls::Outcome::Collected(collected),
+        (outcome, _) => outcome,
+    };
+    if matches!(outcome, tls::Outcome::Collected(_)) {
+        // It may have gone; it has said what we wanted.
+        let _ = socket.send(&collector.farewell()).await;
+    }
+    outcome
 }
 
 /// One attempt over one connection.
@@ -272,7 +367,7 @@ mod tests {
     use std::{net::Ipv4Addr, sync::Mutex};
 
     use certs::hello::TLS12;
-    use model::{AddressRange, Fact, Site};
+    use model::{AddressRange, Site};
     use tokio::{
         io::{AsyncReadExt, AsyncWriteExt},
         net::{TcpListener, TcpStream},
@@ -361,12 +456,13 @@ mod tests {
         let (observations, outcome) = collect(&collecting(), &[server]).await;
         assert!(outcome.gaps.is_empty() && outcome.complete, "{outcome:?}");
         let served = &outcome.served[&server];
-        assert_eq!(served.versions, BTreeSet::from([TLS12]));
+        assert!(served.accepted.keys().eq([&TLS12]));
         let first = &observations[0];
         assert_eq!((first.method, first.subject), (Method::Tls, Subject::Endpoint(server)));
         assert!(matches!(&first.fact, Fact::Certificates(c) if c.chain == [b"noise".to_vec()]));
-        assert!(observations[1..].iter().all(|o| matches!(o.fact, Fact::Anomaly { .. })));
-        assert!(observations.len() > 1, "noise is an anomaly");
+        assert!(matches!(&observations[1].fact, Fact::Tls(server) if server.accepted.len() == 1));
+        assert!(observations[2..].iter().all(|o| matches!(o.fact, Fact::Anomaly { .. })));
+        assert!(observations.len() > 2, "noise is an anomaly");
     }
 
     #[tokio::test]

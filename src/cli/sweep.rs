@@ -27,7 +27,7 @@ use scanner::{
     },
     plan::Plan,
     ports::PortSpec,
-    probe::{tls::Extent, udp},
+    probe::udp,
     rate::{Pacer, Tempo},
     stop::Stop,
     sweep::{Fragile, Sweep, SweepOutcome, UdpQuestions},
@@ -372,7 +372,7 @@ impl Run<'_> {
             stop: dialogue.stop,
             at_once: limits.at_once,
             time: limits.time,
-            extent: Extent::default(),
+            extent: self.settings.tls,
             gentle: outcome.gentle.iter().copied().collect(),
         };
         let mut progress = |done, of| self.bar.talk("certificates", done, of);

@@ -12,6 +12,7 @@
 
 mod collected;
 mod curve;
+mod datagram;
 mod error;
 mod legacy;
 mod message;
@@ -33,11 +34,12 @@ use wire::Reader;
 pub use collected::{
     ClientCertificate, Collected, KeyExchange, MAX_AUTHORITIES, MAX_STAPLED, Precautions,
 };
+pub use datagram::{DTLS10, DTLS12, DatagramCollector};
 pub use error::HelloError;
 pub use offer::ServerName;
 pub use question::{Kind, PROTOCOLS, Question, Signer, Signers};
 pub use share::Shares;
-pub use suite::{group_name, suite_name};
+pub use suite::{group_name, suite_name, suites_of};
 
 use legacy::Legacy;
 use modern::Modern;
@@ -120,7 +122,7 @@ impl Collector {
         let (hello, side) = match question.kind {
             Kind::Wide | Kind::Weak => (offer::wide(TLS12, question, random), legacy()),
             Kind::UpTo(version) => (offer::wide(version, question, random), legacy()),
-            Kind::Bare(version) => (offer::bare(version, random), legacy()),
+            Kind::Bare(version) => (offer::bare(version, question, random), legacy()),
             Kind::Framed => (offer::framed(random), Side::Framed(Legacy::default())),
             Kind::Modern | Kind::Hybrid => {
                 let modern = Modern::new(question.clone(), random, session_id, shares)?;

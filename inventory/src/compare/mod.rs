@@ -13,6 +13,7 @@ mod matching;
 mod product;
 mod renewal;
 mod software;
+mod tls;
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
@@ -65,6 +66,18 @@ pub const RULES: &[Rule] = &[
     renewal::KEY_REUSED,
     renewal::ISSUER_CHANGED,
     file::READABLE_KEY,
+    tls::RULES[0].rule,
+    tls::RULES[1].rule,
+    tls::RULES[2].rule,
+    tls::RULES[3].rule,
+    tls::RULES[4].rule,
+    tls::RULES[5].rule,
+    tls::RULES[6].rule,
+    tls::RULES[7].rule,
+    tls::RULES[8].rule,
+    tls::RULES[9].rule,
+    tls::RULES[10].rule,
+    tls::RULES[11].rule,
 ];
 
 /// What an asset or an entry is in the light of the device register.
@@ -274,6 +287,7 @@ pub fn compare(input: &Input<'_>) -> Comparison {
     }
     certificate::compare(input, &mut detections, &mut comparison.evaluated);
     file::compare(input, &mut detections, &mut comparison.evaluated);
+    tls::compare(input, &mut detections, &mut comparison.evaluated);
     // What one part of the input could not tell, another may have told.
     comparison.undecided = detections.undecided;
     for detection in detections.found.values() {

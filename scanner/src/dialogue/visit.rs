@@ -51,7 +51,7 @@ pub(super) struct Visit<'a> {
     pub(super) dialogue: &'a Dialogue,
     pub(super) open: &'a Open,
     pub(super) permit: Permit,
-    visited: Visited,
+    pub(super) visited: Visited,
     /// Facts that stand if nothing better comes.
     fallback: Option<(Reading, bool)>,
     /// The longest of what was said unasked.

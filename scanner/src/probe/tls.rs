@@ -8,6 +8,7 @@
 //! only where nothing came. It opens nothing itself: it says the next [`Question`] and is told
 //! its [`Outcome`]; `crate::collect` makes the connections.
 
+mod accepted;
 mod served;
 #[cfg(test)]
 mod tests;
@@ -16,9 +17,9 @@ use std::collections::BTreeSet;
 
 use certs::hello::{
     Collected, HelloError, Kind, PROTOCOLS, Question, SSL30, ServerName, Signer, Signers, TLS10,
-    TLS11, TLS12, TLS13,
+    TLS11, TLS13,
 };
-use model::TlsVersion;
+use model::{TlsExtent, TlsVersion};
 
 pub use served::{Served, Support};
 
@@ -30,15 +31,23 @@ pub enum Extent {
     /// Every certificate, and whether X25519MLKEM768 is there.
     #[default]
     Certificates,
-    /// Also which older versions are accepted beside the best one, and whether suites that
-    /// protect nothing are.
+    /// Also which older versions are accepted beside the best one, and which cipher suites.
     Thorough,
+}
+
+/// Over what an endpoint is asked.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Over {
+    Stream,
+    /// DTLS 1.0 and 1.2, which only the wide hello asks for.
+    Datagrams,
 }
 
 /// What an endpoint is asked, and what it said so far.
 #[derive(Debug)]
 pub struct Collection {
     extent: Extent,
+    over: Over,
     names: Vec<ServerName>,
     /// Names that its certificates told, in the order of their coming.
     told: Vec<ServerName>,
@@ -84,17 +93,27 @@ impl Collection {
     /// At most so many connections are made to one endpoint.
     pub const MAX_CONNECTIONS: usize = 24;
 
+    /// And so many where everything is wanted to be known.
+    pub const MAX_THOROUGH: usize = 40;
+
     /// Prepares to ask without a name and with each of these.
     #[must_use]
     pub fn new(names: impl IntoIterator<Item = ServerName>, extent: Extent) -> Self {
         let names: BTreeSet<ServerName> = names.into_iter().take(Self::MAX_NAMES).collect();
         Self {
             extent,
+            over: Over::Stream,
             names: names.into_iter().collect(),
             told: Vec::new(),
             tried: Vec::new(),
             current: None,
         }
+    }
+
+    /// The same for a server of DTLS.
+    #[must_use]
+    pub fn over_datagrams(names: impl IntoIterator<Item = ServerName>, extent: Extent) -> Self {
+        Self { over: Over::Datagrams, ..Self::new(names, extent) }
     }
 
     /// What to try next, over a new connection, or `None` once there is nothing more to learn.
@@ -135,14 +154,41 @@ impl Collection {
     }
 
     fn choose(&self) -> Option<Question> {
-        if self.is_hopeless() || self.tried.len() >= Self::MAX_CONNECTIONS {
+        if self.is_hopeless() || self.tried.len() >= self.most() {
             return None;
+        }
+        if self.over == Over::Datagrams {
+            return self.wide_only();
         }
         self.first().or_else(|| match self.extent {
             Extent::Gentle => None,
             Extent::Certificates => self.all_certificates(),
             Extent::Thorough => self.all_certificates().or_else(|| self.what_it_accepts()),
         })
+    }
+
+    /// The wide hello, again without the kinds of key that were seen, and with each name.
+    fn wide_only(&self) -> Option<Question> {
+        let wide = |server_name| Question { server_name, ..Question::of(Kind::Wide) };
+        let untried = |question: Question| Some(question).filter(|q| !self.has_tried(q));
+        let first = untried(wide(None));
+        if first.is_some() || self.extent == Extent::Gentle {
+            return first;
+        }
+        self.variants(None).or_else(|| {
+            self.names.iter().chain(&self.told).find_map(|name| {
+                let is_news = self.with(Some(name)).any(|tried| tried.is_news);
+                let more = || self.variants(Some(name)).filter(|_| is_news);
+                untried(wide(Some(name.clone()))).or_else(more)
+            })
+        })
+    }
+
+    const fn most(&self) -> usize {
+        match self.extent {
+            Extent::Gentle | Extent::Certificates => Self::MAX_CONNECTIONS,
+            Extent::Thorough => Self::MAX_THOROUGH,
+        }
     }
 
     /// The two hellos that say most, with the application protocols, which servers of only one
@@ -299,30 +345,16 @@ impl Collection {
         (!asked).then(|| Question { server_name, ..Question::of(Kind::Hybrid) })
     }
 
-    /// Each older version that was not seen, and suites that protect nothing.
-    fn what_it_accepts(&self) -> Option<Question> {
-        let best = self.tried.iter().find(|tried| tried.is_answered())?;
-        let server_name = best.question.server_name.clone();
-        let seen =
-            |version| self.tried.iter().any(|tried| tried.outcome.version() == Some(version));
-        let older = [
-            (TLS12, Kind::Wide),
-            (TLS11, Kind::UpTo(TLS11)),
-            (TLS10, Kind::UpTo(TLS10)),
-            (SSL30, Kind::Bare(SSL30)),
-        ];
-        let older = older.into_iter().filter(|(version, _)| !seen(*version)).map(|(_, kind)| kind);
-        older
-            .chain([Kind::Weak])
-            .filter(|kind| self.tried.iter().all(|tried| tried.question.kind != *kind))
-            .map(|kind| Question { server_name: server_name.clone(), ..Question::of(kind) })
-            .next()
-    }
-
     /// What was learned.
     #[must_use]
     pub fn finish(self) -> Served {
-        let mut served = Served::default();
+        let asked = match self.extent {
+            Extent::Gentle => TlsExtent::Gentle,
+            Extent::Certificates => TlsExtent::Certificates,
+            Extent::Thorough => TlsExtent::Thorough,
+        };
+        let cut = self.is_hopeless() || self.tried.len() >= self.most();
+        let mut served = Served { asked, cut, ..Served::default() };
         for Tried { question, outcome, .. } in self.tried {
             served.add(&question, outcome);
         }
@@ -337,17 +369,18 @@ impl Tried {
 }
 
 impl Outcome {
-    fn version(&self) -> Option<TlsVersion> {
+    fn collected(&self) -> Option<&Collected> {
         match self {
-            Self::Collected(collected) => Some(collected.version),
+            Self::Collected(collected) => Some(collected),
             _ => None,
         }
+    }
+
+    fn version(&self) -> Option<TlsVersion> {
+        self.collected().map(|collected| collected.version)
     }
 }
 
 fn leaf(outcome: &Outcome) -> Option<&[u8]> {
-    match outcome {
-        Outcome::Collected(collected) => collected.chain.first().map(Vec::as_slice),
-        _ => None,
-    }
+    outcome.collected()?.chain.first().map(Vec::as_slice)
 }

@@ -8,6 +8,7 @@
 )]
 
 mod configurations;
+mod dtls;
 mod hostile;
 mod identity;
 mod lab;
@@ -26,7 +27,7 @@ use std::{
 use certs::hello::ServerName;
 use model::AddressRange;
 use scanner::{
-    Scope,
+    Permit, Scope,
     collect::collect_certificates,
     dialogue::Pace,
     net::clock::Clock,
@@ -41,14 +42,18 @@ fn collect(port: u16, names: impl IntoIterator<Item = ServerName>) -> Served {
 
 /// Asks it so much.
 fn ask(port: u16, names: impl IntoIterator<Item = ServerName>, extent: Extent) -> Served {
+    let (permit, pace, runtime) = here();
+    let collection = Collection::new(names, extent);
+    let time = Duration::from_secs(20);
+    runtime.block_on(collect_certificates(permit, port, collection, &pace, time))
+}
+
+/// What it takes to ask loopback, in a hurry.
+fn here() -> (Permit, Pace, tokio::runtime::Runtime) {
     let here = IpAddr::V4(Ipv4Addr::LOCALHOST);
     let scope = Scope::new(vec![AddressRange::single(here)], vec![]);
     let rates = Rates { total: 100_000, per_host: 100_000, ..Rates::default() };
     let pace = Pace::new(Arc::new(Mutex::new(Pacer::new(rates))), Clock::start());
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let permit = scope.permit(here).expect("it is the scope");
-    let collection = Collection::new(names, extent);
-    let time = Duration::from_secs(20);
-    let collecting = collect_certificates(permit, port, collection, &pace, time);
-    runtime.expect("a runtime").block_on(collecting)
+    (scope.permit(here).expect("it is the scope"), pace, runtime.expect("a runtime"))
 }
