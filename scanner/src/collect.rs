@@ -17,9 +17,12 @@ use tokio::{task::JoinSet, time::timeout};
 
 use crate::{
     Permit, Scope,
-    dialogue::{self, Pace},
+    dialogue::{self, Pace, before_tls, line::Line},
     net::stream::Stream,
-    probe::tls::{self, Collection, Extent, Served},
+    probe::{
+        starttls::{Framing, Starttls},
+        tls::{self, Collection, Extent, Served},
+    },
     stop::Stop,
 };
 
@@ -50,6 +53,8 @@ pub struct Collecting {
     pub extent: Extent,
     /// Addresses that were found to be fragile.
     pub gentle: BTreeSet<IpAddr>,
+    /// The dialogues that come before TLS, of those endpoints that have one.
+    pub starttls: BTreeMap<Endpoint, Starttls>,
 }
 
 /// What collecting brought, beside its observations.
@@ -103,7 +108,8 @@ impl Collecting {
                 match self.scope.permit(address) {
                     Ok(permit) => {
                         let (pace, time) = (self.pace.clone(), self.time);
-                        let collection = Collection::new(names, self.extent_for(endpoint));
+                        let collection = Collection::new(names, self.extent_for(endpoint))
+                            .behind(self.starttls.get(&endpoint).copied());
                         let task = tasks.spawn(async move {
                             collect_certificates(permit, endpoint.port, collection, &pace, time)
                                 .await
@@ -135,7 +141,9 @@ impl Collecting {
             match served {
                 Some(served) => {
                     self.report(endpoint, &served, observe);
-                    if let (true, Some(why)) = (served.chains.is_empty(), &served.refusal) {
+                    if let (true, false, Some(why)) =
+                        (served.chains.is_empty(), served.is_plain, &served.refusal)
+                    {
                         outcome.gap(endpoint, format!("no certificate: {why}"));
                     }
                     outcome.served.insert(endpoint, served);
@@ -159,7 +167,8 @@ impl Collecting {
 
     fn extent_for(&self, endpoint: Endpoint) -> Extent {
         let fragile = dialogue::is_of_something_fragile(endpoint.port)
-            || self.gentle.contains(&endpoint.address);
+            || self.gentle.contains(&endpoint.address)
+            || self.starttls.get(&endpoint).is_some_and(|dialogue| dialogue.counts_strangers());
         if fragile { Extent::Gentle } else { self.extent }
     }
 
@@ -199,7 +208,12 @@ pub async fn collect_certificates(
             Err(why) => tls::Outcome::Failed(why),
             Ok(collector) => match Stream::connect(to, port, pace, BYTES, time).await {
                 Err(_) => tls::Outcome::NoConnection,
-                Ok(stream) => converse(stream, collector, time).await,
+                Ok(stream) => {
+                    let clock = pace.clock();
+                    let until = clock.now().saturating_add(time);
+                    let line = Line { stream, clock, until };
+                    attempt(line, collector, to.address(), &mut collection).await
+                }
             },
         };
         collection.record(outcome);
@@ -207,11 +221,40 @@ pub async fn collect_certificates(
     collection.finish()
 }
 
-/// One attempt over one connection.
-async fn converse(mut stream: Stream, mut collector: Collector, time: Duration) -> tls::Outcome {
+/// One attempt over one connection, the dialogue before TLS first where there is one.
+async fn attempt(
+    mut line: Line,
+    collector: Collector,
+    address: IpAddr,
+    collection: &mut Collection,
+) -> tls::Outcome {
+    let dialogue = collection.starttls();
+    if let Some(dialogue) = dialogue {
+        let address = address.to_string();
+        let name = collection.host_name().unwrap_or(&address);
+        match before_tls::open(&mut line, dialogue, name).await {
+            Ok(0) => {}
+            Ok(_) => collection.note_leftovers(),
+            Err(why) => {
+                line.stream.close().await;
+                return tls::Outcome::BeforeTls(why);
+            }
+        }
+    }
+    let left = line.left();
+    converse(line.stream, collector, Framing::behind(dialogue), left).await
+}
+
+/// One hello and what comes of it.
+async fn converse(
+    mut stream: Stream,
+    mut collector: Collector,
+    mut framing: Framing,
+    time: Duration,
+) -> tls::Outcome {
     // Our own pace is waited for before the server's time begins.
     stream.turn(collector.hello().len()).await;
-    let outcome = match timeout(time, talk(&mut stream, &mut collector)).await {
+    let outcome = match timeout(time, talk(&mut stream, &mut collector, &mut framing)).await {
         Ok(progress) => concluded(progress),
         // A chain that had come by then is kept.
         Err(_) => match concluded(collector.end()) {
@@ -224,7 +267,7 @@ async fn converse(mut stream: Stream, mut collector: Collector, time: Duration) 
         if !farewell.is_empty() {
             stream.turn(farewell.len()).await;
             // The server may have gone; it has said what we wanted.
-            let _ = timeout(LOOK, stream.write(&farewell)).await;
+            let _ = timeout(LOOK, stream.write(&framing.wrap(farewell))).await;
         }
     }
     stream.close().await;
@@ -239,14 +282,13 @@ fn concluded(progress: Progress) -> tls::Outcome {
     }
 }
 
-async fn talk(stream: &mut Stream, collector: &mut Collector) -> Progress {
+async fn talk(stream: &mut Stream, collector: &mut Collector, framing: &mut Framing) -> Progress {
     let mut ours = collector.hello().to_vec();
     let mut theirs = Vec::new();
     loop {
         // A connection that breaks while we speak may still hold what the server said.
-        let _ = stream.write(&ours).await;
+        let _ = stream.write(&framing.wrap(ours)).await;
         ours = loop {
-            theirs.clear();
             if !matches!(stream.read(&mut theirs).await, Ok(1..)) {
                 return match collector.end() {
                     Progress::Failed(_) if stream.is_exhausted() => {
@@ -255,7 +297,10 @@ async fn talk(stream: &mut Stream, collector: &mut Collector) -> Progress {
                     over => over,
                 };
             }
-            match collector.feed(&theirs) {
+            let Some(bytes) = framing.unwrap(std::mem::take(&mut theirs)) else {
+                return Progress::Failed(HelloError::NotTls);
+            };
+            match collector.feed(&bytes) {
                 Progress::More => {}
                 Progress::Say(more) => {
                     stream.turn(more.len()).await;
@@ -298,6 +343,7 @@ mod tests {
             time: Duration::from_millis(500),
             extent: Extent::default(),
             gentle: BTreeSet::new(),
+            starttls: BTreeMap::new(),
         }
     }
 

@@ -168,7 +168,11 @@ mod tests {
         }
         let bytes = answer(1);
         for len in 0..bytes.len() {
-            assert_eq!(read(&bytes[..len]).unwrap_err().problem, Problem::Truncated, "cut at {len}");
+            assert_eq!(
+                read(&bytes[..len]).unwrap_err().problem,
+                Problem::Truncated,
+                "cut at {len}"
+            );
         }
         assert_eq!(read(&answer(9)).unwrap_err().field, "B_FENCRYPTION");
         assert_eq!(read(b"HTTP/1.1 400 Bad Request\r\n").unwrap_err().field, "Type");

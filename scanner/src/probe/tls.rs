@@ -20,6 +20,8 @@ use certs::hello::{
 };
 use model::TlsVersion;
 
+use super::starttls::{Refusal, Starttls};
+
 pub use served::{Served, Support};
 
 /// How much of an endpoint is wanted to be known, and so how much it is asked.
@@ -39,6 +41,10 @@ pub enum Extent {
 #[derive(Debug)]
 pub struct Collection {
     extent: Extent,
+    /// What comes before TLS.
+    starttls: Option<Starttls>,
+    /// Whether something in the clear came between the two.
+    leftovers: bool,
     names: Vec<ServerName>,
     /// Names that its certificates told, in the order of their coming.
     told: Vec<ServerName>,
@@ -68,6 +74,8 @@ pub enum Outcome {
     TimedOut,
     /// No connection could be made.
     NoConnection,
+    /// It did not come to TLS.
+    BeforeTls(Refusal),
 }
 
 /// `no_application_protocol` (RFC 7301): it insists on a protocol that was not offered.
@@ -90,11 +98,40 @@ impl Collection {
         let names: BTreeSet<ServerName> = names.into_iter().take(Self::MAX_NAMES).collect();
         Self {
             extent,
+            starttls: None,
+            leftovers: false,
             names: names.into_iter().collect(),
             told: Vec::new(),
             tried: Vec::new(),
             current: None,
         }
+    }
+
+    /// The same behind a dialogue that comes before TLS.
+    #[must_use]
+    pub const fn behind(mut self, starttls: Option<Starttls>) -> Self {
+        self.starttls = starttls;
+        self
+    }
+
+    /// The dialogue that comes before TLS on each connection.
+    #[must_use]
+    pub const fn starttls(&self) -> Option<Starttls> {
+        self.starttls
+    }
+
+    /// What the server may know itself by on the next connection: the name that is asked for,
+    /// or the first one that is known.
+    #[must_use]
+    pub fn host_name(&self) -> Option<&str> {
+        let asked = self.current.as_ref().and_then(|question| question.server_name.as_ref());
+        let known = asked.or_else(|| self.names.first()).or_else(|| self.told.first());
+        known.map(ServerName::as_str)
+    }
+
+    /// Notes that a server said more in the clear after it agreed to TLS.
+    pub const fn note_leftovers(&mut self) {
+        self.leftovers = true;
     }
 
     /// What to try next, over a new connection, or `None` once there is nothing more to learn.
@@ -139,11 +176,11 @@ impl Collection {
 
     /// The two hellos that say most, with the application protocols, which servers of only one
     /// may insist on; again without them where it insists on yet another. What bears little gets
-    /// them without.
+    /// them without, and so does who has agreed on a protocol before TLS.
     fn first(&self) -> Option<Question> {
-        let protocols = match self.extent {
-            Extent::Gentle => &[],
-            Extent::Certificates | Extent::Thorough => PROTOCOLS,
+        let protocols = match (self.extent, self.starttls) {
+            (Extent::Gentle, _) | (_, Some(_)) => &[],
+            (Extent::Certificates | Extent::Thorough, None) => PROTOCOLS,
         };
         let of = |kind| Question { protocols, ..Question::of(kind) };
         let untried = [of(Kind::Modern), of(Kind::Wide)].into_iter().find(|q| !self.has_tried(q));
@@ -183,13 +220,13 @@ impl Collection {
         self.tried.iter().any(Tried::is_answered)
     }
 
-    /// Whether more connections would only cost time: it is not TLS, nobody listens any more,
-    /// or it has let its time pass twice.
+    /// Whether more connections would only cost time: it is not TLS, or never comes to it, nobody
+    /// listens any more, or it has let its time pass twice.
     fn is_hopeless(&self) -> bool {
         let count = |what: fn(&Outcome) -> bool| {
             self.tried.iter().filter(|tried| what(&tried.outcome)).count()
         };
-        count(|outcome| matches!(outcome, Outcome::NoConnection)) > 0
+        count(|outcome| matches!(outcome, Outcome::NoConnection | Outcome::BeforeTls(_))) > 0
             || count(|outcome| matches!(outcome, Outcome::Failed(HelloError::NotTls))) > 0
             || count(|outcome| matches!(outcome, Outcome::TimedOut)) > 1
     }
@@ -314,7 +351,11 @@ impl Collection {
     /// What was learned.
     #[must_use]
     pub fn finish(self) -> Served {
-        let mut served = Served::default();
+        let starttls = self.starttls.map(Starttls::name);
+        let mut served = Served { starttls, ..Served::default() };
+        if self.leftovers {
+            served.note_leftovers();
+        }
         for Tried { question, outcome, .. } in self.tried {
             served.add(&question, outcome);
         }
