@@ -136,7 +136,7 @@ impl Starttls {
     ];
 
     /// How much a server may say before TLS, in bytes.
-    pub const MAX_HEARD: usize = 16 << 10;
+    pub const MAX_HEARD: usize = 8 << 10;
 
     /// How many lines.
     pub const MAX_LINES: usize = 256;
@@ -328,12 +328,6 @@ fn whole_lines(heard: &[u8]) -> impl Iterator<Item = (&[u8], usize)> {
         end = end.saturating_add(line.len());
         Some((line.strip_suffix(b"\n")?.trim_ascii_end(), end))
     })
-}
-
-/// Where `word` ends in `heard`, if it is there.
-fn behind(heard: &[u8], word: &[u8]) -> Option<usize> {
-    let at = heard.windows(word.len()).position(|window| window == word)?;
-    at.checked_add(word.len())
 }
 
 /// Whether a line begins with that word, in any case.

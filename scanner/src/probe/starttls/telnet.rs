@@ -2,7 +2,7 @@
 
 use wire::telnet::{OFFER_TLS, START_TLS, TLS_FOLLOWS, read};
 
-use super::{NOT_OFFERED, OTHERWISE, Step, behind, say};
+use super::{NOT_OFFERED, OTHERWISE, Step, say};
 
 pub(super) fn next(heard: &[Vec<u8>]) -> Step {
     match heard {
@@ -26,4 +26,10 @@ pub(super) fn next(heard: &[Vec<u8>]) -> Step {
         },
         _ => OTHERWISE,
     }
+}
+
+/// Where `word` ends in `heard`, if it is there.
+fn behind(heard: &[u8], word: &[u8]) -> Option<usize> {
+    let at = heard.windows(word.len()).position(|window| window == word)?;
+    at.checked_add(word.len())
 }

@@ -3,7 +3,7 @@
 //! A server serves domains, not addresses, and closes a stream to a domain that is not its own.
 //! Where no name is known its address is asked for, which few will have.
 
-use super::{NOT_OFFERED, OTHERWISE, Refusal, Step, behind, say};
+use super::{NOT_OFFERED, OTHERWISE, Step, refused, say};
 
 const STARTTLS: &[u8] = b"<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>";
 
@@ -26,13 +26,42 @@ fn stream(heard: &[Vec<u8>], attributes: &str) -> Step {
             .into_bytes(),
         ),
         [_, begun] => features(begun),
-        [_, _, answer] => match (element(answer, b"<proceed"), element(answer, b"<failure")) {
-            (Some(end), _) => Step::Ready(end),
-            (None, Some(_)) => Step::Refuse(Refusal::Refused("failure".to_owned())),
-            (None, None) => ended(answer).unwrap_or(Step::Listen),
-        },
+        [_, _, answer] => consent(answer),
         _ => OTHERWISE,
     }
+}
+
+/// A tag that has come whole.
+struct Tag<'a> {
+    /// Its name without the stream's prefix, the slash in front where it ends an element.
+    name: &'a [u8],
+    /// Whether it is an element of its own.
+    is_empty: bool,
+    /// Where it ends.
+    end: usize,
+}
+
+/// The whole tags, in one pass: a server may let its words come byte by byte.
+fn tags(heard: &[u8]) -> impl Iterator<Item = Tag<'_>> {
+    let mut end = 0_usize;
+    heard.split_inclusive(|byte| *byte == b'>').filter_map(move |piece| {
+        end = end.saturating_add(piece.len());
+        let inside = piece.strip_suffix(b">")?;
+        let start = inside.iter().rposition(|byte| *byte == b'<')?;
+        let inside = inside.get(start..)?.strip_prefix(b"<")?;
+        let is_empty = inside.ends_with(b"/");
+        let name = inside.split(|byte| byte.is_ascii_whitespace()).next()?;
+        let name = name.strip_suffix(b"/").unwrap_or(name);
+        // Servers write the stream's own elements with this prefix, as its namespace shows.
+        let name: &[u8] = match name {
+            b"stream:features" => b"features",
+            b"/stream:features" => b"/features",
+            b"stream:error" => b"error",
+            b"/stream:stream" => b"/stream",
+            other => other,
+        };
+        Some(Tag { name, is_empty, end })
+    })
 }
 
 /// What a stream offers, once all of it has come.
@@ -41,48 +70,41 @@ fn features(begun: &[u8]) -> Step {
     if !start.is_empty() && !start.starts_with(b"<") {
         return OTHERWISE;
     }
-    let whole = behind(begun, b"</stream:features>").or_else(|| behind(begun, b"</features>"));
-    let empty = behind(begun, b"<stream:features/>").or_else(|| behind(begun, b"<features/>"));
-    match (whole, empty) {
-        (Some(end), _) => {
-            let features = begun.get(..end).unwrap_or_default();
-            match behind(features, b"<starttls") {
-                Some(_) => say(STARTTLS),
-                None => NOT_OFFERED,
-            }
+    let mut offered = false;
+    let mut tags = tags(begun);
+    while let Some(tag) = tags.next() {
+        match (tag.name, tag.is_empty) {
+            (b"starttls", _) => offered = true,
+            (b"/features", _) if offered => return say(STARTTLS),
+            (b"features", true) | (b"/features" | b"/stream", _) => return NOT_OFFERED,
+            (b"error", _) => return tags.next().map_or(Step::Listen, |inner| failed(inner.name)),
+            _ => {}
         }
-        (None, Some(_)) => NOT_OFFERED,
-        (None, None) => ended(begun).unwrap_or(Step::Listen),
+    }
+    Step::Listen
+}
+
+/// What follows from the condition of a stream's error, which comes first in it.
+fn failed(condition: &[u8]) -> Step {
+    match condition {
+        // It is another protocol, or another door of this one.
+        b"invalid-namespace" | b"bad-format" | b"not-well-formed" => OTHERWISE,
+        name => refused(name),
     }
 }
 
-/// What to do where the stream has ended: with an error, whose condition is the element that
-/// comes first in it.
-fn ended(heard: &[u8]) -> Option<Step> {
-    let end = behind(heard, b"</stream:stream>").or_else(|| behind(heard, b"</stream:error>"))?;
-    let text = heard.get(..end)?;
-    let Some(error) = behind(text, b"<stream:error") else { return Some(NOT_OFFERED) };
-    let inside = text.get(error..)?;
-    let inside = inside.get(behind(inside, b"<")?..)?;
-    let is_name = |byte: &u8| byte.is_ascii_lowercase() || *byte == b'-';
-    let condition: Vec<u8> = inside.iter().copied().take_while(is_name).take(40).collect();
-    // An error of the form says that it is another protocol, or another door of this one.
-    Some(match &condition[..] {
-        b"" | b"invalid-namespace" | b"bad-format" | b"not-well-formed" => OTHERWISE,
-        name => Step::Refuse(Refusal::Refused(String::from_utf8_lossy(name).into_owned())),
-    })
-}
-
-/// Where the element that begins so ends, if it has, with blanks behind it: whether it closes
-/// itself or has an end of its own.
-fn element(heard: &[u8], start: &[u8]) -> Option<usize> {
-    let from = behind(heard, start)?;
-    let rest = heard.get(from..)?;
-    let tag = behind(rest, b">")?;
-    let mut end = from.checked_add(tag)?;
-    if !rest.get(..tag)?.ends_with(b"/>") {
-        end = end.checked_add(behind(heard.get(end..)?, b">")?)?;
+/// Whether it agreed, and where that ends: blanks behind an element are of the stream.
+fn consent(answer: &[u8]) -> Step {
+    for tag in tags(answer) {
+        match (tag.name, tag.is_empty) {
+            (b"proceed", true) | (b"/proceed", _) => {
+                let behind = answer.get(tag.end..).unwrap_or_default();
+                let blanks = behind.iter().take_while(|byte| byte.is_ascii_whitespace()).count();
+                return Step::Ready(tag.end.saturating_add(blanks));
+            }
+            (b"proceed", false) => {}
+            (name, _) => return refused(name),
+        }
     }
-    let blanks = heard.get(end..)?.iter().take_while(|byte| byte.is_ascii_whitespace()).count();
-    end.checked_add(blanks)
+    Step::Listen
 }
