@@ -451,6 +451,38 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn no_certificate_is_a_gap_unless_there_is_none() {
+        let mail = |extensions: &'static [u8], answer: &'static [u8]| {
+            serve(move |mut socket| async move {
+                for words in [b"220 mail\r\n", extensions, answer] {
+                    let _ = socket.write_all(words).await;
+                    let _ = socket.read(&mut [0; 64]).await;
+                }
+            })
+        };
+        let plain = mail(b"250 mail\r\n", b"").await;
+        let ailing = mail(b"250-mail\r\n250 STARTTLS\r\n", b"454 no key\r\n").await;
+        let starttls = [plain, ailing].map(|endpoint| (endpoint, Starttls::Smtp)).into();
+        let collecting = Collecting { starttls, ..collecting() };
+        let (observations, outcome) = collect(&collecting, &[plain, ailing]).await;
+        assert_eq!(observations, []);
+        let [gap] = &outcome.gaps[..] else { panic!("{outcome:?}") };
+        assert_eq!(gap.target, ailing.to_string());
+        assert_eq!(gap.reason, "no certificate: it refuses before TLS: 454 no key");
+        assert_eq!(outcome.served[&plain].connections, 1);
+        assert_eq!(outcome.served[&ailing].connections, 1);
+    }
+
+    #[test]
+    fn who_counts_strangers_is_asked_gently() {
+        let [database, mail] = [3306, 25].map(|port| Endpoint::tcp(HERE, port));
+        let starttls = [(database, Starttls::Mysql), (mail, Starttls::Smtp)].into();
+        let collecting = Collecting { starttls, ..collecting() };
+        assert_eq!(collecting.extent_for(database), Extent::Gentle);
+        assert_eq!(collecting.extent_for(mail), Extent::Certificates);
+    }
+
+    #[tokio::test]
     async fn a_stop_ends_it_and_is_said() {
         let stop = Stop::new();
         let stopping = stop.clone();

@@ -62,3 +62,40 @@ pub(crate) async fn open(
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use model::{Endpoint, Method, Observation, Service, Site, Subject, Vantage};
+
+    use super::*;
+
+    fn visited(service: Option<&str>) -> Visited {
+        let endpoint = Endpoint::tcp([192, 0, 2, 1].into(), 7);
+        let observation = |name| Observation {
+            observed_at: model::Timestamp::from_seconds(0),
+            vantage: Vantage { site: Site("test".into()), name: "here".into() },
+            method: Method::Dialogue,
+            subject: Subject::Endpoint(endpoint),
+            fact: Fact::Service(Service::of(name)),
+            evidence: Vec::new(),
+        };
+        let observations = service.map(observation).into_iter().collect();
+        Visited { observations, conversations: 1, ..Visited::default() }
+    }
+
+    #[test]
+    fn tls_at_once_and_forbidden_words_have_no_dialogue() {
+        let tcp = |visited: &Visited, port| choose(visited, Transport::Tcp, port, &[]);
+        assert_eq!(tcp(&visited(Some("imap")), 7), Some(Starttls::Imap));
+        assert_eq!(tcp(&visited(Some("http")), 143), None);
+        assert_eq!(tcp(&visited(None), 1433), Some(Starttls::Mssql));
+        let udp = choose(&visited(Some("ldap")), Transport::Udp, 389, &[]);
+        assert_eq!(udp, None);
+        let except = ["imap".to_owned()];
+        assert_eq!(choose(&visited(Some("imap")), Transport::Tcp, 143, &except), None);
+        assert_eq!(tcp(&Visited { tls: true, ..visited(Some("imap")) }, 143), None);
+        let gap = Some(format!("{CANNOT_CONNECT}: refused"));
+        assert_eq!(tcp(&Visited { gap, ..visited(None) }, 1433), None);
+        assert_eq!(tcp(&Visited { conversations: 0, ..visited(None) }, 1433), None);
+    }
+}
