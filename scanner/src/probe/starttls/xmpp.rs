@@ -50,7 +50,7 @@ fn tags(heard: &[u8]) -> impl Iterator<Item = Tag<'_>> {
         let start = inside.iter().rposition(|byte| *byte == b'<')?;
         let inside = inside.get(start..)?.strip_prefix(b"<")?;
         let is_empty = inside.ends_with(b"/");
-        let name = inside.split(|byte| byte.is_ascii_whitespace()).next()?;
+        let name = inside.split(u8::is_ascii_whitespace).next()?;
         let name = name.strip_suffix(b"/").unwrap_or(name);
         // Servers write the stream's own elements with this prefix, as its namespace shows.
         let name: &[u8] = match name {
