@@ -32,7 +32,7 @@ fn is_served(certificates: &Value, sha256: &str, address: &str, port: u16, after
 fn the_certificate_of_every_server_is_collected_behind_its_own_dialogue() {
     let lab = Lab::before_tls().unwrap();
     let home = Home::new();
-    // A server of XMPP answers to its name alone.
+    // A server of XMPP answers to its domain alone, which its own name tells.
     let chat = lab.asset("prosody").expect("the lab has it").address();
     let hosts = format!("{chat} prosody.lab.example\n");
     let mut ports = BTreeSet::new();

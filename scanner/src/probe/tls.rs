@@ -43,6 +43,9 @@ pub struct Collection {
     extent: Extent,
     /// What comes before TLS.
     starttls: Option<Starttls>,
+    /// What the server may know itself by in it, and how many of them it does not.
+    host_names: Vec<String>,
+    unknown: usize,
     /// Whether something in the clear came between the two.
     leftovers: bool,
     names: Vec<ServerName>,
@@ -96,11 +99,14 @@ impl Collection {
     #[must_use]
     pub fn new(names: impl IntoIterator<Item = ServerName>, extent: Extent) -> Self {
         let names: BTreeSet<ServerName> = names.into_iter().take(Self::MAX_NAMES).collect();
+        let names: Vec<ServerName> = names.into_iter().collect();
         Self {
             extent,
             starttls: None,
+            host_names: host_names(&names),
+            unknown: 0,
             leftovers: false,
-            names: names.into_iter().collect(),
+            names,
             told: Vec::new(),
             tried: Vec::new(),
             current: None,
@@ -120,13 +126,13 @@ impl Collection {
         self.starttls
     }
 
-    /// What the server may know itself by on the next connection: the name that is asked for,
-    /// or the first one that is known.
+    /// What the server may know itself by on the next connection: the name that is asked for, or
+    /// the next one of those that it has not denied. `None` where only its address is left.
     #[must_use]
     pub fn host_name(&self) -> Option<&str> {
         let asked = self.current.as_ref().and_then(|question| question.server_name.as_ref());
-        let known = asked.or_else(|| self.names.first()).or_else(|| self.told.first());
-        known.map(ServerName::as_str)
+        let known = || self.host_names.get(self.unknown).map(String::as_str);
+        asked.map(ServerName::as_str).or_else(known)
     }
 
     /// Notes that a server said more in the clear after it agreed to TLS.
@@ -145,6 +151,14 @@ impl Collection {
     /// Takes the outcome of the question that [`Self::next`] gave last.
     pub fn record(&mut self, outcome: Outcome) {
         let Some(question) = self.current.take() else { return };
+        // The same question again, by the next name.
+        if outcome == Outcome::BeforeTls(Refusal::UnknownName)
+            && question.server_name.is_none()
+            && self.unknown < self.host_names.len()
+        {
+            self.unknown += 1;
+            return;
+        }
         let (mut signer, mut is_news) = (None, false);
         if let Some(leaf) = leaf(&outcome) {
             let certificate = certs::parse(leaf);
@@ -226,7 +240,14 @@ impl Collection {
         let count = |what: fn(&Outcome) -> bool| {
             self.tried.iter().filter(|tried| what(&tried.outcome)).count()
         };
-        count(|outcome| matches!(outcome, Outcome::NoConnection | Outcome::BeforeTls(_))) > 0
+        // That it does not serve a name that was asked for says nothing about the others.
+        let never = self.tried.iter().any(|tried| match &tried.outcome {
+            Outcome::BeforeTls(Refusal::UnknownName) => tried.question.server_name.is_none(),
+            Outcome::BeforeTls(_) => true,
+            _ => false,
+        });
+        never
+            || count(|outcome| matches!(outcome, Outcome::NoConnection)) > 0
             || count(|outcome| matches!(outcome, Outcome::Failed(HelloError::NotTls))) > 0
             || count(|outcome| matches!(outcome, Outcome::TimedOut)) > 1
     }
@@ -352,7 +373,8 @@ impl Collection {
     #[must_use]
     pub fn finish(self) -> Served {
         let starttls = self.starttls.map(Starttls::name);
-        let mut served = Served { starttls, ..Served::default() };
+        let unknown = u32::try_from(self.unknown).unwrap_or(u32::MAX);
+        let mut served = Served { starttls, connections: unknown, ..Served::default() };
         if self.leftovers {
             served.note_leftovers();
         }
@@ -361,6 +383,20 @@ impl Collection {
         }
         served
     }
+}
+
+/// What a server may know itself by in a protocol that serves domains: the names that are known,
+/// then the domains that these are in, as `example.com` of `chat.example.com`.
+fn host_names(names: &[ServerName]) -> Vec<String> {
+    let parent = |name: &ServerName| {
+        let (_, parent) = name.as_str().split_once('.')?;
+        parent.contains('.').then(|| parent.to_owned())
+    };
+    let names_themselves = names.iter().map(|name| name.as_str().to_owned());
+    let mut all: Vec<String> = names_themselves.take(2).collect();
+    all.extend(names.iter().filter_map(parent).take(2));
+    all.dedup();
+    all
 }
 
 impl Tried {

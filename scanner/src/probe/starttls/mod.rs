@@ -94,6 +94,9 @@ pub enum Refusal {
     /// It speaks the protocol and will not have us, or not now, in its own words.
     #[error("it refuses before TLS: {0}")]
     Refused(String),
+    /// It serves names, and not the one that was asked for.
+    #[error("it does not serve the names that are known for it")]
+    UnknownName,
     /// It closed the connection.
     #[error("it hung up before TLS")]
     HungUp,

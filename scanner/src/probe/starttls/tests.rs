@@ -184,7 +184,7 @@ fn refused() -> Vec<Scene> {
         of(
             XmppClient,
             vec![vec![], stream("<stream:error><host-unknown xmlns='x'/></stream:error>")],
-            refusal("host-unknown"),
+            Step::Refuse(Refusal::UnknownName),
         ),
         of(
             XmppServer,

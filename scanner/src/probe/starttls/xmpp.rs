@@ -1,9 +1,8 @@
 //! XMPP: the beginning of a stream and STARTTLS where it is among its features.
 //!
-//! A server serves domains, not addresses, and closes a stream to a domain that is not its own.
-//! Where no name is known its address is asked for, which few will have.
+//! A server serves domains, and closes a stream to one that is not its own.
 
-use super::{NOT_OFFERED, OTHERWISE, Step, refused, say};
+use super::{NOT_OFFERED, OTHERWISE, Refusal, Step, refused, say};
 
 const STARTTLS: &[u8] = b"<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>";
 
@@ -89,6 +88,9 @@ fn failed(condition: &[u8]) -> Step {
     match condition {
         // It is another protocol, or another door of this one.
         b"invalid-namespace" | b"bad-format" | b"not-well-formed" => OTHERWISE,
+        b"host-unknown" | b"host-gone" | b"improper-addressing" => {
+            Step::Refuse(Refusal::UnknownName)
+        }
         name => refused(name),
     }
 }

@@ -12,6 +12,7 @@ pub(super) const DOVECOT: &str = "protocols='imap pop3 lmtp sieve'\n\
 
 pub(super) fn only() -> Vec<Server> {
     vec![
+        // It serves the domain that its own name is in, as most do.
         server(
             "prosody",
             60,
@@ -24,7 +25,7 @@ pub(super) fn only() -> Vec<Server> {
              log = { info = '*console' }\n\
              modules_enabled = { 'tls', 'saslauth', 'dialback' }\n\
              ssl = { certificate = '$D/cert.pem', key = '$D/key.pem' }\n\
-             VirtualHost 'prosody.lab.example'\n\
+             VirtualHost 'lab.example'\n\
              END\n\
              exec setpriv --reuid prosody --regid prosody --clear-groups \
              prosody --config \"$D/prosody.cfg.lua\" -F\n",
@@ -39,14 +40,16 @@ pub(super) fn only() -> Vec<Server> {
              <bind address=\"0.0.0.0\" port=\"6667\" type=\"clients\">\n\
              <connect allow=\"*\">\n\
              <pid file=\"/run/inspircd.pid\">\n\
-             <log method=\"stderr\" type=\"*\" level=\"default\" target=\"stderr\">\n\
              <module name=\"ssl_gnutls\">\n\
              <sslprofile name=\"lab\" provider=\"gnutls\" certfile=\"$D/cert.pem\" \
              keyfile=\"$D/key.pem\">\n\
              <module name=\"starttls\">\n\
              <starttls provider=\"lab\">\n\
              END\n\
-             exec inspircd --nofork --runasroot --config \"$D/inspircd.conf\"\n",
+             # A copy, because the profile of AppArmor that comes with the package knows only its\n\
+             # own folders.\n\
+             cp \"$(command -v inspircd)\" ircd\n\
+             exec ./ircd --nofork --runasroot --config \"$D/inspircd.conf\"\n",
         ),
         server(
             "xrdp",
