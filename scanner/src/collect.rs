@@ -4,6 +4,8 @@
 //! address, seconds and bytes a connection, the pacer's rates, and the stop. What a server
 //! does with its connection costs that connection's limits and nothing else.
 
+mod dtls;
+
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap, VecDeque},
     net::IpAddr,
@@ -11,17 +13,22 @@ use std::{
     time::Duration,
 };
 
-use certs::hello::{Collector, DatagramCollector, HelloError, Progress, ServerName};
+use certs::hello::{Collector, HelloError, Progress, ServerName, Shares};
 use model::{Endpoint, Fact, Gap, Method, Observation, Subject, Transport, Vantage};
 use tokio::{task::JoinSet, time::timeout};
 
 use crate::{
     Permit, Scope,
-    dialogue::{self, Pace},
-    net::{datagram::Datagram, stream::Stream},
-    probe::tls::{self, Collection, Extent, Served},
+    dialogue::{self, Pace, before_tls, line::Line},
+    net::stream::Stream,
+    probe::{
+        starttls::{Framing, Starttls},
+        tls::{self, Collection, Extent, Served},
+    },
     stop::Stop,
 };
+
+pub use dtls::collect_by_dtls;
 
 /// How many bytes one connection may bring. The largest chains in use have some 100 KiB.
 const BYTES: usize = 256 << 10;
@@ -50,6 +57,8 @@ pub struct Collecting {
     pub extent: Extent,
     /// Addresses that were found to be fragile.
     pub gentle: BTreeSet<IpAddr>,
+    /// The dialogues that come before TLS, of those endpoints that have one.
+    pub starttls: BTreeMap<Endpoint, Starttls>,
 }
 
 /// What collecting brought, beside its observations.
@@ -85,6 +94,7 @@ impl Collecting {
     ) -> Outcome {
         let total = endpoints.len();
         let mut outcome = Outcome { complete: true, ..Outcome::default() };
+        let shares = Shares::default();
         let mut waiting: BTreeMap<IpAddr, VecDeque<_>> = BTreeMap::new();
         for (endpoint, names) in endpoints {
             waiting.entry(endpoint.address).or_default().push_back((endpoint, names));
@@ -105,11 +115,13 @@ impl Collecting {
                     Ok(permit) => {
                         let (pace, time) = (self.pace.clone(), self.time);
                         let extent = self.extent_for(endpoint);
-                        let port = endpoint.port;
+                        let starttls = self.starttls.get(&endpoint).copied();
+                        let (port, shares) = (endpoint.port, shares.clone());
                         let task = match endpoint.transport {
                             Transport::Tcp => tasks.spawn(async move {
-                                let collection = Collection::new(names, extent);
-                                collect_certificates(permit, port, collection, &pace, time).await
+                                let collection = Collection::new(names, extent).behind(starttls);
+                                collect_certificates(permit, port, collection, &pace, time, &shares)
+                                    .await
                             }),
                             Transport::Udp => tasks.spawn(async move {
                                 let collection = Collection::over_datagrams(names, extent);
@@ -143,7 +155,9 @@ impl Collecting {
             match served {
                 Some(served) => {
                     self.report(endpoint, &served, observe);
-                    if let (true, Some(why)) = (served.chains.is_empty(), &served.refusal) {
+                    if let (true, false, Some(why)) =
+                        (served.chains.is_empty(), served.is_plain, &served.refusal)
+                    {
                         outcome.gap(endpoint, format!("no certificate: {why}"));
                     }
                     outcome.served.insert(endpoint, served);
@@ -167,7 +181,8 @@ impl Collecting {
 
     fn extent_for(&self, endpoint: Endpoint) -> Extent {
         let fragile = dialogue::is_of_something_fragile(endpoint.port)
-            || self.gentle.contains(&endpoint.address);
+            || self.gentle.contains(&endpoint.address)
+            || self.starttls.get(&endpoint).is_some_and(|dialogue| dialogue.counts_strangers());
         if fragile { Extent::Gentle } else { self.extent }
     }
 
@@ -195,23 +210,30 @@ impl Collecting {
 
 /// Asks one TCP endpoint what the collection wants to know, one connection after another. Each
 /// connection has its own `time`, and a server that lets it pass twice is not asked again.
+/// `shares` are those of the whole run.
 pub async fn collect_certificates(
     to: Permit,
     port: u16,
     mut collection: Collection,
     pace: &Pace,
     time: Duration,
+    shares: &Shares,
 ) -> Served {
     while let Some(question) = collection.next() {
         let mut entropy = [0; 64];
         let collector = getrandom::fill(&mut entropy)
             .map_err(|_| HelloError::NoRandomness)
-            .and_then(|()| Collector::new(&question, entropy));
+            .and_then(|()| Collector::sharing(&question, entropy, shares));
         let outcome = match collector {
             Err(why) => tls::Outcome::Failed(why),
             Ok(collector) => match Stream::connect(to, port, pace, BYTES, time).await {
                 Err(_) => tls::Outcome::NoConnection,
-                Ok(stream) => converse(stream, collector, time).await,
+                Ok(stream) => {
+                    let clock = pace.clock();
+                    let until = clock.now().saturating_add(time);
+                    let line = Line { stream, clock, until };
+                    attempt(line, collector, to.address(), &mut collection).await
+                }
             },
         };
         collection.record(outcome);
@@ -219,94 +241,40 @@ pub async fn collect_certificates(
     collection.finish()
 }
 
-/// How long a datagram is waited for before ours is sent again. Servers send theirs again after
-/// a second by themselves.
-const AGAIN: Duration = Duration::from_millis(1_500);
-
-/// How often one datagram of ours is sent.
-const SENDINGS: usize = 3;
-
-/// Asks one UDP endpoint by DTLS what the collection wants to know, one socket after another.
-pub async fn collect_by_dtls(
-    to: Permit,
-    port: u16,
-    mut collection: Collection,
-    pace: &Pace,
-    time: Duration,
-) -> Served {
-    while let Some(question) = collection.next() {
-        let mut entropy = [0; 64];
-        let outcome = match getrandom::fill(&mut entropy) {
-            Err(_) => tls::Outcome::Failed(HelloError::NoRandomness),
-            Ok(()) => {
-                let mut collector = DatagramCollector::new(&question, entropy);
-                match Datagram::open(to, port, pace).await {
-                    Ok(socket) => exchange(&socket, &mut collector, pace, time).await,
-                    Err(_) => tls::Outcome::NoConnection,
-                }
+/// One attempt over one connection, the dialogue before TLS first where there is one.
+async fn attempt(
+    mut line: Line,
+    collector: Collector,
+    address: IpAddr,
+    collection: &mut Collection,
+) -> tls::Outcome {
+    let dialogue = collection.starttls();
+    if let Some(dialogue) = dialogue {
+        let address = address.to_string();
+        let name = collection.host_name().unwrap_or(&address);
+        match before_tls::open(&mut line, dialogue, name).await {
+            Ok(0) => {}
+            Ok(_) => collection.note_leftovers(),
+            Err(why) => {
+                line.stream.close().await;
+                return tls::Outcome::BeforeTls(why);
             }
-        };
-        collection.record(outcome);
+        }
     }
-    collection.finish()
+    let left = line.left();
+    converse(line.stream, collector, Framing::behind(dialogue), left).await
 }
 
-/// One attempt over one socket.
-async fn exchange(
-    socket: &Datagram,
-    collector: &mut DatagramCollector,
-    pace: &Pace,
+/// One hello and what comes of it.
+async fn converse(
+    mut stream: Stream,
+    mut collector: Collector,
+    mut framing: Framing,
     time: Duration,
 ) -> tls::Outcome {
-    let clock = pace.clock();
-    let Ok(()) = socket.send(collector.last()).await else { return tls::Outcome::NoConnection };
-    let until = clock.now().saturating_add(time);
-    let (mut sendings, mut heard) = (1, 0);
-    let outcome = loop {
-        let left = until.saturating_sub(clock.now());
-        if left.is_zero() || heard > BYTES {
-            break concluded(collector.end());
-        }
-        let progress = match socket.receive(BYTES, AGAIN.min(left)).await {
-            // Nobody is there, says an ICMP error.
-            Err(_) => return tls::Outcome::NoConnection,
-            Ok(Some(datagram)) => {
-                heard = heard.saturating_add(datagram.len().max(1));
-                collector.feed(&datagram)
-            }
-            Ok(None) if sendings < SENDINGS => {
-                sendings += 1;
-                Progress::Say(collector.last().to_vec())
-            }
-            Ok(None) => break tls::Outcome::TimedOut,
-        };
-        match progress {
-            Progress::More => {}
-            Progress::Say(datagram) => {
-                if socket.send(&datagram).await.is_err() {
-                    return tls::Outcome::NoConnection;
-                }
-            }
-            over => break concluded(over),
-        }
-    };
-    // A chain that had come by then is kept.
-    let outcome = match (outcome, collector.end()) {
-        (tls::Outcome::TimedOut, Progress::Done(collected)) => tls::Outcome::Collected(collected),
-        (outcome, _) => outcome,
-    };
-    if matches!(outcome, tls::Outcome::Collected(_)) {
-        // It may have gone; it has said what we wanted.
-        let _ = socket.send(&collector.farewell()).await;
-    }
-    outcome
-}
-
-/// One attempt over one connection.
-async fn converse(mut stream: Stream, mut collector: Collector, time: Duration) -> tls::Outcome {
     // Our own pace is waited for before the server's time begins.
     stream.turn(collector.hello().len()).await;
-    let outcome = match timeout(time, talk(&mut stream, &mut collector)).await {
+    let outcome = match timeout(time, talk(&mut stream, &mut collector, &mut framing)).await {
         Ok(progress) => concluded(progress),
         // A chain that had come by then is kept.
         Err(_) => match concluded(collector.end()) {
@@ -319,7 +287,7 @@ async fn converse(mut stream: Stream, mut collector: Collector, time: Duration) 
         if !farewell.is_empty() {
             stream.turn(farewell.len()).await;
             // The server may have gone; it has said what we wanted.
-            let _ = timeout(LOOK, stream.write(&farewell)).await;
+            let _ = timeout(LOOK, stream.write(&framing.wrap(farewell))).await;
         }
     }
     stream.close().await;
@@ -334,14 +302,13 @@ fn concluded(progress: Progress) -> tls::Outcome {
     }
 }
 
-async fn talk(stream: &mut Stream, collector: &mut Collector) -> Progress {
+async fn talk(stream: &mut Stream, collector: &mut Collector, framing: &mut Framing) -> Progress {
     let mut ours = collector.hello().to_vec();
     let mut theirs = Vec::new();
     loop {
         // A connection that breaks while we speak may still hold what the server said.
-        let _ = stream.write(&ours).await;
+        let _ = stream.write(&framing.wrap(ours)).await;
         ours = loop {
-            theirs.clear();
             if !matches!(stream.read(&mut theirs).await, Ok(1..)) {
                 return match collector.end() {
                     Progress::Failed(_) if stream.is_exhausted() => {
@@ -350,7 +317,10 @@ async fn talk(stream: &mut Stream, collector: &mut Collector) -> Progress {
                     over => over,
                 };
             }
-            match collector.feed(&theirs) {
+            let Some(bytes) = framing.unwrap(std::mem::take(&mut theirs)) else {
+                return Progress::Failed(HelloError::NotTls);
+            };
+            match collector.feed(&bytes) {
                 Progress::More => {}
                 Progress::Say(more) => {
                     stream.turn(more.len()).await;
@@ -393,6 +363,7 @@ mod tests {
             time: Duration::from_millis(500),
             extent: Extent::default(),
             gentle: BTreeSet::new(),
+            starttls: BTreeMap::new(),
         }
     }
 
@@ -498,6 +469,38 @@ mod tests {
         let refusal = |endpoint| outcome.served[endpoint].refusal.clone().unwrap();
         assert_eq!(refusal(&silent), "it let its time pass");
         assert_eq!(refusal(&unfinished), "it let its time pass");
+    }
+
+    #[tokio::test]
+    async fn no_certificate_is_a_gap_unless_there_is_none() {
+        let mail = |extensions: &'static [u8], answer: &'static [u8]| {
+            serve(move |mut socket| async move {
+                for words in [b"220 mail\r\n", extensions, answer] {
+                    let _ = socket.write_all(words).await;
+                    let _ = socket.read(&mut [0; 64]).await;
+                }
+            })
+        };
+        let plain = mail(b"250 mail\r\n", b"").await;
+        let ailing = mail(b"250-mail\r\n250 STARTTLS\r\n", b"454 no key\r\n").await;
+        let starttls = [plain, ailing].map(|endpoint| (endpoint, Starttls::Smtp)).into();
+        let collecting = Collecting { starttls, ..collecting() };
+        let (observations, outcome) = collect(&collecting, &[plain, ailing]).await;
+        assert_eq!(observations, []);
+        let [gap] = &outcome.gaps[..] else { panic!("{outcome:?}") };
+        assert_eq!(gap.target, ailing.to_string());
+        assert_eq!(gap.reason, "no certificate: it refuses before TLS: 454 no key");
+        assert_eq!(outcome.served[&plain].connections, 1);
+        assert_eq!(outcome.served[&ailing].connections, 1);
+    }
+
+    #[test]
+    fn who_counts_strangers_is_asked_gently() {
+        let [database, mail] = [3306, 25].map(|port| Endpoint::tcp(HERE, port));
+        let starttls = [(database, Starttls::Mysql), (mail, Starttls::Smtp)].into();
+        let collecting = Collecting { starttls, ..collecting() };
+        assert_eq!(collecting.extent_for(database), Extent::Gentle);
+        assert_eq!(collecting.extent_for(mail), Extent::Certificates);
     }
 
     #[tokio::test]

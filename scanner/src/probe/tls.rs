@@ -21,6 +21,8 @@ use certs::hello::{
 };
 use model::{TlsExtent, TlsVersion};
 
+use super::starttls::{Refusal, Starttls};
+
 pub use served::{Served, Support};
 
 /// How much of an endpoint is wanted to be known, and so how much it is asked.
@@ -48,6 +50,13 @@ enum Over {
 pub struct Collection {
     extent: Extent,
     over: Over,
+    /// What comes before TLS.
+    starttls: Option<Starttls>,
+    /// What the server may know itself by in it, and how many of them it does not.
+    host_names: Vec<String>,
+    unknown: usize,
+    /// Whether something in the clear came between the two.
+    leftovers: bool,
     names: Vec<ServerName>,
     /// Names that its certificates told, in the order of their coming.
     told: Vec<ServerName>,
@@ -77,6 +86,8 @@ pub enum Outcome {
     TimedOut,
     /// No connection could be made.
     NoConnection,
+    /// It did not come to TLS.
+    BeforeTls(Refusal),
 }
 
 /// `no_application_protocol` (RFC 7301): it insists on a protocol that was not offered.
@@ -100,10 +111,15 @@ impl Collection {
     #[must_use]
     pub fn new(names: impl IntoIterator<Item = ServerName>, extent: Extent) -> Self {
         let names: BTreeSet<ServerName> = names.into_iter().take(Self::MAX_NAMES).collect();
+        let names: Vec<ServerName> = names.into_iter().collect();
         Self {
             extent,
             over: Over::Stream,
-            names: names.into_iter().collect(),
+            starttls: None,
+            host_names: host_names(&names),
+            unknown: 0,
+            leftovers: false,
+            names,
             told: Vec::new(),
             tried: Vec::new(),
             current: None,
@@ -114,6 +130,33 @@ impl Collection {
     #[must_use]
     pub fn over_datagrams(names: impl IntoIterator<Item = ServerName>, extent: Extent) -> Self {
         Self { over: Over::Datagrams, ..Self::new(names, extent) }
+    }
+
+    /// The same behind a dialogue that comes before TLS.
+    #[must_use]
+    pub const fn behind(mut self, starttls: Option<Starttls>) -> Self {
+        self.starttls = starttls;
+        self
+    }
+
+    /// The dialogue that comes before TLS on each connection.
+    #[must_use]
+    pub const fn starttls(&self) -> Option<Starttls> {
+        self.starttls
+    }
+
+    /// What the server may know itself by on the next connection: the name that is asked for, or
+    /// the next one of those that it has not denied. `None` where only its address is left.
+    #[must_use]
+    pub fn host_name(&self) -> Option<&str> {
+        let asked = self.current.as_ref().and_then(|question| question.server_name.as_ref());
+        let known = || self.host_names.get(self.unknown).map(String::as_str);
+        asked.map(ServerName::as_str).or_else(known)
+    }
+
+    /// Notes that a server said more in the clear after it agreed to TLS.
+    pub const fn note_leftovers(&mut self) {
+        self.leftovers = true;
     }
 
     /// What to try next, over a new connection, or `None` once there is nothing more to learn.
@@ -127,6 +170,14 @@ impl Collection {
     /// Takes the outcome of the question that [`Self::next`] gave last.
     pub fn record(&mut self, outcome: Outcome) {
         let Some(question) = self.current.take() else { return };
+        // The same question again, by the next name.
+        if outcome == Outcome::BeforeTls(Refusal::UnknownName)
+            && question.server_name.is_none()
+            && self.unknown < self.host_names.len()
+        {
+            self.unknown += 1;
+            return;
+        }
         let leaf = leaf(&outcome);
         // The kind of key, if another connection brought the same leaf.
         let known = leaf.and_then(|leaf| {
@@ -193,11 +244,11 @@ impl Collection {
 
     /// The two hellos that say most, with the application protocols, which servers of only one
     /// may insist on; again without them where it insists on yet another. What bears little gets
-    /// them without.
+    /// them without, and so does who has agreed on a protocol before TLS.
     fn first(&self) -> Option<Question> {
-        let protocols = match self.extent {
-            Extent::Gentle => &[],
-            Extent::Certificates | Extent::Thorough => PROTOCOLS,
+        let protocols = match (self.extent, self.starttls) {
+            (Extent::Gentle, _) | (_, Some(_)) => &[],
+            (Extent::Certificates | Extent::Thorough, None) => PROTOCOLS,
         };
         let of = |kind| Question { protocols, ..Question::of(kind) };
         let untried = [of(Kind::Modern), of(Kind::Wide)].into_iter().find(|q| !self.has_tried(q));
@@ -237,13 +288,20 @@ impl Collection {
         self.tried.iter().any(Tried::is_answered)
     }
 
-    /// Whether more connections would only cost time: it is not TLS, nobody listens any more,
-    /// or it has let its time pass twice.
+    /// Whether more connections would only cost time: it is not TLS, or never comes to it, nobody
+    /// listens any more, or it has let its time pass twice.
     fn is_hopeless(&self) -> bool {
         let count = |what: fn(&Outcome) -> bool| {
             self.tried.iter().filter(|tried| what(&tried.outcome)).count()
         };
-        count(|outcome| matches!(outcome, Outcome::NoConnection)) > 0
+        // That it does not serve a name that was asked for says nothing about the others.
+        let never = self.tried.iter().any(|tried| match &tried.outcome {
+            Outcome::BeforeTls(Refusal::UnknownName) => tried.question.server_name.is_none(),
+            Outcome::BeforeTls(_) => true,
+            _ => false,
+        });
+        never
+            || count(|outcome| matches!(outcome, Outcome::NoConnection)) > 0
             || count(|outcome| matches!(outcome, Outcome::Failed(HelloError::NotTls))) > 0
             || count(|outcome| matches!(outcome, Outcome::TimedOut)) > 1
     }
@@ -354,12 +412,31 @@ impl Collection {
             Extent::Thorough => TlsExtent::Thorough,
         };
         let cut = self.is_hopeless() || self.tried.len() >= self.most();
-        let mut served = Served { asked, cut, ..Served::default() };
+        let starttls = self.starttls.map(Starttls::name);
+        let connections = u32::try_from(self.unknown).unwrap_or(u32::MAX);
+        let mut served = Served { asked, cut, starttls, connections, ..Served::default() };
+        if self.leftovers {
+            served.note_leftovers();
+        }
         for Tried { question, outcome, .. } in self.tried {
             served.add(&question, outcome);
         }
         served
     }
+}
+
+/// What a server may know itself by in a protocol that serves domains: the names that are known,
+/// then the domains that these are in, as `example.com` of `chat.example.com`.
+fn host_names(names: &[ServerName]) -> Vec<String> {
+    let parent = |name: &ServerName| {
+        let (_, parent) = name.as_str().split_once('.')?;
+        parent.contains('.').then(|| parent.to_owned())
+    };
+    let names_themselves = names.iter().map(|name| name.as_str().to_owned());
+    let mut all: Vec<String> = names_themselves.take(2).collect();
+    all.extend(names.iter().filter_map(parent).take(2));
+    all.dedup();
+    all
 }
 
 impl Tried {

@@ -109,6 +109,7 @@ fn a_sweep_asks_where_the_probe_of_dtls_got_an_answer() {
         time: Duration::from_secs(20),
         extent: Extent::Certificates,
         gentle: BTreeSet::new(),
+        starttls: BTreeMap::new(),
     };
     let endpoints = BTreeMap::from([(endpoint, BTreeSet::new())]);
     let observe = &mut |observation: Observation| told.push(observation);

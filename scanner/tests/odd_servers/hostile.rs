@@ -194,6 +194,7 @@ fn collect(servers: &[Hostile], at_once: usize, time: Duration) -> (Outcome, Dur
         time,
         extent: Extent::Certificates,
         gentle: BTreeSet::new(),
+        starttls: BTreeMap::new(),
     };
     let endpoints: BTreeMap<_, _> =
         servers.iter().map(|server| (server.endpoint, BTreeSet::new())).collect();

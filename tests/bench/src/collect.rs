@@ -126,6 +126,7 @@ fn ask(port: u16) -> Result<Cost> {
         time: Duration::from_secs(5),
         extent: Extent::Gentle,
         gentle: BTreeSet::new(),
+        starttls: BTreeMap::new(),
     };
     let endpoints: BTreeMap<_, _> = (0..ENDPOINTS)
         .map(|number| (Endpoint::tcp(address(number), port), BTreeSet::new()))

@@ -17,6 +17,10 @@ pub struct Served {
     pub asked: TlsExtent,
     /// Whether there was more to ask.
     pub cut: bool,
+    /// The protocol that came before TLS, where one did.
+    pub starttls: Option<&'static str>,
+    /// Whether it made clear that it has no TLS there: that no certificate came is then no gap.
+    pub is_plain: bool,
     /// Whether the endpoint speaks TLS: it answered in its records, if only to refuse.
     pub speaks_tls: bool,
     /// The chains, one for each question (name and version) that was answered. The same chain
@@ -48,7 +52,7 @@ pub struct Served {
     pub refusal: Option<String>,
     /// How many connections were made for it, those that failed included.
     pub connections: u32,
-    /// What broke a protocol: protocol (`tls` or `x509`) and problem.
+    /// What broke a protocol: protocol (`tls`, `x509` or that before TLS) and problem.
     pub anomalies: BTreeSet<(&'static str, String)>,
 }
 
@@ -122,7 +126,18 @@ impl Served {
             Outcome::Failed(why) => self.note(question, &why),
             Outcome::TimedOut => self.refusal = Some("it let its time pass".to_owned()),
             Outcome::NoConnection => self.refusal = Some("it took no connection".to_owned()),
+            Outcome::BeforeTls(why) => {
+                self.is_plain = why.is_answer();
+                self.refusal = Some(why.to_string());
+            }
         }
+    }
+
+    /// Notes that it said something in the clear where TLS was to begin. Whoever reads on in TLS
+    /// takes what somebody on the way put there for the server's (CVE-2011-0411 and its kin).
+    pub(super) fn note_leftovers(&mut self) {
+        let problem = "it says more in the clear after it agreed to TLS".to_owned();
+        self.anomalies.extend(self.starttls.map(|protocol| (protocol, problem)));
     }
 
     fn take(&mut self, question: &Question, collected: Collected) {
@@ -185,7 +200,7 @@ impl Served {
             chain: collected.chain,
             server_name,
             protocol_version: collected.version,
-            starttls: None,
+            starttls: self.starttls.map(str::to_owned),
         };
         if !self.chains.contains(&chain) {
             self.chains.push(chain);
@@ -217,7 +232,8 @@ impl Served {
             _ => {}
         }
         match why {
-            HelloError::NotTls | HelloError::Silent | HelloError::NoRandomness => {}
+            HelloError::NotTls => self.note_leftovers(),
+            HelloError::Silent | HelloError::NoRandomness => {}
             // It stopped, or refused, as it may.
             HelloError::Cut | HelloError::Alert(_) | HelloError::Ssl2(_) | HelloError::Group(_) => {
                 self.speaks_tls = true;

@@ -465,3 +465,56 @@ fn what_all_attempts_showed_is_one_fact() {
     assert!(served.facts().contains(&Fact::Tls(expected)));
     assert_eq!(Served::default().server(), None);
 }
+
+#[test]
+fn a_server_of_domains_is_asked_by_each_name_until_it_knows_one() {
+    let der = certificate(&["example.com"]);
+    let ask = |served: &'static str| {
+        let names = ["chat.example.com", "other.example"].map(name);
+        let mut collection =
+            Collection::new(names, Extent::Gentle).behind(Some(Starttls::XmppClient));
+        let mut asked = Vec::new();
+        while let Some(question) = collection.next() {
+            let host = collection.host_name().unwrap_or("address").to_owned();
+            let answer = match host == served {
+                true => ordinary(&der)(&question),
+                false => Outcome::BeforeTls(Refusal::UnknownName),
+            };
+            asked.push(host);
+            collection.record(answer);
+        }
+        (asked, collection.finish())
+    };
+    let (asked, served) = ask("example.com");
+    assert_eq!(asked, ["chat.example.com", "other.example", "example.com", "example.com"]);
+    assert_eq!((served.connections, served.chains.len()), (4, 2));
+    assert_eq!(served.chains[0].starttls.as_deref(), Some("xmpp-client"));
+    let (asked, served) = ask("nobody");
+    assert_eq!(asked, ["chat.example.com", "other.example", "example.com", "address"]);
+    assert_eq!(served.connections, 4);
+    let refusal = "it does not serve the names that are known for it";
+    assert_eq!((served.refusal.as_deref(), served.is_plain), (Some(refusal), false));
+}
+
+#[test]
+fn a_name_that_is_not_served_is_no_reason_to_stop() {
+    let der = certificate(&["a.example", "b.example"]);
+    let names = ["a.example", "c.example"].map(name);
+    let mut collection =
+        Collection::new(names, Extent::Certificates).behind(Some(Starttls::XmppServer));
+    let mut asked = Vec::new();
+    while let Some(question) = collection.next() {
+        let host = collection.host_name().unwrap().to_owned();
+        collection.record(match host.as_str() {
+            "a.example" | "b.example" => ordinary(&der)(&question),
+            _ => Outcome::BeforeTls(Refusal::UnknownName),
+        });
+        assert!(question.protocols.is_empty());
+        asked.push(host);
+    }
+    assert!(
+        asked.contains(&"c.example".to_owned()) && asked.contains(&"b.example".to_owned()),
+        "{asked:?}"
+    );
+    assert!(!collection.finish().chains.is_empty());
+}
