@@ -112,7 +112,7 @@ impl Engine<'_> {
             };
             let first = !self.state.has(number, ALIVE);
             let accepted = matches!(reply.answer, Answer::TcpOpen(_) | Answer::UdpReply(..));
-            self.note_answered(number, Some(ask), accepted, self.link.now());
+            self.note_answered(number, ask, self.link.now());
             self.hear(number, self.method(ask), reply.ttl, link_layer);
             if let (true, Some(asked)) = (first, asked) {
                 match ask {

@@ -25,7 +25,7 @@ use super::{
 use crate::{
     LinkError,
     net::{Link, Tier},
-    plan::{Addresses, PORT_TRIES},
+    plan::Addresses,
     rate::Pacer,
 };
 
@@ -51,9 +51,6 @@ pub(super) const SHORTEST_PAUSE: Duration = Duration::from_millis(1);
 
 /// Packets a second to one address that no device bears which needs a guard.
 const UNGUARDED: u32 = 100_000;
-
-/// Passes more than usual for who answers only so many packets a second.
-const MORE_TRIES: u64 = 3;
 
 /// Addresses of a part: three bytes each, and what answers.
 const SMALLEST_PART: u64 = 1 << 16;
@@ -375,7 +372,7 @@ impl<'a> Engine<'a> {
                 }
             }
             self.flush(now)?;
-            if drained && self.link.unsent() == 0 && !self.goes_on() {
+            if drained && self.link.unsent() == 0 {
                 let end = self.last_sent.saturating_add(self.last_wait());
                 if now >= end || (self.link.under_way() == 0 && self.is_settled()) {
                     return Ok(());
@@ -385,16 +382,6 @@ impl<'a> Engine<'a> {
             self.tell_progress(now);
             self.listen(next.min(now.saturating_add(GLANCE)))?;
         }
-    }
-
-    /// Whether another pass begins: where somebody was asked beyond a limit that was found
-    /// since.
-    fn goes_on(&mut self) -> bool {
-        let more = matches!(self.course.work, Work::Ports)
-            && self.course.passes < PORT_TRIES + MORE_TRIES
-            && self.anybody_is_limited();
-        self.course.passes += u64::from(more);
-        more
     }
 
     /// How many questions may be sent now: what a turn allows, and what the link bears.

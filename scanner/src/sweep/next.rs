@@ -54,6 +54,9 @@ impl Engine<'_> {
             }
             let place = self.course.cursor;
             if place >= self.course.total() {
+                if self.waiting_count == 0 && self.goes_on() {
+                    continue;
+                }
                 return self.next_ready();
             }
             let Some((number, ask, pass)) = self.question_at(place) else {
@@ -172,8 +175,9 @@ impl Engine<'_> {
 
     /// When this question may go within the rates.
     fn earliest(&mut self, number: u64, ask: Ask, now: Duration) -> Duration {
-        if self.is_held(number) {
-            return now.saturating_add(GLANCE);
+        let guarded = self.guard(number, now);
+        if guarded > now {
+            return guarded;
         }
         let packets = self.room_for(number, ask, now);
         let address = self.state.address(number);
