@@ -1,6 +1,6 @@
 //! What an answer means, and what is told of it.
 
-use std::{cmp::Reverse, time::Duration};
+use std::time::Duration;
 
 use model::{
     Endpoint, Fact, Gap, MacAddr, Method, Observation, PortSet, PortState, Subject, Timestamp,
@@ -87,7 +87,7 @@ impl Engine<'_> {
             && self.waiting.contains_key(&number)
         {
             // What waited for room need not wait for that answer.
-            self.ready.push(Reverse((self.link.now(), number)));
+            self.ready.insert((self.link.now(), number));
         }
         let speaks = match &reply.answer {
             Answer::Arp(_)

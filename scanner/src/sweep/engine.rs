@@ -114,7 +114,9 @@ pub(super) struct Engine<'a> {
     pub(super) last_sent: Duration,
     pub(super) waiting: HashMap<u64, VecDeque<(Ask, u64)>>,
     pub(super) waiting_count: usize,
-    pub(super) ready: BinaryHeap<Reverse<(Duration, u64)>>,
+    /// When those for whom questions wait are looked at next: a set, because an answer adds a
+    /// time that most often is there.
+    pub(super) ready: BTreeSet<(Duration, u64)>,
     /// Addresses in a round of canaries, and when the next one is due.
     pub(super) canaries: BinaryHeap<Reverse<(Duration, u64)>>,
     pub(super) resume_at: Duration,
@@ -174,7 +176,7 @@ impl<'a> Engine<'a> {
             last_sent: now,
             waiting: HashMap::new(),
             waiting_count: 0,
-            ready: BinaryHeap::new(),
+            ready: BTreeSet::new(),
             canaries: BinaryHeap::new(),
             resume_at: now,
             pause: SHORTEST_PAUSE,
