@@ -18,7 +18,7 @@ use siphasher::sip::SipHasher13;
 
 use super::{Answer, Bulk, BulkKind, BulkSent, Link, Neighbor, Question, Reply, Tier, Whom};
 pub use super::{
-    scripted_device::{Device, Elsewhere},
+    scripted_device::{Device, Elsewhere, Limit},
     scripted_trouble::{Bottleneck, Fault},
 };
 use crate::{LinkError, Permit, order::Order};
@@ -232,12 +232,12 @@ impl Scripted {
             return false;
         }
         let Some(answers) = answers else { return true };
-        // A bucket that holds a tenth of a second's worth.
+        let each = SECOND / answers.per_second.max(1);
         let due = self.answered.entry(to).or_default();
-        if *due > now.saturating_add(SECOND / 10) {
+        if *due > now.saturating_add(each * answers.at_once.saturating_sub(1)) {
             return false;
         }
-        *due = now.max(*due).saturating_add(SECOND / answers.max(1));
+        *due = now.max(*due).saturating_add(each);
         true
     }
 

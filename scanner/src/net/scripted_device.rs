@@ -39,8 +39,25 @@ pub struct Device {
     pub latency: Duration,
     /// How many packets in one second stop it for good.
     pub bears: Option<u32>,
-    /// How many answers a second it gives at most.
-    pub answers: Option<u32>,
+    /// How many answers it gives at most.
+    pub answers: Option<Limit>,
+}
+
+/// A token bucket of answers.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Limit {
+    /// Answers a second in the long run.
+    pub per_second: u32,
+    /// How many it gives at once after a pause.
+    pub at_once: u32,
+}
+
+impl Limit {
+    /// A limit that saves up a tenth of a second's answers.
+    #[must_use]
+    pub const fn new(per_second: u32) -> Self {
+        Self { per_second, at_once: per_second / 10 + 1 }
+    }
 }
 
 impl Device {

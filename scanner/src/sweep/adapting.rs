@@ -93,21 +93,22 @@ impl Engine<'_> {
             return Ok(());
         }
         while self.pacer.earliest_to_anyone(now, 1) <= now {
-            let Some(adapting) = &mut self.adapting else { break };
             let questions = self.outcome.probes_sent;
-            let Some((address, ask)) = adapting.congestion.due(now, questions) else { break };
-            let per_host = self.sweep.plan.rates.per_host;
+            let due = self.adapting.as_mut().and_then(|a| a.congestion.due(now, questions));
+            let Some((address, ask)) = due else { break };
             let number = self.state.addresses.number(address);
-            if self.pacer.rate_to(address) < per_host
-                || number.is_some_and(|number| self.state.is_failed(number))
-            {
+            let is_spared = |number| self.state.is_failed(number) || self.is_limited(number);
+            let is_spared = self.pacer.rate_to(address) < self.sweep.plan.rates.per_host
+                || number.is_some_and(is_spared);
+            let is_in_doubt = number.is_some_and(|number| self.is_in_doubt(number));
+            let Some(adapting) = &mut self.adapting else { break };
+            if is_spared {
                 adapting.congestion.dismiss(address);
                 continue;
             }
             adapting.congestion.put_off(address, now);
-            let is_held = number.is_some_and(|number| self.is_held(number));
             let has_room = self.pacer.earliest_for(address, now, 1) <= now;
-            if !is_held && has_room {
+            if !is_in_doubt && has_room {
                 self.ask_witness(address, ask, now)?;
             }
         }
@@ -173,6 +174,6 @@ impl Engine<'_> {
         }
         // A device that may be in trouble has answered, whatever it was asked for.
         let number = self.state.addresses.number(reply.about);
-        !number.is_some_and(|number| self.is_held(number))
+        !number.is_some_and(|number| self.is_in_doubt(number))
     }
 }

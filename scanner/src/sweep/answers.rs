@@ -1,6 +1,6 @@
 //! What an answer means, and what is told of it.
 
-use std::{cmp::Reverse, time::Duration};
+use std::time::Duration;
 
 use model::{
     Endpoint, Fact, Gap, MacAddr, Method, Observation, PortSet, PortState, Subject, Timestamp,
@@ -87,7 +87,7 @@ impl Engine<'_> {
             && self.waiting.contains_key(&number)
         {
             // What waited for room need not wait for that answer.
-            self.ready.push(Reverse((self.link.now(), number)));
+            self.ready.insert((self.link.now(), number));
         }
         let speaks = match &reply.answer {
             Answer::Arp(_)
@@ -112,7 +112,7 @@ impl Engine<'_> {
             };
             let first = !self.state.has(number, ALIVE);
             let accepted = matches!(reply.answer, Answer::TcpOpen(_) | Answer::UdpReply(..));
-            self.note_answered(number, Some(ask), accepted, self.link.now());
+            self.note_answered(number, ask, self.link.now());
             self.hear(number, self.method(ask), reply.ttl, link_layer);
             if let (true, Some(asked)) = (first, asked) {
                 match ask {

@@ -28,6 +28,8 @@ pub(super) struct Course {
     pub(super) work: Work,
     pub(super) order: Order,
     pub(super) passes: u64,
+    /// How many of them are more than usual, for who has a limit.
+    pub(super) more: u64,
     /// The next place, counted through all passes.
     pub(super) cursor: u64,
     /// When each place was passed.
@@ -39,7 +41,7 @@ impl Course {
     pub(super) fn new(work: Work, key: Key, addresses: usize, ports: usize, passes: u64) -> Self {
         let number = |count| u64::try_from(count).unwrap_or(u64::MAX);
         let order = Order::new(key, number(addresses), number(ports));
-        Self { work, order, passes, cursor: 0, log: PassageLog::default() }
+        Self { work, order, passes, more: 0, cursor: 0, log: PassageLog::default() }
     }
 
     /// Questions in each pass.

@@ -25,7 +25,7 @@ use super::{
 use crate::{
     LinkError,
     net::{Link, Tier},
-    plan::{Addresses, PORT_TRIES},
+    plan::Addresses,
     rate::Pacer,
 };
 
@@ -51,9 +51,6 @@ pub(super) const SHORTEST_PAUSE: Duration = Duration::from_millis(1);
 
 /// Packets a second to one address that no device bears which needs a guard.
 const UNGUARDED: u32 = 100_000;
-
-/// Passes more than usual for who answers only so many packets a second.
-const MORE_TRIES: u64 = 3;
 
 /// Addresses of a part: three bytes each, and what answers.
 const SMALLEST_PART: u64 = 1 << 16;
@@ -117,7 +114,9 @@ pub(super) struct Engine<'a> {
     pub(super) last_sent: Duration,
     pub(super) waiting: HashMap<u64, VecDeque<(Ask, u64)>>,
     pub(super) waiting_count: usize,
-    pub(super) ready: BinaryHeap<Reverse<(Duration, u64)>>,
+    /// When those for whom questions wait are looked at next: a set, because an answer adds a
+    /// time that most often is there.
+    pub(super) ready: BTreeSet<(Duration, u64)>,
     /// Addresses in a round of canaries, and when the next one is due.
     pub(super) canaries: BinaryHeap<Reverse<(Duration, u64)>>,
     pub(super) resume_at: Duration,
@@ -177,7 +176,7 @@ impl<'a> Engine<'a> {
             last_sent: now,
             waiting: HashMap::new(),
             waiting_count: 0,
-            ready: BinaryHeap::new(),
+            ready: BTreeSet::new(),
             canaries: BinaryHeap::new(),
             resume_at: now,
             pause: SHORTEST_PAUSE,
@@ -375,7 +374,7 @@ impl<'a> Engine<'a> {
                 }
             }
             self.flush(now)?;
-            if drained && self.link.unsent() == 0 && !self.goes_on() {
+            if drained && self.link.unsent() == 0 {
                 let end = self.last_sent.saturating_add(self.last_wait());
                 if now >= end || (self.link.under_way() == 0 && self.is_settled()) {
                     return Ok(());
@@ -385,16 +384,6 @@ impl<'a> Engine<'a> {
             self.tell_progress(now);
             self.listen(next.min(now.saturating_add(GLANCE)))?;
         }
-    }
-
-    /// Whether another pass begins: where somebody was asked beyond a limit that was found
-    /// since.
-    fn goes_on(&mut self) -> bool {
-        let more = matches!(self.course.work, Work::Ports)
-            && self.course.passes < PORT_TRIES + MORE_TRIES
-            && self.anybody_is_limited();
-        self.course.passes += u64::from(more);
-        more
     }
 
     /// How many questions may be sent now: what a turn allows, and what the link bears.

@@ -1,27 +1,35 @@
 //! What must not be hurt, and who cannot take more.
 //!
 //! A device that is fragile by its maker, by what the inventory knows of it, or by an open
-//! port of printers and controllers is asked [`GENTLE`] packets a second from then on. One
-//! that answered and falls silent is asked once more what it is known to answer, and nothing
-//! else meanwhile: who has a filter answers, and the sweep goes on at once. Otherwise up to
-//! three *canaries* follow, each more than a second after the question before it, so that
-//! also who answers only so many packets in each second has to answer every one. If the
-//! first is answered, the sweep goes on; if two stay unanswered, the device is left alone; if
-//! one does, it struggles and is asked a quarter as fast.
-//! One that answers at a constant rate whatever it is asked has a limit, which is found and
-//! kept. None of this is looked at where no rate for one address is wanted: such a sweep is
-//! over before a canary could come back.
+//! port of printers and controllers is asked [`GENTLE`] packets a second from then on.
+//!
+//! One that answered and falls silent is in *doubt*. It is asked at once what it is known to
+//! answer, which tells a filter, and everything else at distances that grow with its silence:
+//! who answers at a low rate still answers now and then, and who died gets little. If it
+//! answers anything, the sweep goes on. If it does not for [`LONG`], it is asked nothing but
+//! up to three *canaries*, each more than a second after the question before it, so that also
+//! who answers only so many packets in each second has to answer every one. If the first is
+//! answered, the sweep goes on; if two stay unanswered, the device is left alone; if one does,
+//! it struggles and is asked a quarter as fast.
+//!
+//! Who answers at a constant rate has a limit, which is found ([`limit`]) and kept. None of
+//! this is looked at where no rate for one address is wanted: such a sweep is over before a
+//! canary could come back.
+
+mod limit;
 
 use std::{cmp::Reverse, net::IpAddr, time::Duration};
 
 use model::{Fact, Method, Subject, Transport};
 
+use self::limit::Flow;
 use super::{
     course::Work,
-    engine::Engine,
+    engine::{Engine, GLANCE},
+    sending::port_of,
     state::{Ask, Host},
 };
-use crate::net::Tier;
+use crate::{net::Tier, plan::PORT_TRIES};
 
 /// Packets a second to what is fragile: those of the profile `ot`.
 pub(super) const GENTLE: u32 = 2;
@@ -37,10 +45,17 @@ const TELLTALE: [(Transport, u16); 6] = [
     (Transport::Udp, 47_808),
 ];
 
-/// So many questions in a row without an answer, and canaries go if none comes now either;
-/// each time twice as many, so that who is far away and answers is not held up for long.
+/// So many questions in a row without an answer, and it is in doubt; twice as many each time
+/// that a filter was the reason.
 const SILENT: u32 = 8;
 const MOST_SILENT: u32 = 128;
+
+/// In doubt, the time from one question to the next is this part of the silence so far.
+const PART: u32 = 4;
+
+/// A silence that no limit worth finding explains: canaries follow, if the way to the address
+/// is not longer.
+const LONG: Duration = Duration::from_millis(250);
 
 /// Canaries of a round, and how many of them unanswered are too many.
 const CANARIES: u8 = 3;
@@ -50,63 +65,95 @@ const TOO_MANY: u8 = 2;
 /// are counted, with what clocks and ways differ.
 const BETWEEN: Duration = Duration::from_millis(1_100);
 
+/// Passes more than usual for who has a limit, once it is known; and at most, while it is
+/// found out.
+const MORE_TRIES: u64 = 3;
+const MOST_TRIES: u64 = 16;
+
 /// By how much who struggles is slowed down.
 const STRUGGLES: u32 = 4;
-
-/// The time over which questions and answers are compared.
-const SPAN: Duration = Duration::from_millis(250);
-
-/// Fewer questions in that time say nothing, or little of one that is asked slowly.
-const ENOUGH: u32 = 25;
-const FEW: u32 = 8;
-
-/// Whether there is a limit is tried at no less than this, or it would take seconds.
-const SLOWEST_TRIAL: u32 = 20;
 
 /// How an address behaves while it is asked for its ports.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Conduct {
-    /// Questions since its last answer.
+    /// Questions since its last answer, and when the first of them went.
     silent: u32,
-    /// At how many of them canaries go.
+    since: Duration,
+    /// At how many of them it is in doubt.
     patience: u32,
-    /// The round of canaries under way.
-    canaries: Option<Round>,
+    doubt: Option<Doubt>,
+    /// When the next question may go to who is in doubt.
+    next: Duration,
     /// A port whose question it answers.
     port: Option<u16>,
-    /// Its answers, and how many of them made the system send a packet.
-    answers: u32,
-    accepted: u32,
     flow: Flow,
-    /// Packets a second that it gets at most, because it struggled.
-    most: u32,
 }
 
 impl Default for Conduct {
     fn default() -> Self {
         Self {
             silent: 0,
+            since: Duration::ZERO,
             patience: SILENT,
-            canaries: None,
+            doubt: None,
+            next: Duration::ZERO,
             port: None,
-            answers: 0,
-            accepted: 0,
             flow: Flow::default(),
-            most: u32::MAX,
         }
     }
 }
 
-/// Questions of a round that went, the one before the canaries included, and those that were
-/// answered, and when the next may go.
-#[derive(Clone, Copy, Debug, Default)]
+impl Conduct {
+    /// A question went, to whom answers in `round_trip`. Says whether it is in doubt now.
+    fn ask(&mut self, now: Duration, round_trip: Duration, has_canary: bool) -> bool {
+        if self.silent == 0 {
+            self.since = now;
+        }
+        self.silent = self.silent.saturating_add(1);
+        self.flow.ask(now, round_trip);
+        let begins = self.doubt.is_none() && has_canary && self.silent >= self.patience;
+        if begins {
+            self.doubt = Some(Doubt { due: now, step: Step::Ask });
+        }
+        if self.doubt.is_some() {
+            self.next = now.saturating_add(now.saturating_sub(self.since) / PART);
+        }
+        begins
+    }
+
+    /// It answers: it is asked as before.
+    fn go_on(&mut self) {
+        self.doubt = None;
+        self.silent = 0;
+        self.next = Duration::ZERO;
+    }
+}
+
+/// What is done about somebody who fell silent, and when next.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+struct Doubt {
+    due: Duration,
+    step: Step,
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Step {
+    /// It is asked what it is known to answer.
+    Ask,
+    /// It has time to answer that, or anything else.
+    Wait,
+    /// It is asked nothing but canaries.
+    Canaries(Round),
+}
+
+/// Canaries that went, and those that were answered.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 struct Round {
     went: u8,
     answered: u8,
-    next: Duration,
 }
 
-/// What becomes of a round once its last question had time to be answered.
+/// What becomes of a round once its last canary had time to be answered.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Turn {
     Next,
@@ -117,104 +164,14 @@ enum Turn {
 
 impl Round {
     const fn turn(self) -> Turn {
-        let canaries = self.went.saturating_sub(1);
-        if self.answered > 0 && canaries <= 1 {
+        if self.went == 1 && self.answered == 1 {
             Turn::GoOn
-        } else if canaries.saturating_sub(self.answered) >= TOO_MANY {
+        } else if self.went.saturating_sub(self.answered) >= TOO_MANY {
             Turn::LeaveAlone
-        } else if canaries < CANARIES {
+        } else if self.went < CANARIES {
             Turn::Next
         } else {
             Turn::Spare
-        }
-    }
-}
-
-/// Questions and answers of the last span, to tell a limit from a filter: behind a filter
-/// the answers become fewer with the questions, at a limit they do not.
-#[derive(Clone, Copy, Debug, Default)]
-struct Flow {
-    since: Duration,
-    asked: u32,
-    answered: u32,
-    stage: Stage,
-}
-
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-enum Stage {
-    #[default]
-    Free,
-    /// It answered some of what it was asked, in less than a span.
-    Suspected,
-    /// Asked as fast as it answered, to see whether it then answers all.
-    Tried,
-    /// It has a limit: packets a second.
-    Limited(u32),
-    /// It answers a share of whatever it is asked: there is a filter.
-    Filtered,
-}
-
-/// What a span showed.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Verdict {
-    Nothing,
-    /// Ask no faster than this, packets a second.
-    Slower(u32),
-    /// There is no limit: ask as before.
-    AsBefore,
-}
-
-impl Flow {
-    fn suspect(&mut self) {
-        let (asked, answered) = (self.asked, self.answered);
-        let some = answered.saturating_mul(10) >= asked && answered.saturating_mul(2) < asked;
-        if self.stage == Stage::Free && asked >= ENOUGH && some {
-            self.stage = Stage::Suspected;
-        }
-    }
-
-    fn judge(&mut self, now: Duration) -> Verdict {
-        let span = now.saturating_sub(self.since);
-        let (enough, longest) = match self.stage {
-            Stage::Free => (ENOUGH, SPAN * 2),
-            Stage::Suspected => (1, SPAN),
-            _ => (FEW, SPAN * 8),
-        };
-        if span < SPAN || (self.asked < enough && span < longest) {
-            return Verdict::Nothing;
-        }
-        let millis = u32::try_from(span.as_millis()).unwrap_or(u32::MAX).max(1);
-        let rate = self.answered.saturating_mul(1_000) / millis;
-        let (asked, answered) = (self.asked, self.answered);
-        *self = Self { since: now, asked: 0, answered: 0, stage: self.stage };
-        // In tenths; what is still under way makes it a little less than all.
-        let share = answered.saturating_mul(10).checked_div(asked).unwrap_or(10);
-        match self.stage {
-            Stage::Free | Stage::Suspected if asked >= ENOUGH && answered > 0 && share < 5 => {
-                self.stage = Stage::Tried;
-                Verdict::Slower(rate.max(SLOWEST_TRIAL))
-            }
-            Stage::Tried | Stage::Limited(_) if asked < FEW => Verdict::Nothing,
-            Stage::Tried if share >= 6 => {
-                let limit = rate.max(1);
-                self.stage = Stage::Limited(limit);
-                Verdict::Slower(limit)
-            }
-            Stage::Tried => {
-                self.stage = Stage::Filtered;
-                Verdict::AsBefore
-            }
-            Stage::Limited(limit) => {
-                // Down to what it answers, up by a twentieth while it answers all.
-                let next = match share {
-                    0..9 => rate.max(1).min(limit),
-                    9 => return Verdict::Nothing,
-                    _ => limit.saturating_add(limit / 20 + 1),
-                };
-                self.stage = Stage::Limited(next);
-                Verdict::Slower(next)
-            }
-            _ => Verdict::Nothing,
         }
     }
 }
@@ -276,163 +233,190 @@ impl Engine<'_> {
         let tier = self.link.tier();
         let Some(host) = self.state.hosts.get_mut(&number) else { return };
         let has_canary = host.canary(tier).is_some();
-        let conduct = &mut host.conduct;
-        if conduct.flow.asked == 0 {
-            conduct.flow.since = now;
+        let round_trip = host.round_trip.raw().unwrap_or_default();
+        if host.conduct.ask(now, round_trip, has_canary) {
+            self.canaries.push(Reverse((now, number)));
         }
-        conduct.flow.asked += 1;
-        conduct.silent = conduct.silent.saturating_add(1);
-        if conduct.silent >= conduct.patience && conduct.canaries.is_none() && has_canary {
-            conduct.canaries = Some(Round::default());
-            let due = now.saturating_add(self.wait_for(number, Ask::Echo));
-            self.canaries.push(Reverse((due, number)));
-        }
-        self.judge_flow(number, now);
     }
 
-    /// The address answered a question.
-    pub(super) fn note_answered(
-        &mut self,
-        number: u64,
-        ask: Option<Ask>,
-        accepted: bool,
-        now: Duration,
-    ) {
+    /// The address answered that question.
+    pub(super) fn note_answered(&mut self, number: u64, ask: Ask, now: Duration) {
         if !self.counts_each || !matches!(self.course.work, Work::Ports | Work::Telltale { .. }) {
             return;
         }
         let tier = self.link.tier();
         let Some(host) = self.state.hosts.get_mut(&number) else { return };
-        let is_canary = ask.is_some() && host.canary(tier) == ask;
+        let is_canary = host.canary(tier) == Some(ask);
+        let round_trip = host.round_trip.raw().unwrap_or_default();
         let conduct = &mut host.conduct;
-        conduct.silent = 0;
-        if conduct.canaries.is_some_and(|round| round.went == 0) {
-            // The answers were under way.
-            conduct.canaries = None;
-            conduct.patience = conduct.patience.saturating_mul(2).min(MOST_SILENT);
+        match &mut conduct.doubt {
+            Some(Doubt { step: Step::Canaries(round), .. }) if round.went > 0 => {
+                round.answered = (round.answered + u8::from(is_canary)).min(round.went);
+            }
+            doubt => {
+                // In doubt it answers what it is known to answer, and nothing else: a filter.
+                if doubt.is_some() && is_canary {
+                    conduct.patience = conduct.patience.saturating_mul(2).min(MOST_SILENT);
+                }
+                conduct.go_on();
+            }
         }
-        if let (Some(round), true) = (&mut conduct.canaries, is_canary) {
-            round.answered = (round.answered + 1).min(round.went);
-            return;
-        }
-        if let Some(Ask::Tcp(port)) = ask {
+        if let Ask::Tcp(port) = ask {
             conduct.port = Some(port);
         }
-        conduct.flow.answered += 1;
-        conduct.answers = conduct.answers.saturating_add(1);
-        conduct.accepted = conduct.accepted.saturating_add(u32::from(accepted));
-        self.judge_flow(number, now);
+        if port_of(ask).is_some() {
+            conduct.flow.hear(now, round_trip);
+        }
+        self.wake(number, now);
     }
 
-    fn judge_flow(&mut self, number: u64, now: Duration) {
-        let Some(address) = self.state.address(number) else { return };
-        let Some(host) = self.state.hosts.get_mut(&number) else { return };
-        let (gentle, most) = (host.gentle, host.conduct.most);
-        let per_host = self.sweep.plan.rates.per_host;
-        match host.conduct.flow.judge(now) {
-            Verdict::Slower(rate) if !gentle => {
-                // A rate of questions: with what the system sends it is more.
-                let Conduct { answers, accepted, .. } = host.conduct;
-                let theirs = u64::from(rate) * u64::from(accepted) / u64::from(answers.max(1));
-                let rate = rate.saturating_add(u32::try_from(theirs).unwrap_or(rate));
-                self.pacer.slow_down(address, rate.min(per_host).min(most));
-            }
-            Verdict::AsBefore if !gentle => self.pacer.slow_down(address, per_host.min(most)),
-            _ => {}
+    /// When the next question other than a canary may go to the address.
+    pub(super) fn guard(&self, number: u64, now: Duration) -> Duration {
+        let Some(host) = self.state.hosts.get(&number) else { return now };
+        match host.conduct.doubt {
+            Some(Doubt { step: Step::Canaries(_), .. }) => now.saturating_add(GLANCE),
+            _ if host.gentle => host.conduct.next,
+            _ => host.conduct.next.max(host.conduct.flow.next()),
         }
     }
 
-    /// Whether the address is asked nothing but canaries now.
-    pub(super) fn is_held(&self, number: u64) -> bool {
-        self.state.hosts.get(&number).is_some_and(|host| host.conduct.canaries.is_some())
+    /// Whether it is not known that the address still answers.
+    pub(super) fn is_in_doubt(&self, number: u64) -> bool {
+        self.state.hosts.get(&number).is_some_and(|host| host.conduct.doubt.is_some())
     }
 
-    /// The canary that is due, if one is: to whom, and what.
+    /// The question to somebody in doubt that is due, if one is: to whom, and what.
     pub(super) fn next_canary(&mut self, now: Duration) -> Option<(u64, Ask)> {
-        while self.next_canary_at().is_some_and(|due| due <= now) {
-            let Some(Reverse((_, number))) = self.canaries.pop() else { break };
-            let tier = self.link.tier();
-            let Some(host) = self.state.hosts.get_mut(&number) else { continue };
-            let question = host.canary(tier);
-            let Some(round) = host.conduct.canaries else { continue };
-            let question = match (round.turn(), question) {
-                (Turn::GoOn, _) => {
-                    self.end_round(number);
-                    continue;
-                }
-                (Turn::Spare, _) => {
-                    self.end_round(number);
-                    self.spare(number);
-                    continue;
-                }
-                (Turn::Next, _) if now < round.next => {
-                    self.canaries.push(Reverse((round.next, number)));
-                    continue;
-                }
-                (Turn::Next, Some(question)) => question,
-                (Turn::LeaveAlone, _) | (Turn::Next, None) => {
-                    host.conduct.canaries = None;
-                    self.leave_alone(number);
-                    continue;
-                }
-            };
-            let packets = self.room_for(number, question, now);
-            let address = self.state.address(number);
-            let at = address.map_or(now, |to| self.pacer.earliest_for(to, now, packets));
-            if at > now {
-                self.canaries.push(Reverse((at, number)));
-                continue;
+        while let Some(number) = self.pop_doubt(now) {
+            if let Some(ask) = self.settle_doubt(number, now) {
+                return Some((number, ask));
             }
-            if let Some(host) = self.state.hosts.get_mut(&number) {
-                let next = now.saturating_add(BETWEEN);
-                host.conduct.canaries = Some(Round { went: round.went + 1, next, ..round });
-            }
-            // An answer to the first comes soon, and then the sweep goes on.
-            let wait = self.wait_for(number, question);
-            self.canaries.push(Reverse((now.saturating_add(wait), number)));
-            return Some((number, question));
         }
         None
     }
 
-    /// The system did not take a canary: it did not go. Says whether it was one.
+    /// Whose doubt is due.
+    fn pop_doubt(&mut self, now: Duration) -> Option<u64> {
+        let due = self.next_canary_at()?;
+        if due > now { None } else { self.canaries.pop().map(|Reverse((_, number))| number) }
+    }
+
+    /// Takes the next step about somebody in doubt: a question, if it is one.
+    fn settle_doubt(&mut self, number: u64, now: Duration) -> Option<Ask> {
+        let tier = self.link.tier();
+        let host = self.state.hosts.get_mut(&number)?;
+        let question = host.canary(tier);
+        let apart = host.last.map_or(now, |(_, at, _)| at.saturating_add(BETWEEN));
+        let conduct = &mut host.conduct;
+        let doubt = conduct.doubt.as_mut()?;
+        if doubt.step == Step::Wait {
+            doubt.step = Step::Canaries(Round::default());
+        }
+        let (turn, at) = match doubt.step {
+            Step::Canaries(round) => (round.turn(), apart),
+            _ => (Turn::Next, now),
+        };
+        match (turn, question) {
+            (Turn::Next, Some(question)) => {
+                let packets = self.room_for(number, question, now);
+                let address = self.state.address(number)?;
+                let at = at.max(self.pacer.earliest_for(address, now, packets));
+                if at > now {
+                    self.put_off_doubt(number, at);
+                    return None;
+                }
+                self.ask_in_doubt(number, question, now);
+                return Some(question);
+            }
+            (Turn::GoOn, _) => {
+                conduct.go_on();
+                self.wake(number, now);
+            }
+            (Turn::Spare, _) => {
+                conduct.go_on();
+                self.spare(number);
+            }
+            (Turn::LeaveAlone, _) | (Turn::Next, None) => {
+                conduct.doubt = None;
+                self.leave_alone(number);
+            }
+        }
+        None
+    }
+
+    fn put_off_doubt(&mut self, number: u64, due: Duration) {
+        let host = self.state.hosts.get_mut(&number);
+        if let Some(doubt) = host.and_then(|host| host.conduct.doubt.as_mut()) {
+            doubt.due = due;
+            self.canaries.push(Reverse((due, number)));
+        }
+    }
+
+    /// That question goes to somebody in doubt now: it has time to be answered.
+    fn ask_in_doubt(&mut self, number: u64, question: Ask, now: Duration) {
+        let answered = now.saturating_add(self.wait_for(number, question));
+        let Some(host) = self.state.hosts.get_mut(&number) else { return };
+        let long = host.conduct.since.saturating_add(LONG);
+        let Some(doubt) = &mut host.conduct.doubt else { return };
+        let due = match &mut doubt.step {
+            Step::Canaries(round) => {
+                round.went += 1;
+                answered
+            }
+            step => {
+                *step = Step::Wait;
+                answered.max(long)
+            }
+        };
+        self.put_off_doubt(number, due);
+    }
+
+    /// The system did not take a question to somebody in doubt: it did not go. Says whether it
+    /// was one.
     pub(super) fn take_back_canary(&mut self, number: u64, ask: Ask) -> bool {
         let tier = self.link.tier();
         let Some(host) = self.state.hosts.get_mut(&number) else { return false };
         let is_canary = host.canary(tier) == Some(ask);
-        match &mut host.conduct.canaries {
-            Some(round) if is_canary => {
-                round.went = round.went.saturating_sub(1);
-                round.next = Duration::ZERO;
+        match &mut host.conduct.doubt {
+            Some(Doubt { step, .. }) if is_canary => {
+                match step {
+                    Step::Canaries(round) => round.went = round.went.saturating_sub(1),
+                    step => *step = Step::Ask,
+                }
                 true
             }
             _ => false,
         }
     }
 
-    /// When the next canary is due.
-    pub(super) fn next_canary_at(&self) -> Option<Duration> {
-        self.canaries.peek().map(|Reverse((due, _))| *due)
+    /// When the next step about anybody in doubt is due.
+    pub(super) fn next_canary_at(&mut self) -> Option<Duration> {
+        while let Some(Reverse((due, number))) = self.canaries.peek().copied() {
+            let host = self.state.hosts.get(&number);
+            let doubt = host.and_then(|host| host.conduct.doubt);
+            if doubt.is_some_and(|doubt| doubt.due == due) {
+                return Some(due);
+            }
+            // It was cleared up since.
+            self.canaries.pop();
+        }
+        None
     }
 
-    /// The address answers: it is asked as before, and longer until the next round.
-    fn end_round(&mut self, number: u64) {
-        if let Some(host) = self.state.hosts.get_mut(&number) {
-            host.conduct.canaries = None;
-            host.conduct.silent = 0;
-            host.conduct.patience = host.conduct.patience.saturating_mul(2).min(MOST_SILENT);
+    /// What waits for the address need not wait for what it waited for.
+    fn wake(&mut self, number: u64, now: Duration) {
+        if self.waiting.contains_key(&number) {
+            self.make_ready(number, now);
         }
     }
 
     /// Asks the address more slowly from now on.
     fn spare(&mut self, number: u64) {
         let Some(address) = self.state.address(number) else { return };
-        let rate = self.pacer.rate_to(address).min(self.pacer.pace()) / STRUGGLES;
-        let rate = rate.max(1);
-        self.pacer.slow_down(address, rate);
-        if let Some(host) = self.state.hosts.get_mut(&number) {
-            host.conduct.most = rate;
-        }
+        let limit = self.state.hosts.get(&number).and_then(|host| host.conduct.flow.limit());
+        let rate = self.pacer.rate_to(address).min(self.pacer.pace());
+        let rate = rate.min(limit.unwrap_or(rate)) / STRUGGLES;
+        self.pacer.slow_down(address, rate.max(1));
         self.tell_trouble(
             address,
             "answered late while it was asked for its ports: asked a quarter as fast",
@@ -457,29 +441,47 @@ impl Engine<'_> {
 
     /// Whether the address was found to have a limit, or that is being found out.
     pub(super) fn is_limited(&self, number: u64) -> bool {
-        let stage = self.state.hosts.get(&number).map(|host| host.conduct.flow.stage);
-        matches!(stage, Some(Stage::Suspected | Stage::Tried | Stage::Limited(_)))
+        let host = self.state.hosts.get(&number).filter(|host| !host.gentle);
+        let flow = host.map(|host| &host.conduct.flow);
+        flow.is_some_and(|flow| flow.limit().is_some() || flow.is_suspected())
     }
 
-    /// Whether anybody has a limit, so that questions were asked too fast to be answered, or
-    /// may have one: the sweep was quicker than a span.
-    pub(super) fn anybody_is_limited(&mut self) -> bool {
-        for number in &self.group.hosts {
-            if let Some(host) = self.state.hosts.get_mut(number) {
-                host.conduct.flow.suspect();
-            }
+    /// Whether another pass begins, because somebody was asked beyond a limit that was found
+    /// since, or may have one: then it is found out by asking.
+    pub(super) fn goes_on(&mut self) -> bool {
+        if !matches!(self.course.work, Work::Ports) {
+            return false;
         }
-        self.group.hosts.iter().any(|number| self.is_limited(*number))
+        let (mut limited, mut suspected) = (false, false);
+        for number in &self.group.hosts {
+            let host = self.state.hosts.get_mut(number).filter(|host| !host.gentle);
+            let Some(flow) = host.map(|host| &mut host.conduct.flow) else { continue };
+            flow.suspect();
+            limited |= flow.limit().is_some();
+            suspected |= flow.is_suspected();
+        }
+        let course = &mut self.course;
+        let goes_on = match suspected {
+            true => course.passes < PORT_TRIES + MOST_TRIES,
+            false => limited && course.more < MORE_TRIES,
+        };
+        course.passes += u64::from(goes_on);
+        course.more += u64::from(goes_on && !suspected);
+        goes_on
     }
 
-    /// Who was found to answer no more than so many packets a second, ascending.
-    pub(super) fn limited(&self) -> Vec<(IpAddr, u32)> {
-        let limited =
-            self.state.hosts.iter().filter_map(|(number, host)| match host.conduct.flow.stage {
-                Stage::Limited(rate) => Some((self.state.address(*number)?, rate)),
-                _ => None,
-            });
-        limited.collect()
+    /// Who was found to answer no more than so many packets a second, ascending. From now on
+    /// nobody else asks them faster.
+    pub(super) fn limited(&mut self) -> Vec<(IpAddr, u32)> {
+        let hosts = self.state.hosts.iter().filter(|(_, host)| !host.gentle);
+        let limited = hosts.filter_map(|(number, host)| {
+            Some((self.state.address(*number)?, host.conduct.flow.limit()?))
+        });
+        let limited: Vec<_> = limited.collect();
+        for (address, rate) in &limited {
+            self.pacer.slow_down(*address, (*rate).min(self.pacer.rate_to(*address)));
+        }
+        limited
     }
 }
 

@@ -1,6 +1,6 @@
 //! Which question goes next, and what waits for its address's rate.
 
-use std::{cmp::Reverse, time::Duration};
+use std::time::Duration;
 
 use super::{
     course::Work,
@@ -37,10 +37,10 @@ impl Engine<'_> {
         if let Some((number, ask)) = self.next_canary(now) {
             return Next::Ask(number, ask, 0);
         }
-        while let Some(Reverse((at, number))) = self.ready.peek().copied()
+        while let Some((at, number)) = self.ready.first().copied()
             && at <= now
         {
-            self.ready.pop();
+            self.ready.pop_first();
             if let Some((ask, pass)) = self.next_waiting(number, now) {
                 return Next::Ask(number, ask, pass);
             }
@@ -54,6 +54,9 @@ impl Engine<'_> {
             }
             let place = self.course.cursor;
             if place >= self.course.total() {
+                if self.waiting_count == 0 && self.goes_on() {
+                    continue;
+                }
                 return self.next_ready();
             }
             let Some((number, ask, pass)) = self.question_at(place) else {
@@ -80,7 +83,7 @@ impl Engine<'_> {
             let at = self.earliest(number, ask, now);
             if at > now {
                 self.queue(number, ask, pass);
-                self.ready.push(Reverse((at, number)));
+                self.ready.insert((at, number));
                 continue;
             }
             return Next::Ask(number, ask, pass);
@@ -113,7 +116,7 @@ impl Engine<'_> {
             // Times of those who need not wait any more.
             self.ready.clear();
         }
-        let ready = self.ready.peek().map(|Reverse((at, _))| *at);
+        let ready = self.ready.first().map(|(at, _)| *at);
         let next = ready.into_iter().chain(self.next_canary_at()).min();
         next.map_or(Next::Drained, Next::At)
     }
@@ -127,7 +130,7 @@ impl Engine<'_> {
     }
 
     pub(super) fn make_ready(&mut self, number: u64, at: Duration) {
-        self.ready.push(Reverse((at, number)));
+        self.ready.insert((at, number));
     }
 
     pub(super) fn queue(&mut self, number: u64, ask: Ask, pass: u64) {
@@ -144,7 +147,7 @@ impl Engine<'_> {
             if wanted {
                 let at = self.earliest(number, ask, now);
                 if at > now {
-                    self.ready.push(Reverse((at, number)));
+                    self.ready.insert((at, number));
                     return None;
                 }
             }
@@ -156,7 +159,7 @@ impl Engine<'_> {
             }
             if wanted {
                 if self.waiting.contains_key(&number) {
-                    self.ready.push(Reverse((now, number)));
+                    self.ready.insert((now, number));
                 }
                 return Some((ask, pass));
             }
@@ -172,8 +175,9 @@ impl Engine<'_> {
 
     /// When this question may go within the rates.
     fn earliest(&mut self, number: u64, ask: Ask, now: Duration) -> Duration {
-        if self.is_held(number) {
-            return now.saturating_add(GLANCE);
+        let guarded = self.guard(number, now);
+        if guarded > now {
+            return guarded;
         }
         let packets = self.room_for(number, ask, now);
         let address = self.state.address(number);

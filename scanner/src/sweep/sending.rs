@@ -1,6 +1,6 @@
 //! One question out, and the packets that it may lead to.
 
-use std::{cmp::Reverse, hash::Hasher, net::IpAddr, time::Duration};
+use std::{hash::Hasher, net::IpAddr, time::Duration};
 
 use model::{Method, Transport};
 use siphasher::sip::SipHasher13;
@@ -112,7 +112,7 @@ impl Engine<'_> {
     /// This question goes to the head of its address's queue.
     fn put_back(&mut self, number: u64, ask: Ask, pass: u64) {
         if !self.waiting.contains_key(&number) {
-            self.ready.push(Reverse((self.resume_at, number)));
+            self.ready.insert((self.resume_at, number));
         }
         self.waiting.entry(number).or_default().push_front((ask, pass));
         self.waiting_count += 1;

@@ -1,7 +1,10 @@
 //! The rate that is found out.
 
 use super::*;
-use crate::{net::scripted::Bottleneck, rate::Tempo};
+use crate::{
+    net::scripted::{Bottleneck, Limit},
+    rate::Tempo,
+};
 
 /// From 1,000 packets a second to `most`.
 fn auto(most: u32) -> Rates {
@@ -110,7 +113,7 @@ fn one_limited_device_slows_nobody_else() {
         for third in 0..4 {
             let address = IpAddr::from([198, 18, third, 3]);
             if let Some(device) = link.devices.get_mut(&address).filter(|_| third == 1) {
-                device.answers = Some(limit);
+                device.answers = Some(Limit::new(limit));
             }
         }
         let run = swept(&mut link, 20_000);

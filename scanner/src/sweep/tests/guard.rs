@@ -1,6 +1,7 @@
 //! Who must not be hurt, and who cannot take more.
 
 use super::*;
+use crate::net::scripted::Limit;
 
 fn fast() -> Rates {
     Rates { total: 20_000, per_host: 5_000, ..Rates::default() }
@@ -96,36 +97,84 @@ fn a_filter_is_not_mistaken_for_a_death() {
     }
 }
 
-#[test]
-fn a_limit_is_found_and_kept_and_everything_is_found() {
-    for limit in [50, 400] {
-        let mut link = Scripted::new(Tier::Raw);
-        link.on_link = vec![range("192.0.2.0", "192.0.2.255")];
-        let device = Device { answers: Some(limit), ..Device::new(7, "3001-3500") };
-        link.devices.insert(ip("192.0.2.7"), device);
-        let mut plan = plan("192.0.2.7", "3001-3500");
-        plan.rates = fast();
-        let run = run(&plan, &mut link);
-        let found = run.outcome.open.len();
-        assert!(found >= 495, "{found} of 500 at {limit} a second");
-        let (_, told) = run.outcome.limited[0];
-        assert!((limit * 5 / 6..=limit * 6 / 5).contains(&told), "{told} instead of {limit}");
-        // Soon after the first port it is asked at that rate.
-        let later: Vec<Duration> = link.sent.iter().skip(5).map(|sent| sent.at).collect();
-        let settled = later[0] + Duration::from_secs(2);
-        link.sent.retain(|sent| sent.at > settled);
-        link.by_system.retain(|(at, _)| *at > settled);
-        // Each answer makes the system send a packet, too.
-        let most = most_to(&link, "192.0.2.7");
-        assert!(most <= limit as usize * 5 / 2, "{most} a second at {limit}");
+/// A device with a limit, so far away, of which eight seconds' worth of ports are asked, all
+/// open: the ports that were found, the limit that was told, and the questions of each whole
+/// second from the first one on.
+fn limited(limit: Limit, latency: u64, per_host: u32) -> (usize, u32, Vec<usize>) {
+    let mut link = Scripted::new(Tier::Raw);
+    let ports = format!("3001-{}", 3_000 + limit.per_second * 8);
+    let latency = Duration::from_millis(latency);
+    let device = Device { answers: Some(limit), latency, ..Device::new(7, &ports) };
+    link.devices.insert(ip("198.51.100.7"), device);
+    let mut plan = plan("198.51.100.7", &ports);
+    plan.rates = Rates { per_host, ..fast() };
+    let run = run(&plan, &mut link);
+    assert_eq!(run.gaps(), [""; 0]);
+    let is_port = |question: &Question| matches!(question, Question::Tcp(port) if *port > 3_000);
+    let times = link.sent.iter().filter(|sent| is_port(&sent.question)).map(|sent| sent.at);
+    let times: Vec<Duration> = times.collect();
+    let whole = usize::try_from((*times.last().unwrap() - times[0]).as_secs()).unwrap();
+    let mut seconds = vec![0; whole];
+    for at in &times {
+        let second = usize::try_from((*at - times[0]).as_secs()).unwrap();
+        seconds.get_mut(second).into_iter().for_each(|count| *count += 1);
     }
+    let told = run.outcome.limited.first().map_or(0, |(_, told)| *told);
+    (run.outcome.open.len(), told, seconds)
+}
+
+/// That the limit is found within so many seconds and kept, and everything is found.
+fn check_limited(limit: Limit, latency: u64, per_host: u32, within: usize) {
+    let (found, told, seconds) = limited(limit, latency, per_host);
+    let case = format!("{limit:?}, {latency} ms, at {per_host}: told {told}, {seconds:?}");
+    let rate = usize::try_from(limit.per_second).unwrap();
+    let is_near = |number: usize| (rate * 5 / 6..=rate * 6 / 5).contains(&number);
+    assert_eq!(found, rate * 8, "{case}");
+    assert!(is_near(usize::try_from(told).unwrap()), "{case}");
+    let settled = &seconds[within.min(seconds.len() - 1)..];
+    let (sum, count) = (settled.iter().sum::<usize>(), settled.len());
+    // What was saved up in a pause between two passes is spent.
+    let saved = usize::try_from(limit.at_once).unwrap();
+    assert!(settled.iter().all(|asked| *asked <= rate * 6 / 5 + saved / 2), "{case}");
+    assert!((rate * 5 / 6 * count..=rate * 6 / 5 * count + saved).contains(&sum), "{case}");
+}
+
+#[test]
+fn a_limit_is_found_in_three_seconds_and_kept_and_everything_is_found() {
+    for per_second in [20, 50, 100, 200, 500] {
+        for (at_once, latency, per_host) in
+            [(2, 1, 1_500), (6, 1, 5_000), (6, 20, 1_500), (50, 1, 1_500), (50, 20, 5_000)]
+        {
+            check_limited(Limit { per_second, at_once }, latency, per_host, 3);
+        }
+    }
+}
+
+#[test]
+fn a_limit_far_away_takes_some_seconds_longer() {
+    for per_second in [20, 100] {
+        for (at_once, per_host) in [(6, 1_500), (50, 5_000)] {
+            check_limited(Limit { per_second, at_once }, 150, per_host, 6);
+        }
+    }
+}
+
+#[test]
+fn a_limit_below_the_default_rate_is_found_too() {
+    let mut link = Scripted::new(Tier::Raw);
+    let device = Device { answers: Some(Limit::new(10)), ..Device::new(7, "22") };
+    link.devices.insert(ip("198.51.100.7"), device);
+    let run = run(&plan("198.51.100.7", "1-400"), &mut link);
+    let (_, told) = run.outcome.limited[0];
+    assert!((8..=12).contains(&told), "{told}");
+    assert_eq!(run.ports("198.51.100.7", Transport::Tcp, PortState::Filtered), "");
 }
 
 #[test]
 fn who_answers_a_single_packet_a_second_is_not_left_alone() {
     for limit in [1, 3] {
         let mut link = office(Tier::Raw);
-        let device = Device { answers: Some(limit), ..Device::new(9, "22") };
+        let device = Device { answers: Some(Limit::new(limit)), ..Device::new(9, "22") };
         link.devices.insert(ip("192.0.2.9"), device);
         let mut plan = plan("192.0.2.0/26", "1-40");
         plan.rates = fast();
