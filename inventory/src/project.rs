@@ -8,6 +8,7 @@
 
 mod certificate;
 mod service;
+mod ssh;
 mod tls;
 
 use std::{
@@ -23,6 +24,7 @@ use model::{
 use self::{
     certificate::certificates,
     service::{is_from, learn_software, product_text, products, services},
+    ssh::host_certificates,
     tls::tls_servers,
 };
 use crate::{
@@ -34,6 +36,9 @@ use crate::{
 /// The attribute of a service that holds its SSH host key of one algorithm is named by this
 /// and the algorithm.
 const HOST_KEY: &str = "host_key:";
+/// The attribute of a service that holds the validity of the certificate of its SSH host key
+/// is named by this and the key's algorithm.
+const HOST_CERTIFICATE: &str = "host_certificate:";
 /// The attribute of a service that holds the key of the certificate that it serves is named
 /// by this and the server name asked for.
 const TLS_KEY: &str = "tls_key:";
@@ -43,6 +48,11 @@ const OS_SOURCE: &str = " operating system";
 /// The algorithm whose host key a service's attribute of that name holds.
 pub(crate) fn host_key_algorithm(attribute: &str) -> Option<&str> {
     attribute.strip_prefix(HOST_KEY)
+}
+
+/// The algorithm of the host key of whose certificate an attribute of that name tells.
+pub(crate) fn host_certificate(attribute: &str) -> Option<&str> {
+    attribute.strip_prefix(HOST_CERTIFICATE)
 }
 
 /// Whether a software of that source was told by that service.
@@ -78,6 +88,7 @@ pub(crate) fn apply(
     services(asset, known, holds, seen, &at, &mut events);
     products(asset, known, seen, &at, &mut events);
     keys_of_services(asset, seen, &at, leaf_key);
+    host_certificates(asset, seen, &at);
     tls_servers(asset, seen, &at);
     operating_system(asset, known, seen, &at, &mut events);
     certificates(asset, known, holds, seen, &at, &mut events);

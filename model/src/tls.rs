@@ -21,8 +21,8 @@ pub struct TlsServer {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub starttls: Option<String>,
     /// The versions in which it answered, with the cipher suites that it chose in each, by
-    /// their numbers in the IANA registry "TLS Parameters". SSL 2.0 has none: there the client
-    /// would choose.
+    /// their numbers in the IANA registry "TLS Parameters". An older version is not asked for
+    /// suites that a newer one showed. SSL 2.0 has none: there the client would choose.
     pub accepted: BTreeMap<TlsVersion, BTreeSet<u16>>,
     /// The versions that it was asked for alone and refused.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]

@@ -13,6 +13,7 @@ mod matching;
 mod product;
 mod renewal;
 mod software;
+mod ssh;
 mod tls;
 
 use std::{
@@ -66,6 +67,8 @@ pub const RULES: &[Rule] = &[
     renewal::KEY_REUSED,
     renewal::ISSUER_CHANGED,
     file::READABLE_KEY,
+    ssh::EXPIRED,
+    ssh::EXPIRING,
     tls::RULES[0].rule,
     tls::RULES[1].rule,
     tls::RULES[2].rule,
@@ -287,6 +290,7 @@ pub fn compare(input: &Input<'_>) -> Comparison {
     }
     certificate::compare(input, &mut detections, &mut comparison.evaluated);
     file::compare(input, &mut detections, &mut comparison.evaluated);
+    ssh::compare(input, &mut detections, &mut comparison.evaluated);
     tls::compare(input, &mut detections, &mut comparison.evaluated);
     // What one part of the input could not tell, another may have told.
     comparison.undecided = detections.undecided;

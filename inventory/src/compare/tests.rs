@@ -325,6 +325,16 @@ fn with_server(server: TlsServer) -> World {
     world
 }
 
+/// The good world with a host certificate that was made in November and ends then.
+fn with_host_certificate(end: &str) -> World {
+    let mut world = good();
+    let asset = with_service(world.assets[0].clone(), 22, None, PortState::Open);
+    world.assets[0] = asset;
+    let validity = format!("2026-11-01T00:00:00Z/{end}");
+    world.assets[0].services[0].attributes.insert("host_certificate:ssh-ed25519".into(), validity);
+    world
+}
+
 /// The good world with a server that accepts one thing more.
 fn accepts(version: u16, suite: Option<u16>) -> World {
     let mut server = server();
@@ -409,6 +419,8 @@ fn broken(rule: &str) -> World {
             let issuer = "CN=Other CA,O=Example\\, Inc.".to_owned();
             renewed(&old, &Certificate { issuer, ..new }).issuers("Example CA,,\nOther CA,,\n")
         }
+        "ssh.certificate-expired" => with_host_certificate("2026-11-21T00:00:00Z"),
+        "ssh.certificate-expiring" => with_host_certificate("2026-11-23T00:00:00Z"),
         "tls.ssl2" => accepts(0x0002, None),
         "tls.ssl3" => accepts(0x0300, Some(0x0035)),
         "tls.old-version" => accepts(0x0302, Some(0x0035)),
@@ -470,6 +482,19 @@ fn a_server_in_good_order_breaks_no_rule_and_a_broken_one_only_while_it_serves()
     let compared = with_server(many).compare();
     assert_eq!(compared.detections.len(), 1);
     assert!(compared.detections[0].detail.ends_with(" and 2 more"), "{compared:?}");
+}
+
+#[test]
+fn a_host_certificate_is_judged_by_its_lifetime_and_one_without_an_end_never() {
+    let severity = |end| {
+        let detections = with_host_certificate(end).compare().detections;
+        detections.first().map(|detection| (detection.rule, detection.severity))
+    };
+    let expiring = "ssh.certificate-expiring";
+    assert_eq!(severity("2026-11-22T20:00:00Z"), Some((expiring, Severity::Critical)));
+    assert_eq!(severity("2026-11-28T00:00:00Z"), Some((expiring, Severity::Warning)));
+    assert_eq!(severity("2027-11-01T00:00:00Z"), None);
+    assert_eq!(severity(".."), None);
 }
 
 #[test]

@@ -7,7 +7,7 @@ use std::{
 
 use model::{Cpe, Endpoint, Fact, Observation, PortState, Service, Timestamp};
 
-use super::{At, HOST_KEY, OS_SOURCE, TLS_KEY, endpoint_of, endpoints_of, place};
+use super::{At, HOST_CERTIFICATE, HOST_KEY, OS_SOURCE, TLS_KEY, endpoint_of, endpoints_of, place};
 use crate::{
     asset::{Asset, Event, ServiceState, Software},
     event,
@@ -56,9 +56,11 @@ pub(super) fn services(
         let state = match &observation.fact {
             Fact::PortState(state) => *state,
             // Whoever talks is open.
-            Fact::Service(_) | Fact::HostKey(_) | Fact::Certificates(_) | Fact::Tls(_) => {
-                PortState::Open
-            }
+            Fact::Service(_)
+            | Fact::HostKey(_)
+            | Fact::HostCertificate(_)
+            | Fact::Certificates(_)
+            | Fact::Tls(_) => PortState::Open,
             Fact::Ports { transport, state: PortState::Open, ports } => {
                 let Some(endpoint) = endpoints_of(&observation.subject, *transport) else {
                     continue;
@@ -205,7 +207,9 @@ pub(super) fn products(
             same_protocol && (told.product.is_none() || told.product == service.product);
         let kept = std::mem::take(&mut service.attributes).into_iter();
         let kept: BTreeMap<String, String> = kept
-            .filter(|(name, _)| name.starts_with(HOST_KEY) || name.starts_with(TLS_KEY))
+            .filter(|(name, _)| {
+                [HOST_KEY, HOST_CERTIFICATE, TLS_KEY].iter().any(|own| name.starts_with(own))
+            })
             .collect();
         service.attributes = told.attributes.clone();
         service.attributes.extend(kept);

@@ -9,7 +9,7 @@ use inventory::{
     register::{self, DeviceEntry, RegisterKind, SoftwareEntry},
     store::{Policy, RegisterSource},
 };
-use model::{HostKey, Identifier, MachineIdKind, TlsExtent, TlsServer};
+use model::{HostCertificate, HostKey, Identifier, MachineIdKind, TlsExtent, TlsServer};
 
 use super::*;
 
@@ -169,6 +169,45 @@ async fn what_a_tls_server_accepts_is_part_of_its_service_and_a_staple_stays_who
     let resolved = store.findings().await.unwrap();
     let resolved = resolved.iter().filter(|f| f.finding.state == FindingState::Resolved);
     assert_eq!(resolved.map(|f| f.finding.key.rule.clone()).collect::<Vec<_>>(), both);
+}
+
+#[tokio::test]
+async fn a_host_certificate_is_told_of_while_the_server_shows_it() {
+    let folder = Folder::new();
+    let store = folder.store().await;
+    let key = HostKey { algorithm: "ssh-ed25519".into(), sha256: "aa".into() };
+    let certificate = HostCertificate {
+        key: key.clone(),
+        authority: HostKey { algorithm: "ssh-ed25519".into(), sha256: "bb".into() },
+        serial: 7,
+        key_id: "pc 7".into(),
+        principals: vec!["pc-7.example".into()],
+        not_before: at(0),
+        not_after: Some(at(86_400)),
+    };
+    let told = |seconds, fact| {
+        let subject = Subject::Endpoint(Endpoint::tcp(address(7), 22));
+        observation(seconds, subject, Method::Dialogue, fact)
+    };
+    let both = |seconds| {
+        let certificate = Fact::HostCertificate(certificate.clone());
+        vec![
+            link(seconds, 7),
+            told(seconds, Fact::HostKey(key.clone())),
+            told(seconds, certificate),
+        ]
+    };
+    folder.sweep(&store, 1, both(1)).await;
+    let attribute = "host_certificate:ssh-ed25519";
+    let validity = |assets: &[Asset]| assets[0].services[0].attributes.get(attribute).cloned();
+    let expected = "1970-01-01T00:00:00Z/1970-01-02T00:00:00Z";
+    let assets = store.assets().await.unwrap();
+    assert_eq!(assets.len(), 1);
+    assert_eq!(validity(&assets).as_deref(), Some(expected));
+    let review = store.review(at(100_000), &policy()).await.unwrap();
+    assert!(review.findings.iter().any(|f| f.finding.key.rule == "ssh.certificate-expired"));
+    folder.sweep(&store, 20, vec![link(20, 7), told(20, Fact::HostKey(key.clone()))]).await;
+    assert_eq!(validity(&store.assets().await.unwrap()), None);
 }
 
 #[tokio::test]
