@@ -6,6 +6,7 @@ use certs::{
     Context, RULES, Thresholds, Trust,
     chain::{self, Pool, Purpose, Roots, judge},
     hello::{Collector, Kind, Progress, Question, ServerName, suite_name},
+    revocation::{List, Lists},
     store::{self, Password},
 };
 use model::TlsVersion;
@@ -104,13 +105,14 @@ fn run_chain(bytes: &[u8]) {
     let mut parts = bytes.chunks(third);
     let [leaf, served, other] = [(); 3].map(|()| parts.next().unwrap_or_default());
     for purpose in [Purpose::Server, Purpose::Client] {
+        let lists = Lists::new(List::read(other));
         let question = chain::Question {
             leaf,
             served: &[served, other],
             name: Some("fs7.example.com"),
             as_of: model::Timestamp::from_seconds(1_795_339_800),
             purpose,
-            lists: &[other],
+            lists: &lists,
         };
         for roots in [Roots::new([], [other]), Roots::new([leaf], [served])] {
             for reason in judge(&question, &Pool::new([other]), &roots).reasons {

@@ -16,7 +16,7 @@ use std::fmt;
 
 use model::Timestamp;
 
-use crate::rules::Trust;
+use crate::{revocation::Lists, rules::Trust};
 
 pub use pool::{Pool, Roots};
 
@@ -38,9 +38,9 @@ pub struct Question<'a> {
     pub as_of: Timestamp,
     /// What for.
     pub purpose: Purpose,
-    /// Revocation lists, DER. An issuer without one revokes nothing, and an outdated list
-    /// still revokes what it names.
-    pub lists: &'a [&'a [u8]],
+    /// Revocation lists. An issuer without one revokes nothing, and an outdated list still
+    /// revokes what it names.
+    pub lists: &'a Lists,
 }
 
 impl Question<'_> {
@@ -198,6 +198,13 @@ pub fn judge(question: &Question<'_>, inventory: &Pool<'_>, roots: &Roots<'_>) -
         reasons.push(Reason::TooComplex);
     }
     answer(reasons, &path)
+}
+
+/// Whether the leaf in these bytes is for a client that asks for that DNS name or address, as
+/// the verifier sees it. `None` where it cannot read the leaf, or the name is none.
+#[must_use]
+pub fn is_for(leaf: &[u8], name: &str) -> Option<bool> {
+    ask::is_for(leaf, name)
 }
 
 /// Smaller is better: to reach a root counts most, then the number of reasons, then to get far.

@@ -94,6 +94,14 @@ impl<'a> Pool<'a> {
         self.hashes.contains(sha256)
     }
 
+    /// The certificates of that encoded name, each with its key.
+    pub(crate) fn authorities<'s>(
+        &'s self,
+        name: &[u8],
+    ) -> impl Iterator<Item = (&'s Certificate, &'a [u8])> + use<'s, 'a> {
+        self.named(Some(name)).map(|link| (&link.certificate, link.parts.key))
+    }
+
     /// Those that bear this name, which is an encoding.
     pub(super) fn named<'s>(
         &'s self,
@@ -140,6 +148,20 @@ impl<'a> Roots<'a> {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.pool.is_empty()
+    }
+
+    /// The roots of that encoded name, each with its key.
+    pub(crate) fn authorities<'s>(
+        &'s self,
+        name: &[u8],
+    ) -> impl Iterator<Item = (&'s Certificate, &'a [u8])> + use<'s, 'a> {
+        self.pool.authorities(name)
+    }
+
+    /// Whether there is a root of that hash that the public trusts.
+    #[must_use]
+    pub fn is_public(&self, sha256: &str) -> bool {
+        self.public.contains(sha256)
     }
 
     /// Those that bear the name of a certificate's issuer, and who trusts them.
