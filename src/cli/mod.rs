@@ -16,7 +16,7 @@ mod sweep;
 mod watch;
 mod window;
 
-use std::path::Path;
+use std::{path::Path, sync::Arc};
 
 use anyhow::{Context as _, Result};
 use inventory::store::{OpenMode, Store, StoreError};
@@ -28,7 +28,11 @@ use crate::{
 
 /// Runs the command and returns its exit code.
 pub(crate) fn run(cli: &Cli) -> Result<u8> {
-    let settings = compose::settings(compose::configuration(cli)?)?;
+    let mut settings = compose::settings(compose::configuration(cli)?)?;
+    // What is wrong with a root's file is said before a sweep and not at its end.
+    if !matches!(cli.command, Command::Register { .. } | Command::Doctor) {
+        settings.policy.anchors = Arc::new(settings.trusted.read()?);
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()

@@ -158,10 +158,11 @@ impl<'a> Roots<'a> {
         self.pool.authorities(name)
     }
 
-    /// Whether there is a root of that hash that the public trusts.
+    /// The name of the root of that hash, an RFC 4514 string.
     #[must_use]
-    pub fn is_public(&self, sha256: &str) -> bool {
-        self.public.contains(sha256)
+    pub fn name(&self, sha256: &str) -> Option<String> {
+        let mut all = self.pool.links.iter().map(|link| &link.certificate);
+        all.find(|root| root.sha256 == sha256).map(|root| root.subject.clone())
     }
 
     /// Those that bear the name of a certificate's issuer, and who trusts them.

@@ -7,6 +7,7 @@
 //! What a detection becomes over time is decided by `finding`.
 
 mod certificate;
+mod chain;
 mod device;
 mod file;
 mod matching;
@@ -25,6 +26,7 @@ use model::{ScanRecord, Severity, Timestamp};
 
 use crate::{
     asset::{Asset, AssetId, Detection},
+    chain::Chains,
     coverage::CoverageIndex,
     file::KeptFile,
     finding::FindingKey,
@@ -64,6 +66,16 @@ pub const RULES: &[Rule] = &[
     renewal::NOT_EVERYWHERE,
     renewal::KEY_REUSED,
     renewal::ISSUER_CHANGED,
+    chain::MISSING_INTERMEDIATE,
+    chain::EXPIRED_ISSUER,
+    chain::UNKNOWN_ISSUER,
+    chain::SELF_SIGNED,
+    chain::NAME_MISMATCH,
+    chain::BAD_SIGNATURE,
+    chain::REVOKED,
+    chain::REFUSED,
+    chain::LIST_OUTDATED,
+    chain::LIST_FORGED,
     file::READABLE_KEY,
 ];
 
@@ -148,6 +160,8 @@ pub struct Input<'a> {
     pub files: &'a [KeptFile],
     /// The certificates that the assets' deployments and the files name, leaves and chains.
     pub certificates: &'a [Certificate],
+    /// Whether clients would accept what is served.
+    pub chains: &'a Chains,
     /// Where we looked, and when.
     pub scans: &'a [ScanRecord],
     /// What the certificate rules measure against.
@@ -272,7 +286,8 @@ pub fn compare(input: &Input<'_>) -> Comparison {
         software::compare(input, entries, states, &coverage, &mut detections);
         evaluated.extend(software::RULES.iter().map(|rule| rule.id));
     }
-    certificate::compare(input, &mut detections, &mut comparison.evaluated);
+    let states = &comparison.assets;
+    certificate::compare(input, states, &mut detections, &mut comparison.evaluated);
     file::compare(input, &mut detections, &mut comparison.evaluated);
     // What one part of the input could not tell, another may have told.
     comparison.undecided = detections.undecided;

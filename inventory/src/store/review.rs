@@ -4,7 +4,10 @@
 //! snapshot, handed to `compare` and `finding`, and only changes are written. Twice the
 //! same review changes nothing the second time.
 
-use std::collections::BTreeSet;
+use std::{
+    collections::{BTreeSet, HashMap},
+    sync::Arc,
+};
 
 use certs::{Certificate, Thresholds};
 use jiff::tz::Offset;
@@ -21,19 +24,24 @@ use super::{
 };
 use crate::{
     asset::Asset,
+    chain::{Anchors, Chains, Evidence},
     compare::{self, Comparison, Input},
+    cores,
     file::KeptFile,
     finding::{Change, Finding, reconcile},
+    owner::Owners,
     register::{DeviceEntry, IssuerEntry, SoftwareEntry},
 };
 
 /// What the configuration decides about a review.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Policy {
     /// What the certificate rules measure against.
     pub thresholds: Thresholds,
     /// How far the days of the registers are from UTC.
     pub offset: Offset,
+    /// Whom the organisation's clients trust.
+    pub anchors: Arc<Anchors>,
 }
 
 /// The inventory in the light of the registers.
@@ -43,6 +51,12 @@ pub struct Compared {
     pub assets: Vec<Asset>,
     /// Their states, those of the register's entries, and what is wrong.
     pub comparison: Comparison,
+    /// Whether clients would accept what is served.
+    pub chains: Chains,
+    /// The certificates of the assets and the files, by hash.
+    pub certificates: Vec<Certificate>,
+    /// Who answers for them.
+    pub owners: Owners,
 }
 
 /// What a review found and changed.
@@ -108,6 +122,8 @@ struct Stored {
     issuers: Option<Vec<IssuerEntry>>,
     files: Vec<KeptFile>,
     certificates: Vec<Certificate>,
+    /// Their DER, by hash.
+    ders: HashMap<String, Vec<u8>>,
     scans: Vec<ScanRecord>,
 }
 
@@ -125,11 +141,12 @@ impl Stored {
             .collect();
         let ders = certificate::ders(connection, &named).await?;
         // In the order of their hashes, so that the answer does not depend on a hash table.
-        let certificates =
-            named.iter().filter_map(|sha256| ders.get(sha256)).map(|der| certs::parse(der));
+        let stored = named.iter().filter_map(|sha256| ders.get(sha256)).collect();
+        let certificates = cores::each(stored, |der: &Vec<u8>| certs::parse(der));
         let scans = scan::load(connection, 0, i64::MAX, i64::MAX).await?;
         Ok(Self {
-            certificates: certificates.collect(),
+            certificates,
+            ders,
             devices: register::load(connection).await?.map(|register| register.entries),
             software: register::load(connection).await?.map(|register| register.entries),
             issuers: register::load(connection).await?.map(|register| register.entries),
@@ -140,6 +157,14 @@ impl Stored {
     }
 
     fn compare(self, as_of: Timestamp, policy: &Policy) -> Compared {
+        let evidence = Evidence {
+            assets: &self.assets,
+            files: &self.files,
+            certificates: &self.certificates,
+            ders: &self.ders,
+            issuers: self.issuers.as_deref(),
+        };
+        let chains = Chains::judge(&evidence, &policy.anchors, as_of);
         let comparison = compare::compare(&Input {
             assets: &self.assets,
             devices: self.devices.as_deref(),
@@ -147,11 +172,15 @@ impl Stored {
             issuers: self.issuers.as_deref(),
             files: &self.files,
             certificates: &self.certificates,
+            chains: &chains,
             scans: &self.scans,
             thresholds: policy.thresholds,
             offset: policy.offset,
             as_of,
         });
-        Compared { assets: self.assets, comparison }
+        let devices = self.devices.as_deref().unwrap_or_default();
+        let owners = Owners::new(&self.assets, &comparison, devices, &self.certificates);
+        let Self { assets, certificates, .. } = self;
+        Compared { assets, comparison, chains, certificates, owners }
     }
 }
