@@ -9,6 +9,7 @@ mod doctor;
 mod findings;
 mod fragile;
 mod progress;
+mod readiness;
 mod register;
 mod scope;
 pub(crate) mod search;
@@ -30,7 +31,12 @@ use crate::{
 pub(crate) fn run(cli: &Cli) -> Result<u8> {
     let mut settings = compose::settings(compose::configuration(cli)?)?;
     // What is wrong with a root's file is said before a sweep and not at its end.
-    if !matches!(cli.command, Command::Register { .. } | Command::Doctor) {
+    let judges = match &cli.command {
+        Command::Sweep(_) | Command::Watch(_) | Command::Findings { .. } => true,
+        Command::Certs { .. } => true,
+        Command::Assets { .. } | Command::Register { .. } | Command::Doctor => false,
+    };
+    if judges {
         settings.policy.anchors = Arc::new(settings.trusted.read()?);
     }
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -54,7 +60,13 @@ pub(crate) fn run(cli: &Cli) -> Result<u8> {
                 return collect::run(&settings, arguments, format).await;
             }
             Command::Certs { command: Certs::List { expiring } } => {
-                certs::list(expiring.as_deref(), path, format).await?;
+                certs::list(&settings, expiring.as_deref(), format).await?;
+            }
+            Command::Certs { command: Certs::Show { sha256 } } => {
+                certs::show(&settings, sha256, format).await?;
+            }
+            Command::Certs { command: Certs::Readiness } => {
+                readiness::run(&settings, format).await?;
             }
             Command::Register { command } => register::run(command, path, format).await?,
             Command::Doctor => doctor::run(&settings, format).await?,

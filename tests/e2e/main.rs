@@ -9,4 +9,5 @@ mod lab;
 mod robust;
 mod search;
 mod story;
+mod trust;
 mod watch;
