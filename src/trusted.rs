@@ -91,6 +91,10 @@ fn roots_in(path: &Path) -> Result<Vec<Vec<u8>>> {
     if holdings.private_key != PrivateKey::None {
         bail!("there is a private key in it; a root is its certificate alone: take the key out");
     }
+    // What cannot be read of a root's file is a root that is missing.
+    if let Some(note) = holdings.notes.first() {
+        bail!("{note}");
+    }
     let roots: Vec<Vec<u8>> = holdings.certificates.into_iter().map(|held| held.der).collect();
     for (at, root) in roots.iter().enumerate() {
         let read = certs::parse(root);
@@ -120,7 +124,8 @@ fn lists_at(path: &Path) -> Result<Vec<(PathBuf, List)>> {
         let within = || format!("{} in it", file.display());
         match List::all_in(&read(&file).with_context(within)?) {
             Ok(lists) => found.extend(lists.into_iter().map(|list| (file.clone(), list))),
-            Err(ListError::None) => {}
+            // Whatever else lies there; but what is called a list has to be one.
+            Err(ListError::None) if file.extension().is_none_or(|end| end != "crl") => {}
             Err(error) => return Err(error).with_context(within),
         }
     }

@@ -233,6 +233,7 @@ fn a_file_that_cannot_be_used_is_said_at_once_with_what_is_wrong() {
     home.write("with-key.pem", own.certificate.pem() + &own.key);
     home.write("list.pem", &list);
     home.write("cut.pem", [&own.certificate.pem()[..200], "\n-----END CERTIFICATE-----\n"].concat());
+    home.write("half.pem", own.certificate.pem() + &fs::read_to_string(home.path("cut.pem")).unwrap());
     home.write("cut.crl", [&list[..200], "\n-----END X509 CRL-----\n"].concat());
     home.write("closed.pem", own.certificate.pem());
     fs::set_permissions(home.path("closed.pem"), fs::Permissions::from_mode(0)).unwrap();
@@ -255,11 +256,12 @@ fn a_file_that_cannot_be_used_is_said_at_once_with_what_is_wrong() {
     refused("roots", "text.pem", "there is no certificate in it");
     refused("roots", "list.pem", "there is no certificate in it");
     refused("roots", "with-key.pem", "there is a private key in it");
-    refused("roots", "cut.pem", "its certificate number 1 cannot be read");
+    refused("roots", "cut.pem", "certificate");
+    refused("roots", "half.pem", "certificate");
     refused("crls", "none.crl", "No such file");
     refused("crls", "empty.pem", "it is not a revocation list");
     refused("crls", "with-key.pem", "it is not a revocation list");
-    refused("crls", "cut.crl", "it is not a revocation list");
+    refused("crls", "cut.crl", "it is cut short or damaged");
     refused("crls", "folder", "folder/cut.crl in it");
     if !is_root() {
         refused("roots", "closed.pem", "Permission denied");

@@ -5,6 +5,8 @@ use std::{
     fmt,
 };
 
+use model::Timestamp;
+
 use crate::{
     Certificate,
     rules::Trust,
@@ -90,6 +92,11 @@ impl<'a> Pool<'a> {
         self.links.is_empty()
     }
 
+    /// The moments at which one of them begins to be valid or has ended.
+    pub fn turning_points(&self) -> impl Iterator<Item = Timestamp> {
+        self.links.iter().flat_map(|link| link.certificate.turning_points())
+    }
+
     pub(super) fn has(&self, sha256: &str) -> bool {
         self.hashes.contains(sha256)
     }
@@ -156,6 +163,11 @@ impl<'a> Roots<'a> {
         name: &[u8],
     ) -> impl Iterator<Item = (&'s Certificate, &'a [u8])> + use<'s, 'a> {
         self.pool.authorities(name)
+    }
+
+    /// The moments at which one of them begins to be valid or has ended.
+    pub fn turning_points(&self) -> impl Iterator<Item = Timestamp> {
+        self.pool.turning_points()
     }
 
     /// The name of the root of that hash, an RFC 4514 string.

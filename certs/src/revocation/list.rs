@@ -67,8 +67,15 @@ impl List {
             return Ok(vec![Self::read(file)?]);
         }
         let lists = blocks.iter().filter(|block| block.kind() == pem::Kind::RevocationList);
-        let undecoded = || ListError::Unreadable("its text is not base64".to_owned());
-        let read = lists.map(|block| Self::read(&block.decode().ok_or_else(undecoded)?));
+        let damaged = |what: &str| ListError::Unreadable(what.to_owned());
+        let read = lists.map(|block| {
+            let der = block.decode().ok_or_else(|| damaged("its text is not base64"))?;
+            Self::read(&der).map_err(|error| match error {
+                // The label says that it is one.
+                ListError::None => damaged("it is cut short or damaged"),
+                error => error,
+            })
+        });
         let lists: Vec<Self> = read.collect::<Result<_, _>>()?;
         if lists.is_empty() { Err(ListError::None) } else { Ok(lists) }
     }

@@ -42,6 +42,7 @@ mod register;
 mod review;
 mod save;
 mod scan;
+mod verdict;
 mod view;
 mod writer;
 

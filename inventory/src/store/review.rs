@@ -21,10 +21,11 @@ use super::{
     load::{Merges, Which},
     register,
     scan::{self, LoadError},
+    verdict,
 };
 use crate::{
     asset::Asset,
-    chain::{Anchors, Chains, Evidence},
+    chain::{Anchors, Chains, Evidence, Memory},
     compare::{self, Comparison, Input},
     cores,
     file::KeptFile,
@@ -82,7 +83,7 @@ impl Store {
         let mut reader = self.reader().await?;
         let mut snapshot = reader.begin().await.map_err(&failed)?;
         let stored = Stored::load(&mut snapshot).await.map_err(|e| e.or(&failed))?;
-        Ok(stored.compare(as_of, policy))
+        Ok(stored.compare(as_of, policy).0)
     }
 
     /// Compares the inventory with the registers, runs every rule, and opens, reopens and
@@ -100,7 +101,8 @@ impl Store {
         let mut writer = self.writer().await?;
         let mut transaction = writer.begin_with(BEGIN_WRITE).await.map_err(&failed)?;
         let stored = Stored::load(&mut transaction).await.map_err(|e| e.or(&failed))?;
-        let compared = stored.compare(as_of, policy);
+        let (compared, fresh) = stored.compare(as_of, policy);
+        verdict::write(&mut transaction, &fresh).await.map_err(&failed)?;
         let known = finding::load(&mut transaction).await.map_err(|e| e.or(&failed))?;
         let known: Vec<Finding> = known.into_iter().map(|stored| stored.finding).collect();
         let comparison = &compared.comparison;
@@ -124,6 +126,8 @@ struct Stored {
     certificates: Vec<Certificate>,
     /// Their DER, by hash.
     ders: HashMap<String, Vec<u8>>,
+    /// What was said of their chains.
+    memory: Memory,
     scans: Vec<ScanRecord>,
 }
 
@@ -147,6 +151,7 @@ impl Stored {
         Ok(Self {
             certificates,
             ders,
+            memory: verdict::load(connection).await?,
             devices: register::load(connection).await?.map(|register| register.entries),
             software: register::load(connection).await?.map(|register| register.entries),
             issuers: register::load(connection).await?.map(|register| register.entries),
@@ -156,7 +161,8 @@ impl Stored {
         })
     }
 
-    fn compare(self, as_of: Timestamp, policy: &Policy) -> Compared {
+    /// The comparison, and what it found out of chains that was not known.
+    fn compare(self, as_of: Timestamp, policy: &Policy) -> (Compared, Memory) {
         let evidence = Evidence {
             assets: &self.assets,
             files: &self.files,
@@ -164,7 +170,7 @@ impl Stored {
             ders: &self.ders,
             issuers: self.issuers.as_deref(),
         };
-        let chains = Chains::judge(&evidence, &policy.anchors, as_of);
+        let (chains, fresh) = Chains::recall(&evidence, &policy.anchors, &self.memory, as_of);
         let comparison = compare::compare(&Input {
             assets: &self.assets,
             devices: self.devices.as_deref(),
@@ -181,6 +187,6 @@ impl Stored {
         let devices = self.devices.as_deref().unwrap_or_default();
         let owners = Owners::new(&self.assets, &comparison, devices, &self.certificates);
         let Self { assets, certificates, .. } = self;
-        Compared { assets, comparison, chains, certificates, owners }
+        (Compared { assets, comparison, chains, certificates, owners }, fresh)
     }
 }

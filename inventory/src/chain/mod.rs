@@ -4,6 +4,8 @@
 //! where a machine has its roots. Each distinct chain is judged once, however many places serve
 //! it, by `certs::chain`; what follows from a verdict is for `compare`.
 
+mod memory;
+
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use certs::{
@@ -19,6 +21,8 @@ use crate::{
     file::KeptFile,
     register::IssuerEntry,
 };
+
+pub(crate) use memory::{Memory, Remembered};
 
 /// Whom the organisation's clients trust, and what they know of revocation.
 #[derive(Debug, Default, Eq, PartialEq)]
@@ -113,6 +117,16 @@ impl Chains {
     /// Judges every chain that is served now or lies in a file.
     #[must_use]
     pub fn judge(evidence: &Evidence<'_>, anchors: &Anchors, as_of: Timestamp) -> Self {
+        Self::recall(evidence, anchors, &Memory::default(), as_of).0
+    }
+
+    /// The same, with what is remembered; and what is to be remembered from now on.
+    pub(crate) fn recall(
+        evidence: &Evidence<'_>,
+        anchors: &Anchors,
+        memory: &Memory,
+        as_of: Timestamp,
+    ) -> (Self, Memory) {
         let known: HashMap<&str, &Certificate> =
             evidence.certificates.iter().map(|one| (one.sha256.as_str(), one)).collect();
         let public: BTreeSet<&[u8]> = anchors.public.iter().map(Vec::as_slice).collect();
@@ -121,7 +135,7 @@ impl Chains {
         let own_roots = !own.is_empty();
         let roots = Roots::new(public.iter().copied(), own);
         if roots.is_empty() {
-            return Self::default();
+            return (Self::default(), Memory::default());
         }
         let asked = asked(evidence, &known);
         let above: HashSet<&String> = asked.iter().flat_map(|(chain, _)| &chain.above).collect();
@@ -131,18 +145,36 @@ impl Chains {
         });
         let issuers: BTreeMap<&String, &Vec<u8>> =
             issuers.filter_map(|one| evidence.ders.get_key_value(&one.sha256)).collect();
+        let basis = memory::basis(anchors, issuers.values().map(|der| der.as_slice()));
         let pool = Pool::new(issuers.into_values().map(Vec::as_slice));
-        let answer = |(chain, purpose): (Chain, Purpose)| {
+        let turning_points = pool.turning_points().chain(roots.turning_points());
+        let (since, until) = memory::around(turning_points, as_of);
+        let mut chains = Self { own_roots, ..Self::default() };
+        let mut open = Vec::new();
+        for (chain, purpose) in asked {
+            let key = memory::asked(&chain, purpose);
+            match memory.recall(&key, &basis, as_of) {
+                Some(judgement) => chains.add(chain, judgement.clone()),
+                None => open.push((chain, purpose, key)),
+            }
+        }
+        let answer = |(chain, purpose, key): (Chain, Purpose, String)| {
             let der = |sha256: &String| evidence.ders.get(sha256).map(Vec::as_slice);
             let leaf = der(&chain.leaf)?;
             let served: Vec<&[u8]> = chain.above.iter().map(der).collect::<Option<_>>()?;
             let lists = &anchors.lists;
             let question = Question { leaf, served: &served, name: None, as_of, purpose, lists };
-            Some((chain, judge(&question, &pool, &roots)))
+            let judgement = judge(&question, &pool, &roots);
+            let all = [&chain.leaf].into_iter().chain(&chain.above);
+            let all = all.filter_map(|sha256| known.get(sha256.as_str()));
+            let ends = [since, until].into_iter().chain(all.flat_map(|one| one.turning_points()));
+            let (since, until) = memory::around(ends, as_of);
+            Some((chain, key, Remembered { since, until, judgement }))
         };
-        let mut chains = Self { own_roots, ..Self::default() };
-        for (chain, judgement) in cores::each(asked, answer).into_iter().flatten() {
-            chains.add(chain, judgement);
+        let mut fresh = Memory { basis, ..Memory::default() };
+        for (chain, key, kept) in cores::each(open, answer).into_iter().flatten() {
+            chains.add(chain, kept.judgement.clone());
+            fresh.verdicts.insert(key, kept);
         }
         let name = |sha256: &String| Some((sha256.clone(), roots.name(sha256)?));
         let ends = chains.verdicts.values().filter(|verdict| verdict.trust != Trust::Unknown);
@@ -156,7 +188,7 @@ impl Chains {
             standing: list.standing(&pool, &roots, as_of),
         };
         chains.lists = anchors.lists.iter().zip(&anchors.list_paths).map(worth).collect();
-        chains
+        (chains, fresh)
     }
 
     /// Notes a verdict.
