@@ -48,9 +48,8 @@ impl Trusted {
         }
         let mut lists = Vec::new();
         for path in &self.lists {
-            let found = lists_at(path).with_context(|| {
-                format!("certificates.crls: {} cannot be used", path.display())
-            })?;
+            let found = lists_at(path)
+                .with_context(|| format!("certificates.crls: {} cannot be used", path.display()))?;
             for (path, list) in found {
                 anchors.list_paths.push(path.display().to_string());
                 lists.push(list);
@@ -86,7 +85,9 @@ fn roots_in(path: &Path) -> Result<Vec<Vec<u8>>> {
     if bytes.is_empty() {
         bail!("it is empty");
     }
-    let Some(holdings) = store::read(&bytes, &[], store::ROUNDS)? else { bail!("there is no certificate in it") };
+    let Some(holdings) = store::read(&bytes, &[], store::ROUNDS)? else {
+        bail!("there is no certificate in it")
+    };
     // Whoever may read the configuration's files must not thereby have the authority's key.
     if holdings.private_key != PrivateKey::None {
         bail!("there is a private key in it; a root is its certificate alone: take the key out");

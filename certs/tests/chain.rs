@@ -314,10 +314,7 @@ fn a_list_says_whose_it_is_and_what_it_is_worth() {
     let family = family();
     let (middle, root) = (family.middle(), family.root());
     let naming = list(&family.middle, &[7, 7]);
-    let pem = format!(
-        "-----BEGIN X509 CRL-----\n{}\n-----END X509 CRL-----\n",
-        base64(&naming)
-    );
+    let pem = format!("-----BEGIN X509 CRL-----\n{}\n-----END X509 CRL-----\n", base64(&naming));
     let read = List::all_in(pem.as_bytes()).unwrap();
     assert_eq!(read, [List::read(&naming).unwrap()]);
     let [read] = &read[..] else { panic!("{read:?}") };
@@ -345,7 +342,8 @@ fn a_list_says_whose_it_is_and_what_it_is_worth() {
 fn base64(der: &[u8]) -> String {
     let digits = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     let encode = |chunk: &[u8]| {
-        let bits = (0..3).fold(0u32, |bits, at| bits << 8 | u32::from(*chunk.get(at).unwrap_or(&0)));
+        let bits =
+            (0..3).fold(0u32, |bits, at| bits << 8 | u32::from(*chunk.get(at).unwrap_or(&0)));
         let digit = |at: usize| match at <= chunk.len() {
             true => char::from(digits[(bits >> (18 - 6 * at) & 63) as usize]),
             false => '=',

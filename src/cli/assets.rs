@@ -150,11 +150,8 @@ fn whole(dossier: &Dossier, shown: &Shown<'_>, compared: &Compared) -> Result<Va
             })
         })
         .collect();
-    let findings: Vec<_> = dossier
-        .findings
-        .iter()
-        .map(|found| finding::json(found, &compared.owners))
-        .collect();
+    let findings: Vec<_> =
+        dossier.findings.iter().map(|found| finding::json(found, &compared.owners)).collect();
     let why: Vec<String> =
         class::classify(asset).map_or_else(Vec::new, |judged| judged.reasons.clone());
     let Value::Object(object) = &mut value else { return Ok(value) };

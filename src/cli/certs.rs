@@ -98,9 +98,8 @@ fn key(certificate: &StoredCertificate) -> String {
 }
 
 fn table(certificates: &[Shown<'_>]) -> String {
-    let mut table = Table::new(&[
-        "not after", "subject", "issuer", "key", "trust", "owner", "where", "sha256",
-    ]);
+    let mut table =
+        Table::new(&["not after", "subject", "issuer", "key", "trust", "owner", "where", "sha256"]);
     for shown in certificates {
         let certificate = shown.stored;
         table.row([
@@ -120,9 +119,8 @@ fn table(certificates: &[Shown<'_>]) -> String {
 /// A line for each thing that there is to know.
 fn text(shown: &Shown<'_>, chains: &[ChainJson]) -> Result<String> {
     let certificate = shown.stored;
-    let moment = |at: Option<model::Timestamp>| {
-        at.map_or_else(|| "unknown".to_owned(), |at| at.to_string())
-    };
+    let moment =
+        |at: Option<model::Timestamp>| at.map_or_else(|| "unknown".to_owned(), |at| at.to_string());
     let mut text = String::new();
     let mut line = |what: &str, value: &str| {
         if value.is_empty() { Ok(()) } else { writeln!(text, "{what:<12} {}", printable(value)) }

@@ -70,10 +70,8 @@ async fn show(settings: &Settings, list: &FindingsList, format: Format) -> Resul
     let shown: Vec<&StoredFinding> = findings.iter().filter(wanted).collect();
     match format {
         Format::Json => {
-            let list: Vec<FindingJson> = shown
-                .iter()
-                .map(|stored| finding::json(stored, &compared.owners))
-                .collect();
+            let list: Vec<FindingJson> =
+                shown.iter().map(|stored| finding::json(stored, &compared.owners)).collect();
             print_json(&list)
         }
         Format::Text if shown.is_empty() => print("no findings\n"),

@@ -88,7 +88,14 @@ fn text(
     compared: &Compared,
 ) -> String {
     let mut table = Table::new(&[
-        "lifetime", "from", "in force", "ready", "longer", "cut short", "renewals a year", "then",
+        "lifetime",
+        "from",
+        "in force",
+        "ready",
+        "longer",
+        "cut short",
+        "renewals a year",
+        "then",
     ]);
     for milestone in milestones {
         table.row([

@@ -10,8 +10,8 @@ use std::{
 
 use rcgen::{
     BasicConstraints, Certificate, CertificateParams, CertificateRevocationListParams, DnType,
-    ExtendedKeyUsagePurpose, IsCa, Issuer, KeyIdMethod, KeyPair, KeyUsagePurpose, RevokedCertParams,
-    SerialNumber, date_time_ymd,
+    ExtendedKeyUsagePurpose, IsCa, Issuer, KeyIdMethod, KeyPair, KeyUsagePurpose,
+    RevokedCertParams, SerialNumber, date_time_ymd,
 };
 use serde_json::{Value, json};
 
@@ -189,7 +189,9 @@ fn certificates_tell_who_trusts_them_and_who_answers_for_them() {
     let rules: Vec<&str> = list(&findings)
         .iter()
         .map(|finding| finding["rule"].as_str().unwrap())
-        .filter(|rule| rule.starts_with("crl.") || matches!(*rule, "cert.revoked" | "cert.unknown-issuer"))
+        .filter(|rule| {
+            rule.starts_with("crl.") || matches!(*rule, "cert.revoked" | "cert.unknown-issuer")
+        })
         .collect();
     assert_eq!(rules, ["cert.revoked", "cert.unknown-issuer", "crl.outdated"], "{findings}");
     let citations = list(&findings).iter().all(|finding| finding["citation"].is_string());
@@ -200,7 +202,9 @@ fn certificates_tell_who_trusts_them_and_who_answers_for_them() {
     assert_eq!(readiness["public"], 1);
     let days: Vec<_> = list(&readiness["milestones"])
         .iter()
-        .map(|m| (m["days"].as_i64().unwrap(), m["ready"].as_i64().unwrap(), list(&m["longer"]).len()))
+        .map(|m| {
+            (m["days"].as_i64().unwrap(), m["ready"].as_i64().unwrap(), list(&m["longer"]).len())
+        })
         .collect();
     assert_eq!(days, [(200, 0, 1), (100, 0, 1), (47, 0, 1)]);
     assert_eq!(readiness["milestones"][2]["longer"][0]["owners"], owner);
@@ -232,8 +236,14 @@ fn a_file_that_cannot_be_used_is_said_at_once_with_what_is_wrong() {
     home.write("text.pem", "hello");
     home.write("with-key.pem", own.certificate.pem() + &own.key);
     home.write("list.pem", &list);
-    home.write("cut.pem", [&own.certificate.pem()[..200], "\n-----END CERTIFICATE-----\n"].concat());
-    home.write("half.pem", own.certificate.pem() + &fs::read_to_string(home.path("cut.pem")).unwrap());
+    home.write(
+        "cut.pem",
+        [&own.certificate.pem()[..200], "\n-----END CERTIFICATE-----\n"].concat(),
+    );
+    home.write(
+        "half.pem",
+        own.certificate.pem() + &fs::read_to_string(home.path("cut.pem")).unwrap(),
+    );
     home.write("cut.crl", [&list[..200], "\n-----END X509 CRL-----\n"].concat());
     home.write("closed.pem", own.certificate.pem());
     fs::set_permissions(home.path("closed.pem"), fs::Permissions::from_mode(0)).unwrap();

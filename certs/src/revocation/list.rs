@@ -166,10 +166,10 @@ pub struct Standing {
     pub outdated: bool,
 }
 
-/// Who signed a revocation list.
+/// Who signed a revocation list or a response.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub enum Signer {
-    /// The authority whose list it says it is.
+    /// The authority that issued what it is about, or somebody whom it appointed.
     Issuer,
     /// Somebody else: no known certificate of that authority has the key.
     Other,

@@ -88,3 +88,57 @@ fn digest<'a>(parts: impl Iterator<Item = &'a [u8]>) -> String {
     }
     text
 }
+
+#[cfg(test)]
+mod tests {
+    use certs::Trust;
+
+    use super::*;
+
+    fn at(seconds: i64) -> Timestamp {
+        Timestamp::from_seconds(seconds)
+    }
+
+    #[test]
+    fn a_verdict_holds_between_two_moments_and_on_its_basis() {
+        assert_eq!(around([at(5), at(1), at(9), at(7)].into_iter(), at(5)), (at(5), at(7)));
+        let (since, until) = around([].into_iter(), at(5));
+        assert!(since < at(-1_000_000) && until > at(1_000_000));
+        let judgement = Judgement { trust: Trust::Public, path: Vec::new(), reasons: Vec::new() };
+        let kept = Remembered { since: at(5), until: at(7), judgement };
+        let memory =
+            Memory { basis: "b".into(), verdicts: [("a".to_owned(), kept)].into_iter().collect() };
+        let recalled = |basis, seconds| memory.recall("a", basis, at(seconds)).is_some();
+        assert!(recalled("b", 5) && recalled("b", 6));
+        assert!(!recalled("b", 4) && !recalled("b", 7) && !recalled("c", 5));
+        assert_eq!(memory.recall("other", "b", at(5)), None);
+    }
+
+    #[test]
+    fn everything_that_a_verdict_depends_on_is_in_its_digests() {
+        let chain = |leaf: &str, above: &[&str]| Chain {
+            leaf: leaf.into(),
+            above: above.iter().map(|one| (*one).to_owned()).collect(),
+        };
+        let questions = [
+            asked(&chain("a", &["b", "c"]), Purpose::Server),
+            asked(&chain("a", &["b", "c"]), Purpose::Client),
+            asked(&chain("a", &["c", "b"]), Purpose::Server),
+            asked(&chain("a", &["bc"]), Purpose::Server),
+            asked(&chain("ab", &["c"]), Purpose::Server),
+        ];
+        let root = || vec![vec![1, 2]];
+        let public = Anchors { public: root(), ..Anchors::default() };
+        let own = Anchors { own: root(), ..Anchors::default() };
+        let bases = [
+            basis(&Anchors::default(), [].into_iter()),
+            basis(&public, [].into_iter()),
+            basis(&own, [].into_iter()),
+            basis(&own, [&[1, 2][..]].into_iter()),
+            basis(&own, [&[1][..], &[2]].into_iter()),
+        ];
+        let distinct =
+            |texts: &[String]| texts.iter().collect::<std::collections::HashSet<_>>().len();
+        assert_eq!((distinct(&questions), distinct(&bases)), (5, 5));
+    }
+}

@@ -140,9 +140,10 @@ impl Chains {
         let asked = asked(evidence, &known);
         let above: HashSet<&String> = asked.iter().flat_map(|(chain, _)| &chain.above).collect();
         // In the order of their hashes, so that the answer does not depend on a hash table.
-        let issuers = evidence.certificates.iter().filter(|one| {
-            one.is_ca || (may_issue(one) && above.contains(&one.sha256))
-        });
+        let issuers = evidence
+            .certificates
+            .iter()
+            .filter(|one| one.is_ca || (may_issue(one) && above.contains(&one.sha256)));
         let issuers: BTreeMap<&String, &Vec<u8>> =
             issuers.filter_map(|one| evidence.ders.get_key_value(&one.sha256)).collect();
         let basis = memory::basis(anchors, issuers.values().map(|der| der.as_slice()));

@@ -148,7 +148,13 @@ pub(super) fn compare(
                 false => places,
             };
             if !places.is_empty() {
-                detections.add(detection(rule, rule.severity, certificate, &places, &reason.to_string()));
+                detections.add(detection(
+                    rule,
+                    rule.severity,
+                    certificate,
+                    &places,
+                    &reason.to_string(),
+                ));
             }
         }
         misnamed(input, certificate, places, states, detections);
@@ -288,7 +294,8 @@ fn authorities(
     refused: &BTreeMap<&str, Vec<Place<'_>>>,
     detections: &mut Detections,
 ) {
-    let many = |places: &[Place<'_>]| format!("clients refuse what is served on {}", places_text(places));
+    let many =
+        |places: &[Place<'_>]| format!("clients refuse what is served on {}", places_text(places));
     for (sha256, places) in all {
         let Some(certificate) = known.get(sha256) else { continue };
         let is_over = certificate.not_after.is_some_and(|last| input.as_of > last);

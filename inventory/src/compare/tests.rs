@@ -416,10 +416,8 @@ fn broken(rule: &str) -> World {
         }
         "cert.expired-issuer" => {
             let leaf = www();
-            let above = Certificate {
-                not_after: Some(YESTERDAY),
-                ..certificate("Example CA", "Root CA")
-            };
+            let above =
+                Certificate { not_after: Some(YESTERDAY), ..certificate("Example CA", "Root CA") };
             let leaf = Certificate { issuer: above.subject.clone(), ..leaf };
             let mut world = good().certificates(&[&leaf, &above]);
             world.issuers = None;

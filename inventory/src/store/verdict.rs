@@ -36,10 +36,7 @@ pub(super) async fn load(connection: &mut SqliteConnection) -> sqlx::Result<Memo
 }
 
 /// Remembers these too. What was said on another basis is forgotten.
-pub(super) async fn write(
-    connection: &mut SqliteConnection,
-    fresh: &Memory,
-) -> sqlx::Result<()> {
+pub(super) async fn write(connection: &mut SqliteConnection, fresh: &Memory) -> sqlx::Result<()> {
     if fresh.verdicts.is_empty() {
         return Ok(());
     }

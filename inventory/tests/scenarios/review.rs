@@ -39,11 +39,7 @@ pub(crate) struct Office {
 }
 
 #[track_caller]
-fn replace<E: Entry>(
-    register: &mut Option<Vec<E>>,
-    csv: Option<&String>,
-    made: &Certificates,
-) {
+fn replace<E: Entry>(register: &mut Option<Vec<E>>, csv: Option<&String>, made: &Certificates) {
     let Some(csv) = csv.map(|csv| made.with_hashes(csv)) else { return };
     let import = register::read::<E>(csv.trim_start().as_bytes()).unwrap();
     assert_eq!(import.errors, [], "the {} register", E::KIND);
