@@ -114,3 +114,120 @@ impl Owners {
         of_asset.or(of_entry).into_iter().collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use model::{Severity, Site, Timestamp, TlsVersion, Transport};
+
+    use super::*;
+    use crate::{
+        asset::Deployment,
+        compare::{AssetState, Registration},
+        finding::{FindingKey, FindingState},
+        register::{Entry, read},
+    };
+
+    const NOW: Timestamp = Timestamp::from_seconds(1_795_339_800);
+
+    fn asset(id: i64, serves: &[&str]) -> Asset {
+        let place = |sha256: &&str| Deployment {
+            sha256: (*sha256).to_owned(),
+            chain: Vec::new(),
+            address: "192.0.2.1".parse().unwrap(),
+            port: 443,
+            transport: Transport::Tcp,
+            server_name: None,
+            protocol_version: TlsVersion(0x0304),
+            starttls: None,
+            first_seen: NOW,
+            last_seen: NOW,
+            current: !sha256.starts_with("old"),
+        };
+        Asset {
+            id: AssetId(id),
+            site: Site("plant".into()),
+            first_seen: NOW,
+            last_seen: NOW,
+            identity_uncertain: false,
+            identifiers: Vec::new(),
+            names: Vec::new(),
+            alive_by: Vec::new(),
+            services: Vec::new(),
+            software: Vec::new(),
+            os: None,
+            deployments: serves.iter().map(place).collect(),
+            anomalies: Vec::new(),
+        }
+    }
+
+    fn certificate(sha256: &str, name: &str) -> Certificate {
+        Certificate {
+            sha256: sha256.into(),
+            names: vec![name.into()],
+            ..certs::parse(name.as_bytes())
+        }
+    }
+
+    fn finding(subject: &str, asset: Option<i64>) -> Finding {
+        Finding {
+            key: FindingKey { rule: "a.rule".into(), subject: subject.into() },
+            asset: asset.map(AssetId),
+            severity: Severity::Info,
+            title: String::new(),
+            detail: String::new(),
+            state: FindingState::Open,
+            first_seen: NOW,
+            last_seen: NOW,
+            resolved_at: None,
+            accepted: None,
+        }
+    }
+
+    fn entries<E: Entry>(csv: &str) -> Vec<E> {
+        let import = read::<E>(csv.as_bytes()).unwrap();
+        assert_eq!(import.errors, []);
+        import.entries
+    }
+
+    #[test]
+    fn whoever_answers_for_the_server_answers_for_its_certificate() {
+        let devices = entries::<DeviceEntry>(
+            "reference,ip,host name,owner,department\n\
+             A,192.0.2.1,,Sato,Sales\nB,192.0.2.2,,,IT\nC,,shop.example,Abe,\nD,192.0.2.4,,,\n",
+        );
+        let assets = [
+            asset(1, &["both", "old"]),
+            asset(2, &["both"]),
+            asset(3, &["named"]),
+            asset(4, &["d"]),
+        ];
+        let state = |id, entry| AssetState {
+            asset: AssetId(id),
+            state: Registration::Registered,
+            entry,
+            reason: String::new(),
+        };
+        let states = vec![state(1, Some(0)), state(2, Some(1)), state(3, None), state(4, Some(3))];
+        let comparison = Comparison { assets: states, ..Comparison::default() };
+        let certificates = [
+            certificate("both", "shop.example"),
+            certificate("old", "old.example"),
+            certificate("named", "shop.example"),
+            certificate("d", "d.example"),
+        ];
+        let owners = Owners::new(&assets, &comparison, &devices, &certificates);
+        let of = |subject: &str, asset| -> Vec<String> {
+            owners.of_finding(&finding(subject, asset)).iter().map(|owner| owner.text()).collect()
+        };
+        // The servers' owners go before those of a name; what is no longer served is nobody's.
+        assert_eq!(of("certificate:both", Some(1)), ["Sato, Sales", "IT"]);
+        assert_eq!(of("certificate:named", Some(3)), ["Abe"]);
+        assert_eq!(of("certificate:old", None), [""; 0]);
+        assert_eq!(of("certificate:d", Some(4)), [""; 0]);
+        // Of a certificate with no owner of its own, and of all else, the asset's.
+        assert_eq!(of("certificate:above", Some(2)), ["IT"]);
+        assert_eq!(of("asset:1", Some(1)), ["Sato, Sales"]);
+        assert_eq!(of("device:C", None), ["Abe"]);
+        assert_eq!(of("device:D", None), [""; 0]);
+    }
+}

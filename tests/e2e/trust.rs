@@ -276,9 +276,14 @@ fn a_file_that_cannot_be_used_is_said_at_once_with_what_is_wrong() {
     if !is_root() {
         refused("roots", "closed.pem", "Permission denied");
     }
-    // What has nothing to do with trust still works.
+    // What has nothing to do with trust still works, and says what is wrong with it.
     let run = office.run(&["doctor"]);
     assert_eq!(run.code, Some(0), "{}", run.stderr);
+    assert!(run.stdout.contains("cannot be used"), "{}", run.stdout);
+    home.write("daicho.toml", "");
+    let run = office.run(&["doctor"]);
+    let counted = "1 public roots, 0 of the organisation's own, 0 revocation lists";
+    assert!(run.stdout.contains(counted), "{}", run.stdout);
 }
 
 /// Whoever may read everything is refused nothing.
