@@ -197,6 +197,13 @@ mod tests {
         let bytes = |value: &Value| size(value, 1, 1 << 30);
         check(bytes, "64KiB", Some(65_536));
         check(bytes, "64kb", None);
+        check(share, "2/3", Some((2, 3)));
+        check(share, "75%", Some((75, 100)));
+        check(share, "1/10", Some((1, 10)));
+        check(share, " 9 / 10", Some((9, 10)));
+        for text in ["0/0", "1/11", "91%", "3/3", "3/2", "0.7", "-1/2", "2/3%", "", "5000/9000"] {
+            check(share, text, None);
+        }
         check(utc_offset, "+09:00", Some(32_400));
         check(utc_offset, "-03:30", Some(-12_600));
         check(utc_offset, "9:00", None);

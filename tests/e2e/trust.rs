@@ -246,7 +246,7 @@ fn a_file_that_cannot_be_used_is_said_at_once_with_what_is_wrong() {
     );
     home.write("cut.crl", [&list[..200], "\n-----END X509 CRL-----\n"].concat());
     home.write("closed.pem", own.certificate.pem());
-    fs::set_permissions(home.path("closed.pem"), fs::Permissions::from_mode(0)).unwrap();
+    fs::set_permissions(home.path("closed.pem"), fs::Permissions::from_mode(0o000)).unwrap();
     fs::create_dir(home.path("folder")).unwrap();
     home.write("folder/cut.crl", [&list[..200], "\n-----END X509 CRL-----\n"].concat());
     let refused = |setting: &str, file: &str, problem: &str| {
