@@ -7,7 +7,10 @@ use certs::{
     Certificate,
     lifecycle::{Milestone, readiness},
 };
-use inventory::store::{Compared, OpenMode, Store};
+use inventory::{
+    owner::Owner,
+    store::{Compared, OpenMode, Store},
+};
 use model::Timestamp;
 
 use crate::{
@@ -115,8 +118,7 @@ fn text(
     let mut table = Table::new(&["renew by", "not after", "names", "owner", "sha256"]);
     for (sha256, due) in &last.longer {
         let certificate = known.get(sha256.as_str());
-        let owners: Vec<String> =
-            compared.owners.of_certificate(sha256).map(|owner| owner.text()).collect();
+        let owners: Vec<String> = compared.owners.of_certificate(sha256).map(Owner::text).collect();
         let ends = certificate.and_then(|one| one.not_after);
         table.row([
             due.to_string(),
