@@ -199,6 +199,12 @@ fn an_intermediate_that_is_not_served_is_missed_whether_it_is_known_or_not() {
     family.server.params.custom_extensions.push(access);
     let leaf = family.leaf();
     assert_eq!(asked(&leaf, &[], &[], &root).reasons, [held(None)]);
+
+    // A root that nobody here trusts, which another server sends, is not missed.
+    let stranger = authority("stranger");
+    let (leaf, seen) = (server().by(&stranger), stranger.own());
+    let reasons = asked(&leaf, &[], &[&seen], &root).reasons;
+    assert_eq!(reasons, [Reason::UnknownIssuer("CN=stranger".into())]);
 }
 
 #[test]

@@ -208,7 +208,8 @@ mod tests {
             reason: String::new(),
         };
         let states = vec![state(1, Some(0)), state(2, Some(1)), state(3, None), state(4, Some(3))];
-        let comparison = Comparison { assets: states, ..Comparison::default() };
+        let mut comparison = Comparison::default();
+        comparison.assets = states;
         let certificates = [
             certificate("both", "shop.example"),
             certificate("old", "old.example"),

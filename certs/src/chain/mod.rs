@@ -229,6 +229,10 @@ fn not_served<'p>(
     served: &'p Pool<'_>,
 ) -> impl Iterator<Item = Reason> + 'p {
     let above = path.links.iter().filter(|link| link.der != question.leaf);
+    // The end of a path that leads to no root of ours may be somebody's root: those need not
+    // be served.
+    let end = path.last().filter(|last| path.root.is_none() && last.names_itself());
+    let above = above.filter(move |link| end.is_none_or(|end| end.der != link.der));
     above.filter(|link| !served.has(&link.certificate.sha256)).map(|link| {
         Reason::MissingIntermediate {
             issuer: link.certificate.subject.clone(),

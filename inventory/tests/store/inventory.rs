@@ -197,6 +197,7 @@ async fn what_waits_in_a_database_of_version_1_is_digested_once() {
          DROP TABLE file_certificate;
          DROP TABLE file;
          DROP TABLE told;
+         DROP TABLE verdict;
          PRAGMA user_version = 1",
     )
     .await;
