@@ -9,14 +9,14 @@ use std::{
 
 use anyhow::{Context as _, Result};
 use certs::{Remaining, Thresholds};
-use config::{Config, IoChoice, Layers, Window};
+use config::{Config, IoChoice, Layers, TlsChoice, Window};
 use inventory::store::Policy;
 use jiff::tz::Offset;
 use model::{Site, Vantage};
 use scanner::{
     dialogue::Limits,
     net::select::Choice,
-    probe::catalog,
+    probe::{catalog, tls::Extent},
     rate::{Rates, Tempo},
 };
 
@@ -122,6 +122,8 @@ pub(crate) struct Settings {
     pub(crate) services: bool,
     pub(crate) limits: Limits,
     pub(crate) snmp_public: bool,
+    /// How much TLS servers are asked.
+    pub(crate) tls: Extent,
     /// Protocols that are not spoken.
     pub(crate) except: Vec<String>,
     /// Files and folders with certificates.
@@ -160,6 +162,7 @@ pub(crate) fn settings(config: Config) -> Result<Settings> {
         time_limit,
         read_limit,
         snmp_public,
+        tls,
         expiring_warning,
         expiring_critical,
         renew_after,
@@ -210,6 +213,10 @@ pub(crate) fn settings(config: Config) -> Result<Settings> {
         password_files,
         trusted: Trusted { system: system_roots, roots: root_files, lists: list_files },
         snmp_public,
+        tls: match tls {
+            TlsChoice::Certificates => Extent::Certificates,
+            TlsChoice::Thorough => Extent::Thorough,
+        },
         except: match snmp_public {
             true => Vec::new(),
             false => catalog::ON_REQUEST.map(str::to_owned).to_vec(),

@@ -14,7 +14,8 @@ use crate::{
     der,
     encodings::Encodings,
     oid::{Hash, KeyKind},
-    verify, walk,
+    verify,
+    walk::{self, Parts},
 };
 
 /// The parts of an X.509 certificate that the inventory, rules and people ask about.
@@ -100,7 +101,8 @@ pub enum SelfSigned {
     /// Issuer and subject differ, or they are the same but another key signed it (a root's
     /// new key certified by its old one, RFC 5280, section 3.2).
     No,
-    /// Issuer and subject are the same; the signature's algorithm is one that we cannot check.
+    /// Issuer and subject are the same; the signature's algorithm is one that we cannot check,
+    /// or nobody asked.
     Unchecked,
     /// Issuer and subject are the same and the signature is right.
     Verified,
@@ -205,6 +207,17 @@ impl Certificate {
 /// missing from the record and listed among its anomalies.
 #[must_use]
 pub fn parse(der: &[u8]) -> Certificate {
+    read(der, verify::self_signed)
+}
+
+/// The same without a check of its signature, which takes longer than all the rest. For those
+/// who do not ask whether it is self-signed: it is [`SelfSigned::Unchecked`] where it may be.
+#[must_use]
+pub fn parse_unchecked(der: &[u8]) -> Certificate {
+    read(der, verify::unverified)
+}
+
+fn read(der: &[u8], self_signed: fn(&Certificate, &Parts<'_>) -> SelfSigned) -> Certificate {
     let mut certificate = Certificate::of(der);
     if der.len() > Certificate::MAX_DER {
         certificate.note(AnomalyKind::Encoding, "it is larger than 1 MiB and was not read");
@@ -218,7 +231,7 @@ pub fn parse(der: &[u8]) -> Certificate {
             certificate.note(AnomalyKind::Refused, problem);
         }
     }
-    certificate.self_signed = verify::self_signed(&certificate, &parts);
+    certificate.self_signed = self_signed(&certificate, &parts);
     certificate
 }
 

@@ -44,7 +44,9 @@ pub mod store;
 mod verify;
 mod walk;
 
-pub use certificate::{Anomaly, AnomalyKind, Certificate, Key, SelfSigned, Signature, parse};
+pub use certificate::{
+    Anomaly, AnomalyKind, Certificate, Key, SelfSigned, Signature, parse, parse_unchecked,
+};
 pub use encodings::{Encodings, Extension};
 pub use oid::{Hash, KeyKind};
 pub use pem::certificates_in;

@@ -13,8 +13,7 @@ use crate::{
 };
 
 pub(crate) fn self_signed(certificate: &Certificate, parts: &Parts<'_>) -> SelfSigned {
-    let same_name = parts.subject.is_some() && parts.subject == parts.issuer;
-    if !same_name {
+    if !names_itself(parts) {
         return SelfSigned::No;
     }
     match signed_by(certificate, parts, certificate, parts.key) {
@@ -22,6 +21,15 @@ pub(crate) fn self_signed(certificate: &Certificate, parts: &Parts<'_>) -> SelfS
         Some(true) => SelfSigned::Verified,
         Some(false) => SelfSigned::No,
     }
+}
+
+/// The same by what it says alone.
+pub(crate) fn unverified(certificate: &Certificate, parts: &Parts<'_>) -> SelfSigned {
+    if names_itself(parts) { unchecked(certificate) } else { SelfSigned::No }
+}
+
+fn names_itself(parts: &Parts<'_>) -> bool {
+    parts.subject.is_some() && parts.subject == parts.issuer
 }
 
 /// Whether `issuer`, whose public key these bytes are, signed the certificate. `None` where

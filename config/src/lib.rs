@@ -66,6 +66,8 @@ pub struct Config {
     pub read_limit: usize,
     /// Whether SNMP's community `public` may be used.
     pub snmp_public: bool,
+    /// How much TLS servers are asked.
+    pub tls: TlsChoice,
     /// The longest time before its end at which a certificate is a warning.
     pub expiring_warning: Duration,
     /// The longest time before its end at which a certificate is critical.
@@ -98,6 +100,15 @@ pub enum IoChoice {
     Raw,
     /// Packets that are made in the kernel.
     Xdp,
+}
+
+/// How much TLS servers are asked.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum TlsChoice {
+    /// For every certificate.
+    Certificates,
+    /// Also for each older version and each cipher suite.
+    Thorough,
 }
 
 /// How the rate in all is found.
@@ -205,6 +216,13 @@ impl Config {
             read_limit: layers
                 .read("services.read_limit", |v| units::size(v, 1 << 10, 16 << 20))?,
             snmp_public: switch("services.snmp_public")?,
+            tls: layers.read("services.tls", |value| match units::text(value)?.as_str() {
+                "certificates" => Ok(TlsChoice::Certificates),
+                "thorough" => Ok(TlsChoice::Thorough),
+                other => {
+                    Err(format!("{other:?} is not what can be asked (certificates, thorough)"))
+                }
+            })?,
             expiring_warning,
             expiring_critical,
             renew_after: layers.read("certificates.renew_after", units::share)?,
@@ -267,6 +285,7 @@ mod tests {
         assert_eq!(config.renew_after, (2, 3));
         assert!(config.system_roots && config.root_files.is_empty());
         assert_eq!(config.connections_per_asset, 2);
+        assert_eq!(config.tls, TlsChoice::Certificates);
         assert!(!config.snmp_public && !config.reverse_dns && !config.assume_alive);
     }
 

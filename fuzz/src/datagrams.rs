@@ -211,3 +211,15 @@ pub(crate) fn of_xdmcp() -> Vec<Vec<u8>> {
         xdmcp::query(),
     ]
 }
+
+/// Answers to PRELOGIN, and a record of TLS in a packet of its own.
+pub(crate) fn of_tds() -> Vec<Vec<u8>> {
+    use wire::tds::{PRELOGIN, RESPONSE, packets};
+    let options = |encryption| [1, 0, 6, 0, 1, 0xff, encryption];
+    vec![
+        packets(RESPONSE, &options(1)),
+        packets(RESPONSE, &options(2)),
+        packets(RESPONSE, &[0, 0, 11, 0, 6, 1, 0, 17, 0, 1, 0xff, 16, 0, 3, 0xe8, 0, 0, 3]),
+        packets(PRELOGIN, &[22, 3, 3, 0, 4, 14, 0, 0, 0]),
+    ]
+}

@@ -7,6 +7,7 @@
 //! `tests/smoke.rs` runs them all for a moment, the binary runs one for as long as wanted.
 #![forbid(unsafe_code)]
 
+mod before_tls;
 mod datagrams;
 mod inside;
 pub mod mutate;
@@ -27,7 +28,7 @@ pub struct Target {
 }
 
 const ROOMS: &[&[Target]] =
-    &[protocols::TARGETS, probes::TARGETS, outside::TARGETS, inside::TARGETS];
+    &[protocols::TARGETS, probes::TARGETS, before_tls::TARGETS, outside::TARGETS, inside::TARGETS];
 
 /// Every target, in the order of the rooms.
 pub const TARGETS: &[Target] = &joined::<{ count(ROOMS) }>(ROOMS);

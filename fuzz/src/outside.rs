@@ -5,7 +5,7 @@ use std::hint::black_box;
 use certs::{
     Context, RULES, Thresholds, Trust,
     chain::{self, Pool, Purpose, Roots, judge},
-    hello::{Collector, Kind, Progress, Question, ServerName, suite_name},
+    hello::{Collector, DatagramCollector, Kind, Progress, Question, ServerName, suite_name},
     revocation::{List, Lists, Response},
     store::{self, Password},
 };
@@ -33,6 +33,7 @@ pub(crate) const TARGETS: &[Target] = &[
     Target { name: "certs/hello/modern", run: run_modern, seeds: seeds_hello },
     Target { name: "certs/hello/hybrid", run: run_hybrid, seeds: seeds_hello },
     Target { name: "certs/hello/weak", run: run_weak, seeds: seeds_hello },
+    Target { name: "certs/hello/datagram", run: run_datagram, seeds: seeds_datagram },
     Target { name: "certs/hello/framed", run: run_framed, seeds: seeds_framed },
     Target { name: "certs/hello/name", run: run_name, seeds: seeds_name },
     Target { name: "scanner/capture", run: run_frames, seeds: seeds_frames },
@@ -349,6 +350,34 @@ fn run_hybrid(bytes: &[u8]) {
 
 fn run_weak(bytes: &[u8]) {
     collect(Kind::Weak, bytes);
+}
+
+/// Whole, and in datagrams of 100 bytes.
+fn run_datagram(bytes: &[u8]) {
+    for size in [bytes.len().max(1), 100] {
+        let mut collector = DatagramCollector::new(&Question::of(Kind::Wide), [7; 64]);
+        for datagram in bytes.chunks(size) {
+            black_box(collector.feed(datagram));
+        }
+        black_box(collector.end());
+        black_box(collector.farewell().len());
+    }
+}
+
+fn seeds_datagram() -> Vec<Vec<u8>> {
+    let record = |message: &[u8]| {
+        let length = u8::try_from(message.len()).unwrap_or(u8::MAX);
+        [&[22, 0xfe, 0xfd, 0, 0, 0, 0, 0, 0, 0, 1, 0, length], message].concat()
+    };
+    let message = |kind: u8, number: u8, body: &[u8]| {
+        let length = u8::try_from(body.len()).unwrap_or(u8::MAX);
+        [&[kind, 0, 0, length, 0, number, 0, 0, 0, 0, 0, length], body].concat()
+    };
+    let hello = [&[0xfe, 0xfd][..], &[7; 32], &[0, 0xc0, 0x2f, 0]].concat();
+    let chain = [&[0, 0, 8, 0, 0, 5][..], b"noise"].concat();
+    let verify = record(&message(3, 0, b"\xfe\xff\x04salt"));
+    let flight = [message(2, 1, &hello), message(11, 1, &chain), message(14, 2, &[])].concat();
+    vec![[verify.clone(), record(&flight)].concat(), record(&flight), verify]
 }
 
 fn run_framed(bytes: &[u8]) {

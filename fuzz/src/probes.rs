@@ -126,7 +126,8 @@ fn find(protocol: &str, transport: &str) -> &'static dyn Probe {
     *found.unwrap_or_else(|| panic!("there is no probe {protocol} over {transport}"))
 }
 
-fn run(probe: &dyn Probe, bytes: &[u8]) {
+/// The turns of an input.
+pub(crate) fn turns(bytes: &[u8]) -> Vec<Vec<u8>> {
     let mut turns = Vec::new();
     let mut rest = bytes;
     while let Some(at) = rest.windows(TURN.len()).position(|window| window == TURN) {
@@ -134,7 +135,11 @@ fn run(probe: &dyn Probe, bytes: &[u8]) {
         rest = &rest[at + TURN.len()..];
     }
     turns.push(rest.to_vec());
+    turns
+}
 
+fn run(probe: &dyn Probe, bytes: &[u8]) {
+    let turns = turns(bytes);
     black_box(probe.recognises(bytes));
     let port = probe.ports().first().copied().unwrap_or(7);
     let mut heard: Vec<Vec<u8>> = Vec::new();

@@ -6,7 +6,7 @@ use wire::{
     Reader, arp, bacnet, ber, coap, dhcp, dns, dtls, enip, ethernet, fins, http, icmp, ike, ip,
     ipp, kerberos, knx, l2tp, ldap, lines, mld, mndp, modbus, mqtt, mysql, nat_pmp, nbns, ndp,
     ntlm, ntp, openvpn, postgresql, quic, radius, rdp, rmcp, rpc, sip, slp, smb2, snmp, sqlr, ssdp,
-    ssh, stun, tcp, telnet, tftp, ubiquiti, udp, ws_discovery, xdmcp,
+    ssh, stun, tcp, tds, telnet, tftp, ubiquiti, udp, ws_discovery, xdmcp,
 };
 
 use crate::{Target, datagrams, seeds};
@@ -59,6 +59,7 @@ pub(crate) const TARGETS: &[Target] = &[
     Target { name: "wire/ssh", run: run_ssh, seeds: seeds::of_ssh },
     Target { name: "wire/stun", run: run_stun, seeds: datagrams::of_stun },
     Target { name: "wire/tcp", run: run_tcp, seeds: seeds::of_tcp },
+    Target { name: "wire/tds", run: run_tds, seeds: datagrams::of_tds },
     Target { name: "wire/telnet", run: run_telnet, seeds: seeds::of_telnet },
     Target { name: "wire/tftp", run: run_tftp, seeds: datagrams::of_tftp },
     Target { name: "wire/ubiquiti", run: run_ubiquiti, seeds: datagrams::of_ubiquiti },
@@ -371,6 +372,7 @@ fn run_ssh(bytes: &[u8]) {
     }
     all(bytes, ssh::message);
     black_box(ssh::key_algorithm(bytes).is_ok());
+    black_box(ssh::certificate(bytes).is_ok());
     black_box(ssh::key_exchange(&String::from_utf8_lossy(bytes)));
 }
 
@@ -381,6 +383,11 @@ fn run_stun(bytes: &[u8]) {
 fn run_tcp(bytes: &[u8]) {
     black_box(tcp::Segment::parse(bytes).is_ok());
     black_box(tcp::Start::parse(bytes).is_ok());
+}
+
+fn run_tds(bytes: &[u8]) {
+    all(bytes, |r| tds::Packet::read(r).map(|packet| packet.payload.len()));
+    all(bytes, tds::Prelogin::read);
 }
 
 fn run_telnet(bytes: &[u8]) {

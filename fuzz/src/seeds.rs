@@ -366,6 +366,21 @@ pub(crate) fn of_ssh() -> Vec<Vec<u8>> {
     }
     kex.extend([0; 5]);
     let blob = [string(b"ssh-ed25519"), string(&[5; 32])].concat();
+    let names = [string(b"a.example"), string(b"b.example")].concat();
+    let certificate = [
+        string(b"ssh-ed25519-cert-v01@openssh.com"),
+        string(&[3; 32]),
+        string(&[5; 32]),
+        vec![0, 0, 0, 0, 0, 0, 0, 9, 0, 0, 0, 2],
+        string(b"pc-7"),
+        string(&names),
+        vec![0; 8],
+        vec![0xff; 8],
+        [string(b""), string(b""), string(b"")].concat(),
+        string(&blob),
+        string(b"signature"),
+    ]
+    .concat();
     let reply = [vec![31], string(&blob), string(&[6; 32]), string(b"signature")].concat();
     let id = b"SSH-2.0-OpenSSH_9.2p1 Debian-2+deb12u2\r\n".to_vec();
     let first = [id.clone(), packet(&kex)].concat();
@@ -374,7 +389,9 @@ pub(crate) fn of_ssh() -> Vec<Vec<u8>> {
         first,
         id,
         packet(&reply),
+        packet(&[vec![31], string(&certificate)].concat()),
         blob,
+        certificate,
         b"diffie-hellman-group14-sha256".to_vec(),
     ]
 }

@@ -4,7 +4,7 @@ use std::{fmt, net::IpAddr};
 
 use model::{
     Cpe, Identifier, MacAddr, Method, NameSource, PortState, Severity, Site, Strength, Timestamp,
-    TlsVersion, Transport,
+    TlsServer, TlsVersion, Transport,
 };
 
 /// The name we gave a thing that we concluded exists. It never changes, it says nothing,
@@ -120,9 +120,20 @@ pub struct ServiceState {
     pub tls: bool,
     /// More that it said, by name.
     pub attributes: std::collections::BTreeMap<String, String>,
+    /// What it accepts as a TLS server.
+    pub tls_server: Option<KnownTls>,
     /// When it was first seen open.
     pub first_seen: Timestamp,
     /// When it was last seen open.
+    pub last_seen: Timestamp,
+}
+
+/// What a TLS server is known to accept, from all times that it was asked.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct KnownTls {
+    /// What it accepts. Its extent is the greatest to which it was asked.
+    pub server: TlsServer,
+    /// When it last told any of it.
     pub last_seen: Timestamp,
 }
 

@@ -262,6 +262,8 @@ struct Phrase {
     lower: String,
     /// Where in `lower` a word may begin.
     starts: Vec<usize>,
+    /// Which bytes stand there, see [`bit`]: most rules need no further look.
+    firsts: u32,
 }
 
 impl Phrase {
@@ -273,16 +275,26 @@ impl Phrase {
             inside = c.is_alphanumeric();
             is_start.then_some(at)
         });
-        Self { starts: starts.collect(), lower, text }
+        let starts: Vec<usize> = starts.collect();
+        let firsts = starts.iter().filter_map(|&at| lower.as_bytes().get(at)).map(bit);
+        Self { firsts: firsts.fold(0, std::ops::BitOr::bitor), starts, lower, text }
     }
 
     /// Whether the words stand in the text, in any case, not as part of longer ones.
     fn has_words(&self, words: &str) -> bool {
+        if words.as_bytes().first().is_some_and(|first| self.firsts & bit(first) == 0) {
+            return false;
+        }
         self.starts.iter().any(|&at| {
             let rest = self.lower.get(at..).and_then(|rest| rest.strip_prefix(words));
             rest.is_some_and(|after| !after.starts_with(char::is_alphanumeric))
         })
     }
+}
+
+/// The bit of a byte in a set where several share one.
+const fn bit(byte: &u8) -> u32 {
+    1 << (*byte & 31)
 }
 
 /// Whether a host name begins with the word, followed by no further letter: `sw-3`, `sw3`,

@@ -8,6 +8,7 @@
 
 mod certificate;
 mod service;
+mod tls;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -22,6 +23,7 @@ use model::{
 use self::{
     certificate::certificates,
     service::{is_from, learn_software, product_text, products, services},
+    tls::tls_servers,
 };
 use crate::{
     asset::{Anomaly, Asset, Event, Name, OperatingSystem, ServiceState},
@@ -76,6 +78,7 @@ pub(crate) fn apply(
     services(asset, known, holds, seen, &at, &mut events);
     products(asset, known, seen, &at, &mut events);
     keys_of_services(asset, seen, &at, leaf_key);
+    tls_servers(asset, seen, &at);
     operating_system(asset, known, seen, &at, &mut events);
     certificates(asset, known, holds, seen, &at, &mut events);
     names(asset, seen, &at);

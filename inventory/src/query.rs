@@ -471,6 +471,7 @@ mod tests {
             cpe: Some(Cpe::application("f5", "nginx", Some("1.22.1"))),
             tls: false,
             attributes: BTreeMap::new(),
+            tls_server: None,
             first_seen: days_ago(20),
             last_seen: days_ago(3),
         }

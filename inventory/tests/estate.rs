@@ -114,6 +114,7 @@ fn asset(server: &Server) -> Asset {
             cpe: None,
             tls: true,
             attributes: BTreeMap::new(),
+            tls_server: None,
             first_seen: Timestamp::from_seconds(0),
             last_seen: Timestamp::from_seconds(0),
         }],

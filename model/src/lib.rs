@@ -18,16 +18,19 @@ mod scan;
 mod severity;
 mod site;
 mod time;
+mod tls;
 
 pub use cpe::Cpe;
 pub use endpoint::{Endpoint, Transport};
 pub use identifier::{Identifier, MachineIdKind, NameSource, Strength};
 pub use mac::{MacAddr, ParseMacError};
 pub use observation::{
-    CertificateChain, Fact, HostKey, Method, Observation, PortState, Service, Subject, TlsVersion,
+    CertificateChain, Fact, HostCertificate, HostKey, Method, Observation, PortState, Service,
+    Subject, TlsVersion,
 };
 pub use ports::{ParsePortsError, PortSet};
 pub use scan::{AddressRange, Coverage, Gap, ScanId, ScanRecord};
 pub use severity::Severity;
 pub use site::{Site, Vantage};
 pub use time::{ParseTimestampError, Timestamp};
+pub use tls::{TlsExtent, TlsServer};

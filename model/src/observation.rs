@@ -3,7 +3,8 @@ use std::{collections::BTreeMap, fmt, net::IpAddr};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Cpe, Endpoint, MacAddr, MachineIdKind, NameSource, PortSet, Timestamp, Transport, Vantage,
+    Cpe, Endpoint, MacAddr, MachineIdKind, NameSource, PortSet, Timestamp, TlsServer, Transport,
+    Vantage,
 };
 
 /// One thing that was seen: who saw it, when, how, and what it says of whom.
@@ -26,14 +27,19 @@ pub struct Observation {
     pub subject: Subject,
     /// What was learned.
     pub fact: Fact,
-    /// The bytes that led there, cut to [`Observation::MAX_EVIDENCE`]. May be empty.
+    /// The bytes that led there, cut to [`Fact::max_evidence`]. May be empty.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub evidence: Vec<u8>,
 }
 
 impl Observation {
-    /// How many bytes of evidence are kept at most.
+    /// How many bytes of evidence are kept at most, of all facts but one.
     pub const MAX_EVIDENCE: usize = 256;
+
+    /// How many bytes are kept at most of an OCSP response, which is the evidence of
+    /// [`Fact::OcspResponse`] and of no use in part. Real ones have some 2 KiB, or 8 where a
+    /// responder's chain comes along.
+    pub const MAX_OCSP_RESPONSE: usize = 32 << 10;
 }
 
 /// The way a fact was learned.
@@ -210,8 +216,18 @@ pub enum Fact {
     Service(Service),
     /// A TLS server presented this chain. Subject: endpoint.
     Certificates(CertificateChain),
+    /// What a TLS server accepts beside. Subject: endpoint.
+    Tls(TlsServer),
+    /// A TLS server stapled an OCSP response (RFC 6066, section 8) to this certificate. The
+    /// response is the evidence, in DER: it is another one every few days. Subject: endpoint.
+    OcspResponse {
+        /// SHA-256 of the leaf's DER, lower-case hexadecimal.
+        certificate: String,
+    },
     /// An SSH server presented this host key. Subject: endpoint.
     HostKey(HostKey),
+    /// An SSH server presented a certificate for its host key. Subject: endpoint.
+    HostCertificate(HostCertificate),
     /// The machine's own number for itself. Subject: address or endpoint.
     MachineId {
         /// What kind of number.
@@ -235,6 +251,17 @@ pub enum Fact {
         /// What is wrong, without values that change from time to time.
         problem: String,
     },
+}
+
+impl Fact {
+    /// How many bytes of evidence for it are kept at most.
+    #[must_use]
+    pub const fn max_evidence(&self) -> usize {
+        match self {
+            Self::OcspResponse { .. } => Observation::MAX_OCSP_RESPONSE,
+            _ => Observation::MAX_EVIDENCE,
+        }
+    }
 }
 
 /// The state of a port, in the words the field already uses.
@@ -338,6 +365,9 @@ impl fmt::Display for TlsVersion {
             0x0302 => f.write_str("TLSv1.1"),
             0x0303 => f.write_str("TLSv1.2"),
             0x0304 => f.write_str("TLSv1.3"),
+            0xfeff => f.write_str("DTLSv1.0"),
+            0xfefd => f.write_str("DTLSv1.2"),
+            0xfefc => f.write_str("DTLSv1.3"),
             other => write!(f, "{other:#06x}"),
         }
     }
@@ -350,6 +380,27 @@ pub struct HostKey {
     pub algorithm: String,
     /// SHA-256 of the key blob, lower-case hexadecimal.
     pub sha256: String,
+}
+
+/// A certificate for an SSH host key (PROTOCOL.certkeys of OpenSSH). Nobody has verified its
+/// signature.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct HostCertificate {
+    /// The host key, as it is without the certificate.
+    pub key: HostKey,
+    /// The key of the authority that signed it.
+    pub authority: HostKey,
+    /// The authority's number for it.
+    pub serial: u64,
+    /// What the authority calls it, at most 256 bytes.
+    pub key_id: String,
+    /// The host names for which it is valid, at most 64 of at most 256 bytes; none stands for
+    /// all.
+    pub principals: Vec<String>,
+    /// When its validity begins.
+    pub not_before: Timestamp,
+    /// When it ends, if it does.
+    pub not_after: Option<Timestamp>,
 }
 
 #[cfg(test)]

@@ -4,6 +4,8 @@
 //! address, seconds and bytes a connection, the pacer's rates, and the stop. What a server
 //! does with its connection costs that connection's limits and nothing else.
 
+mod dtls;
+
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap, VecDeque},
     net::IpAddr,
@@ -11,17 +13,22 @@ use std::{
     time::Duration,
 };
 
-use certs::hello::{Collector, HelloError, Progress, ServerName};
-use model::{Endpoint, Gap, Method, Observation, Subject, Vantage};
+use certs::hello::{Collector, HelloError, Progress, ServerName, Shares};
+use model::{Endpoint, Fact, Gap, Method, Observation, Subject, Transport, Vantage};
 use tokio::{task::JoinSet, time::timeout};
 
 use crate::{
     Permit, Scope,
-    dialogue::{self, Pace},
+    dialogue::{self, Pace, before_tls, line::Line},
     net::stream::Stream,
-    probe::tls::{self, Collection, Extent, Served},
+    probe::{
+        starttls::{Framing, Starttls},
+        tls::{self, Collection, Extent, Served},
+    },
     stop::Stop,
 };
+
+pub use dtls::collect_by_dtls;
 
 /// How many bytes one connection may bring. The largest chains in use have some 100 KiB.
 const BYTES: usize = 256 << 10;
@@ -50,6 +57,8 @@ pub struct Collecting {
     pub extent: Extent,
     /// Addresses that were found to be fragile.
     pub gentle: BTreeSet<IpAddr>,
+    /// The dialogues that come before TLS, of those endpoints that have one.
+    pub starttls: BTreeMap<Endpoint, Starttls>,
 }
 
 /// What collecting brought, beside its observations.
@@ -70,7 +79,8 @@ impl Outcome {
 }
 
 impl Collecting {
-    /// Asks each TCP endpoint for its chains, without a name and with each of its names.
+    /// Asks each endpoint for its chains, without a name and with each of its names: TCP ones by
+    /// TLS, UDP ones by DTLS.
     /// `observe` gets each observation as its endpoint ends, `progress` how many of how many
     /// endpoints are done.
     ///
@@ -84,6 +94,7 @@ impl Collecting {
     ) -> Outcome {
         let total = endpoints.len();
         let mut outcome = Outcome { complete: true, ..Outcome::default() };
+        let shares = Shares::default();
         let mut waiting: BTreeMap<IpAddr, VecDeque<_>> = BTreeMap::new();
         for (endpoint, names) in endpoints {
             waiting.entry(endpoint.address).or_default().push_back((endpoint, names));
@@ -103,11 +114,20 @@ impl Collecting {
                 match self.scope.permit(address) {
                     Ok(permit) => {
                         let (pace, time) = (self.pace.clone(), self.time);
-                        let collection = Collection::new(names, self.extent_for(endpoint));
-                        let task = tasks.spawn(async move {
-                            collect_certificates(permit, endpoint.port, collection, &pace, time)
-                                .await
-                        });
+                        let extent = self.extent_for(endpoint);
+                        let starttls = self.starttls.get(&endpoint).copied();
+                        let (port, shares) = (endpoint.port, shares.clone());
+                        let task = match endpoint.transport {
+                            Transport::Tcp => tasks.spawn(async move {
+                                let collection = Collection::new(names, extent).behind(starttls);
+                                collect_certificates(permit, port, collection, &pace, time, &shares)
+                                    .await
+                            }),
+                            Transport::Udp => tasks.spawn(async move {
+                                let collection = Collection::over_datagrams(names, extent);
+                                collect_by_dtls(permit, port, collection, &pace, time).await
+                            }),
+                        };
                         running.insert(task.id(), endpoint);
                     }
                     Err(refused) => {
@@ -135,7 +155,9 @@ impl Collecting {
             match served {
                 Some(served) => {
                     self.report(endpoint, &served, observe);
-                    if let (true, Some(why)) = (served.chains.is_empty(), &served.refusal) {
+                    if let (true, false, Some(why)) =
+                        (served.chains.is_empty(), served.is_plain, &served.refusal)
+                    {
                         outcome.gap(endpoint, format!("no certificate: {why}"));
                     }
                     outcome.served.insert(endpoint, served);
@@ -159,7 +181,8 @@ impl Collecting {
 
     fn extent_for(&self, endpoint: Endpoint) -> Extent {
         let fragile = dialogue::is_of_something_fragile(endpoint.port)
-            || self.gentle.contains(&endpoint.address);
+            || self.gentle.contains(&endpoint.address)
+            || self.starttls.get(&endpoint).is_some_and(|dialogue| dialogue.counts_strangers());
         if fragile { Extent::Gentle } else { self.extent }
     }
 
@@ -167,15 +190,19 @@ impl Collecting {
     /// follow each other.
     fn report(&self, endpoint: Endpoint, served: &Served, observe: &mut dyn FnMut(Observation)) {
         let observed_at = self.pace.clock().timestamp();
-        for fact in served.facts() {
+        // A chain is its own evidence, and stored whole.
+        let facts = served.facts().into_iter().map(|fact| (fact, Vec::new()));
+        let stapled = served.stapled.iter().map(|(certificate, response)| {
+            (Fact::OcspResponse { certificate: certificate.clone() }, response.clone())
+        });
+        for (fact, evidence) in facts.chain(stapled) {
             observe(Observation {
                 observed_at,
                 vantage: self.vantage.clone(),
                 method: Method::Tls,
                 subject: Subject::Endpoint(endpoint),
                 fact,
-                // The chain is its own evidence, and stored whole.
-                evidence: Vec::new(),
+                evidence,
             });
         }
     }
@@ -183,23 +210,30 @@ impl Collecting {
 
 /// Asks one TCP endpoint what the collection wants to know, one connection after another. Each
 /// connection has its own `time`, and a server that lets it pass twice is not asked again.
+/// `shares` are those of the whole run.
 pub async fn collect_certificates(
     to: Permit,
     port: u16,
     mut collection: Collection,
     pace: &Pace,
     time: Duration,
+    shares: &Shares,
 ) -> Served {
     while let Some(question) = collection.next() {
         let mut entropy = [0; 64];
         let collector = getrandom::fill(&mut entropy)
             .map_err(|_| HelloError::NoRandomness)
-            .and_then(|()| Collector::new(&question, entropy));
+            .and_then(|()| Collector::sharing(&question, entropy, shares));
         let outcome = match collector {
             Err(why) => tls::Outcome::Failed(why),
             Ok(collector) => match Stream::connect(to, port, pace, BYTES, time).await {
                 Err(_) => tls::Outcome::NoConnection,
-                Ok(stream) => converse(stream, collector, time).await,
+                Ok(stream) => {
+                    let clock = pace.clock();
+                    let until = clock.now().saturating_add(time);
+                    let line = Line { stream, clock, until };
+                    attempt(line, collector, to.address(), &mut collection).await
+                }
             },
         };
         collection.record(outcome);
@@ -207,11 +241,40 @@ pub async fn collect_certificates(
     collection.finish()
 }
 
-/// One attempt over one connection.
-async fn converse(mut stream: Stream, mut collector: Collector, time: Duration) -> tls::Outcome {
+/// One attempt over one connection, the dialogue before TLS first where there is one.
+async fn attempt(
+    mut line: Line,
+    collector: Collector,
+    address: IpAddr,
+    collection: &mut Collection,
+) -> tls::Outcome {
+    let dialogue = collection.starttls();
+    if let Some(dialogue) = dialogue {
+        let address = address.to_string();
+        let name = collection.host_name().unwrap_or(&address);
+        match before_tls::open(&mut line, dialogue, name).await {
+            Ok(0) => {}
+            Ok(_) => collection.note_leftovers(),
+            Err(why) => {
+                line.stream.close().await;
+                return tls::Outcome::BeforeTls(why);
+            }
+        }
+    }
+    let left = line.left();
+    converse(line.stream, collector, Framing::behind(dialogue), left).await
+}
+
+/// One hello and what comes of it.
+async fn converse(
+    mut stream: Stream,
+    mut collector: Collector,
+    mut framing: Framing,
+    time: Duration,
+) -> tls::Outcome {
     // Our own pace is waited for before the server's time begins.
     stream.turn(collector.hello().len()).await;
-    let outcome = match timeout(time, talk(&mut stream, &mut collector)).await {
+    let outcome = match timeout(time, talk(&mut stream, &mut collector, &mut framing)).await {
         Ok(progress) => concluded(progress),
         // A chain that had come by then is kept.
         Err(_) => match concluded(collector.end()) {
@@ -224,7 +287,7 @@ async fn converse(mut stream: Stream, mut collector: Collector, time: Duration) 
         if !farewell.is_empty() {
             stream.turn(farewell.len()).await;
             // The server may have gone; it has said what we wanted.
-            let _ = timeout(LOOK, stream.write(&farewell)).await;
+            let _ = timeout(LOOK, stream.write(&framing.wrap(farewell))).await;
         }
     }
     stream.close().await;
@@ -239,14 +302,13 @@ fn concluded(progress: Progress) -> tls::Outcome {
     }
 }
 
-async fn talk(stream: &mut Stream, collector: &mut Collector) -> Progress {
+async fn talk(stream: &mut Stream, collector: &mut Collector, framing: &mut Framing) -> Progress {
     let mut ours = collector.hello().to_vec();
     let mut theirs = Vec::new();
     loop {
         // A connection that breaks while we speak may still hold what the server said.
-        let _ = stream.write(&ours).await;
+        let _ = stream.write(&framing.wrap(ours)).await;
         ours = loop {
-            theirs.clear();
             if !matches!(stream.read(&mut theirs).await, Ok(1..)) {
                 return match collector.end() {
                     Progress::Failed(_) if stream.is_exhausted() => {
@@ -255,7 +317,10 @@ async fn talk(stream: &mut Stream, collector: &mut Collector) -> Progress {
                     over => over,
                 };
             }
-            match collector.feed(&theirs) {
+            let Some(bytes) = framing.unwrap(std::mem::take(&mut theirs)) else {
+                return Progress::Failed(HelloError::NotTls);
+            };
+            match collector.feed(&bytes) {
                 Progress::More => {}
                 Progress::Say(more) => {
                     stream.turn(more.len()).await;
@@ -272,7 +337,7 @@ mod tests {
     use std::{net::Ipv4Addr, sync::Mutex};
 
     use certs::hello::TLS12;
-    use model::{AddressRange, Fact, Site};
+    use model::{AddressRange, Site};
     use tokio::{
         io::{AsyncReadExt, AsyncWriteExt},
         net::{TcpListener, TcpStream},
@@ -298,6 +363,7 @@ mod tests {
             time: Duration::from_millis(500),
             extent: Extent::default(),
             gentle: BTreeSet::new(),
+            starttls: BTreeMap::new(),
         }
     }
 
@@ -361,12 +427,13 @@ mod tests {
         let (observations, outcome) = collect(&collecting(), &[server]).await;
         assert!(outcome.gaps.is_empty() && outcome.complete, "{outcome:?}");
         let served = &outcome.served[&server];
-        assert_eq!(served.versions, BTreeSet::from([TLS12]));
+        assert!(served.accepted.keys().eq([&TLS12]));
         let first = &observations[0];
         assert_eq!((first.method, first.subject), (Method::Tls, Subject::Endpoint(server)));
         assert!(matches!(&first.fact, Fact::Certificates(c) if c.chain == [b"noise".to_vec()]));
-        assert!(observations[1..].iter().all(|o| matches!(o.fact, Fact::Anomaly { .. })));
-        assert!(observations.len() > 1, "noise is an anomaly");
+        assert!(matches!(&observations[1].fact, Fact::Tls(server) if server.accepted.len() == 1));
+        assert!(observations[2..].iter().all(|o| matches!(o.fact, Fact::Anomaly { .. })));
+        assert!(observations.len() > 2, "noise is an anomaly");
     }
 
     #[tokio::test]
@@ -402,6 +469,38 @@ mod tests {
         let refusal = |endpoint| outcome.served[endpoint].refusal.clone().unwrap();
         assert_eq!(refusal(&silent), "it let its time pass");
         assert_eq!(refusal(&unfinished), "it let its time pass");
+    }
+
+    #[tokio::test]
+    async fn no_certificate_is_a_gap_unless_there_is_none() {
+        let mail = |extensions: &'static [u8], answer: &'static [u8]| {
+            serve(move |mut socket| async move {
+                for words in [b"220 mail\r\n", extensions, answer] {
+                    let _ = socket.write_all(words).await;
+                    let _ = socket.read(&mut [0; 64]).await;
+                }
+            })
+        };
+        let plain = mail(b"250 mail\r\n", b"").await;
+        let ailing = mail(b"250-mail\r\n250 STARTTLS\r\n", b"454 no key\r\n").await;
+        let starttls = [plain, ailing].map(|endpoint| (endpoint, Starttls::Smtp)).into();
+        let collecting = Collecting { starttls, ..collecting() };
+        let (observations, outcome) = collect(&collecting, &[plain, ailing]).await;
+        assert_eq!(observations, []);
+        let [gap] = &outcome.gaps[..] else { panic!("{outcome:?}") };
+        assert_eq!(gap.target, ailing.to_string());
+        assert_eq!(gap.reason, "no certificate: it refuses before TLS: 454 no key");
+        assert_eq!(outcome.served[&plain].connections, 1);
+        assert_eq!(outcome.served[&ailing].connections, 1);
+    }
+
+    #[test]
+    fn who_counts_strangers_is_asked_gently() {
+        let [database, mail] = [3306, 25].map(|port| Endpoint::tcp(HERE, port));
+        let starttls = [(database, Starttls::Mysql), (mail, Starttls::Smtp)].into();
+        let collecting = Collecting { starttls, ..collecting() };
+        assert_eq!(collecting.extent_for(database), Extent::Gentle);
+        assert_eq!(collecting.extent_for(mail), Extent::Certificates);
     }
 
     #[tokio::test]

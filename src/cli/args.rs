@@ -106,6 +106,9 @@ pub(crate) struct Sweep {
     /// Do not talk with the services found: ports only
     #[arg(long)]
     pub(crate) no_services: bool,
+    /// How much to ask TLS servers: certificates, or thorough (each version and cipher suite)
+    #[arg(long, value_name = "EXTENT")]
+    pub(crate) tls: Option<String>,
     /// Print the plan and send nothing
     #[arg(long)]
     pub(crate) dry_run: bool,
@@ -299,6 +302,7 @@ impl Sweep {
             ("--io", "sweep.io", self.io.clone()),
             ("--profile", "sweep.profile", self.profile.clone()),
             ("--assume-alive", "sweep.assume_alive", self.assume_alive.then(|| "true".into())),
+            ("--tls", "services.tls", self.tls.clone()),
             ("--no-services", "services.enabled", self.no_services.then(|| "false".into())),
         ];
         given.into_iter().filter_map(|(flag, key, value)| Some((flag, key, value?))).collect()
@@ -327,7 +331,7 @@ mod tests {
     #[test]
     fn every_flag_stands_for_a_setting_that_exists() {
         let line = "daicho sweep 127.0.0.1 --ports 22 --rate 5 --host-rate 2pps --network-rate 3 --interface lo --io \
-                    connect --profile ot --assume-alive --no-services --discover arp";
+                    connect --profile ot --assume-alive --no-services --discover arp --tls thorough";
         let Command::Sweep(sweep) = Cli::parse_from(line.split_whitespace()).command else {
             panic!("not a sweep");
         };

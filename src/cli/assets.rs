@@ -7,7 +7,7 @@ use inventory::{
     query::Query,
     store::{Compared, Dossier, OpenMode, Store},
 };
-use model::Fact;
+use model::{Fact, Observation};
 use serde_json::{Value, json};
 
 use crate::{
@@ -19,7 +19,7 @@ use crate::{
     compose::Settings,
     report::{
         asset::{self, Shown},
-        finding, print, print_json, print_json_list,
+        count, finding, print, print_json, print_json_list,
         table::{Table, printable},
     },
     tell,
@@ -118,7 +118,7 @@ fn whole(dossier: &Dossier, shown: &Shown<'_>, compared: &Compared) -> Result<Va
             "vantage": seen.vantage.name,
             "subject": seen.subject.to_string(),
             "fact": serde_json::to_value(&seen.fact)?,
-            "evidence": String::from_utf8_lossy(&seen.evidence),
+            "evidence": evidence(seen),
             "first_seen": stored.first_seen.to_string(),
             "last_seen": seen.observed_at.to_string(),
             "times": stored.times,
@@ -163,6 +163,17 @@ fn whole(dossier: &Dossier, shown: &Shown<'_>, compared: &Compared) -> Result<Va
     object.insert("findings".into(), serde_json::to_value(findings)?);
     object.insert("merges".into(), merges.into());
     Ok(value)
+}
+
+/// What an observation rests on: mostly text of the other side's, once a DER, which is for
+/// programs.
+fn evidence(seen: &Observation) -> String {
+    match seen.fact {
+        Fact::OcspResponse { .. } => {
+            seen.evidence.iter().map(|byte| format!("{byte:02x}")).collect()
+        }
+        _ => String::from_utf8_lossy(&seen.evidence).into_owned(),
+    }
 }
 
 fn text(dossier: &Dossier, shown: &Shown<'_>) -> String {
@@ -263,6 +274,13 @@ fn told(fact: &Fact) -> String {
                 name.unwrap_or_default(),
                 starttls.unwrap_or_default(),
             )
+        }
+        Fact::Tls(server) => {
+            let accepted = server.accepted.iter().map(|(version, suites)| match suites.len() {
+                0 => version.to_string(),
+                many => format!("{version} ({})", count(many as u64, "suite", "suites")),
+            });
+            format!("accepts {}", accepted.collect::<Vec<_>>().join(", "))
         }
         // Facts derive serde for exactly this; one that could not be shown would be a mistake
         // of ours and is not worth losing the rest over.

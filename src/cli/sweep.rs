@@ -27,7 +27,7 @@ use scanner::{
     },
     plan::Plan,
     ports::PortSpec,
-    probe::{tls::Extent, udp},
+    probe::{starttls::Starttls, udp},
     rate::{Pacer, Tempo},
     stop::Stop,
     sweep::{Fragile, Sweep, SweepOutcome, UdpQuestions},
@@ -318,7 +318,8 @@ impl Run<'_> {
         names
     }
 
-    /// Talks with what is open, and collects the certificates of what speaks TLS.
+    /// Talks with what is open, and collects the certificates of what speaks TLS, or may after a
+    /// few words.
     async fn talk(
         &self,
         outcome: &SweepOutcome,
@@ -360,9 +361,11 @@ impl Run<'_> {
 
         // A name that cannot be asked for is none that a server could have.
         let name = |address: IpAddr| names.get(&address).and_then(|name| ServerName::new(name));
+        let starttls: BTreeMap<Endpoint, Starttls> = talked.starttls.into_iter().collect();
         let tls: BTreeMap<Endpoint, BTreeSet<ServerName>> = talked
             .tls
             .into_iter()
+            .chain(starttls.keys().copied())
             .map(|endpoint| (endpoint, name(endpoint.address).into_iter().collect()))
             .collect();
         let collecting = Collecting {
@@ -372,8 +375,9 @@ impl Run<'_> {
             stop: dialogue.stop,
             at_once: limits.at_once,
             time: limits.time,
-            extent: Extent::default(),
+            extent: self.settings.tls,
             gentle: outcome.gentle.iter().copied().collect(),
+            starttls,
         };
         let mut progress = |done, of| self.bar.talk("certificates", done, of);
         let collected = collecting.collect(tls, &mut observe, &mut progress).await;

@@ -3,12 +3,18 @@
 
 mod trust;
 
-use std::{collections::BTreeMap, net::IpAddr};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::IpAddr,
+};
 
-use certs::store::Held;
+use certs::{
+    hello::{group_name, suite_name},
+    store::Held,
+};
 use inventory::{
     alert::Alert,
-    asset::{Asset, Deployment, ServiceState, Software},
+    asset::{Asset, Deployment, KnownTls, ServiceState, Software},
     file::{FileCertificate, FoundFile, KeptFile},
     owner::Owners,
 };
@@ -197,6 +203,7 @@ pub(crate) struct ServiceJson<'a> {
     pub(crate) cpe: Option<&'a str>,
     pub(crate) tls: bool,
     pub(crate) attributes: &'a BTreeMap<String, String>,
+    pub(crate) tls_server: Option<TlsServerJson<'a>>,
 }
 
 impl<'a> From<&'a ServiceState> for ServiceJson<'a> {
@@ -212,6 +219,63 @@ impl<'a> From<&'a ServiceState> for ServiceJson<'a> {
             cpe: service.cpe.as_ref().map(|cpe| cpe.0.as_str()),
             tls: service.tls,
             attributes: &service.attributes,
+            tls_server: service.tls_server.as_ref().map(TlsServerJson::from),
+        }
+    }
+}
+
+#[derive(Debug, Serialize)]
+pub(crate) struct TlsServerJson<'a> {
+    pub(crate) asked: &'static str,
+    pub(crate) cut: bool,
+    pub(crate) starttls: Option<&'a str>,
+    pub(crate) accepted: Vec<AcceptedJson>,
+    pub(crate) refused: Vec<String>,
+    pub(crate) groups: Vec<String>,
+    pub(crate) dh_bits: Option<u32>,
+    pub(crate) application_protocols: &'a BTreeSet<String>,
+    pub(crate) client_authorities: Option<&'a BTreeSet<String>>,
+    pub(crate) compression: Option<u8>,
+    pub(crate) secure_renegotiation: Option<bool>,
+    pub(crate) extended_master_secret: Option<bool>,
+    pub(crate) x25519mlkem768: Option<bool>,
+    pub(crate) last_seen: String,
+}
+
+#[derive(Debug, Serialize)]
+pub(crate) struct AcceptedJson {
+    pub(crate) version: String,
+    pub(crate) suites: Vec<String>,
+}
+
+impl<'a> From<&'a KnownTls> for TlsServerJson<'a> {
+    fn from(known: &'a KnownTls) -> Self {
+        let server = &known.server;
+        let suite = |suite: &u16| match suite_name(*suite) {
+            Some(name) => format!("TLS_{name}"),
+            None => format!("{suite:#06x}"),
+        };
+        let group =
+            |group: &u16| group_name(*group).map_or_else(|| format!("{group:#06x}"), str::to_owned);
+        let accepted = server.accepted.iter().map(|(version, suites)| AcceptedJson {
+            version: version.to_string(),
+            suites: suites.iter().map(suite).collect(),
+        });
+        Self {
+            asked: server.asked.as_str(),
+            cut: server.cut,
+            starttls: server.starttls.as_deref(),
+            accepted: accepted.collect(),
+            refused: server.refused.iter().map(ToString::to_string).collect(),
+            groups: server.groups.iter().map(group).collect(),
+            dh_bits: server.dh_bits,
+            application_protocols: &server.protocols,
+            client_authorities: server.client_authorities.as_ref(),
+            compression: server.compression,
+            secure_renegotiation: server.secure_renegotiation,
+            extended_master_secret: server.extended_master_secret,
+            x25519mlkem768: server.hybrid,
+            last_seen: known.last_seen.to_string(),
         }
     }
 }

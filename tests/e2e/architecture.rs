@@ -16,7 +16,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("inventory", &["model", "certs"]),
     ("fuzz", &["model", "wire", "certs", "config", "scanner", "inventory"]),
     ("tests/lab", &[]),
-    ("tests/bench", &["lab", "inventory", "model"]),
+    ("tests/bench", &["lab", "inventory", "model", "scanner"]),
 ];
 
 /// What may only be written in some places: words, where they are allowed, and why.

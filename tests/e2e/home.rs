@@ -44,6 +44,20 @@ impl Home {
         self.dress(lab.command(Path::new(program())), arguments)
     }
 
+    /// The same where these lines of hosts(5) are known, and no others.
+    pub(crate) fn command_knowing(
+        &self,
+        lab: &lab::Lab,
+        hosts: &str,
+        arguments: &[&str],
+    ) -> Command {
+        let hosts = self.write("hosts", hosts);
+        let mut command = lab.command(Path::new("unshare"));
+        let script = "mount --bind \"$0\" /etc/hosts; exec \"$@\"";
+        command.args(["--mount", "sh", "-euc", script]).arg(hosts).arg(program());
+        self.dress(command, arguments)
+    }
+
     fn dress(&self, mut command: Command, arguments: &[&str]) -> Command {
         let path = std::env::var_os("PATH").unwrap_or_default();
         command

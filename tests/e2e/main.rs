@@ -2,6 +2,7 @@
 
 mod architecture;
 mod bad_input;
+mod before_tls;
 mod cli;
 mod files;
 mod home;

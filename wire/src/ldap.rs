@@ -1,5 +1,6 @@
 //! The Lightweight Directory Access Protocol, RFC 4511: the one search that every server
-//! allows without a bind, for its root DSE (RFC 4512, section 5.1), and its answer.
+//! allows without a bind, for its root DSE (RFC 4512, section 5.1), its answer, and the request
+//! to go on in TLS (section 4.14).
 //!
 //! The same bytes work over UDP with Active Directory ([MS-ADTS], section 3.1.1.3.2).
 
@@ -12,6 +13,8 @@ const SEARCH_REQUEST: u8 = 0x63;
 const SEARCH_ENTRY: u8 = 0x64;
 const SEARCH_DONE: u8 = 0x65;
 const UNBIND_REQUEST: u8 = 0x42;
+const EXTENDED_REQUEST: u8 = 0x77;
+const EXTENDED_RESPONSE: u8 = 0x78;
 
 /// An attribute of an entry: its description, and its values as sent.
 pub type Attribute = (String, Vec<Vec<u8>>);
@@ -24,6 +27,13 @@ pub enum Message {
     /// SearchResultDone.
     Done {
         /// The result code (section 4.1.9): 0 success.
+        code: i64,
+        /// The diagnostic message.
+        diagnostic: Vec<u8>,
+    },
+    /// ExtendedResponse, section 4.12, without its name and value.
+    Extended {
+        /// The result code: 0 success.
         code: i64,
         /// The diagnostic message.
         diagnostic: Vec<u8>,
@@ -54,6 +64,15 @@ pub fn search_root(message_id: i32, attributes: &[&str]) -> Vec<u8> {
     ber::write_all(tag::SEQUENCE, &[ber::write_integer(message_id), search])
 }
 
+/// A request to go on in TLS.
+#[must_use]
+pub fn start_tls(message_id: i32) -> Vec<u8> {
+    const NAME: u8 = 0x80; // requestName [0] LDAPOID
+    let name = ber::write(NAME, b"1.3.6.1.4.1.1466.20037");
+    let request = ber::write(EXTENDED_REQUEST, &name);
+    ber::write_all(tag::SEQUENCE, &[ber::write_integer(message_id), request])
+}
+
 /// An unbind: the polite end of a conversation (section 4.3).
 #[must_use]
 pub fn unbind(message_id: i32) -> Vec<u8> {
@@ -70,10 +89,12 @@ impl Message {
         let message = match kind {
             SEARCH_ENTRY => Self::Entry(entry(&mut operation)?),
             SEARCH_DONE => {
-                let code = ber::enumerated(&mut operation, "resultCode")?;
-                ber::octets(&mut operation, "matchedDN")?;
-                let diagnostic = ber::octets(&mut operation, "diagnosticMessage")?.to_vec();
+                let (code, diagnostic) = result(&mut operation)?;
                 Self::Done { code, diagnostic }
+            }
+            EXTENDED_RESPONSE => {
+                let (code, diagnostic) = result(&mut operation)?;
+                Self::Extended { code, diagnostic }
             }
             other => Self::Other(other),
         };
@@ -94,6 +115,13 @@ impl Message {
         }
         (messages, None)
     }
+}
+
+/// The beginning of every LDAPResult: its code and diagnostic message.
+fn result(r: &mut Reader<'_>) -> Result<(i64, Vec<u8>), Malformed> {
+    let code = ber::enumerated(r, "resultCode")?;
+    ber::octets(r, "matchedDN")?;
+    Ok((code, ber::octets(r, "diagnosticMessage")?.to_vec()))
 }
 
 fn entry(r: &mut Reader<'_>) -> Result<Vec<Attribute>, Malformed> {
@@ -181,6 +209,17 @@ mod tests {
         let (_, read) = Message::read(&mut Reader::new(&question)).unwrap();
         assert_eq!(read, Message::Other(SEARCH_REQUEST));
         assert_eq!(unbind(2), [0x30, 5, 2, 1, 2, 0x42, 0]);
+    }
+
+    #[test]
+    fn a_request_for_tls_and_its_answer() {
+        let expected = b"\x30\x1d\x02\x01\x01\x77\x18\x80\x161.3.6.1.4.1.1466.20037";
+        assert_eq!(start_tls(1), expected);
+        let text = ber::write(tag::OCTETS, b"");
+        let result = [ber::write(tag::ENUMERATED, &[2]), text, ber::write(tag::OCTETS, b"no")];
+        let answer = message(1, ber::write_all(EXTENDED_RESPONSE, &result));
+        let read = Message::read(&mut Reader::new(&answer));
+        assert_eq!(read, Ok((1, Message::Extended { code: 2, diagnostic: b"no".to_vec() })));
     }
 
     proptest! {

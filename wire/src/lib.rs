@@ -73,6 +73,7 @@ pub mod ssdp;
 pub mod ssh;
 pub mod stun;
 pub mod tcp;
+pub mod tds;
 pub mod telnet;
 pub mod tftp;
 pub mod ubiquiti;

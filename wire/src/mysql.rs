@@ -59,6 +59,22 @@ impl Greeting {
     }
 }
 
+/// A request to go on in TLS (Protocol::SSLRequest): what a login begins with, up to the user
+/// name, which would come inside TLS. The server answers with nothing but TLS.
+#[must_use]
+pub fn tls_request() -> Vec<u8> {
+    // CLIENT_PROTOCOL_41 and CLIENT_SECURE_CONNECTION: without them it would be an older packet.
+    const CAPABILITIES: u32 = CAPABILITY_TLS | 0x0000_0200 | 0x0000_8000;
+    let mut packet = vec![32, 0, 0, 1];
+    packet.extend(CAPABILITIES.to_le_bytes());
+    // The largest packet that we would take: 16 MiB, as clients say.
+    packet.extend([0, 0, 0, 1]);
+    // utf8mb4_general_ci, then nothing.
+    packet.push(45);
+    packet.extend([0; 23]);
+    packet
+}
+
 fn refusal(mut r: Reader<'_>) -> Result<Greeting, Malformed> {
     let code = r.u16_le("error_code")?;
     let mut message = r.rest();
@@ -176,6 +192,13 @@ mod tests {
         check(b"SSH-2.0-OpenSSH_9.2\r\n", "payload_length");
         check(b"\x05\0\0\x01\x0a....", "sequence_id");
         check(b"\x05\0\0\0\x0b....", "protocol version");
+    }
+
+    #[test]
+    fn the_request_for_tls_has_the_length_that_it_says() {
+        let request = tls_request();
+        assert_eq!((request[0], request[3]), (32, 1));
+        assert_eq!(request.len(), 36);
     }
 
     proptest! {

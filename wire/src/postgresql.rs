@@ -16,6 +16,13 @@ pub fn impossible_startup() -> Vec<u8> {
     vec![0, 0, 0, 8, 0, 255, 0, 0]
 }
 
+/// A request to go on in TLS (section "SSL Session Encryption"). The answer is one byte: `S` for
+/// yes, `N` for no.
+#[must_use]
+pub fn tls_request() -> Vec<u8> {
+    vec![0, 0, 0, 8, 0x04, 0xd2, 0x16, 0x2f]
+}
+
 /// A server's refusal.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum ErrorResponse {

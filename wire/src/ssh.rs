@@ -27,8 +27,17 @@ const KEX: [&str; 7] = [
     "diffie-hellman-group1-sha1",
 ];
 
-/// Host key algorithms, the preferred first.
-const HOST_KEYS: [&str; 8] = [
+/// Host key algorithms, the preferred first. A certificate comes before its key, for it holds
+/// the key.
+const HOST_KEYS: [&str; 16] = [
+    "ssh-ed25519-cert-v01@openssh.com",
+    "ecdsa-sha2-nistp256-cert-v01@openssh.com",
+    "ecdsa-sha2-nistp384-cert-v01@openssh.com",
+    "ecdsa-sha2-nistp521-cert-v01@openssh.com",
+    "rsa-sha2-512-cert-v01@openssh.com",
+    "rsa-sha2-256-cert-v01@openssh.com",
+    "ssh-rsa-cert-v01@openssh.com",
+    "ssh-dss-cert-v01@openssh.com",
     "ssh-ed25519",
     "ecdsa-sha2-nistp256",
     "ecdsa-sha2-nistp384",
@@ -111,6 +120,16 @@ impl KexInit {
     #[must_use]
     pub fn chosen_kex(&self) -> Option<&'static str> {
         KEX.into_iter().find(|ours| self.kex.iter().any(|theirs| theirs == ours))
+    }
+
+    /// The first algorithm, in our order, that it has and that brings a kind of key which is not
+    /// among `known`, by the names that [`kind_of_key`] gives.
+    #[must_use]
+    pub fn host_key_beside(&self, known: &[&str]) -> Option<&'static str> {
+        HOST_KEYS.into_iter().find(|ours| {
+            self.host_keys.iter().any(|theirs| theirs == ours)
+                && !known.contains(&kind_of_key(ours))
+        })
     }
 }
 
@@ -195,15 +214,120 @@ fn names(r: &mut Reader<'_>, field: &'static str) -> Result<Vec<String>, Malform
         .collect())
 }
 
+/// What the name of a certificate's algorithm ends with (PROTOCOL.certkeys of OpenSSH).
+const CERTIFICATE: &str = "-cert-v01@openssh.com";
+
+/// Whether keys of that algorithm are certificates.
+#[must_use]
+pub fn is_certificate(algorithm: &str) -> bool {
+    algorithm.ends_with(CERTIFICATE)
+}
+
+/// The algorithm that stands in a plain key's blob: RSA keys have one name, however they sign
+/// (RFC 8332, section 3).
+#[must_use]
+pub fn kind_of_key(algorithm: &str) -> &str {
+    match algorithm.strip_suffix(CERTIFICATE).unwrap_or(algorithm) {
+        "rsa-sha2-256" | "rsa-sha2-512" => "ssh-rsa",
+        plain => plain,
+    }
+}
+
+/// The most principals of a certificate that are kept. OpenSSH takes 256.
+const MAX_PRINCIPALS: usize = 64;
+
+/// The most bytes of a text in a certificate that are kept.
+const MAX_TEXT: usize = 256;
+
+/// A host's certificate (PROTOCOL.certkeys of OpenSSH). Its signature is not looked at.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Certificate {
+    /// The blob that the host's key has without the certificate.
+    pub key: Vec<u8>,
+    /// The authority's number for it.
+    pub serial: u64,
+    /// What the authority calls it, for its logs.
+    pub key_id: String,
+    /// The host names for which it is valid, at most 64; none stands for all.
+    pub principals: Vec<String>,
+    /// The first second of its validity since 1970.
+    pub valid_after: u64,
+    /// The first second after its validity; `u64::MAX` stands for no end.
+    pub valid_before: u64,
+    /// The blob of the authority's key.
+    pub authority: Vec<u8>,
+}
+
+/// Reads a host certificate's blob.
+///
+/// # Errors
+///
+/// Where it is cut, of another kind of key than the known ones, or a user's.
+pub fn certificate(blob: &[u8]) -> Result<Certificate, Malformed> {
+    let mut r = Reader::new(blob);
+    read_certificate(&mut r).map_err(|error| Malformed { problem: whole(error.problem), ..error })
+}
+
+fn read_certificate(r: &mut Reader<'_>) -> Result<Certificate, Malformed> {
+    let algorithm = string(r, "algorithm")?;
+    let plain = std::str::from_utf8(algorithm).ok().and_then(|name| name.strip_suffix(CERTIFICATE));
+    let fields = match plain {
+        Some("ssh-ed25519") => 1,
+        Some("ssh-rsa" | "ecdsa-sha2-nistp256" | "ecdsa-sha2-nistp384" | "ecdsa-sha2-nistp521") => {
+            2
+        }
+        Some("ssh-dss") => 4,
+        _ => return Err(r.malformed("algorithm", Problem::Invalid(0))),
+    };
+    string(r, "nonce")?;
+    let mut key = Vec::new();
+    put_string(&mut key, plain.unwrap_or_default().as_bytes());
+    for _ in 0..fields {
+        put_string(&mut key, string(r, "public key")?);
+    }
+    let serial = r.u64("serial")?;
+    match r.u32("type")? {
+        2 => {}
+        other => return Err(r.invalid("type", other)),
+    }
+    let key_id = text(string(r, "key id")?);
+    let mut names = Reader::new(string(r, "valid principals")?);
+    let mut principals = Vec::new();
+    while !names.rest().is_empty() {
+        let name = text(string(&mut names, "principal")?);
+        if principals.len() < MAX_PRINCIPALS {
+            principals.push(name);
+        }
+    }
+    let valid_after = r.u64("valid after")?;
+    let valid_before = r.u64("valid before")?;
+    string(r, "critical options")?;
+    string(r, "extensions")?;
+    string(r, "reserved")?;
+    let authority = string(r, "signature key")?.to_vec();
+    string(r, "signature")?;
+    Ok(Certificate { key, serial, key_id, principals, valid_after, valid_before, authority })
+}
+
+fn text(bytes: &[u8]) -> String {
+    crate::lines::text(bytes.get(..MAX_TEXT).unwrap_or(bytes))
+}
+
 /// Our identification line and offer.
 #[must_use]
 pub fn hello(cookie: u32) -> Vec<u8> {
+    hello_for(cookie, &HOST_KEYS)
+}
+
+/// The same for a host key of one of these algorithms.
+#[must_use]
+pub fn hello_for(cookie: u32, host_keys: &[&str]) -> Vec<u8> {
     let mut payload = vec![MSG_KEXINIT];
     for turn in 0..4_u32 {
         payload.extend(cookie.rotate_left(turn.wrapping_mul(8)).to_be_bytes());
     }
     for list in
-        [&KEX[..], &HOST_KEYS, &CIPHERS, &CIPHERS, &MACS, &MACS, &["none"], &["none"], &[], &[]]
+        [&KEX[..], host_keys, &CIPHERS, &CIPHERS, &MACS, &MACS, &["none"], &["none"], &[], &[]]
     {
         put_string(&mut payload, list.join(",").as_bytes());
     }
@@ -314,7 +438,7 @@ mod tests {
         let Ok(Message::KexInit(offer)) = message(&mut Reader::new(bytes)) else {
             panic!("not an offer");
         };
-        assert_eq!(offer.host_keys.first().map(String::as_str), Some("ssh-ed25519"));
+        assert_eq!(offer.host_keys.len(), HOST_KEYS.len());
         assert_eq!(offer.chosen_kex(), Some("curve25519-sha256"));
         for len in 0..bytes.len() {
             let error = message(&mut Reader::new(&bytes[..len])).unwrap_err();
@@ -337,6 +461,76 @@ mod tests {
         for len in 0..bytes.len() {
             assert!(message(&mut Reader::new(&bytes[..len])).is_err());
         }
+    }
+
+    /// A host certificate for a key on Ed25519.
+    fn signed(kind: u32, principals: &[&str]) -> Vec<u8> {
+        let mut blob = Vec::new();
+        put_string(&mut blob, b"ssh-ed25519-cert-v01@openssh.com");
+        put_string(&mut blob, &[3; 32]);
+        put_string(&mut blob, &[7; 32]);
+        blob.extend(9_u64.to_be_bytes());
+        blob.extend(kind.to_be_bytes());
+        put_string(&mut blob, b"pc-7");
+        let mut names = Vec::new();
+        principals.iter().for_each(|name| put_string(&mut names, name.as_bytes()));
+        put_string(&mut blob, &names);
+        blob.extend(1_700_000_000_u64.to_be_bytes());
+        blob.extend(u64::MAX.to_be_bytes());
+        for rest in [&b""[..], b"", b"", b"authority", b"signature"] {
+            put_string(&mut blob, rest);
+        }
+        blob
+    }
+
+    #[test]
+    fn a_certificate_holds_its_key_and_is_nothing_when_cut() {
+        let blob = signed(2, &["a.example", "b.example"]);
+        let mut key = Vec::new();
+        put_string(&mut key, b"ssh-ed25519");
+        put_string(&mut key, &[7; 32]);
+        let expected = Certificate {
+            key,
+            serial: 9,
+            key_id: "pc-7".into(),
+            principals: vec!["a.example".into(), "b.example".into()],
+            valid_after: 1_700_000_000,
+            valid_before: u64::MAX,
+            authority: b"authority".to_vec(),
+        };
+        assert_eq!(certificate(&blob), Ok(expected));
+        for len in 0..blob.len() {
+            assert!(matches!(certificate(&blob[..len]).unwrap_err().problem, Problem::Invalid(_)));
+        }
+        assert!(certificate(&signed(1, &[])).is_err(), "a user's");
+        let many = vec!["a"; 300];
+        assert_eq!(certificate(&signed(2, &many)).unwrap().principals.len(), MAX_PRINCIPALS);
+        let mut odd = blob;
+        odd[4] = b'x';
+        assert!(certificate(&odd).is_err());
+    }
+
+    #[test]
+    fn each_kind_of_key_is_asked_for_once_by_its_certificate_where_it_has_one() {
+        let theirs = [
+            "rsa-sha2-512",
+            "rsa-sha2-256",
+            "ecdsa-sha2-nistp256",
+            "ssh-ed25519",
+            "ssh-ed25519-cert-v01@openssh.com",
+            "x",
+        ];
+        let host_keys = theirs.map(str::to_owned).to_vec();
+        let offer = KexInit { host_keys, ..KexInit::default() };
+        let mut known = Vec::new();
+        let mut asked = Vec::new();
+        while let Some(algorithm) = offer.host_key_beside(&known) {
+            asked.push(algorithm);
+            known.push(kind_of_key(algorithm));
+        }
+        let expected = ["ssh-ed25519-cert-v01@openssh.com", "ecdsa-sha2-nistp256", "rsa-sha2-512"];
+        assert_eq!(asked, expected);
+        assert_eq!(known, ["ssh-ed25519", "ecdsa-sha2-nistp256", "ssh-rsa"]);
     }
 
     #[test]
@@ -366,6 +560,7 @@ mod tests {
             let _ = message(&mut Reader::new(&bytes));
             let _ = identification(&mut Reader::new(&bytes));
             let _ = key_algorithm(&bytes);
+            let _ = certificate(&bytes);
         }
     }
 }

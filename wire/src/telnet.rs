@@ -2,7 +2,7 @@
 //!
 //! Separates what a server prints from the options it wants to negotiate, and refuses
 //! all of them: the answer to DO is WONT and to WILL is DONT, which every terminal may
-//! say (RFC 854, page 2). It knows no option by name.
+//! say (RFC 854, page 2). It knows one option by name: that which begins TLS.
 
 /// Interpret as command.
 const IAC: u8 = 255;
@@ -13,6 +13,15 @@ const WILL: u8 = 251;
 const SB: u8 = 250;
 const SE: u8 = 240;
 
+/// START_TLS: 46 in the IANA registry, from draft-altman-telnet-starttls.
+pub const START_TLS: u8 = 46;
+
+/// Our offer to begin TLS. Who knows it answers with DO, who does not with DONT.
+pub const OFFER_TLS: [u8; 3] = [IAC, WILL, START_TLS];
+
+/// Either side says with it that its next byte is one of TLS: FOLLOWS.
+pub const TLS_FOLLOWS: [u8; 6] = [IAC, SB, START_TLS, 1, IAC, SE];
+
 /// What a server sent.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Heard {
@@ -22,6 +31,8 @@ pub struct Heard {
     pub wants: Vec<u8>,
     /// Options that it offers.
     pub offers: Vec<u8>,
+    /// Options that it asks us to leave off.
+    pub forbids: Vec<u8>,
     /// How many commands there were, of any kind.
     pub commands: usize,
 }
@@ -59,6 +70,7 @@ pub fn read(bytes: &[u8]) -> Heard {
                 heard.commands = heard.commands.saturating_add(1);
                 match *verb {
                     DO => heard.wants.push(*option),
+                    DONT => heard.forbids.push(*option),
                     WILL => heard.offers.push(*option),
                     _ => {}
                 }
@@ -107,6 +119,7 @@ mod tests {
         );
         check(&[b'a', IAC, SB, 24, 1, IAC, SE, b'b'], b"ab", b"");
         check(&[b'a', IAC, IAC, b'b', IAC, 241], &[b'a', IAC, b'b'], b"");
+        assert_eq!(read(&[IAC, DONT, START_TLS]).forbids, [START_TLS]);
     }
 
     #[test]

@@ -12,6 +12,7 @@
 
 mod collected;
 mod curve;
+mod datagram;
 mod error;
 mod legacy;
 mod message;
@@ -33,10 +34,12 @@ use wire::Reader;
 pub use collected::{
     ClientCertificate, Collected, KeyExchange, MAX_AUTHORITIES, MAX_STAPLED, Precautions,
 };
+pub use datagram::{DTLS10, DTLS12, DatagramCollector};
 pub use error::HelloError;
 pub use offer::ServerName;
 pub use question::{Kind, PROTOCOLS, Question, Signer, Signers};
-pub use suite::{group_name, suite_name};
+pub use share::Shares;
+pub use suite::{group_name, suite_name, suites_of};
 
 use legacy::Legacy;
 use modern::Modern;
@@ -102,15 +105,27 @@ impl Collector {
     /// # Errors
     /// [`HelloError::NoRandomness`] if the provider cannot make keys.
     pub fn new(question: &Question, entropy: [u8; 64]) -> Result<Self, HelloError> {
+        Self::sharing(question, entropy, &Shares::default())
+    }
+
+    /// The same for one attempt of many: with the keys that the others did not need.
+    ///
+    /// # Errors
+    /// [`HelloError::NoRandomness`] if the provider cannot make keys.
+    pub fn sharing(
+        question: &Question,
+        entropy: [u8; 64],
+        shares: &Shares,
+    ) -> Result<Self, HelloError> {
         let (random, session_id) = offer::split(entropy);
         let legacy = || Side::Legacy(Legacy::default());
         let (hello, side) = match question.kind {
             Kind::Wide | Kind::Weak => (offer::wide(TLS12, question, random), legacy()),
             Kind::UpTo(version) => (offer::wide(version, question, random), legacy()),
-            Kind::Bare(version) => (offer::bare(version, random), legacy()),
+            Kind::Bare(version) => (offer::bare(version, question, random), legacy()),
             Kind::Framed => (offer::framed(random), Side::Framed(Legacy::default())),
             Kind::Modern | Kind::Hybrid => {
-                let modern = Modern::new(question.clone(), random, session_id)?;
+                let modern = Modern::new(question.clone(), random, session_id, shares)?;
                 (modern.hello(), Side::Modern(Box::new(modern)))
             }
         };

@@ -11,7 +11,7 @@ use super::{
     offer::{self, Offer13},
     record::{self, Message, Messages},
     schedule::{Key, Suite},
-    share::{self, Share},
+    share::{self, Share, Shares},
 };
 
 /// What has been said and heard.
@@ -21,6 +21,8 @@ pub(crate) struct Modern {
     random: [u8; 32],
     session_id: [u8; 32],
     shares: Vec<Share>,
+    /// Where shares come from, and those go that the server did not agree on.
+    pool: Shares,
     /// The messages so far, for the key schedule.
     transcript: Vec<u8>,
     messages: Messages,
@@ -43,6 +45,12 @@ struct Agreed {
     client: Key,
 }
 
+impl Drop for Modern {
+    fn drop(&mut self) {
+        self.pool.put_back(self.shares.drain(..));
+    }
+}
+
 /// What a record was.
 #[derive(Debug)]
 pub(crate) enum Heard {
@@ -56,16 +64,18 @@ impl Modern {
         question: Question,
         random: [u8; 32],
         session_id: [u8; 32],
+        pool: &Shares,
     ) -> Result<Self, HelloError> {
         let shares = match question.kind {
             Kind::Hybrid => Vec::new(),
-            _ => vec![Share::new(share::X25519)?, Share::new(share::P256)?],
+            _ => vec![pool.take(share::X25519)?, pool.take(share::P256)?],
         };
         let mut modern = Self {
             question,
             random,
             session_id,
             shares,
+            pool: pool.clone(),
             transcript: Vec::new(),
             messages: Messages::default(),
             retried: None,
@@ -205,7 +215,8 @@ impl Modern {
             if !self.groups().contains(&group) {
                 return Err(HelloError::Group(group));
             }
-            self.shares = vec![Share::new(group)?];
+            let wanted = self.pool.take(group)?;
+            self.pool.put_back(std::mem::replace(&mut self.shares, vec![wanted]));
         }
         // RFC 8446, section 4.4.1: the first hello is replaced by its hash.
         let hash = suite.digest(&self.transcript);

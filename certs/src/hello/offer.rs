@@ -49,18 +49,45 @@ pub(crate) fn wide(version: TlsVersion, question: &Question, random: [u8; 32]) -
         Kind::Weak => suite::WEAK,
         _ => suite::SUITES,
     };
+    let suites = suites(rows, question).chain([suite::RENEGOTIATION_SCSV]);
+    let extensions = before_tls_13(question);
+    // DEFLATE first: who picks it gives its sessions away (CRIME, CVE-2012-4929).
+    let hello = client_hello(version, random, &[0], suites, &[1, 0], Some(extensions));
+    // RFC 5246, appendix E.1: old servers want an old version around the new one.
+    record::write(record::HANDSHAKE, version.0.min(TLS10.0), &hello)
+}
+
+/// The hello for everything up to a version of DTLS, without anything around it. Stream ciphers
+/// are not offered: it has none (RFC 6347, section 4.1.2.2).
+pub(crate) fn datagram(
+    version: TlsVersion,
+    question: &Question,
+    random: [u8; 32],
+    cookie: &[u8],
+) -> Vec<u8> {
+    let suites = suites(suite::SUITES, question)
+        .filter(|number| suite::suite_name(*number).is_none_or(|name| !name.contains("_RC4_")));
+    let suites = suites.chain([suite::RENEGOTIATION_SCSV]);
+    let mut session = vec![0];
+    session.extend(u8::try_from(cookie.len()));
+    session.extend(cookie);
+    client_hello(version, random, &session, suites, &[0], Some(before_tls_13(question)))
+}
+
+/// The numbers of those suites that the question is about.
+fn suites(rows: &[suite::Row], question: &Question) -> impl Iterator<Item = u16> {
     let rows = rows.iter().filter(|row| suite::suits(**row, question.signers));
-    let suites = rows.map(|row| row.0).chain([suite::RENEGOTIATION_SCSV]);
+    rows.map(|row| row.0).filter(|suite| !question.without.contains(suite))
+}
+
+fn before_tls_13(question: &Question) -> Vec<u8> {
     let mut extensions = for_all_versions(question);
     extension(&mut extensions, message::SUPPORTED_GROUPS, &list16(suite::groups()));
     extension(&mut extensions, message::EC_POINT_FORMATS, &[1, 0]);
     let algorithms = list16(question::schemes_12(question.signers));
     extension(&mut extensions, message::SIGNATURE_ALGORITHMS, &algorithms);
     extension(&mut extensions, message::EXTENDED_MASTER_SECRET, &[]);
-    // DEFLATE first: who picks it gives its sessions away (CRIME, CVE-2012-4929).
-    let hello = client_hello(version, random, &[], suites, &[1, 0], Some(extensions));
-    // RFC 5246, appendix E.1: old servers want an old version around the new one.
-    record::write(record::HANDSHAKE, version.0.min(TLS10.0), &hello)
+    extensions
 }
 
 /// What is asked for in every version that has extensions.
@@ -86,17 +113,19 @@ fn for_all_versions(question: &Question) -> Vec<u8> {
 
 /// The suites that old versions have: none that came with TLS 1.2, and few enough that the
 /// hello stays under the 256 bytes at which some of these servers stop reading.
-fn old_suites() -> impl Iterator<Item = u16> {
+pub(crate) fn old_suites() -> impl Iterator<Item = u16> {
     let old = suite::SUITES.iter().filter(|row| {
         let name = row.1;
         (name.ends_with("_SHA") || name.ends_with("_MD5")) && !name.contains("_CCM")
     });
-    old.map(|row| row.0).chain([suite::RENEGOTIATION_SCSV])
+    old.map(|row| row.0)
 }
 
 /// The record of a hello for one old version, without extensions.
-pub(crate) fn bare(version: TlsVersion, random: [u8; 32]) -> Vec<u8> {
-    let hello = client_hello(version, random, &[], old_suites(), &[0], None);
+pub(crate) fn bare(version: TlsVersion, question: &Question, random: [u8; 32]) -> Vec<u8> {
+    let suites = old_suites().filter(|suite| !question.without.contains(suite));
+    let suites = suites.chain([suite::RENEGOTIATION_SCSV]);
+    let hello = client_hello(version, random, &[0], suites, &[0], None);
     record::write(record::HANDSHAKE, version.0.min(TLS10.0), &hello)
 }
 
@@ -120,7 +149,8 @@ fn of_ssl2(suite: u16) -> [u8; 3] {
 /// The hello of SSL 2.0, for a server of that version or of any up to TLS 1.0 (RFC 5246,
 /// appendix E.2).
 pub(crate) fn framed(random: [u8; 32]) -> Vec<u8> {
-    let mut kinds: Vec<u8> = old_suites().flat_map(of_ssl2).collect();
+    let suites = old_suites().chain([suite::RENEGOTIATION_SCSV]);
+    let mut kinds: Vec<u8> = suites.flat_map(of_ssl2).collect();
     kinds.extend(SSL2_KINDS.iter().flatten());
     let mut body = vec![1];
     body.extend(TLS10.0.to_be_bytes());
@@ -165,21 +195,23 @@ pub(crate) fn modern(offer: &Offer13<'_>) -> Vec<u8> {
     vector16(&mut list, &shares);
     extension(&mut extensions, message::KEY_SHARE, &list);
     let suites = suite::SUITES_13.iter().map(|row| row.0);
-    client_hello(TLS12, offer.random, &offer.session_id, suites, &[0], Some(extensions))
+    let suites = suites.filter(|suite| !offer.question.without.contains(suite));
+    let session = [&[32], &offer.session_id[..]].concat();
+    client_hello(TLS12, offer.random, &session, suites, &[0], Some(extensions))
 }
 
+/// `session` is the session id and, in DTLS, the cookie, each with its length.
 fn client_hello(
     version: TlsVersion,
     random: [u8; 32],
-    session_id: &[u8],
+    session: &[u8],
     suites: impl Iterator<Item = u16>,
     compressions: &[u8],
     extensions: Option<Vec<u8>>,
 ) -> Vec<u8> {
     let mut body = version.0.to_be_bytes().to_vec();
     body.extend(random);
-    body.extend(u8::try_from(session_id.len()));
-    body.extend(session_id);
+    body.extend(session);
     body.extend(list16(suites));
     body.extend(u8::try_from(compressions.len()));
     body.extend(compressions);
@@ -272,7 +304,8 @@ mod tests {
         }
         assert!(framed([7; 32]).len() < 256);
         for (version, outer) in [(0x0300, 0), (0x0301, 1), (0x0302, 1)] {
-            let hello = bare(TlsVersion(version), [7; 32]);
+            let version = TlsVersion(version);
+            let hello = bare(version, &Question::of(Kind::Bare(version)), [7; 32]);
             assert!(hello.len() - 5 < 256, "{}", hello.len());
             assert_eq!(hello[1..3], [3, outer]);
         }

@@ -1,5 +1,7 @@
 //! What one hello asks: which form, for which name, signed by which kinds of key.
 
+use std::collections::BTreeSet;
+
 use model::TlsVersion;
 
 use super::ServerName;
@@ -16,13 +18,22 @@ pub struct Question {
     pub signers: Signers,
     /// The application protocols offered (RFC 7301), best first; none says nothing of them.
     pub protocols: &'static [&'static str],
+    /// The cipher suites that are not offered, of those that the kind of hello offers.
+    /// [`Kind::Framed`] offers all of its own.
+    pub without: BTreeSet<u16>,
 }
 
 impl Question {
     /// Everything that a kind of hello offers, without a name.
     #[must_use]
     pub const fn of(kind: Kind) -> Self {
-        Self { kind, server_name: None, signers: Signers::ALL, protocols: &[] }
+        Self {
+            kind,
+            server_name: None,
+            signers: Signers::ALL,
+            protocols: &[],
+            without: BTreeSet::new(),
+        }
     }
 }
 

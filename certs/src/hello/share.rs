@@ -1,5 +1,10 @@
 //! Key shares of TLS 1.3: the groups that we can agree on a secret in, and how.
 
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
 use ml_kem::{Decapsulate as _, DecapsulationKey, KeyExport as _, MlKem768};
 use ring::{
     agreement::{self, EphemeralPrivateKey, UnparsedPublicKey},
@@ -34,6 +39,38 @@ pub(crate) struct Share {
     /// What is sent of it.
     pub(crate) public: Vec<u8>,
     secret: Secret,
+}
+
+/// Ephemeral keys that were offered and that no server agreed on, for the next hellos: to make
+/// them is most of the work of a hello of TLS 1.3. What such a key is for is to protect what is
+/// agreed with it, and each is agreed on once at most. Clones are one and the same.
+#[derive(Clone, Debug, Default)]
+pub struct Shares(Arc<Mutex<BTreeMap<u16, Vec<Share>>>>);
+
+impl Shares {
+    /// So many are kept of each group: one for each hello that is under way.
+    const MOST: usize = 1 << 14;
+
+    /// One of that group, kept or new.
+    pub(crate) fn take(&self, group: u16) -> Result<Share, HelloError> {
+        let kept = self.kept().get_mut(&group).and_then(Vec::pop);
+        kept.map_or_else(|| Share::new(group), Ok)
+    }
+
+    /// Keeps what no server agreed on.
+    pub(crate) fn put_back(&self, shares: impl IntoIterator<Item = Share>) {
+        let mut kept = self.kept();
+        for share in shares {
+            let kept = kept.entry(share.group).or_default();
+            if kept.len() < Self::MOST {
+                kept.push(share);
+            }
+        }
+    }
+
+    fn kept(&self) -> MutexGuard<'_, BTreeMap<u16, Vec<Share>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 enum Secret {
@@ -153,6 +190,20 @@ mod tests {
         assert_eq!(ours.agree(&answer).unwrap(), expected);
         let again = Share::new(X25519_MLKEM768).unwrap();
         assert_eq!(again.agree(&answer[..1000]), Err(HelloError::KeyShare));
+    }
+
+    #[test]
+    fn what_no_server_agreed_on_is_offered_again_and_no_other() {
+        let shares = Shares::default();
+        let first = [X25519, P256].map(|group| shares.take(group).unwrap());
+        let offered = first.each_ref().map(|share| share.public.clone());
+        let [x25519, p256] = first;
+        // One server agreed on X25519, and so it is gone.
+        x25519.agree(&Share::new(X25519).unwrap().public).unwrap();
+        shares.clone().put_back([p256]);
+        assert_ne!(shares.take(X25519).unwrap().public, offered[0]);
+        assert_eq!(shares.take(P256).unwrap().public, offered[1]);
+        assert_ne!(shares.take(P256).unwrap().public, offered[1], "given to one only");
     }
 
     #[test]

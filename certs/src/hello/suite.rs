@@ -1,6 +1,6 @@
 //! Cipher suites and groups, by their numbers in the IANA registry "TLS Parameters".
 
-use super::{Signer, Signers};
+use super::{Kind, Signer, Signers, offer};
 
 /// How the keys of a suite are exchanged.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -212,6 +212,18 @@ pub(crate) fn groups() -> impl Iterator<Item = u16> {
 pub fn suite_name(suite: u16) -> Option<&'static str> {
     let modern = SUITES_13.iter().find(|row| row.0 == suite).map(|row| row.1);
     modern.or_else(|| find(suite).map(|row| row.1))
+}
+
+/// The suites that a kind of hello offers, in its order.
+pub fn suites_of(kind: Kind) -> impl Iterator<Item = u16> {
+    let (rows, rows_13, old): (&[Row], &[(u16, &str)], bool) = match kind {
+        Kind::Wide | Kind::UpTo(_) => (SUITES, &[], false),
+        Kind::Weak => (WEAK, &[], false),
+        Kind::Modern | Kind::Hybrid => (&[], SUITES_13, false),
+        Kind::Bare(_) | Kind::Framed => (&[], &[], true),
+    };
+    let numbers = rows.iter().map(|row| row.0).chain(rows_13.iter().map(|row| row.0));
+    numbers.chain(old.then(offer::old_suites).into_iter().flatten())
 }
 
 /// The name of a group. `None` for one that is never offered.

@@ -14,6 +14,7 @@ mod matching;
 mod product;
 mod renewal;
 mod software;
+mod tls;
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
@@ -77,6 +78,18 @@ pub const RULES: &[Rule] = &[
     chain::LIST_OUTDATED,
     chain::LIST_FORGED,
     file::READABLE_KEY,
+    tls::RULES[0].rule,
+    tls::RULES[1].rule,
+    tls::RULES[2].rule,
+    tls::RULES[3].rule,
+    tls::RULES[4].rule,
+    tls::RULES[5].rule,
+    tls::RULES[6].rule,
+    tls::RULES[7].rule,
+    tls::RULES[8].rule,
+    tls::RULES[9].rule,
+    tls::RULES[10].rule,
+    tls::RULES[11].rule,
 ];
 
 /// What an asset or an entry is in the light of the device register.
@@ -289,6 +302,7 @@ pub fn compare(input: &Input<'_>) -> Comparison {
     let states = &comparison.assets;
     certificate::compare(input, states, &mut detections, &mut comparison.evaluated);
     file::compare(input, &mut detections, &mut comparison.evaluated);
+    tls::compare(input, &mut detections, &mut comparison.evaluated);
     // What one part of the input could not tell, another may have told.
     comparison.undecided = detections.undecided;
     for detection in detections.found.values() {

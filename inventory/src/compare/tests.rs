@@ -6,12 +6,12 @@ use certs::{
 };
 use model::{
     AddressRange, Cpe, Identifier, MachineIdKind, Method, NameSource, PortState, Site, Strength,
-    TlsVersion, Transport, Vantage,
+    TlsExtent, TlsServer, TlsVersion, Transport, Vantage,
 };
 
 use super::*;
 use crate::{
-    asset::{Assigned, Deployment, Name, ServiceState, Software},
+    asset::{Assigned, Deployment, KnownTls, Name, ServiceState, Software},
     chain::{Chain, KeptList},
     file::FileCertificate,
     register::{Entry, read},
@@ -92,6 +92,7 @@ fn with_service(mut asset: Asset, port: u16, product: Option<&str>, state: PortS
         cpe: None,
         tls: false,
         attributes: BTreeMap::new(),
+        tls_server: None,
         first_seen: YESTERDAY,
         last_seen: YESTERDAY,
     });
@@ -307,6 +308,43 @@ impl World {
     }
 }
 
+/// A server of TLS 1.2 and 1.3 in good order.
+fn server() -> TlsServer {
+    TlsServer {
+        asked: TlsExtent::Thorough,
+        cut: false,
+        starttls: None,
+        accepted: [(0x0303, 0xc02f), (0x0304, 0x1301)]
+            .map(|(version, suite)| (TlsVersion(version), BTreeSet::from([suite])))
+            .into(),
+        refused: [0x0300, 0x0301, 0x0302].map(TlsVersion).into(),
+        groups: BTreeSet::from([0x1d]),
+        dh_bits: Some(2048),
+        protocols: BTreeSet::new(),
+        client_authorities: None,
+        compression: Some(0),
+        secure_renegotiation: Some(true),
+        extended_master_secret: Some(true),
+        hybrid: Some(true),
+    }
+}
+
+/// The good world with a server.
+fn with_server(server: TlsServer) -> World {
+    let mut world = good();
+    let asset = with_service(world.assets[0].clone(), 443, None, PortState::Open);
+    world.assets[0] = asset;
+    world.assets[0].services[0].tls_server = Some(KnownTls { server, last_seen: YESTERDAY });
+    world
+}
+
+/// The good world with a server that accepts one thing more.
+fn accepts(version: u16, suite: Option<u16>) -> World {
+    let mut server = server();
+    server.accepted.entry(TlsVersion(version)).or_default().extend(suite);
+    with_server(server)
+}
+
 const MAC: &str = "00:11:22:33:44:55";
 const OTHER_MAC: &str = "00:11:22:33:44:66";
 const RANDOM_MAC: &str = "02:11:22:33:44:55";
@@ -446,6 +484,20 @@ fn broken(rule: &str) -> World {
         }
         "crl.outdated" => with_list(Signer::Issuer, true),
         "crl.bad-signature" => with_list(Signer::Other, false),
+        "tls.ssl2" => accepts(0x0002, None),
+        "tls.ssl3" => accepts(0x0300, Some(0x0035)),
+        "tls.old-version" => accepts(0x0302, Some(0x0035)),
+        "tls.null" => accepts(0x0303, Some(0x003b)),
+        "tls.anonymous" => accepts(0x0303, Some(0x00a6)),
+        "tls.export" => accepts(0x0303, Some(0x0008)),
+        "tls.des" => accepts(0x0303, Some(0x0009)),
+        "tls.rc4" => accepts(0x0303, Some(0xc011)),
+        "tls.3des" => accepts(0x0303, Some(0x000a)),
+        "tls.short-dh" => with_server(TlsServer { dh_bits: Some(1024), ..server() }),
+        "tls.compression" => with_server(TlsServer { compression: Some(1), ..server() }),
+        "tls.insecure-renegotiation" => {
+            with_server(TlsServer { secure_renegotiation: Some(false), ..server() })
+        }
         "key.readable" => good().files([file("/etc/a.key", PrivateKey::Plain, 0o644, &[])]),
         other => panic!("add a world that breaks the rule {other}"),
     }
@@ -463,6 +515,36 @@ fn each_rule_fires_on_its_own_example_and_on_no_other() {
         assert!(detection.title.starts_with(rule.title), "{}", detection.title);
         assert!(!detection.detail.is_empty());
     }
+}
+
+#[test]
+fn a_server_in_good_order_breaks_no_rule_and_a_broken_one_only_while_it_serves() {
+    assert_eq!(with_server(server()).rules(), [] as [&str; 0]);
+    let old = || accepts(0x0301, Some(0x0035));
+    let detection = &old().compare().detections[0];
+    assert_eq!(detection.subject, "endpoint:plant/192.0.2.9:443/tcp");
+    assert_eq!(detection.detail, "192.0.2.9:443/tcp (192.0.2.9): it accepts TLSv1.0");
+    let with_state = |state| {
+        let mut world = old();
+        world.assets[0].services[0].state = state;
+        world
+    };
+    assert_eq!(with_state(PortState::Filtered).rules(), ["tls.old-version"]);
+    assert_eq!(with_state(PortState::Closed).rules(), [] as [&str; 0]);
+    with_state(PortState::Closed).cannot_tell("tls.old-version", &detection.subject, false);
+    // Its address went to another asset.
+    let mut moved = old();
+    moved.assets[0].identifiers.iter_mut().for_each(|assigned| {
+        assigned.current &= !matches!(assigned.identifier, Identifier::Address(_));
+    });
+    assert!(!moved.rules().contains(&"tls.old-version"));
+    // Several weak suites are one problem.
+    let mut many = server();
+    let weak = [0x0001, 0x0002, 0x003b, 0xc006, 0xc010, 0xc001, 0xc00b];
+    many.accepted.entry(TlsVersion(0x0303)).or_default().extend(weak);
+    let compared = with_server(many).compare();
+    assert_eq!(compared.detections.len(), 1);
+    assert!(compared.detections[0].detail.ends_with(" and 2 more"), "{compared:?}");
 }
 
 #[test]

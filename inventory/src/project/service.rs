@@ -56,7 +56,9 @@ pub(super) fn services(
         let state = match &observation.fact {
             Fact::PortState(state) => *state,
             // Whoever talks is open.
-            Fact::Service(_) | Fact::HostKey(_) | Fact::Certificates(_) => PortState::Open,
+            Fact::Service(_) | Fact::HostKey(_) | Fact::Certificates(_) | Fact::Tls(_) => {
+                PortState::Open
+            }
             Fact::Ports { transport, state: PortState::Open, ports } => {
                 let Some(endpoint) = endpoints_of(&observation.subject, *transport) else {
                     continue;
@@ -127,6 +129,7 @@ pub(super) fn services(
                     cpe: None,
                     tls: false,
                     attributes: BTreeMap::new(),
+                    tls_server: None,
                     first_seen,
                     last_seen,
                 };

@@ -17,7 +17,7 @@ use sqlx::SqliteConnection;
 use super::scan::LoadError;
 
 /// The cells of the widest row that is read.
-const WIDEST: usize = 14;
+const WIDEST: usize = 16;
 
 /// A value of a row. Text without escapes stays where it is.
 #[derive(Debug)]

@@ -15,7 +15,7 @@ use super::{
     scan::{LoadError, json, parse},
 };
 use crate::asset::{
-    Anomaly, AssetId, Assigned, Deployment, Name, OperatingSystem, ServiceState, Software,
+    Anomaly, AssetId, Assigned, Deployment, KnownTls, Name, OperatingSystem, ServiceState, Software,
 };
 
 /// Assets in one statement: what keeps the text of their rows at half a megabyte, and lets
@@ -138,7 +138,7 @@ impl Tables {
                 .await?,
             services: reader
                 .rows(
-                    rows_of!("id, asset, address, transport, port, state, protocol, product, version, cpe, tls, attributes, first_seen, last_seen", "service"),
+                    rows_of!("id, asset, address, transport, port, state, protocol, product, version, cpe, tls, attributes, first_seen, last_seen, tls_server, tls_server_seen", "service"),
                     service,
                 )
                 .await?,
@@ -309,6 +309,13 @@ fn service(row: &Cells<'_>) -> Result<ServiceState, LoadError> {
         attributes: parse("service.attributes", row.text(11)?)?,
         first_seen: row.time(12)?,
         last_seen: row.time(13)?,
+        tls_server: match row.maybe(14)? {
+            Some(server) => Some(KnownTls {
+                server: parse("service.tls_server", &server)?,
+                last_seen: row.time(15)?,
+            }),
+            None => None,
+        },
     })
 }
 

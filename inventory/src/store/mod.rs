@@ -42,6 +42,7 @@ mod register;
 mod review;
 mod save;
 mod scan;
+mod stapled;
 mod verdict;
 mod view;
 mod writer;
@@ -55,6 +56,7 @@ pub use observation::{StoredObservation, Written};
 pub use register::{RegisterSource, RegisterSummary, StoredRegister};
 pub use review::{Compared, Policy, ReviewSummary};
 pub use scan::StoredScan;
+pub use stapled::Stapled;
 pub use view::{Dossier, Health};
 pub use writer::{Sink, Writer, WriterReport};
 

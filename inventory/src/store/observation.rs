@@ -91,7 +91,7 @@ impl Batch {
         let at = observation.observed_at;
         let fact = self.encode(&observation.fact, at);
         let mut evidence = std::mem::take(&mut observation.evidence);
-        evidence.truncate(Observation::MAX_EVIDENCE);
+        evidence.truncate(observation.fact.max_evidence());
         let key = self.key(&observation, &fact);
         match self.places.entry(key) {
             Entry::Occupied(place) => {

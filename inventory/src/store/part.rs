@@ -102,12 +102,13 @@ impl Part for Name {
 impl Part for ServiceState {
     type Key<'a> = (IpAddr, Transport, u16);
 
-    const INTO: &'static str = "service (asset, address, transport, port, state, protocol, product, version, cpe, tls, attributes, first_seen, last_seen)";
+    const INTO: &'static str = "service (asset, address, transport, port, state, protocol, product, version, cpe, tls, attributes, first_seen, last_seen, tls_server, tls_server_seen)";
     const UPDATE: &'static str = "UPDATE service SET
             address = v.value ->> 1, transport = v.value ->> 2, port = v.value ->> 3,
             state = v.value ->> 4, protocol = v.value ->> 5, product = v.value ->> 6,
             version = v.value ->> 7, cpe = v.value ->> 8, tls = v.value ->> 9,
-            attributes = v.value ->> 10, first_seen = v.value ->> 11, last_seen = v.value ->> 12
+            attributes = v.value ->> 10, first_seen = v.value ->> 11, last_seen = v.value ->> 12,
+            tls_server = v.value ->> 13, tls_server_seen = v.value ->> 14
         FROM jsonb_each($1) AS v WHERE service.id = v.value ->> 0";
     const DELETE: &'static str =
         "DELETE FROM service WHERE id IN (SELECT value FROM json_each($1))";
@@ -123,8 +124,12 @@ impl Part for ServiceState {
     }
     fn unite(&mut self, older: &Self) {
         self.first_seen = self.first_seen.min(older.first_seen);
+        if self.tls_server.is_none() {
+            self.tls_server.clone_from(&older.tls_server);
+        }
     }
     fn columns(&self, number: i64) -> impl IntoIterator<Item = Value<'_>> {
+        let tls = self.tls_server.as_ref();
         [
             number.into(),
             self.address.into(),
@@ -139,6 +144,8 @@ impl Part for ServiceState {
             json(&self.attributes).into(),
             self.first_seen.into(),
             self.last_seen.into(),
+            tls.map_or(Value::Null, |tls| json(&tls.server).into()),
+            tls.map_or(Value::Null, |tls| tls.last_seen.into()),
         ]
     }
 }

@@ -11,7 +11,7 @@ use inventory::{
     register::{self, DeviceEntry, RegisterKind, SoftwareEntry},
     store::{Policy, RegisterSource},
 };
-use model::{HostKey, Identifier, MachineIdKind};
+use model::{HostKey, Identifier, MachineIdKind, TlsExtent, TlsServer};
 
 use super::*;
 
@@ -108,6 +108,76 @@ impl Folder {
 }
 
 #[tokio::test]
+async fn what_a_tls_server_accepts_is_part_of_its_service_and_a_staple_stays_whole() {
+    let folder = Folder::new();
+    let store = folder.store().await;
+    let endpoint = Endpoint::tcp(address(7), 443);
+    let server = TlsServer {
+        asked: TlsExtent::Thorough,
+        cut: false,
+        starttls: None,
+        accepted: [(0x0301, 0x0005), (0x0303, 0xc02f)]
+            .map(|(version, suite)| (TlsVersion(version), [suite].into()))
+            .into(),
+        refused: [TlsVersion(0x0300)].into(),
+        groups: [0x1d].into(),
+        dh_bits: None,
+        protocols: ["h2".to_owned()].into(),
+        client_authorities: Some(["CN=台帳".to_owned()].into()),
+        compression: Some(0),
+        secure_renegotiation: Some(true),
+        extended_master_secret: None,
+        hybrid: Some(false),
+    };
+    let seen = |seconds, server: &TlsServer, response: &[u8]| {
+        let subject = Subject::Endpoint(endpoint);
+        let tls = |fact| observation(seconds, subject, Method::Tls, fact);
+        let stapled = Fact::OcspResponse { certificate: "ab".into() };
+        vec![
+            link(seconds, 7),
+            port(seconds, 7, 443, PortState::Open),
+            tls(Fact::Tls(server.clone())),
+            Observation { evidence: response.to_vec(), ..tls(stapled) },
+        ]
+    };
+    let (old, new) = (vec![1; 3_000], vec![2; 4_000]);
+    folder.sweep(&store, 1, seen(1, &server, &old)).await;
+    folder.sweep(&store, 20, seen(20, &server, &new)).await;
+    let known = store.assets().await.unwrap()[0].services[0].tls_server.clone().unwrap();
+    assert_eq!((known.server, known.last_seen), (server.clone(), at(20)));
+    let stapled = store.stapled().await.unwrap();
+    assert_eq!(stapled.len(), 1);
+    assert_eq!((stapled[0].endpoint, stapled[0].last_seen), (endpoint, at(20)));
+    assert_eq!((&*stapled[0].certificate, &stapled[0].response), ("ab", &new));
+
+    let open = |review: &inventory::store::ReviewSummary| -> Vec<(String, FindingState)> {
+        let tls = review.findings.iter().filter(|f| f.finding.key.rule.starts_with("tls."));
+        tls.map(|f| (f.finding.key.rule.clone(), f.finding.state)).collect()
+    };
+    // The rules are in force by then.
+    const LATER: Timestamp = Timestamp::from_seconds(1_800_000_000);
+    let both = ["tls.old-version", "tls.rc4"].map(str::to_owned);
+    let review = store.review(LATER, &policy()).await.unwrap();
+    assert_eq!(open(&review), both.clone().map(|rule| (rule, FindingState::Open)));
+    // A sweep that does not ask for the old version resolves nothing.
+    let ordinary = TlsServer {
+        asked: TlsExtent::Certificates,
+        accepted: [(TlsVersion(0x0303), [0xc02f].into())].into(),
+        refused: [].into(),
+        ..server.clone()
+    };
+    folder.sweep(&store, 40, seen(40, &ordinary, &new)).await;
+    let review = store.review(LATER, &policy()).await.unwrap();
+    assert_eq!(open(&review), both.clone().map(|rule| (rule, FindingState::Open)));
+    let refuses = TlsServer { refused: [TlsVersion(0x0301)].into(), ..ordinary };
+    folder.sweep(&store, 60, seen(60, &refuses, &new)).await;
+    store.review(LATER, &policy()).await.unwrap();
+    let resolved = store.findings().await.unwrap();
+    let resolved = resolved.iter().filter(|f| f.finding.state == FindingState::Resolved);
+    assert_eq!(resolved.map(|f| f.finding.key.rule.clone()).collect::<Vec<_>>(), both);
+}
+
+#[tokio::test]
 async fn what_was_seen_is_an_asset_with_all_its_parts() {
     let folder = Folder::new();
     let store = folder.store().await;
@@ -198,6 +268,9 @@ async fn what_waits_in_a_database_of_version_1_is_digested_once() {
          DROP TABLE file;
          DROP TABLE told;
          DROP TABLE verdict;
+         DROP INDEX observation_ocsp;
+         ALTER TABLE service DROP COLUMN tls_server;
+         ALTER TABLE service DROP COLUMN tls_server_seen;
          PRAGMA user_version = 1",
     )
     .await;

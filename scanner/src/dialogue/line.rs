@@ -5,13 +5,13 @@ use std::{io, time::Duration};
 use crate::net::{clock::Clock, stream::Stream};
 
 /// A connection and when its time is over.
-pub(super) struct Line {
-    pub(super) stream: Stream,
-    pub(super) clock: Clock,
-    pub(super) until: Duration,
+pub(crate) struct Line {
+    pub(crate) stream: Stream,
+    pub(crate) clock: Clock,
+    pub(crate) until: Duration,
 }
 
-pub(super) enum Read {
+pub(crate) enum Read {
     Some,
     Silence,
     End,
@@ -19,11 +19,11 @@ pub(super) enum Read {
 }
 
 impl Line {
-    pub(super) fn left(&self) -> Duration {
+    pub(crate) fn left(&self) -> Duration {
         self.until.saturating_sub(self.clock.now())
     }
 
-    pub(super) async fn read(&mut self, into: &mut Vec<u8>, wait: Duration) -> Read {
+    pub(crate) async fn read(&mut self, into: &mut Vec<u8>, wait: Duration) -> Read {
         match tokio::time::timeout(wait, self.stream.read(into)).await {
             Err(_) => Read::Silence,
             Ok(Ok(0)) => Read::End,
@@ -34,7 +34,7 @@ impl Line {
 
     /// Says something. The wait for our own pace is not the server's, so it is added to
     /// its time; what the server itself takes is not.
-    pub(super) async fn write(&mut self, message: &[u8]) -> io::Result<()> {
+    pub(crate) async fn write(&mut self, message: &[u8]) -> io::Result<()> {
         let (before, limit) = (self.clock.now(), self.left());
         self.stream.turn(message.len()).await;
         self.until = self.until.saturating_add(self.clock.now().saturating_sub(before));

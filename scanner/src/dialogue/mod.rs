@@ -8,7 +8,8 @@
 //! connection's limits and nothing else. It knows no protocol (`crate::probe` does) and
 //! no socket (`crate::net` does).
 
-mod line;
+pub(crate) mod before_tls;
+pub(crate) mod line;
 mod order;
 mod pace;
 #[cfg(test)]
@@ -28,7 +29,7 @@ pub(crate) use order::is_of_something_fragile;
 pub use pace::Pace;
 use tokio::task::JoinSet;
 
-use crate::{Scope, stop::Stop};
+use crate::{Scope, probe::starttls::Starttls, stop::Stop};
 
 /// What a conversation may cost.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -103,6 +104,9 @@ pub struct Outcome {
     /// Endpoints that speak TLS from the first byte, ascending: their certificates can be
     /// collected.
     pub tls: Vec<Endpoint>,
+    /// Endpoints that speak in the clear and may have TLS behind it, ascending, each with the
+    /// dialogue that leads there.
+    pub starttls: Vec<(Endpoint, Starttls)>,
     /// Endpoints that nobody speaks to, on purpose, ascending.
     pub left_alone: Vec<Endpoint>,
     /// Endpoints of which nothing was learned, with the reason.
@@ -138,6 +142,7 @@ struct Visited {
     observations: Vec<Observation>,
     gap: Option<String>,
     tls: bool,
+    starttls: Option<Starttls>,
     conversations: u64,
 }
 
@@ -195,6 +200,7 @@ impl Dialogue {
             if visited.tls {
                 outcome.tls.push(endpoint);
             }
+            outcome.starttls.extend(visited.starttls.map(|dialogue| (endpoint, dialogue)));
             if let Some(reason) = visited.gap {
                 outcome.gaps.push(Gap { target: endpoint.to_string(), reason });
             }
@@ -213,6 +219,7 @@ impl Dialogue {
             });
         }
         outcome.tls.sort_unstable();
+        outcome.starttls.sort_unstable();
         outcome.left_alone.sort_unstable();
         outcome.gaps.sort_unstable();
         outcome

@@ -114,6 +114,9 @@ async fn a_mail_server_on_an_odd_port_is_recognised_and_left_politely() {
     assert!(observations[0].evidence.starts_with(b"220 mail.example.org"));
     assert_eq!((outcome.conversations, outcome.complete), (1, true));
     assert_eq!(outcome.gaps, []);
+    // Its certificate is behind STARTTLS, and nobody has asked for it yet.
+    assert_eq!(outcome.starttls, [(Endpoint::tcp(HERE, port), Starttls::Smtp)]);
+    assert_eq!(outcome.tls, []);
     // The server's task ends after ours: its last line is waited for, not slept for.
     while !said.lock().unwrap().ends_with("<end>") {
         tokio::task::yield_now().await;

@@ -28,7 +28,10 @@ impl Visit<'_> {
                 break;
             }
             match self.udp_conversation(probe).await {
-                Ok(reading) if !reading.facts.is_empty() => return self.report(reading, false),
+                Ok(reading) if !reading.facts.is_empty() => {
+                    self.visited.tls |= probe.protocol() == "dtls";
+                    return self.report(reading, false);
+                }
                 Ok(_) => {}
                 Err(error) => self.note(format!("{CANNOT_CONNECT}: {error}")),
             }

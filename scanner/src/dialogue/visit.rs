@@ -2,11 +2,11 @@
 
 use std::{collections::VecDeque, sync::Arc, time::Duration};
 
-use model::{Fact, Method, Observation, Service, Subject, Transport};
+use model::{Endpoint, Fact, Method, Observation, Service, Subject, Transport};
 use wire::lines;
 
 use super::{
-    Dialogue, Open, Visited,
+    Dialogue, Open, Visited, before_tls,
     line::{Line, Read},
     order::{self, Attempt},
 };
@@ -44,14 +44,17 @@ pub(super) async fn visit(dialogue: Arc<Dialogue>, open: Open) -> Visited {
         Transport::Tcp => visit.tcp().await,
         Transport::Udp => visit.run_udp().await,
     }
-    visit.visited
+    let mut visited = visit.visited;
+    let Endpoint { transport, port, .. } = open.endpoint;
+    visited.starttls = before_tls::choose(&visited, transport, port, &dialogue.except);
+    visited
 }
 
 pub(super) struct Visit<'a> {
     pub(super) dialogue: &'a Dialogue,
     pub(super) open: &'a Open,
     pub(super) permit: Permit,
-    visited: Visited,
+    pub(super) visited: Visited,
     /// Facts that stand if nothing better comes.
     fallback: Option<(Reading, bool)>,
     /// The longest of what was said unasked.

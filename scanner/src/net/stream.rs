@@ -103,18 +103,18 @@ impl Stream {
             .unwrap_or_else(|| ServerName::IpAddress(self.host.into()));
         let mut tls =
             Box::new(ClientConnection::new(everybodys_client(), name).map_err(TlsError::Refused)?);
+        let mut records = Vec::new();
         loop {
             self.flush(&mut tls).await.map_err(TlsError::NotTls)?;
             if !tls.is_handshaking() {
                 self.tls = Some(tls);
                 return Ok(());
             }
-            let mut bytes = [0; 4_096];
-            let len = self.read_socket(&mut bytes).await.map_err(TlsError::NotTls)?;
-            if len == 0 {
+            records.clear();
+            if self.read_socket(&mut records).await.map_err(TlsError::NotTls)? == 0 {
                 return Err(TlsError::NotTls(io::ErrorKind::UnexpectedEof.into()));
             }
-            if let Err(error) = take(&mut tls, &bytes[..len]) {
+            if let Err(error) = take(&mut tls, &records) {
                 // Whatever alert we owe goes out, so that the server knows why we leave.
                 let _ = self.flush(&mut tls).await;
                 return Err(match error {
@@ -130,13 +130,10 @@ impl Stream {
     /// Reads what comes next and appends it. Returns the number of bytes, 0 at the end:
     /// where the server closed, or nothing more may be read.
     pub async fn read(&mut self, into: &mut Vec<u8>) -> io::Result<usize> {
-        let mut bytes = [0; 8_192];
         let Some(mut tls) = self.tls.take() else {
-            let len = self.read_socket(&mut bytes).await?;
-            into.extend_from_slice(&bytes[..len]);
-            return Ok(len);
+            return self.read_socket(into).await;
         };
-        let read = self.read_tls(&mut tls, into, &mut bytes).await;
+        let read = self.read_tls(&mut tls, into).await;
         self.tls = Some(tls);
         read
     }
@@ -145,38 +142,34 @@ impl Stream {
         &mut self,
         tls: &mut ClientConnection,
         into: &mut Vec<u8>,
-        bytes: &mut [u8],
     ) -> io::Result<usize> {
+        let mut records = Vec::new();
         loop {
-            match tls.reader().read(bytes) {
-                Ok(len) => {
-                    into.extend_from_slice(&bytes[..len]);
-                    return Ok(len);
-                }
+            match decrypted(tls, into) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                Err(error) => return Err(error),
+                read => return read,
             }
-            let len = self.read_socket(bytes).await?;
-            if len == 0 {
+            records.clear();
+            if self.read_socket(&mut records).await? == 0 {
                 // A close without close_notify is common and says nothing.
                 return Ok(0);
             }
-            take(tls, &bytes[..len])
+            take(tls, &records)
                 .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
             self.flush(tls).await?;
         }
     }
 
-    /// One read of the socket, paced for the acknowledgement that it lets the kernel send.
-    async fn read_socket(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
-        let most = bytes.len().min(self.allowance);
-        let Some(bytes) = bytes.get_mut(..most).filter(|bytes| !bytes.is_empty()) else {
+    /// One read of the socket, appended, and paced for the acknowledgement that it lets the
+    /// kernel send.
+    async fn read_socket(&mut self, into: &mut Vec<u8>) -> io::Result<usize> {
+        if self.allowance == 0 {
             return Ok(0);
-        };
+        }
         loop {
             self.socket.readable().await?;
             self.pace.wait(self.host, 1).await;
-            match self.socket.try_read(bytes) {
+            match received(&self.socket, self.allowance, into) {
                 Ok(len) => {
                     self.allowance = self.allowance.saturating_sub(len);
                     return Ok(len);
@@ -225,12 +218,34 @@ impl Stream {
         self.pace.wait(self.host, 2).await;
         let farewell = async {
             self.socket.shutdown().await?;
-            let mut bytes = [0; 1_024];
-            while self.read_socket(&mut bytes).await? > 0 {}
+            let mut rest = Vec::new();
+            while self.read_socket(&mut rest).await? > 0 {
+                rest.clear();
+            }
             io::Result::Ok(())
         };
         let _ = tokio::time::timeout(FAREWELL, farewell).await;
     }
+}
+
+// The buffers of the next two are on the stack of a call, and not in a conversation, of
+// which many wait at once.
+
+/// What the socket has now, appended.
+fn received(socket: &TcpStream, most: usize, into: &mut Vec<u8>) -> io::Result<usize> {
+    let mut bytes = [0; 8_192];
+    let most = most.min(bytes.len());
+    let len = socket.try_read(&mut bytes[..most])?;
+    into.extend_from_slice(&bytes[..len]);
+    Ok(len)
+}
+
+/// What TLS has for us now, appended.
+fn decrypted(tls: &mut ClientConnection, into: &mut Vec<u8>) -> io::Result<usize> {
+    let mut bytes = [0; 8_192];
+    let len = tls.reader().read(&mut bytes)?;
+    into.extend_from_slice(&bytes[..len]);
+    Ok(len)
 }
 
 /// What TLS has to send.

@@ -119,7 +119,7 @@ pub(super) fn read(answer: &[u8]) -> Reading {
                     attribute(&mut service, "anonymous_search", &format!("refused: code {code}"));
                 }
             }
-            Message::Other(_) => {}
+            Message::Extended { .. } | Message::Other(_) => {}
         }
     }
     if !known {

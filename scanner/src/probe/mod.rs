@@ -41,6 +41,7 @@ pub mod smtp;
 pub mod snmp;
 pub mod ssdp;
 pub mod ssh;
+pub mod starttls;
 mod sysdescr;
 pub mod telnet;
 #[cfg(test)]

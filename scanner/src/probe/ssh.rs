@@ -2,10 +2,11 @@
 //!
 //! The conversation goes as far as the server's key exchange reply, which carries the
 //! host key, and takes its leave before anything would be encrypted. It never comes to
-//! authentication. Asking for one key only: `wire::ssh` prefers Ed25519, then ECDSA,
-//! then RSA, so that the same server tells the same key every time.
+//! authentication. A connection shows one key, so it is made once for each kind of key that
+//! the server offers, a certificate in place of its key where there is one. With the server's
+//! offer known from the first, the later ones say all they have to say at once.
 
-use model::{Fact, HostKey, Service, Transport};
+use model::{Fact, HostCertificate, HostKey, Service, Timestamp, Transport};
 use ring::digest;
 use wire::{
     Malformed, Problem, Reader, lines,
@@ -27,9 +28,44 @@ struct State {
     malformed: Option<Malformed>,
 }
 
-fn state(talk: &Talk<'_>) -> State {
-    let stream = talk.heard.concat();
-    let mut r = Reader::new(&stream);
+/// What is heard on the first connection: at its beginning, and after our offer, our part of the
+/// key exchange and our leave. Each later connection has one message of ours.
+const FIRST: usize = 4;
+
+/// Connections for more keys, at most: one for each kind of key there is.
+const MAX_MORE: usize = 6;
+
+/// What came of the first connection.
+fn first(talk: &Talk<'_>) -> State {
+    state(&talk.heard.get(..FIRST).unwrap_or(talk.heard).concat())
+}
+
+/// And of each later one.
+fn later(talk: &Talk<'_>) -> Vec<State> {
+    talk.heard.iter().skip(FIRST).map(|heard| state(heard)).collect()
+}
+
+/// What to send on another connection to be shown another key.
+fn next_key(talk: &Talk<'_>, first: &State, later: &[State]) -> Option<Vec<u8>> {
+    let offer = first.offer.as_ref()?;
+    let all = || [first].into_iter().chain(later);
+    let kinds: Option<Vec<String>> =
+        all().map(|state| ssh::key_algorithm(state.key.as_deref()?).ok()).collect();
+    let kinds = kinds?;
+    let known: Vec<&str> = kinds.iter().map(|name| ssh::kind_of_key(name)).collect();
+    // A server that shows again what was seen does so the next time too.
+    let (last, before) = known.split_last()?;
+    if before.contains(last) || later.len() >= MAX_MORE {
+        return None;
+    }
+    let exchange = offer.chosen_kex().and_then(ssh::key_exchange)?;
+    let mut said = ssh::hello_for(talk.cookie, &[offer.host_key_beside(&known)?]);
+    said.extend(exchange);
+    Some(said)
+}
+
+fn state(stream: &[u8]) -> State {
+    let mut r = Reader::new(stream);
     let mut state = State::default();
     match ssh::identification(&mut r) {
         Ok(identification) => state.identification = Some(identification),
@@ -82,7 +118,7 @@ impl Probe for Ssh {
     }
 
     fn request(&self, talk: &Talk<'_>) -> Step {
-        let state = state(talk);
+        let state = first(talk);
         let Some(identification) = &state.identification else {
             return if state.malformed.is_some() { Step::Finish } else { Step::Listen };
         };
@@ -106,12 +142,20 @@ impl Probe for Ssh {
                 None => Step::Listen,
                 Some(_) => Step::Say(ssh::disconnect()),
             },
-            _ => Step::Finish,
+            _ => {
+                let later = later(talk);
+                let waits = later.last().is_some_and(State::is_open);
+                match next_key(talk, &state, &later) {
+                    _ if waits && !talk.ended => Step::Listen,
+                    Some(said) => Step::Reconnect(said),
+                    None => Step::Finish,
+                }
+            }
         }
     }
 
     fn read(&self, talk: &Talk<'_>) -> Reading {
-        let state = state(talk);
+        let state = first(talk);
         let Some(identification) = &state.identification else {
             return Reading::default();
         };
@@ -135,17 +179,54 @@ impl Probe for Ssh {
         }
         let mut facts = vec![Fact::Service(service)];
         facts.extend(os);
-        match state.key.as_deref().map(|blob| (blob, ssh::key_algorithm(blob))) {
-            Some((blob, Ok(algorithm))) => {
-                let sha256 = hex(digest::digest(&digest::SHA256, blob).as_ref());
-                facts.push(Fact::HostKey(HostKey { algorithm, sha256 }));
+        let later = later(talk);
+        for blob in [&state].into_iter().chain(&later).filter_map(|state| state.key.as_deref()) {
+            for fact in shown(blob).unwrap_or_else(|error| vec![anomaly(error)]) {
+                if !facts.contains(&fact) {
+                    facts.push(fact);
+                }
             }
-            Some((_, Err(error))) => facts.push(anomaly(error)),
-            None => {}
         }
         facts.extend(state.malformed.map(anomaly));
         Reading { facts, evidence: talk.heard(0).to_vec() }
     }
+}
+
+impl State {
+    /// Whether more is to come that matters.
+    const fn is_open(&self) -> bool {
+        self.key.is_none() && !self.left && self.malformed.is_none()
+    }
+}
+
+/// What a key blob says: a certificate says its key as well.
+fn shown(blob: &[u8]) -> Result<Vec<Fact>, Malformed> {
+    let key = host_key(blob)?;
+    if !ssh::is_certificate(&key.algorithm) {
+        return Ok(vec![Fact::HostKey(key)]);
+    }
+    let certificate = ssh::certificate(blob)?;
+    let moment = |seconds: u64| Timestamp::from_seconds(i64::try_from(seconds).unwrap_or(i64::MAX));
+    let key = host_key(&certificate.key)?;
+    Ok(vec![
+        Fact::HostKey(key.clone()),
+        Fact::HostCertificate(HostCertificate {
+            key,
+            authority: host_key(&certificate.authority)?,
+            serial: certificate.serial,
+            key_id: certificate.key_id,
+            principals: certificate.principals,
+            not_before: moment(certificate.valid_after),
+            not_after: (certificate.valid_before != u64::MAX)
+                .then(|| moment(certificate.valid_before)),
+        }),
+    ])
+}
+
+fn host_key(blob: &[u8]) -> Result<HostKey, Malformed> {
+    let algorithm = ssh::key_algorithm(blob)?;
+    let sha256 = hex(digest::digest(&digest::SHA256, blob).as_ref());
+    Ok(HostKey { algorithm, sha256 })
 }
 
 fn anomaly(error: Malformed) -> Fact {

@@ -8,6 +8,7 @@
 //! only where nothing came. It opens nothing itself: it says the next [`Question`] and is told
 //! its [`Outcome`]; `crate::collect` makes the connections.
 
+mod accepted;
 mod served;
 #[cfg(test)]
 mod tests;
@@ -16,9 +17,11 @@ use std::collections::BTreeSet;
 
 use certs::hello::{
     Collected, HelloError, Kind, PROTOCOLS, Question, SSL30, ServerName, Signer, Signers, TLS10,
-    TLS11, TLS12, TLS13,
+    TLS11, TLS13,
 };
-use model::TlsVersion;
+use model::{TlsExtent, TlsVersion};
+
+use super::starttls::{Refusal, Starttls};
 
 pub use served::{Served, Support};
 
@@ -30,15 +33,30 @@ pub enum Extent {
     /// Every certificate, and whether X25519MLKEM768 is there.
     #[default]
     Certificates,
-    /// Also which older versions are accepted beside the best one, and whether suites that
-    /// protect nothing are.
+    /// Also which older versions are accepted beside the best one, and which cipher suites.
     Thorough,
+}
+
+/// Over what an endpoint is asked.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Over {
+    Stream,
+    /// DTLS 1.0 and 1.2, which only the wide hello asks for.
+    Datagrams,
 }
 
 /// What an endpoint is asked, and what it said so far.
 #[derive(Debug)]
 pub struct Collection {
     extent: Extent,
+    over: Over,
+    /// What comes before TLS.
+    starttls: Option<Starttls>,
+    /// What the server may know itself by in it, and how many of them it does not.
+    host_names: Vec<String>,
+    unknown: usize,
+    /// Whether something in the clear came between the two.
+    leftovers: bool,
     names: Vec<ServerName>,
     /// Names that its certificates told, in the order of their coming.
     told: Vec<ServerName>,
@@ -68,6 +86,8 @@ pub enum Outcome {
     TimedOut,
     /// No connection could be made.
     NoConnection,
+    /// It did not come to TLS.
+    BeforeTls(Refusal),
 }
 
 /// `no_application_protocol` (RFC 7301): it insists on a protocol that was not offered.
@@ -84,17 +104,59 @@ impl Collection {
     /// At most so many connections are made to one endpoint.
     pub const MAX_CONNECTIONS: usize = 24;
 
+    /// And so many where everything is wanted to be known.
+    pub const MAX_THOROUGH: usize = 40;
+
     /// Prepares to ask without a name and with each of these.
     #[must_use]
     pub fn new(names: impl IntoIterator<Item = ServerName>, extent: Extent) -> Self {
         let names: BTreeSet<ServerName> = names.into_iter().take(Self::MAX_NAMES).collect();
+        let names: Vec<ServerName> = names.into_iter().collect();
         Self {
             extent,
-            names: names.into_iter().collect(),
+            over: Over::Stream,
+            starttls: None,
+            host_names: host_names(&names),
+            unknown: 0,
+            leftovers: false,
+            names,
             told: Vec::new(),
             tried: Vec::new(),
             current: None,
         }
+    }
+
+    /// The same for a server of DTLS.
+    #[must_use]
+    pub fn over_datagrams(names: impl IntoIterator<Item = ServerName>, extent: Extent) -> Self {
+        Self { over: Over::Datagrams, ..Self::new(names, extent) }
+    }
+
+    /// The same behind a dialogue that comes before TLS.
+    #[must_use]
+    pub const fn behind(mut self, starttls: Option<Starttls>) -> Self {
+        self.starttls = starttls;
+        self
+    }
+
+    /// The dialogue that comes before TLS on each connection.
+    #[must_use]
+    pub const fn starttls(&self) -> Option<Starttls> {
+        self.starttls
+    }
+
+    /// What the server may know itself by on the next connection: the name that is asked for, or
+    /// the next one of those that it has not denied. `None` where only its address is left.
+    #[must_use]
+    pub fn host_name(&self) -> Option<&str> {
+        let asked = self.current.as_ref().and_then(|question| question.server_name.as_ref());
+        let known = || self.host_names.get(self.unknown).map(String::as_str);
+        asked.map(ServerName::as_str).or_else(known)
+    }
+
+    /// Notes that a server said more in the clear after it agreed to TLS.
+    pub const fn note_leftovers(&mut self) {
+        self.leftovers = true;
     }
 
     /// What to try next, over a new connection, or `None` once there is nothing more to learn.
@@ -108,27 +170,46 @@ impl Collection {
     /// Takes the outcome of the question that [`Self::next`] gave last.
     pub fn record(&mut self, outcome: Outcome) {
         let Some(question) = self.current.take() else { return };
-        let (mut signer, mut is_news) = (None, false);
-        if let Some(leaf) = leaf(&outcome) {
-            let certificate = certs::parse(leaf);
-            signer = Signer::of(&certificate);
-            is_news = self.tried.iter().all(|tried| self::leaf(&tried.outcome) != Some(leaf));
-            let names = certificate.names.iter().filter_map(|name| ServerName::new(name));
-            for name in names {
-                if self.told.len() < Self::MAX_TOLD
-                    && !self.names.contains(&name)
-                    && !self.told.contains(&name)
-                {
-                    self.told.push(name);
-                }
-            }
+        // The same question again, by the next name.
+        if outcome == Outcome::BeforeTls(Refusal::UnknownName)
+            && question.server_name.is_none()
+            && self.unknown < self.host_names.len()
+        {
+            self.unknown += 1;
+            return;
         }
+        let leaf = leaf(&outcome);
+        // The kind of key, if another connection brought the same leaf.
+        let known = leaf.and_then(|leaf| {
+            let mut tried = self.tried.iter();
+            tried.find(|tried| self::leaf(&tried.outcome) == Some(leaf)).map(|tried| tried.signer)
+        });
+        let is_news = leaf.is_some() && known.is_none();
+        let signer = known.unwrap_or_else(|| {
+            let certificate = certs::parse_unchecked(leaf?);
+            self.note_names(&certificate.names);
+            Signer::of(&certificate)
+        });
         self.tried.push(Tried { question, outcome, signer, is_news });
     }
 
+    fn note_names(&mut self, names: &[String]) {
+        for name in names.iter().filter_map(|name| ServerName::new(name)) {
+            if self.told.len() < Self::MAX_TOLD
+                && !self.names.contains(&name)
+                && !self.told.contains(&name)
+            {
+                self.told.push(name);
+            }
+        }
+    }
+
     fn choose(&self) -> Option<Question> {
-        if self.is_hopeless() || self.tried.len() >= Self::MAX_CONNECTIONS {
+        if self.is_hopeless() || self.tried.len() >= self.most() {
             return None;
+        }
+        if self.over == Over::Datagrams {
+            return self.wide_only();
         }
         self.first().or_else(|| match self.extent {
             Extent::Gentle => None,
@@ -137,13 +218,37 @@ impl Collection {
         })
     }
 
+    /// The wide hello, again without the kinds of key that were seen, and with each name.
+    fn wide_only(&self) -> Option<Question> {
+        let wide = |server_name| Question { server_name, ..Question::of(Kind::Wide) };
+        let untried = |question: Question| Some(question).filter(|q| !self.has_tried(q));
+        let first = untried(wide(None));
+        if first.is_some() || self.extent == Extent::Gentle {
+            return first;
+        }
+        self.variants(None).or_else(|| {
+            self.names.iter().chain(&self.told).find_map(|name| {
+                let is_news = self.with(Some(name)).any(|tried| tried.is_news);
+                let more = || self.variants(Some(name)).filter(|_| is_news);
+                untried(wide(Some(name.clone()))).or_else(more)
+            })
+        })
+    }
+
+    const fn most(&self) -> usize {
+        match self.extent {
+            Extent::Gentle | Extent::Certificates => Self::MAX_CONNECTIONS,
+            Extent::Thorough => Self::MAX_THOROUGH,
+        }
+    }
+
     /// The two hellos that say most, with the application protocols, which servers of only one
     /// may insist on; again without them where it insists on yet another. What bears little gets
-    /// them without.
+    /// them without, and so does who has agreed on a protocol before TLS.
     fn first(&self) -> Option<Question> {
-        let protocols = match self.extent {
-            Extent::Gentle => &[],
-            Extent::Certificates | Extent::Thorough => PROTOCOLS,
+        let protocols = match (self.extent, self.starttls) {
+            (Extent::Gentle, _) | (_, Some(_)) => &[],
+            (Extent::Certificates | Extent::Thorough, None) => PROTOCOLS,
         };
         let of = |kind| Question { protocols, ..Question::of(kind) };
         let untried = [of(Kind::Modern), of(Kind::Wide)].into_iter().find(|q| !self.has_tried(q));
@@ -183,13 +288,20 @@ impl Collection {
         self.tried.iter().any(Tried::is_answered)
     }
 
-    /// Whether more connections would only cost time: it is not TLS, nobody listens any more,
-    /// or it has let its time pass twice.
+    /// Whether more connections would only cost time: it is not TLS, or never comes to it, nobody
+    /// listens any more, or it has let its time pass twice.
     fn is_hopeless(&self) -> bool {
         let count = |what: fn(&Outcome) -> bool| {
             self.tried.iter().filter(|tried| what(&tried.outcome)).count()
         };
-        count(|outcome| matches!(outcome, Outcome::NoConnection)) > 0
+        // That it does not serve a name that was asked for says nothing about the others.
+        let never = self.tried.iter().any(|tried| match &tried.outcome {
+            Outcome::BeforeTls(Refusal::UnknownName) => tried.question.server_name.is_none(),
+            Outcome::BeforeTls(_) => true,
+            _ => false,
+        });
+        never
+            || count(|outcome| matches!(outcome, Outcome::NoConnection)) > 0
             || count(|outcome| matches!(outcome, Outcome::Failed(HelloError::NotTls))) > 0
             || count(|outcome| matches!(outcome, Outcome::TimedOut)) > 1
     }
@@ -291,35 +403,40 @@ impl Collection {
         (!asked).then(|| Question { server_name, ..Question::of(Kind::Hybrid) })
     }
 
-    /// Each older version that was not seen, and suites that protect nothing.
-    fn what_it_accepts(&self) -> Option<Question> {
-        let best = self.tried.iter().find(|tried| tried.is_answered())?;
-        let server_name = best.question.server_name.clone();
-        let seen =
-            |version| self.tried.iter().any(|tried| tried.outcome.version() == Some(version));
-        let older = [
-            (TLS12, Kind::Wide),
-            (TLS11, Kind::UpTo(TLS11)),
-            (TLS10, Kind::UpTo(TLS10)),
-            (SSL30, Kind::Bare(SSL30)),
-        ];
-        let older = older.into_iter().filter(|(version, _)| !seen(*version)).map(|(_, kind)| kind);
-        older
-            .chain([Kind::Weak])
-            .filter(|kind| self.tried.iter().all(|tried| tried.question.kind != *kind))
-            .map(|kind| Question { server_name: server_name.clone(), ..Question::of(kind) })
-            .next()
-    }
-
     /// What was learned.
     #[must_use]
     pub fn finish(self) -> Served {
-        let mut served = Served::default();
+        let asked = match self.extent {
+            Extent::Gentle => TlsExtent::Gentle,
+            Extent::Certificates => TlsExtent::Certificates,
+            Extent::Thorough => TlsExtent::Thorough,
+        };
+        let cut = self.is_hopeless() || self.tried.len() >= self.most();
+        let starttls = self.starttls.map(Starttls::name);
+        let connections = u32::try_from(self.unknown).unwrap_or(u32::MAX);
+        let mut served = Served { asked, cut, starttls, connections, ..Served::default() };
+        if self.leftovers {
+            served.note_leftovers();
+        }
         for Tried { question, outcome, .. } in self.tried {
             served.add(&question, outcome);
         }
         served
     }
+}
+
+/// What a server may know itself by in a protocol that serves domains: the names that are known,
+/// then the domains that these are in, as `example.com` of `chat.example.com`.
+fn host_names(names: &[ServerName]) -> Vec<String> {
+    let parent = |name: &ServerName| {
+        let (_, parent) = name.as_str().split_once('.')?;
+        parent.contains('.').then(|| parent.to_owned())
+    };
+    let names_themselves = names.iter().map(|name| name.as_str().to_owned());
+    let mut all: Vec<String> = names_themselves.take(2).collect();
+    all.extend(names.iter().filter_map(parent).take(2));
+    all.dedup();
+    all
 }
 
 impl Tried {
@@ -329,17 +446,18 @@ impl Tried {
 }
 
 impl Outcome {
-    fn version(&self) -> Option<TlsVersion> {
+    fn collected(&self) -> Option<&Collected> {
         match self {
-            Self::Collected(collected) => Some(collected.version),
+            Self::Collected(collected) => Some(collected),
             _ => None,
         }
+    }
+
+    fn version(&self) -> Option<TlsVersion> {
+        self.collected().map(|collected| collected.version)
     }
 }
 
 fn leaf(outcome: &Outcome) -> Option<&[u8]> {
-    match outcome {
-        Outcome::Collected(collected) => collected.chain.first().map(Vec::as_slice),
-        _ => None,
-    }
+    outcome.collected()?.chain.first().map(Vec::as_slice)
 }

@@ -1,13 +1,18 @@
 //! One odd configuration of OpenSSL after another, and what must be seen of it.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     io::{Read, Write},
     net::Ipv4Addr,
+    process::Command,
 };
 
-use certs::KeyKind;
-use scanner::probe::tls::{Extent, Served};
+use certs::{
+    KeyKind,
+    hello::{group_name, suite_name},
+};
+use model::{Fact, TlsServer, TlsVersion};
+use scanner::probe::tls::{Extent, Served, Support};
 use tempfile::TempDir;
 
 use crate::{
@@ -20,7 +25,7 @@ use crate::{
 #[track_caller]
 fn check(what: &str, identity: &Identity, arguments: &[&str], versions: &str) -> Served {
     let served = Server::start(identity, arguments).ask(&[]);
-    let seen: Vec<String> = served.versions.iter().map(ToString::to_string).collect();
+    let seen: Vec<String> = served.accepted.keys().map(ToString::to_string).collect();
     println!("{what}: {} in {}", served.chains.len(), seen.join(" "));
     assert_eq!(seen.join(" "), versions, "{what}: {served:?}");
     let leaves: BTreeSet<&[u8]> = served.chains.iter().map(|c| c.chain[0].as_slice()).collect();
@@ -126,11 +131,47 @@ fn what_tls_13_asks_on_the_way_is_answered() {
     }
 }
 
-/// The attributes that asking so much brings, of those named.
-fn attributes(server: &Server, extent: Extent, names: &[&str]) -> Vec<String> {
-    let all = ask(server.port, [], extent).attributes();
+/// What asking so much brings, in words, of those named.
+fn shown(server: &Server, extent: Extent, names: &[&str]) -> Vec<String> {
+    let all = told(&ask(server.port, [], extent));
     let known = names.iter().filter_map(|name| Some(format!("{name}={}", all.get(*name)?)));
     known.collect()
+}
+
+/// What is known of a server, in words.
+fn told(served: &Served) -> BTreeMap<&'static str, String> {
+    let TlsServer {
+        asked: _,
+        cut: _,
+        starttls: _,
+        accepted,
+        refused,
+        groups,
+        dh_bits,
+        protocols,
+        client_authorities,
+        compression,
+        secure_renegotiation,
+        extended_master_secret,
+        hybrid,
+    } = served.server().unwrap();
+    let joined = |all: Vec<String>| Some(all.join(" ")).filter(|text| !text.is_empty());
+    let suites = accepted.values().flatten().map(|suite| suite_name(*suite).unwrap().to_owned());
+    let versions = |all: Vec<&TlsVersion>| all.into_iter().map(ToString::to_string).collect();
+    let all = [
+        ("suites", joined(suites.collect())),
+        ("versions", joined(versions(accepted.keys().collect()))),
+        ("refused", joined(versions(refused.iter().collect()))),
+        ("groups", joined(groups.iter().map(|g| group_name(*g).unwrap().to_owned()).collect())),
+        ("dh_bits", dh_bits.map(|bits| bits.to_string())),
+        ("protocols", joined(protocols.into_iter().collect())),
+        ("client_authorities", client_authorities.map(|all| Vec::from_iter(all).join("; "))),
+        ("compression", compression.map(|method| method.to_string())),
+        ("secure_renegotiation", secure_renegotiation.map(|is| is.to_string())),
+        ("extended_master_secret", extended_master_secret.map(|is| is.to_string())),
+        ("hybrid", hybrid.map(|is| is.to_string())),
+    ];
+    all.into_iter().filter_map(|(name, value)| Some((name, value?))).collect()
 }
 
 #[test]
@@ -151,38 +192,33 @@ fn what_else_the_hello_shows_is_told() {
         .concat(),
     );
     let wanted = [
-        "tls_suites",
-        "tls_dh_bits",
-        "tls_alpn",
-        "tls_client_certificate",
-        "tls_client_authorities",
-        "tls_ocsp",
-        "tls_renegotiation",
-        "tls_extended_master_secret",
-        "tls_compression",
-        "tls_x25519mlkem768",
+        "suites",
+        "dh_bits",
+        "protocols",
+        "client_authorities",
+        "secure_renegotiation",
+        "extended_master_secret",
+        "compression",
+        "hybrid",
     ];
     let expected = [
-        "tls_suites=DHE_RSA_WITH_AES_128_CBC_SHA",
-        "tls_dh_bits=1024",
-        "tls_alpn=http/1.1",
-        "tls_client_certificate=requested",
-        "tls_client_authorities=CN=weak",
-        "tls_ocsp=stapled",
-        "tls_renegotiation=secure",
-        "tls_extended_master_secret=yes",
+        "suites=DHE_RSA_WITH_AES_128_CBC_SHA",
+        "dh_bits=1024",
+        "protocols=http/1.1",
+        "client_authorities=CN=weak",
+        "secure_renegotiation=true",
+        "extended_master_secret=true",
+        "compression=0",
     ];
-    assert_eq!(attributes(&server, Extent::Certificates, &wanted), expected);
+    assert_eq!(shown(&server, Extent::Certificates, &wanted), expected);
+    let stapled = server.ask(&[]).stapled;
+    assert_eq!(stapled.into_values().collect::<Vec<_>>(), [[0x30, 3, 0x0a, 1, 6]]);
     let arguments = ["-tls1_3", "-groups", "P-384", "-alpn", "h2"];
     let server = Server::start(&weak, &[&arguments[..], &["-cipher", LOW]].concat());
-    let wanted = ["tls_suites", "tls_groups", "tls_alpn", "tls_ocsp", "tls_x25519mlkem768"];
-    let expected = [
-        "tls_suites=AES_128_GCM_SHA256",
-        "tls_groups=secp384r1",
-        "tls_alpn=h2",
-        "tls_x25519mlkem768=no",
-    ];
-    assert_eq!(attributes(&server, Extent::Certificates, &wanted), expected);
+    let expected =
+        ["suites=AES_128_GCM_SHA256", "groups=secp384r1", "protocols=h2", "hybrid=false"];
+    let wanted = ["suites", "groups", "protocols", "compression", "hybrid"];
+    assert_eq!(shown(&server, Extent::Certificates, &wanted), expected);
 }
 
 #[test]
@@ -190,12 +226,12 @@ fn every_version_that_is_accepted_is_told_when_wanted() {
     let folder = TempDir::new().unwrap();
     let rsa = identity(&folder, "rsa", &["-algorithm", "RSA"], &[]);
     let server = Server::start(&rsa, &["-cipher", LOW]);
-    let wanted = ["tls_versions", "tls_versions_refused"];
-    let expected = ["tls_versions=TLSv1.0 TLSv1.1 TLSv1.2 TLSv1.3", "tls_versions_refused=SSLv3"];
-    assert_eq!(attributes(&server, Extent::Thorough, &wanted), expected);
+    let wanted = ["versions", "refused"];
+    let expected = ["versions=TLSv1.0 TLSv1.1 TLSv1.2 TLSv1.3", "refused=SSLv3"];
+    assert_eq!(shown(&server, Extent::Thorough, &wanted), expected);
     let server = Server::start(&rsa, &["-cipher", LOW, "-no_tls1_1", "-no_tls1_3"]);
-    let expected = ["tls_versions=TLSv1.0 TLSv1.2", "tls_versions_refused=SSLv3 TLSv1.1"];
-    assert_eq!(attributes(&server, Extent::Thorough, &wanted), expected);
+    let expected = ["versions=TLSv1.0 TLSv1.2", "refused=SSLv3 TLSv1.1"];
+    assert_eq!(shown(&server, Extent::Thorough, &wanted), expected);
     // Nothing of it is asked unless it is wanted, and of what is fragile nearly nothing.
     let ordinary = ask(server.port, [], Extent::Certificates);
     assert!(ordinary.refused.is_empty() && ordinary.connections <= 5, "{ordinary:?}");
@@ -208,13 +244,73 @@ fn suites_that_protect_nothing_are_found_beside_good_ones() {
     let rsa = identity(&folder, "rsa", &["-algorithm", "RSA"], &[]);
     let suites = "ECDHE-RSA-AES128-GCM-SHA256:ECDHE-RSA-NULL-SHA:@SECLEVEL=0";
     let server = Server::start(&rsa, &["-tls1_2", "-cipher", suites]);
-    let expected =
-        ["tls_suites=ECDHE_RSA_WITH_NULL_SHA ECDHE_RSA_WITH_AES_128_GCM_SHA256".to_owned()];
-    assert_eq!(attributes(&server, Extent::Thorough, &["tls_suites"]), expected);
+    let expected = ["suites=ECDHE_RSA_WITH_NULL_SHA ECDHE_RSA_WITH_AES_128_GCM_SHA256".to_owned()];
+    assert_eq!(shown(&server, Extent::Thorough, &["suites"]), expected);
     let server = Server::start(&rsa, &["-tls1_2", "-cipher", "aNULL:@SECLEVEL=0"]);
     let served = ask(server.port, [], Extent::Certificates);
-    assert!(served.chains.is_empty() && served.facts().is_empty());
-    assert_eq!(served.attributes()["tls_anonymous"], "yes");
+    assert!(served.chains.is_empty() && served.anonymous == Support::Yes);
+    assert!(matches!(&served.facts()[..], [Fact::Tls(_)]));
+}
+
+/// The numbers of the suites that OpenSSL has by such a description, in one version.
+fn openssl_suites(description: &str, version: &str) -> BTreeSet<u16> {
+    // `0xC0,0x30 - ECDHE-RSA-AES256-GCM-SHA384 ...`
+    let arguments = ["ciphers", "-V", "-s", version, description];
+    let list = Command::new("openssl").args(arguments).output().expect("openssl is installed");
+    let list = String::from_utf8(list.stdout).unwrap();
+    let numbers = list.lines().filter_map(|line| {
+        let (high, low) = line.trim().split_once(" - ")?.0.split_once(',')?;
+        let byte = |text: &str| u8::from_str_radix(text.trim_start_matches("0x"), 16).ok();
+        Some(u16::from_be_bytes([byte(high)?, byte(low)?]))
+    });
+    numbers.collect()
+}
+
+#[test]
+fn every_suite_of_openssl_is_found_in_at_most_forty_connections() {
+    let folder = TempDir::new().unwrap();
+    let rsa = identity(&folder, "rsa", &["-algorithm", "RSA"], &[]);
+    let [old, new, modern] = [TlsVersion(0x0301), TlsVersion(0x0303), TlsVersion(0x0304)];
+    for (description, versions) in [
+        ("ECDHE-RSA-AES128-GCM-SHA256:AES256-SHA:DHE-RSA-AES128-SHA", &["-tls1_2"][..]),
+        ("HIGH+kECDHE:!ARIA:!CAMELLIA:!PSK:!SRP:!aNULL", &["-tls1_2"]),
+        ("AES128-SHA:AES256-SHA:CAMELLIA128-SHA:SEED-SHA:@SECLEVEL=0", &["-tls1"]),
+        ("NULL-SHA256:NULL-SHA:AECDH-NULL-SHA:AES128-SHA256:@SECLEVEL=0", &["-tls1_2"]),
+        ("AES256-SHA256:CAMELLIA256-SHA:DHE-RSA-CHACHA20-POLY1305", &[]),
+        ("AES256-SHA256", &["-ciphersuites", "TLS_CHACHA20_POLY1305_SHA256"]),
+    ] {
+        for preference in [&[][..], &["-serverpref"]] {
+            let arguments = [&["-cipher", description], versions, preference].concat();
+            let server = Server::start(&rsa, &arguments);
+            let served = ask(server.port, [], Extent::Thorough);
+            let shown = served.server().unwrap();
+            println!("{description}: {} connections", served.connections);
+            assert!(served.connections <= 40 && !shown.cut, "{description}: {served:?}");
+            let version = if versions == ["-tls1"] { old } else { new };
+            let flag = if version == old { "-tls1" } else { "-tls1_2" };
+            // With an RSA key nobody gets the others.
+            let mut expected = openssl_suites(description, flag);
+            expected.retain(|suite| !suite_name(*suite).unwrap().contains("ECDSA"));
+            assert!(!expected.is_empty(), "{description}");
+            assert_eq!(shown.accepted[&version], expected, "{description}");
+            let expected = match versions {
+                [] => BTreeSet::from([0x1301, 0x1302, 0x1303]),
+                ["-ciphersuites", ..] => BTreeSet::from([0x1303]),
+                _ => continue,
+            };
+            assert_eq!(shown.accepted[&modern], expected, "{description}");
+        }
+    }
+    // More than forty suites: it says so, and has what is weak.
+    let server = Server::start(&rsa, &["-cipher", "ALL:eNULL:@SECLEVEL=0"]);
+    let served = ask(server.port, [], Extent::Thorough);
+    let shown = served.server().unwrap();
+    assert!(served.connections == 40 && shown.cut, "{served:?}");
+    let names: Vec<&str> =
+        shown.accepted.values().flatten().filter_map(|s| suite_name(*s)).collect();
+    for weak in ["_NULL_", "_anon_"] {
+        assert!(names.iter().any(|name| name.contains(weak)), "{weak}: {names:?}");
+    }
 }
 
 #[test]

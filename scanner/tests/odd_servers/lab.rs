@@ -83,7 +83,7 @@ impl Asked {
     fn told(&self) -> String {
         let peers: Vec<String> =
             self.by_peers.iter().map(|found| format!(" | {found:>2}")).collect();
-        let versions: Vec<String> = self.served.versions.iter().map(ToString::to_string).collect();
+        let versions: Vec<String> = self.served.accepted.keys().map(ToString::to_string).collect();
         let right = self.expected.intersection(&self.found).count();
         format!(
             "| {:<38} | {:>2} of {:<2} | {:>11} | {:>5} | {}{}",

@@ -25,8 +25,13 @@ pub(crate) struct Server {
 impl Server {
     /// Starts one on a free port of loopback, for at most 500 connections.
     pub(crate) fn start(identity: &Identity, arguments: &[&str]) -> Self {
+        Self::start_at("127.0.0.1:0", identity, arguments)
+    }
+
+    /// Starts one there.
+    pub(crate) fn start_at(place: &str, identity: &Identity, arguments: &[&str]) -> Self {
         let mut process = Command::new("openssl")
-            .args(["s_server", "-accept", "127.0.0.1:0", "-naccept", "500"])
+            .args(["s_server", "-accept", place, "-naccept", "500"])
             .args(["-cert", text(&identity.certificate), "-key", text(&identity.key)])
             .args(arguments)
             .stdin(Stdio::piped())
@@ -36,9 +41,12 @@ impl Server {
             .expect("the openssl command is installed");
         let output = process.stdout.take().expect("piped");
         let mut lines = BufReader::new(output).lines().map_while(Result::ok);
-        // `ACCEPT 127.0.0.1:40123`, once it listens.
-        let port =
-            lines.find_map(|line| line.strip_prefix("ACCEPT ")?.rsplit(':').next()?.parse().ok());
+        // `ACCEPT 127.0.0.1:40123`, once it listens; without the place where that was given.
+        let port = lines.find_map(|line| {
+            let chosen = line.strip_prefix("ACCEPT")?;
+            let place = if chosen.is_empty() { place } else { chosen };
+            place.rsplit(':').next()?.parse().ok()
+        });
         // It must not stop on a full pipe.
         std::thread::spawn(move || lines.for_each(drop));
         let Some(port) = port else {

@@ -4,6 +4,9 @@
 //! `cargo run --release -p daicho-bench -- NAME…`, with the names lab, memory, memory-connect,
 //! inventory and build; without a name, lab, memory and inventory: the others take minutes.
 //!
+//! `cargo run --release -p daicho-bench -- certs` measures the collecting of certificates; it needs
+//! root, for a namespace of its own.
+//!
 //! `cargo run --release -p daicho-bench -- sweep [ROW…]` measures the sweep engine against its
 //! peers on the measuring ground: two namespaces, a cable, and a network that answers from an
 //! XDP program (`ground.bpf.c`). It needs root, what `tests/bench/install` installs, and
@@ -11,6 +14,7 @@
 //! often each scanner runs (5), and `ZMAP` names a newer zmap than the system's. What each
 //! single run did goes to standard error, the table to standard output.
 
+mod collect;
 mod counters;
 mod ground;
 mod helpers;
@@ -24,6 +28,10 @@ use anyhow::{Result, bail};
 
 use crate::measure::Report;
 
+/// That of the product: the `inventory` row imports in this process.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> Result<()> {
     let mut names: Vec<String> = std::env::args().skip(1).collect();
     let words: Vec<&str> = names.iter().map(String::as_str).collect();
@@ -31,6 +39,9 @@ fn main() -> Result<()> {
         ["pnet-send", interface, count] => return helpers::pnet_send(interface, count.parse()?),
         ["noise", interface] => return helpers::noise(interface),
         ["listen", ports] => return helpers::listen(ports),
+        ["serve", kind] => return collect::serve(kind),
+        ["certs-inside"] => return collect::inside(),
+        ["certs"] => return collect::certificates(),
         _ => {}
     }
     let mut report = Report::default();

@@ -104,7 +104,7 @@ impl Asset {
         crate::open_to_all(&folder)?;
         authority.write_for(&server, &folder)?;
         let script = folder.join("run.sh");
-        fs::write(&script, format!("{PROLOGUE}{}", server.script))?;
+        fs::write(&script, format!("{PROLOGUE}{}{}", server.settings, server.script))?;
         let log = folder.join("output.log");
         let output = fs::File::create(&log)?;
         // If the test is killed, so is the asset: setpriv ties unshare to the test's thread, and

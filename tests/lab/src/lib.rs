@@ -87,6 +87,12 @@ impl Lab {
         Self::with(servers::all().into_iter().filter(|s| names.contains(&s.name)).collect())
     }
 
+    /// Other servers: those that begin TLS after some words in the clear. The certificate of each
+    /// is in [`Lab::folder`], as `NAME/cert.pem`, before that of the lab's authority.
+    pub fn before_tls() -> Result<Self, LabError> {
+        Self::with(servers::before_tls())
+    }
+
     fn with(servers: Vec<servers::Server>) -> Result<Self, LabError> {
         let folder = tempfile::Builder::new().prefix("daicho-lab-").tempdir()?;
         // Servers run as their own users and must reach their files.

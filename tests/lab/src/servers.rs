@@ -2,7 +2,10 @@
 //!
 //! Each runs in the foreground under its own first process. What a server would tell only
 //! after a change to its configuration is left at Debian's or upstream's default, because
-//! that is what administrators run.
+//! that is what administrators run. Those that can begin TLS after some words do so where they
+//! are given a certificate, which [`before_tls`] does.
+
+mod before_tls;
 
 use std::{fs, path::Path};
 
@@ -26,6 +29,8 @@ pub(crate) struct Server {
     pub(crate) network: &'static [&'static str],
     /// Days from now in which its certificate is valid, if it has one.
     validity: Option<(i64, i64)>,
+    /// Lines of sh, before the script: what it is to do otherwise than usual.
+    pub(crate) settings: &'static str,
     /// Lines of sh, after the prologue.
     pub(crate) script: &'static str,
 }
@@ -98,8 +103,27 @@ fn server(name: &'static str, number: u8, services: Vec<Service>, script: &'stat
         services,
         network: &[],
         validity: None,
+        settings: "",
         script,
     }
+}
+
+/// Servers that begin TLS after some words, each with a certificate of its own: those of
+/// [`all`] that can, and some that have no place among them because nothing else of theirs is
+/// looked at.
+pub(crate) fn before_tls() -> Vec<Server> {
+    const CAN: [&str; 6] = ["postfix", "dovecot", "vsftpd", "mariadb", "postgresql", "slapd"];
+    let mut servers: Vec<Server> =
+        all().into_iter().filter(|server| CAN.contains(&server.name)).collect();
+    servers.extend(before_tls::only());
+    for server in &mut servers {
+        server.validity = Some((-10, 355));
+    }
+    if let Some(dovecot) = servers.iter_mut().find(|server| server.name == "dovecot") {
+        dovecot.settings = before_tls::DOVECOT;
+        dovecot.services.extend([tcp(24, "lmtp"), tcp(4190, "managesieve")]);
+    }
+    servers
 }
 
 pub(crate) fn all() -> Vec<Server> {
@@ -203,6 +227,11 @@ pub(crate) fn all() -> Vec<Server> {
              maillog_file = /dev/stdout\n\
              alias_maps =\n\
              END\n\
+             [ ! -e cert.pem ] || cat >> etc/main.cf <<END\n\
+             smtpd_tls_security_level = may\n\
+             smtpd_tls_cert_file = $D/cert.pem\n\
+             smtpd_tls_key_file = $D/key.pem\n\
+             END\n\
              postfix -c \"$D/etc\" post-install create-missing || true\n\
              exec postfix -c \"$D/etc\" start-fg\n",
         ),
@@ -238,7 +267,8 @@ pub(crate) fn all() -> Vec<Server> {
                  base_dir = /run/dovecot\n\
                  state_dir = $D\n\
                  log_path = /dev/stderr\n\
-                 protocols = imap pop3\n\
+                 protocols = ${protocols:-imap pop3}\n\
+             ${more:-}\n\
                  listen = *\n\
                  ssl = yes\n\
                  $certs\n\
@@ -255,6 +285,8 @@ pub(crate) fn all() -> Vec<Server> {
              printf 'listen=YES\\nlisten_ipv6=NO\\nbackground=NO\\nanonymous_enable=NO\\n\
              local_enable=YES\\n\
              secure_chroot_dir=/run/vsftpd/empty\\n' > vsftpd.conf\n\
+             [ ! -e cert.pem ] || printf 'ssl_enable=YES\\nrsa_cert_file=%s\\n\
+             rsa_private_key_file=%s\\n' \"$D/cert.pem\" \"$D/key.pem\" >> vsftpd.conf\n\
              exec vsftpd \"$D/vsftpd.conf\"\n",
         ),
         server(
@@ -313,7 +345,8 @@ pub(crate) fn all() -> Vec<Server> {
              mariadb-install-db --no-defaults --user=mysql --datadir=\"$D/data\" --skip-test-db \
              --auth-root-authentication-method=normal > install.log 2>&1\n\
              echo \"CREATE USER lab@'%' IDENTIFIED VIA mysql_native_password;\" > init.sql\n\
-             exec mariadbd --no-defaults --user=mysql --datadir=\"$D/data\" --socket=\"$D/data/sock\" \
+             tls=; [ ! -e cert.pem ] || tls=\"--ssl-cert=$D/cert.pem --ssl-key=$D/key.pem\"\n\
+             exec mariadbd --no-defaults $tls --user=mysql --datadir=\"$D/data\" --socket=\"$D/data/sock\" \
              --pid-file=\"$D/data/pid\" --bind-address=0.0.0.0 --init-file=\"$D/init.sql\"\n",
         ),
         server(
@@ -324,6 +357,9 @@ pub(crate) fn all() -> Vec<Server> {
              bin=$(ls -d /usr/lib/postgresql/*/bin | sort -V | tail -n 1)\n\
              as() { setpriv --reuid postgres --regid postgres --clear-groups \"$@\"; }\n\
              as \"$bin/initdb\" -D \"$D/data\" --no-sync > initdb.log 2>&1\n\
+             [ ! -e cert.pem ] || { install -o postgres -m 600 key.pem cert.pem data\n\
+             printf \"ssl = on\\nssl_cert_file = 'cert.pem'\\nssl_key_file = 'key.pem'\\n\" \
+             >> data/postgresql.conf; }\n\
              exec setpriv --reuid postgres --regid postgres --clear-groups \
              \"$bin/postgres\" -D \"$D/data\" -h 0.0.0.0 -k \"$D/data\"\n",
         ),
@@ -339,8 +375,11 @@ pub(crate) fn all() -> Vec<Server> {
             25,
             vec![tcp(389, "ldap").product("OpenLDAP")],
             "mkdir db\n\
+             tls=; [ ! -e cert.pem ] || tls=\"TLSCertificateFile $D/cert.pem\n\
+             TLSCertificateKeyFile $D/key.pem\"\n\
              cat > slapd.conf <<END\n\
              include /etc/ldap/schema/core.schema\n\
+             $tls\n\
              modulepath /usr/lib/ldap\n\
              moduleload back_mdb\n\
              pidfile /run/slapd.pid\n\

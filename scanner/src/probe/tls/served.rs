@@ -4,32 +4,34 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use certs::{
     AnomalyKind,
-    hello::{
-        self, ClientCertificate, Collected, HelloError, KeyExchange, Kind, Precautions, Question,
-    },
+    hello::{ClientCertificate, Collected, HelloError, KeyExchange, Kind, Precautions, Question},
 };
-use model::{CertificateChain, Fact, TlsVersion};
+use model::{CertificateChain, Fact, TlsExtent, TlsServer, TlsVersion};
 
 use super::Outcome;
-
-/// The most characters of an attribute that a server fills.
-const MAX_TEXT: usize = 1_000;
 
 /// What all attempts showed together.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Served {
+    /// How much it was asked.
+    pub asked: TlsExtent,
+    /// Whether there was more to ask.
+    pub cut: bool,
+    /// The protocol that came before TLS, where one did.
+    pub starttls: Option<&'static str>,
+    /// Whether it made clear that it has no TLS there: that no certificate came is then no gap.
+    pub is_plain: bool,
     /// Whether the endpoint speaks TLS: it answered in its records, if only to refuse.
     pub speaks_tls: bool,
     /// The chains, one for each question (name and version) that was answered. The same chain
     /// stands here for each: a server may renew one of them and forget the others.
     pub chains: Vec<CertificateChain>,
-    /// The versions in which it answered. Others may be served too: each hello shows only the
-    /// one that the server likes best of those offered.
-    pub versions: BTreeSet<TlsVersion>,
+    /// The versions in which it answered, with the cipher suites that it chose in each, by their
+    /// numbers. Others may be served too: each hello shows only what the server likes best of
+    /// what is offered.
+    pub accepted: BTreeMap<TlsVersion, BTreeSet<u16>>,
     /// The versions that it was asked for alone and refused.
     pub refused: BTreeSet<TlsVersion>,
-    /// The cipher suites that it chose, by their numbers.
-    pub suites: BTreeSet<u16>,
     /// The groups that it chose, by their numbers.
     pub groups: BTreeSet<u16>,
     /// The bits of the smallest prime that it chose for Diffie-Hellman.
@@ -38,8 +40,8 @@ pub struct Served {
     pub client_certificate: Option<ClientCertificate>,
     /// The application protocols that it chose.
     pub protocols: BTreeSet<String>,
-    /// The OCSP responses that it stapled, undecoded, each once.
-    pub stapled: BTreeSet<Vec<u8>>,
+    /// The OCSP response that it stapled to each leaf, undecoded, by the SHA-256 of the leaf.
+    pub stapled: BTreeMap<String, Vec<u8>>,
     /// What it does for safety up to TLS 1.2: in the attempt that showed least.
     pub precautions: Option<Precautions>,
     /// Whether it has X25519MLKEM768.
@@ -50,7 +52,7 @@ pub struct Served {
     pub refusal: Option<String>,
     /// How many connections were made for it, those that failed included.
     pub connections: u32,
-    /// What broke a protocol: protocol (`tls` or `x509`) and problem.
+    /// What broke a protocol: protocol (`tls`, `x509` or that before TLS) and problem.
     pub anomalies: BTreeSet<(&'static str, String)>,
 }
 
@@ -67,78 +69,53 @@ pub enum Support {
 }
 
 impl Served {
-    /// The facts about the endpoint: chains, then anomalies.
+    /// The facts about the endpoint: chains, what it accepts, then anomalies. What it stapled is
+    /// not among them, for that is a fact by its evidence.
     #[must_use]
     pub fn facts(&self) -> Vec<Fact> {
         let chains = self.chains.iter().cloned().map(Fact::Certificates);
+        let server = self.server().map(Fact::Tls);
         let anomalies = self.anomalies.iter().map(|(protocol, problem)| Fact::Anomaly {
             protocol: (*protocol).to_owned(),
             problem: problem.clone(),
         });
-        chains.chain(anomalies).collect()
+        chains.chain(server).chain(anomalies).collect()
     }
 
-    /// What belongs to the attributes of the endpoint's service. Empty where nothing was
-    /// answered; each of these only where it was seen:
-    ///
-    /// | attribute | value |
-    /// |---|---|
-    /// | `tls_versions`, `tls_versions_refused` | lowest first |
-    /// | `tls_suites`, `tls_groups` | names of the registry, or numbers |
-    /// | `tls_dh_bits` | of the smallest prime |
-    /// | `tls_client_certificate` | `requested` |
-    /// | `tls_client_authorities` | their names, as RFC 4514 writes them, with `; ` between |
-    /// | `tls_alpn` | protocols |
-    /// | `tls_ocsp` | `stapled` |
-    /// | `tls_renegotiation` | `secure` or `insecure` (RFC 5746) |
-    /// | `tls_extended_master_secret` | `yes` or `no` (RFC 7627) |
-    /// | `tls_compression` | `deflate`, or the method's number |
-    /// | `tls_x25519mlkem768` | `yes` or `no` |
-    /// | `tls_anonymous` | `yes` |
+    /// What it accepts, where it answered at all.
     #[must_use]
-    pub fn attributes(&self) -> BTreeMap<String, String> {
-        let mut out = BTreeMap::new();
-        let mut put = |name: &str, value: String| {
-            if !value.is_empty() {
-                let end = value.floor_char_boundary(MAX_TEXT);
-                out.insert(name.to_owned(), value.get(..end).unwrap_or_default().to_owned());
-            }
-        };
-        put("tls_versions", joined(self.versions.iter().map(ToString::to_string), " "));
-        let refused = self.refused.difference(&self.versions).map(ToString::to_string);
-        put("tls_versions_refused", joined(refused, " "));
-        let suites = self.suites.iter().map(|suite| named(*suite, hello::suite_name(*suite)));
-        put("tls_suites", joined(suites, " "));
-        let groups = self.groups.iter().map(|group| named(*group, hello::group_name(*group)));
-        put("tls_groups", joined(groups, " "));
-        put("tls_dh_bits", self.dh_bits.map(|bits| bits.to_string()).unwrap_or_default());
-        if let Some(request) = &self.client_certificate {
-            put("tls_client_certificate", "requested".to_owned());
-            put("tls_client_authorities", joined(request.authorities.iter().cloned(), "; "));
+    pub fn server(&self) -> Option<TlsServer> {
+        if self.accepted.is_empty() {
+            return None;
         }
-        put("tls_alpn", joined(self.protocols.iter().cloned(), " "));
-        if !self.stapled.is_empty() {
-            put("tls_ocsp", "stapled".to_owned());
-        }
-        if let Some(precautions) = self.precautions {
-            let secure = if precautions.secure_renegotiation { "secure" } else { "insecure" };
-            put("tls_renegotiation", secure.to_owned());
-            let extended = if precautions.extended_master_secret { "yes" } else { "no" };
-            put("tls_extended_master_secret", extended.to_owned());
-            put(
-                "tls_compression",
-                match precautions.compression {
-                    0 => String::new(),
-                    1 => "deflate".to_owned(),
-                    other => other.to_string(),
-                },
-            );
-        }
-        put("tls_x25519mlkem768", self.hybrid.told().to_owned());
-        if self.anonymous == Support::Yes {
-            put("tls_anonymous", "yes".to_owned());
-        }
-        out
+        let authorities = self.client_certificate.as_ref().map(|request| {
+            let kept = request.authorities.iter().take(TlsServer::MAX_AUTHORITIES);
+            kept.map(|name| {
+                let end = name.floor_char_boundary(TlsServer::MAX_NAME);
+                name.get(..end).unwrap_or_default().to_owned()
+            })
+            .collect()
+        });
+        Some(TlsServer {
+            asked: self.asked,
+            cut: self.cut,
+            starttls: None,
+            accepted: self.accepted.clone(),
+            refused: self
+                .refused
+                .iter()
+                .copied()
+                .filter(|v| !self.accepted.contains_key(v))
+                .collect(),
+            groups: self.groups.clone(),
+            dh_bits: self.dh_bits,
+            protocols: self.protocols.clone(),
+            client_authorities: authorities,
+            compression: self.precautions.map(|all| all.compression),
+            secure_renegotiation: self.precautions.map(|all| all.secure_renegotiation),
+            extended_master_secret: self.precautions.map(|all| all.extended_master_secret),
+            hybrid: self.hybrid.is_there(),
+        })
     }
 
     /// Takes what became of one question.
@@ -146,22 +123,33 @@ impl Served {
         self.connections = self.connections.saturating_add(1);
         match outcome {
             Outcome::Collected(collected) => self.take(question, *collected),
-            Outcome::Failed(why) => self.note(question.kind, &why),
+            Outcome::Failed(why) => self.note(question, &why),
             Outcome::TimedOut => self.refusal = Some("it let its time pass".to_owned()),
             Outcome::NoConnection => self.refusal = Some("it took no connection".to_owned()),
+            Outcome::BeforeTls(why) => {
+                self.is_plain = why.is_answer();
+                self.refusal = Some(why.to_string());
+            }
         }
+    }
+
+    /// Notes that it said something in the clear where TLS was to begin. Whoever reads on in TLS
+    /// takes what somebody on the way put there for the server's (CVE-2011-0411 and its kin).
+    pub(super) fn note_leftovers(&mut self) {
+        let problem = "it says more in the clear after it agreed to TLS".to_owned();
+        self.anomalies.extend(self.starttls.map(|protocol| (protocol, problem)));
     }
 
     fn take(&mut self, question: &Question, collected: Collected) {
         self.speaks_tls = true;
-        self.versions.insert(collected.version);
+        self.accepted.entry(collected.version).or_default().extend(collected.suite);
         // An older answer to the question for one version is a refusal of that version.
         if let Kind::UpTo(asked) = question.kind
             && collected.version < asked
+            && question.without.is_empty()
         {
             self.refused.insert(asked);
         }
-        self.suites.extend(collected.suite);
         match collected.key_exchange {
             Some(KeyExchange::Ecdhe(group)) => self.groups.extend(group),
             Some(KeyExchange::Dhe(bits)) => {
@@ -170,7 +158,9 @@ impl Served {
             Some(KeyExchange::Rsa | KeyExchange::Static) | None => {}
         }
         self.protocols.extend(collected.protocol);
-        self.stapled.extend(collected.stapled);
+        if let (Some(leaf), Some(response)) = (collected.chain.first(), collected.stapled) {
+            self.stapled.insert(certs::parse(leaf).sha256, response);
+        }
         if question.kind == Kind::Hybrid {
             self.hybrid = Support::Yes;
         }
@@ -210,7 +200,7 @@ impl Served {
             chain: collected.chain,
             server_name,
             protocol_version: collected.version,
-            starttls: None,
+            starttls: self.starttls.map(str::to_owned),
         };
         if !self.chains.contains(&chain) {
             self.chains.push(chain);
@@ -219,7 +209,7 @@ impl Served {
 
     /// Notes what is broken about a certificate. What merely breaks a profile is for rules.
     fn examine(&mut self, der: &[u8]) {
-        let certificate = certs::parse(der);
+        let certificate = certs::parse_unchecked(der);
         for anomaly in &certificate.anomalies {
             if anomaly.kind != AnomalyKind::Profile {
                 let problem = format!("certificate {}: {anomaly}", certificate.sha256);
@@ -228,20 +218,22 @@ impl Served {
         }
     }
 
-    fn note(&mut self, kind: Kind, why: &HelloError) {
+    fn note(&mut self, question: &Question, why: &HelloError) {
         self.refusal = Some(why.to_string());
         let refused = matches!(why, HelloError::Alert(_));
-        match kind {
+        match question.kind {
             Kind::Hybrid if refused && self.hybrid == Support::Unknown => {
                 self.hybrid = Support::No;
             }
-            Kind::UpTo(version) | Kind::Bare(version) if refused => {
+            // Without some suites, it may be the others that it refuses.
+            Kind::UpTo(version) | Kind::Bare(version) if refused && question.without.is_empty() => {
                 self.refused.insert(version);
             }
             _ => {}
         }
         match why {
-            HelloError::NotTls | HelloError::Silent | HelloError::NoRandomness => {}
+            HelloError::NotTls => self.note_leftovers(),
+            HelloError::Silent | HelloError::NoRandomness => {}
             // It stopped, or refused, as it may.
             HelloError::Cut | HelloError::Alert(_) | HelloError::Ssl2(_) | HelloError::Group(_) => {
                 self.speaks_tls = true;
@@ -264,20 +256,12 @@ impl Served {
 }
 
 impl Support {
-    /// `yes`, `no`, or nothing where nothing is known.
-    const fn told(self) -> &'static str {
+    /// `None` where nothing is known.
+    const fn is_there(self) -> Option<bool> {
         match self {
-            Self::Unknown => "",
-            Self::Yes => "yes",
-            Self::No => "no",
+            Self::Unknown => None,
+            Self::Yes => Some(true),
+            Self::No => Some(false),
         }
     }
-}
-
-fn joined(parts: impl Iterator<Item = String>, between: &str) -> String {
-    parts.collect::<Vec<_>>().join(between)
-}
-
-fn named(number: u16, name: Option<&str>) -> String {
-    name.map_or_else(|| format!("{number:#06x}"), str::to_owned)
 }

@@ -1,9 +1,9 @@
 //! The plan against servers in a line or two.
 
-use std::cell::RefCell;
+use std::{cell::RefCell, collections::BTreeMap};
 
-use certs::hello::{KeyExchange, Precautions};
-use model::Fact;
+use certs::hello::{KeyExchange, Precautions, TLS12};
+use model::{Fact, TlsServer};
 
 use super::*;
 
@@ -54,7 +54,7 @@ fn made(names: &[&str], algorithm: &'static rcgen::SignatureAlgorithm) -> Vec<u8
 }
 
 /// Runs a collection against a server; returns what was tried, in short, and what it showed.
-/// A star says that not every kind of key was asked for.
+/// A star says that not every kind of key was asked for, a minus that not every suite was.
 fn run(
     names: &[&str],
     extent: Extent,
@@ -72,10 +72,14 @@ fn run(
             Kind::UpTo(version) => format!("up to {version}"),
             Kind::Bare(version) => format!("bare {version}"),
         };
-        let star = if question.signers == Signers::ALL { "" } else { "*" };
+        let star = match question.signers == Signers::ALL {
+            true if question.without.is_empty() => "",
+            true => "-",
+            false => "*",
+        };
         let server_name = question.server_name.as_ref().map_or("-", ServerName::as_str);
         tried.push(format!("{kind}{star} {server_name}"));
-        assert!(tried.len() <= Collection::MAX_CONNECTIONS, "{tried:?}");
+        assert!(tried.len() <= Collection::MAX_THOROUGH, "{tried:?}");
         collection.record(server(&question));
     }
     (tried, collection.finish())
@@ -111,7 +115,7 @@ fn an_ordinary_server_costs_five_connections_and_one_for_each_name() {
     let of: Vec<_> =
         served.chains.iter().map(|c| (c.server_name.as_deref(), c.protocol_version)).collect();
     assert_eq!(of, [(None, TLS13), (None, TLS12), (Some("a.example"), TLS13)]);
-    assert_eq!(served.attributes()["tls_versions"], "TLSv1.2 TLSv1.3");
+    assert!(served.accepted.keys().eq([&TLS12, &TLS13]));
     assert_eq!(served.hybrid, Support::No);
     assert!(served.speaks_tls);
     // A name that is known from the certificate costs the same.
@@ -239,7 +243,7 @@ fn a_server_of_another_application_protocol_is_asked_without_any() {
         }
     });
     assert_eq!(tried[..4], ["1.3 -", "wide -", "1.3 -", "wide -"]);
-    assert_eq!(served.versions, BTreeSet::from([TLS12, TLS13]));
+    assert!(served.accepted.keys().eq([&TLS12, &TLS13]));
 }
 
 #[test]
@@ -307,11 +311,12 @@ fn broken_chains_are_kept_and_said_to_be_broken() {
     assert_eq!(served.chains[0].chain, [b"noise".to_vec()]);
     let facts = served.facts();
     assert!(matches!(&facts[0], Fact::Certificates(_)));
-    let x509 = facts[1..].iter().all(|fact| {
+    assert!(matches!(&facts[1], Fact::Tls(_)));
+    let x509 = facts[2..].iter().all(|fact| {
         matches!(fact, Fact::Anomaly { protocol, problem }
             if protocol == "x509" && problem.starts_with("certificate "))
     });
-    assert!(x509 && facts.len() > 1, "{facts:?}");
+    assert!(x509 && facts.len() > 2, "{facts:?}");
 
     let why = HelloError::Undecipherable;
     let served = check(&[], |_| Outcome::Failed(why.clone()), &["1.3 -", "wide -"]);
@@ -328,13 +333,14 @@ fn what_never_ends_is_ended() {
         *count.borrow_mut() += 1;
         chain(TLS12, &certificate(&[&format!("new-{}.example", count.borrow())]))
     });
-    assert_eq!(tried.len(), Collection::MAX_CONNECTIONS);
+    assert_eq!(tried.len(), Collection::MAX_THOROUGH);
 }
 
 #[test]
 fn older_versions_are_asked_for_when_wanted() {
     let der = certificate(&["*.example"]);
     let (tried, served) = run(&[], Extent::Thorough, |question| match question.kind {
+        _ if !question.without.is_empty() => NOTHING_IN_COMMON,
         Kind::Wide | Kind::Modern if !question.signers.contains(Signer::P256) => NOTHING_IN_COMMON,
         Kind::Modern | Kind::Hybrid => chain(TLS13, &der),
         Kind::Wide => chain(TLS12, &der),
@@ -350,15 +356,60 @@ fn older_versions_are_asked_for_when_wanted() {
         "up to TLSv1.1 -",
         "bare SSLv3 -",
         "weak -",
+        // A weak suite of each version, then any other.
+        "wide- -",
+        "up to TLSv1.1- -",
+        "1.3- -",
     ];
     assert_eq!(tried, expected);
-    assert_eq!(served.attributes()["tls_versions"], "TLSv1.0 TLSv1.2 TLSv1.3");
-    assert_eq!(served.attributes()["tls_versions_refused"], "SSLv3 TLSv1.1");
-    assert_eq!(served.attributes()["tls_x25519mlkem768"], "yes");
+    let server = served.server().unwrap();
+    assert!(server.accepted.keys().eq([&TLS10, &TLS12, &TLS13]));
+    assert_eq!(server.refused, BTreeSet::from([SSL30, TLS11]));
+    let known = (server.asked, server.cut, server.hybrid);
+    assert_eq!(known, (TlsExtent::Thorough, false, Some(true)));
+}
+
+/// A server of TLS 1.2 with these suites, which it prefers in this order.
+fn with_suites(suites: &[u16]) -> impl Fn(&Question) -> Outcome {
+    move |question| {
+        let offered: BTreeSet<u16> = certs::hello::suites_of(question.kind)
+            .filter(|suite| !question.without.contains(suite))
+            .collect();
+        let chosen = suites.iter().find(|suite| offered.contains(suite));
+        match (question.kind, chosen) {
+            (Kind::Wide | Kind::Weak, Some(suite)) => {
+                let collected = Collected { suite: Some(*suite), ..collected(TLS12, b"x") };
+                Outcome::Collected(Box::new(collected))
+            }
+            _ => NOTHING_IN_COMMON,
+        }
+    }
 }
 
 #[test]
-fn what_was_seen_becomes_attributes() {
+fn every_suite_is_found_and_no_more_is_asked() {
+    let suites = [0xc02f, 0xc030, 0x009e, 0x000a, 0x002f];
+    let (tried, served) = run(&[], Extent::Thorough, with_suites(&suites));
+    let server = served.server().unwrap();
+    assert_eq!(server.accepted[&TLS12], BTreeSet::from(suites));
+    assert!(!server.cut);
+    // One for each suite, one for the end of the weak ones and one for the end of all.
+    assert_eq!(tried.iter().filter(|tried| *tried == "wide- -").count(), 1 + 1 + 3 + 1);
+}
+
+#[test]
+fn weak_suites_are_found_before_the_connections_are_used_up() {
+    let good = certs::hello::suites_of(Kind::Wide).take(60);
+    let weak = [0x000a, 0x0005, 0x0009, 0x0001, 0x0008, 0x00a6];
+    let suites: Vec<u16> = good.chain(weak).collect();
+    let (tried, served) = run(&[], Extent::Thorough, with_suites(&suites));
+    assert_eq!(tried.len(), Collection::MAX_THOROUGH);
+    let server = served.server().unwrap();
+    assert!(server.cut && weak.iter().all(|suite| server.accepted[&TLS12].contains(suite)));
+}
+
+#[test]
+fn what_all_attempts_showed_is_one_fact() {
     let mut served = Served::default();
     let precautions = |secure_renegotiation, compression| Precautions {
         secure_renegotiation,
@@ -391,20 +442,79 @@ fn what_was_seen_becomes_attributes() {
     for collected in [first, second, third] {
         served.add(&Question::of(Kind::Wide), Outcome::Collected(Box::new(collected)));
     }
-    let expected = [
-        ("tls_alpn", "h2"),
-        ("tls_client_authorities", "CN=Example Root; CN=Another"),
-        ("tls_client_certificate", "requested"),
-        ("tls_compression", "deflate"),
-        ("tls_dh_bits", "1024"),
-        ("tls_extended_master_secret", "yes"),
-        ("tls_groups", "x25519"),
-        ("tls_ocsp", "stapled"),
-        ("tls_renegotiation", "insecure"),
-        ("tls_suites", "DHE_RSA_WITH_AES_128_CBC_SHA AES_256_GCM_SHA384"),
-        ("tls_versions", "TLSv1.2 TLSv1.3"),
-    ];
-    let expected = expected.map(|(name, value)| (name.to_owned(), value.to_owned()));
-    assert_eq!(served.attributes().into_iter().collect::<Vec<_>>(), expected);
-    assert!(Served::default().attributes().is_empty());
+    let expected = TlsServer {
+        asked: TlsExtent::Gentle,
+        cut: false,
+        starttls: None,
+        accepted: BTreeMap::from([
+            (TLS12, BTreeSet::from([0x0033])),
+            (TLS13, BTreeSet::from([0x1302])),
+        ]),
+        refused: BTreeSet::new(),
+        groups: BTreeSet::from([0x1d]),
+        dh_bits: Some(1024),
+        protocols: BTreeSet::from(["h2".to_owned()]),
+        client_authorities: Some(["CN=Another", "CN=Example Root"].map(str::to_owned).into()),
+        compression: Some(1),
+        secure_renegotiation: Some(false),
+        extended_master_secret: Some(true),
+        hybrid: None,
+    };
+    assert_eq!(served.server().as_ref(), Some(&expected));
+    assert_eq!(served.stapled.len(), 1);
+    assert!(served.facts().contains(&Fact::Tls(expected)));
+    assert_eq!(Served::default().server(), None);
+}
+
+#[test]
+fn a_server_of_domains_is_asked_by_each_name_until_it_knows_one() {
+    let der = certificate(&["example.com"]);
+    let ask = |served: &'static str| {
+        let names = ["chat.example.com", "other.example"].map(name);
+        let mut collection =
+            Collection::new(names, Extent::Gentle).behind(Some(Starttls::XmppClient));
+        let mut asked = Vec::new();
+        while let Some(question) = collection.next() {
+            let host = collection.host_name().unwrap_or("address").to_owned();
+            let answer = match host == served {
+                true => ordinary(&der)(&question),
+                false => Outcome::BeforeTls(Refusal::UnknownName),
+            };
+            asked.push(host);
+            collection.record(answer);
+        }
+        (asked, collection.finish())
+    };
+    let (asked, served) = ask("example.com");
+    assert_eq!(asked, ["chat.example.com", "other.example", "example.com", "example.com"]);
+    assert_eq!((served.connections, served.chains.len()), (4, 2));
+    assert_eq!(served.chains[0].starttls.as_deref(), Some("xmpp-client"));
+    let (asked, served) = ask("nobody");
+    assert_eq!(asked, ["chat.example.com", "other.example", "example.com", "address"]);
+    assert_eq!(served.connections, 4);
+    let refusal = "it does not serve the names that are known for it";
+    assert_eq!((served.refusal.as_deref(), served.is_plain), (Some(refusal), false));
+}
+
+#[test]
+fn a_name_that_is_not_served_is_no_reason_to_stop() {
+    let der = certificate(&["a.example", "b.example"]);
+    let names = ["a.example", "c.example"].map(name);
+    let mut collection =
+        Collection::new(names, Extent::Certificates).behind(Some(Starttls::XmppServer));
+    let mut asked = Vec::new();
+    while let Some(question) = collection.next() {
+        let host = collection.host_name().unwrap().to_owned();
+        collection.record(match host.as_str() {
+            "a.example" | "b.example" => ordinary(&der)(&question),
+            _ => Outcome::BeforeTls(Refusal::UnknownName),
+        });
+        assert!(question.protocols.is_empty());
+        asked.push(host);
+    }
+    assert!(
+        asked.contains(&"c.example".to_owned()) && asked.contains(&"b.example".to_owned()),
+        "{asked:?}"
+    );
+    assert!(!collection.finish().chains.is_empty());
 }

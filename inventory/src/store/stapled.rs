@@ -1,0 +1,72 @@
+//! The OCSP responses that servers staple to their certificates.
+//!
+//! A response is the evidence of an observation: a server shows another one every few days,
+//! so that only the latest to each certificate at each place is kept.
+
+use model::{Endpoint, Fact, Site, Subject, Timestamp};
+use sqlx::SqliteConnection;
+
+use super::{
+    Store, StoreError,
+    scan::{LoadError, parse},
+};
+
+/// An OCSP response and where it was stapled to what.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Stapled {
+    /// The site of the server.
+    pub site: Site,
+    /// The server.
+    pub endpoint: Endpoint,
+    /// SHA-256 of the certificate's DER, lower-case hexadecimal.
+    pub certificate: String,
+    /// The response, in DER as it came: nobody has looked into it. At most
+    /// [`model::Observation::MAX_OCSP_RESPONSE`] bytes.
+    pub response: Vec<u8>,
+    /// When it came.
+    pub last_seen: Timestamp,
+}
+
+impl Store {
+    /// The latest response to each certificate at each endpoint that stapled one, by site,
+    /// endpoint and certificate. Of several vantage points of a site, the latest.
+    ///
+    /// # Errors
+    ///
+    /// Where the database cannot be read.
+    pub async fn stapled(&self) -> Result<Vec<Stapled>, StoreError> {
+        let failed = self.failed("reading the stapled OCSP responses");
+        let mut reader = self.reader().await?;
+        load(&mut reader).await.map_err(|e| e.or(&failed))
+    }
+}
+
+/// See [`Store::stapled`].
+pub(super) async fn load(connection: &mut SqliteConnection) -> Result<Vec<Stapled>, LoadError> {
+    // The condition as the index has it.
+    let rows: Vec<(String, String, String, Vec<u8>, i64)> = sqlx::query_as(
+        "SELECT site, subject, fact, evidence, last_seen
+         FROM observation JOIN vantage ON vantage.id = observation.vantage
+         WHERE substr(fact, 1, 17) = '{\"ocsp_response\":'",
+    )
+    .fetch_all(connection)
+    .await?;
+    let mut all = Vec::with_capacity(rows.len());
+    for (site, subject, fact, response, last_seen) in rows {
+        let Subject::Endpoint(endpoint) = parse("observation.subject", &subject)? else { continue };
+        let Fact::OcspResponse { certificate } = parse("observation.fact", &fact)? else {
+            continue;
+        };
+        let (site, last_seen) = (Site(site), Timestamp(last_seen));
+        all.push(Stapled { site, endpoint, certificate, response, last_seen });
+    }
+    all.sort_by(|a, b| {
+        let key = |s: &Stapled| (s.site.clone(), s.endpoint, s.certificate.clone());
+        key(a).cmp(&key(b)).then(b.last_seen.cmp(&a.last_seen))
+    });
+    all.dedup_by(|later, first| {
+        (&later.site, later.endpoint, &later.certificate)
+            == (&first.site, first.endpoint, &first.certificate)
+    });
+    Ok(all)
+}
