@@ -3,6 +3,7 @@
 use std::{
     env, fs, io,
     path::{Path, PathBuf},
+    sync::Arc,
     time::Duration,
 };
 
@@ -19,7 +20,10 @@ use scanner::{
     rate::{Rates, Tempo},
 };
 
-use crate::cli::args::{Cli, Command};
+use crate::{
+    cli::args::{Cli, Command},
+    trusted::Trusted,
+};
 
 /// Reads the configuration: defaults, file, environment, flags, in this order.
 pub(crate) fn configuration(cli: &Cli) -> Result<Config> {
@@ -126,6 +130,9 @@ pub(crate) struct Settings {
     pub(crate) certificate_files: Vec<PathBuf>,
     /// Files with passwords for them.
     pub(crate) password_files: Vec<PathBuf>,
+    /// Where the roots and revocation lists lie.
+    pub(crate) trusted: Trusted,
+    /// Without the roots and lists, which are read where they are needed.
     pub(crate) policy: Policy,
 }
 
@@ -158,6 +165,10 @@ pub(crate) fn settings(config: Config) -> Result<Settings> {
         tls,
         expiring_warning,
         expiring_critical,
+        renew_after,
+        system_roots,
+        root_files,
+        list_files,
         certificate_files,
         password_files,
         register_offset,
@@ -200,6 +211,7 @@ pub(crate) fn settings(config: Config) -> Result<Settings> {
         },
         certificate_files,
         password_files,
+        trusted: Trusted { system: system_roots, roots: root_files, lists: list_files },
         snmp_public,
         tls: match tls {
             TlsChoice::Certificates => Extent::Certificates,
@@ -212,8 +224,9 @@ pub(crate) fn settings(config: Config) -> Result<Settings> {
         policy: Policy {
             thresholds: Thresholds {
                 expiry_warning: Remaining {
+                    parts: renew_after.1.saturating_sub(renew_after.0),
+                    of: renew_after.1,
                     cap: seconds(expiring_warning),
-                    ..usual.expiry_warning
                 },
                 expiry_critical: Remaining {
                     cap: seconds(expiring_critical),
@@ -223,6 +236,7 @@ pub(crate) fn settings(config: Config) -> Result<Settings> {
             },
             // The configuration allows no offset that is not one.
             offset: Offset::from_seconds(register_offset).unwrap_or(Offset::UTC),
+            anchors: Arc::default(),
         },
     })
 }

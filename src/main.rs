@@ -6,6 +6,7 @@ mod clock;
 mod compose;
 mod report;
 mod tell;
+mod trusted;
 
 use std::process::ExitCode;
 

@@ -183,6 +183,12 @@ impl Certificate {
         self.spki_sha256.is_some() && (named || self.not_after.is_some())
     }
 
+    /// The moments at which it begins to be valid and at which it has ended.
+    pub fn turning_points(&self) -> impl Iterator<Item = Timestamp> {
+        let over = self.not_after.map(|last| last.plus_seconds(1));
+        self.not_before.into_iter().chain(over)
+    }
+
     /// How long it is valid in all, in seconds, where both ends are known.
     #[must_use]
     pub fn lifetime(&self) -> Option<i64> {

@@ -2,7 +2,7 @@
 //!
 //! [`parse`] turns DER into a [`Certificate`], whatever the bytes; [`rules`] judge one at
 //! a moment; [`chain`] says whether a client would accept it with what was served beside it;
-//! [`lifecycle`] when it has to be replaced. [`hello`] asks a TLS server for its chain, in
+//! [`lifecycle`] when it has to be replaced; [`revocation`] reads what was revoked. [`hello`] asks a TLS server for its chain, in
 //! messages: it opens no socket and reads no clock; [`store`] finds the certificates in the
 //! bytes of a file. Certificates, servers and files are hostile input, so nothing here indexes
 //! or panics.
@@ -38,6 +38,7 @@ mod moment;
 mod name;
 mod oid;
 mod pem;
+pub mod revocation;
 pub mod rules;
 pub mod store;
 mod verify;

@@ -113,7 +113,7 @@ fn renewals_in_a_year(lifetime: i64, thresholds: &Thresholds) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Context, Verdict, rules};
+    use crate::{Context, Remaining, Verdict, rules};
 
     fn certificate(first: &str, days: i64) -> Certificate {
         let first: Timestamp = first.parse().unwrap();
@@ -152,6 +152,18 @@ mod tests {
         };
         assert_eq!((due(6), due(45), due(90), due(398)), (4, 30, 60, 367));
         assert_eq!(renewal_due(&Certificate::of(b"noise"), &thresholds), None);
+    }
+
+    #[test]
+    fn the_share_is_the_organisations_and_the_cap_stays() {
+        let due = |parts, of| {
+            let expiry_warning = Remaining { parts, of, cap: 30 * DAY };
+            let thresholds = Thresholds { expiry_warning, ..Thresholds::default() };
+            let due = renewal_due(&certificate("2026-01-01", 100), &thresholds).unwrap();
+            due.seconds_since("2026-01-01".parse().unwrap()) / DAY
+        };
+        assert_eq!((due(1, 10), due(1, 4), due(1, 2)), (90, 75, 69));
+        assert_eq!(Remaining { parts: 2, of: 0, cap: 9 }.of(3), 6);
     }
 
     #[test]

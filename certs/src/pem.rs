@@ -46,6 +46,7 @@ pub(crate) enum Kind {
     Key,
     /// One that is.
     EncryptedKey,
+    RevocationList,
     Other,
 }
 
@@ -90,6 +91,7 @@ impl Block<'_> {
             b"TRUSTED CERTIFICATE" => Kind::Trusted,
             b"PKCS7" | b"PKCS #7 SIGNED DATA" | b"CMS" => Kind::Pkcs7,
             b"ENCRYPTED PRIVATE KEY" => Kind::EncryptedKey,
+            b"X509 CRL" => Kind::RevocationList,
             b"OPENSSH PRIVATE KEY" if !self.is_open_ssh_key() => Kind::EncryptedKey,
             label if label.ends_with(b"PRIVATE KEY") => match position(self.text, b"ENCRYPTED") {
                 // A header of old PEM (RFC 1421): `Proc-Type: 4,ENCRYPTED`.

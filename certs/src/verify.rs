@@ -40,7 +40,18 @@ pub(crate) fn signed_by(
     issuer: &Certificate,
     key: &[u8],
 ) -> Option<bool> {
-    let algorithm = algorithm(certificate, parts, issuer)?;
+    signed(certificate.signature.hash, parts, issuer, key)
+}
+
+/// The same of anything that is signed as certificates are. `hash` is the one under the
+/// signature.
+pub(crate) fn signed(
+    hash: Option<Hash>,
+    parts: &Parts<'_>,
+    issuer: &Certificate,
+    key: &[u8],
+) -> Option<bool> {
+    let algorithm = algorithm(hash, parts, issuer)?;
     let key = UnparsedPublicKey::new(algorithm, key);
     Some(key.verify(parts.to_be_signed, parts.signature).is_ok())
 }
@@ -58,7 +69,7 @@ fn unchecked(certificate: &Certificate) -> SelfSigned {
 /// not be mistaken for a wrong signature: its RSA starts at 1024 bits and ends at 8192, its
 /// ECDSA knows two curves.
 fn algorithm(
-    certificate: &Certificate,
+    hash: Option<Hash>,
     parts: &Parts<'_>,
     issuer: &Certificate,
 ) -> Option<&'static dyn VerificationAlgorithm> {
@@ -76,8 +87,8 @@ fn algorithm(
         "1.2.840.113549.1.1.13" if rsa => {
             &signature::RSA_PKCS1_1024_8192_SHA512_FOR_LEGACY_USE_ONLY
         }
-        "1.2.840.113549.1.1.10" if rsa && bits >= 2048 && has_short_salt(certificate, parts) => {
-            match certificate.signature.hash? {
+        "1.2.840.113549.1.1.10" if rsa && bits >= 2048 && has_short_salt(hash, parts) => {
+            match hash? {
                 Hash::Sha256 => &signature::RSA_PSS_2048_8192_SHA256,
                 Hash::Sha384 => &signature::RSA_PSS_2048_8192_SHA384,
                 Hash::Sha512 => &signature::RSA_PSS_2048_8192_SHA512,
@@ -96,12 +107,12 @@ fn algorithm(
 /// Whether the salt of an RSASSA-PSS signature is as long as its hash, the only length that
 /// ring takes. OpenSSL by itself uses the longest that fits. The length is in `[2]`, and 20 if
 /// that is absent (RFC 4055, section 3.1).
-fn has_short_salt(certificate: &Certificate, parts: &Parts<'_>) -> bool {
+fn has_short_salt(hash: Option<Hash>, parts: &Parts<'_>) -> bool {
     let mut quirks = Quirks::default();
     let fields = der::children(parts.parameters, &mut quirks);
     let field = fields.iter().find(|field| field.tag == 0xa2);
     let number = field.and_then(|field| der::children(field.body, &mut quirks).into_iter().next());
-    let expected = match certificate.signature.hash {
+    let expected = match hash {
         Some(Hash::Sha256) => 32,
         Some(Hash::Sha384) => 48,
         Some(Hash::Sha512) => 64,

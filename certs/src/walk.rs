@@ -321,6 +321,25 @@ fn algorithm_id<'a>(element: &Element<'a>, quirks: &mut Quirks) -> (String, Opti
     (oid.map(|oid| der::oid_text(oid.body)).unwrap_or_default(), inner.next())
 }
 
+/// What checking the signature needs of anything that is signed as certificates are, and the
+/// hash under it.
+pub(crate) fn signed_parts<'a>(
+    signed: &Element<'a>,
+    algorithm: &Element<'a>,
+    bits: &Element<'a>,
+    quirks: &mut Quirks,
+) -> (Parts<'a>, Option<Hash>) {
+    let (identifier, parameters) = algorithm_id(algorithm, quirks);
+    let parts = Parts {
+        to_be_signed: signed.whole,
+        signature: der::bit_string(bits.body),
+        algorithm: identifier,
+        parameters: parameters.map_or(&[], |parameters| parameters.body),
+        ..Parts::default()
+    };
+    (parts, signature(algorithm, quirks).hash)
+}
+
 fn signature(element: &Element<'_>, quirks: &mut Quirks) -> Signature {
     let (oid, parameters) = algorithm_id(element, quirks);
     match oid::signature(&oid) {

@@ -16,6 +16,7 @@ use certs::{
     Trust,
     chain::{Judgement, Pool, Purpose, Question, Reason, Roots, judge},
     parse,
+    revocation::{List, ListError, Lists, Signer},
 };
 use model::Timestamp;
 use rcgen::{
@@ -99,6 +100,10 @@ impl Family {
         self.server.by(&self.middle)
     }
 
+    fn server_pem(&self) -> String {
+        self.server.params.self_signed(&self.server.key).unwrap().pem()
+    }
+
     /// Judged as served in full, the root being the organisation's.
     fn judge(&self) -> Judgement {
         asked(&self.leaf(), &[&self.middle()], &[], &self.root())
@@ -112,7 +117,7 @@ fn asked(leaf: &[u8], served: &[&[u8]], inventory: &[&[u8]], root: &[u8]) -> Jud
         name: Some("www.example"),
         as_of: now(),
         purpose: Purpose::Server,
-        lists: &[],
+        lists: &Lists::default(),
     };
     judge(&question, &Pool::new(inventory.iter().copied()), &Roots::new([], [root]))
 }
@@ -132,7 +137,7 @@ fn a_good_chain_is_accepted_and_its_path_is_told() {
         name: Some("www.example"),
         as_of: now(),
         purpose: Purpose::Server,
-        lists: &[],
+        lists: &Lists::default(),
     };
     let path = vec![hash(&leaf), hash(&middle), hash(&root)];
     let none = Pool::new([]);
@@ -194,6 +199,12 @@ fn an_intermediate_that_is_not_served_is_missed_whether_it_is_known_or_not() {
     family.server.params.custom_extensions.push(access);
     let leaf = family.leaf();
     assert_eq!(asked(&leaf, &[], &[], &root).reasons, [held(None)]);
+
+    // A root that nobody here trusts, which another server sends, is not missed.
+    let stranger = authority("stranger");
+    let (leaf, seen) = (server().by(&stranger), stranger.own());
+    let reasons = asked(&leaf, &[], &[&seen], &root).reasons;
+    assert_eq!(reasons, [Reason::UnknownIssuer("CN=stranger".into())]);
 }
 
 #[test]
@@ -278,7 +289,7 @@ fn a_list_revokes_what_it_names_even_when_it_is_old() {
             name: Some("www.example"),
             as_of: as_of.parse().unwrap(),
             purpose: Purpose::Server,
-            lists,
+            lists: &Lists::new(lists.iter().filter_map(|der| List::read(der).ok())),
         };
         judge(&question, &Pool::new([]), &Roots::new([], [&root[..]])).reasons
     };
@@ -305,6 +316,67 @@ fn a_list_revokes_what_it_names_even_when_it_is_old() {
 }
 
 #[test]
+fn a_list_says_whose_it_is_and_what_it_is_worth() {
+    let family = family();
+    let (middle, root) = (family.middle(), family.root());
+    let naming = list(&family.middle, &[7, 7]);
+    let pem = format!("-----BEGIN X509 CRL-----\n{}\n-----END X509 CRL-----\n", base64(&naming));
+    let read = List::all_in(pem.as_bytes()).unwrap();
+    assert_eq!(read, [List::read(&naming).unwrap()]);
+    let [read] = &read[..] else { panic!("{read:?}") };
+    assert_eq!(read.issuer, "CN=middle");
+    let next = read.next_update.unwrap();
+    assert!(read.this_update.unwrap() < next);
+    assert!(!read.is_outdated(next) && read.is_outdated(next.plus_seconds(1)));
+
+    let roots = Roots::new([], [&root[..]]);
+    let worth = |list: &[u8], known: &[&[u8]]| {
+        let list = List::read(list).unwrap();
+        list.standing(&Pool::new(known.iter().copied()), &roots, now()).signer
+    };
+    assert_eq!(worth(&naming, &[&middle]), Signer::Issuer);
+    assert_eq!(worth(&naming, &[]), Signer::Unknown);
+    assert_eq!(worth(&list(&family.root, &[1]), &[]), Signer::Issuer);
+    let forger = Party { params: family.middle.params.clone(), key: KeyPair::generate().unwrap() };
+    let forged = list(&forger, &[7, 7]);
+    assert_eq!(worth(&forged, &[&middle]), Signer::Other);
+    // The authority has a second key of the same name: that one signed it.
+    assert_eq!(worth(&forged, &[&middle, &forger.by(&family.root)]), Signer::Issuer);
+}
+
+/// Base64, of which the product has only the other way.
+fn base64(der: &[u8]) -> String {
+    let digits = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let encode = |chunk: &[u8]| {
+        let bits =
+            (0..3).fold(0u32, |bits, at| bits << 8 | u32::from(*chunk.get(at).unwrap_or(&0)));
+        let digit = |at: usize| match at <= chunk.len() {
+            true => char::from(digits[(bits >> (18 - 6 * at) & 63) as usize]),
+            false => '=',
+        };
+        (0..4).map(digit).collect::<String>()
+    };
+    der.chunks(3).map(encode).collect()
+}
+
+#[test]
+fn what_is_no_list_or_a_broken_one_is_told_apart() {
+    let family = family();
+    let naming = list(&family.middle, &[7, 7]);
+    assert_eq!(List::read(b"").unwrap_err(), ListError::None);
+    assert_eq!(List::all_in(b"hello").unwrap_err(), ListError::None);
+    assert_eq!(List::all_in(family.server_pem().as_bytes()).unwrap_err(), ListError::None);
+    assert_eq!(List::read(&family.middle()).unwrap_err(), ListError::None);
+    let long = [&naming[..], b"more"].concat();
+    assert!(matches!(List::read(&long), Err(ListError::Unreadable(_))));
+    for end in 0..naming.len() {
+        assert!(List::read(&naming[..end]).is_err(), "{end}");
+    }
+    let text = "-----BEGIN X509 CRL-----\n!!\n-----END X509 CRL-----\n";
+    assert!(matches!(List::all_in(text.as_bytes()), Err(ListError::Unreadable(_))));
+}
+
+#[test]
 fn a_cross_signed_intermediate_is_taken_by_the_way_that_is_valid() {
     let family = family();
     let old = authority("old root").valid(2020, 2025);
@@ -317,7 +389,7 @@ fn a_cross_signed_intermediate_is_taken_by_the_way_that_is_valid() {
         name: None,
         as_of: now(),
         purpose: Purpose::Server,
-        lists: &[],
+        lists: &Lists::default(),
     };
     let roots = Roots::new([&old[..], &new[..]], []);
     let judgement = judge(&question, &Pool::new([]), &roots);
@@ -341,7 +413,7 @@ fn judged_soon(
         name: Some("www.example"),
         as_of: now(),
         purpose: Purpose::Server,
-        lists: &[],
+        lists: &Lists::default(),
     };
     let began = Instant::now();
     let judgement = judge(&question, inventory, roots);

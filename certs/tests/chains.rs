@@ -20,6 +20,7 @@ use certs::{
     Certificate, Context, Thresholds, Trust, Verdict, certificates_in,
     chain::{Judgement, Pool, Purpose, Question, Roots, judge},
     parse,
+    revocation::Lists,
 };
 use model::Timestamp;
 use serde_json::Value;
@@ -100,7 +101,7 @@ fn run(case: &Value) -> Judgement {
             Some("CLIENT") => Purpose::Client,
             other => panic!("a kind {other:?}"),
         },
-        lists: &[],
+        lists: &Lists::default(),
     };
     judge(&question, &Pool::new([]), &Roots::new(slices(&roots), []))
 }

@@ -72,6 +72,15 @@ pub struct Config {
     pub expiring_warning: Duration,
     /// The longest time before its end at which a certificate is critical.
     pub expiring_critical: Duration,
+    /// After which share of its lifetime a certificate should have been renewed: so many parts,
+    /// of so many. From 1/10 to 9/10.
+    pub renew_after: (u32, u32),
+    /// Whether the system's roots are those that the public trusts.
+    pub system_roots: bool,
+    /// Files with the organisation's own roots.
+    pub root_files: Vec<PathBuf>,
+    /// Files with revocation lists, and folders of them.
+    pub list_files: Vec<PathBuf>,
     /// Files and folders from which certificates are collected.
     pub certificate_files: Vec<PathBuf>,
     /// Files whose first lines are passwords for those.
@@ -216,6 +225,10 @@ impl Config {
             })?,
             expiring_warning,
             expiring_critical,
+            renew_after: layers.read("certificates.renew_after", units::share)?,
+            system_roots: switch("certificates.system_roots")?,
+            root_files: paths("certificates.roots")?,
+            list_files: paths("certificates.crls")?,
             certificate_files: paths("certificates.files")?,
             password_files: paths("certificates.password_files")?,
             register_offset: layers.read("register.utc_offset", units::utc_offset)?,
@@ -269,6 +282,8 @@ mod tests {
         assert_eq!(config.read_limit, 64 << 10);
         assert_eq!(config.expiring_warning, 30 * DAY);
         assert_eq!(config.expiring_critical, 7 * DAY);
+        assert_eq!(config.renew_after, (2, 3));
+        assert!(config.system_roots && config.root_files.is_empty());
         assert_eq!(config.connections_per_asset, 2);
         assert_eq!(config.tls, TlsChoice::Certificates);
         assert!(!config.snmp_public && !config.reverse_dns && !config.assume_alive);
@@ -349,6 +364,12 @@ mod tests {
             &[],
             "site.toml: certificates.expiring_critical = \"40d\": must not be longer than \
              certificates.expiring_warning",
+        );
+        refuses(
+            "[certificates]\nrenew_after = \"95%\"",
+            &[],
+            "site.toml: certificates.renew_after = \"95%\": expected a share from \"1/10\" to \
+             \"9/10\", or in percent, such as \"2/3\" or \"75%\"",
         );
         refuses("sweep = 3", &[], "site.toml: sweep is a section, not a setting");
     }

@@ -53,6 +53,25 @@ where
         .ok_or_else(|| format!("expected a whole number from {least} to {most}"))
 }
 
+/// A share from a tenth to nine tenths, as a fraction or in percent: so many parts, of so many.
+pub(crate) fn share(value: &Value) -> Result<(u32, u32), String> {
+    let expected = || {
+        let such = "such as \"2/3\" or \"75%\"";
+        format!("expected a share from \"1/10\" to \"9/10\", or in percent, {such}")
+    };
+    let text = text(value).map_err(|_| expected())?;
+    let (parts, of) = match text.strip_suffix('%') {
+        Some(percent) => (percent, "100"),
+        None => text.split_once('/').ok_or_else(expected)?,
+    };
+    let number = |text: &str| text.trim().parse::<u32>().ok().filter(|number| *number <= 1_000);
+    let (parts, of) = number(parts).zip(number(of)).ok_or_else(expected)?;
+    match (of..=of.saturating_mul(9)).contains(&parts.saturating_mul(10)) && of > 0 {
+        true => Ok((parts, of)),
+        false => Err(expected()),
+    }
+}
+
 /// Packets a second; empty text means none is given.
 pub(crate) fn rate(value: &Value) -> Result<Option<u32>, String> {
     const MOST: u32 = 10_000_000;
@@ -178,6 +197,13 @@ mod tests {
         let bytes = |value: &Value| size(value, 1, 1 << 30);
         check(bytes, "64KiB", Some(65_536));
         check(bytes, "64kb", None);
+        check(share, "2/3", Some((2, 3)));
+        check(share, "75%", Some((75, 100)));
+        check(share, "1/10", Some((1, 10)));
+        check(share, " 9 / 10", Some((9, 10)));
+        for text in ["0/0", "1/11", "91%", "3/3", "3/2", "0.7", "-1/2", "2/3%", "", "5000/9000"] {
+            check(share, text, None);
+        }
         check(utc_offset, "+09:00", Some(32_400));
         check(utc_offset, "-03:30", Some(-12_600));
         check(utc_offset, "9:00", None);

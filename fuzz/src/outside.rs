@@ -6,6 +6,7 @@ use certs::{
     Context, RULES, Thresholds, Trust,
     chain::{self, Pool, Purpose, Roots, judge},
     hello::{Collector, DatagramCollector, Kind, Progress, Question, ServerName, suite_name},
+    revocation::{List, Lists, Response},
     store::{self, Password},
 };
 use model::TlsVersion;
@@ -20,6 +21,7 @@ use crate::{Target, seeds};
 pub(crate) const TARGETS: &[Target] = &[
     Target { name: "certs/certificate", run: run_certificate, seeds: seeds_certificate },
     Target { name: "certs/chain", run: run_chain, seeds: seeds_chain },
+    Target { name: "certs/revocation", run: run_revocation, seeds: seeds_revocation },
     Target { name: "certs/pem", run: run_pem, seeds: seeds_pem },
     Target { name: "certs/store/pkcs7", run: run_store, seeds: seeds_pkcs7 },
     Target { name: "certs/store/pkcs12", run: run_store, seeds: seeds_pkcs12 },
@@ -105,13 +107,14 @@ fn run_chain(bytes: &[u8]) {
     let mut parts = bytes.chunks(third);
     let [leaf, served, other] = [(); 3].map(|()| parts.next().unwrap_or_default());
     for purpose in [Purpose::Server, Purpose::Client] {
+        let lists = Lists::new(List::read(other));
         let question = chain::Question {
             leaf,
             served: &[served, other],
             name: Some("fs7.example.com"),
             as_of: model::Timestamp::from_seconds(1_795_339_800),
             purpose,
-            lists: &[other],
+            lists: &lists,
         };
         for roots in [Roots::new([], [other]), Roots::new([leaf], [served])] {
             for reason in judge(&question, &Pool::new([other]), &roots).reasons {
@@ -123,6 +126,53 @@ fn run_chain(bytes: &[u8]) {
 
 fn seeds_chain() -> Vec<Vec<u8>> {
     vec![certificate().repeat(3)]
+}
+
+/// A list, then a response about a small certificate of its own issuing.
+fn run_revocation(bytes: &[u8]) {
+    if let Ok(lists) = List::all_in(bytes) {
+        let certificate = certificate();
+        let (known, roots) = (Pool::new([&certificate[..]]), Roots::new([], []));
+        for list in &lists {
+            let as_of = model::Timestamp::from_seconds(1_795_339_800);
+            black_box((list.is_outdated(as_of), list.standing(&known, &roots, as_of)));
+        }
+    }
+    let certificate = certificate();
+    let _ = black_box(Response::read(bytes, &certificate, [&certificate[..]]));
+}
+
+fn seeds_revocation() -> Vec<Vec<u8>> {
+    let sequence = |parts: &[Vec<u8>]| ber::write_all(0x30, parts);
+    let oid = |bytes: &[u8]| ber::write(6, bytes);
+    let algorithm = sequence(&[oid(&[0x2a, 0x86, 0x48, 0xce, 0x3d, 4, 3, 2])]);
+    let time = |text: &[u8]| ber::write(0x18, text);
+    let (now, next) = (time(b"20261101000000Z"), time(b"20261201000000Z"));
+    let bits = ber::write(3, &[0, 1, 2]);
+    let number = ber::write(2, &[7]);
+    let name = sequence(&[ber::write_all(
+        0x31,
+        &[sequence(&[oid(&[0x55, 4, 3]), ber::write(0x0c, b"a")])],
+    )]);
+    let revoked = sequence(&[sequence(&[number.clone(), now.clone()])]);
+    let signed = sequence(&[
+        ber::write(2, &[1]),
+        algorithm.clone(),
+        name,
+        now.clone(),
+        next.clone(),
+        revoked,
+    ]);
+    let list = sequence(&[signed, algorithm.clone(), bits.clone()]);
+    let hash = ber::write(4, &[0; 20]);
+    let sha1 = sequence(&[oid(&[0x2b, 0x0e, 3, 2, 0x1a])]);
+    let id = sequence(&[sha1, hash.clone(), hash, number]);
+    let single = sequence(&[id, ber::write(0x80, &[]), now.clone(), ber::write(0xa0, &next)]);
+    let data = sequence(&[ber::write(0xa2, &ber::write(4, &[0; 20])), now, sequence(&[single])]);
+    let basic = sequence(&[data, algorithm, bits]);
+    let kind = oid(&[0x2b, 6, 1, 5, 5, 7, 0x30, 1, 1]);
+    let bytes = sequence(&[kind, ber::write(4, &basic)]);
+    vec![list, sequence(&[ber::write(0x0a, &[0]), ber::write(0xa0, &bytes)])]
 }
 
 fn run_pem(bytes: &[u8]) {

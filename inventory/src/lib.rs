@@ -5,6 +5,7 @@
 
 pub mod alert;
 pub mod asset;
+pub mod chain;
 pub mod class;
 pub mod compare;
 pub mod cores;
@@ -14,6 +15,7 @@ pub mod evidence;
 pub mod file;
 pub mod finding;
 pub mod identity;
+pub mod owner;
 mod project;
 pub mod query;
 pub mod register;

@@ -10,6 +10,7 @@ use certs::{Certificate, Thresholds};
 use inventory::{
     alert::{self, AlertKind, Policy, Told},
     asset::{Asset, AssetId, Deployment},
+    chain::Chains,
     compare::{Input, compare},
     finding::{Finding, FindingState, reconcile},
 };
@@ -198,6 +199,7 @@ fn two_years_of_certificates_are_told_in_time_and_once() {
             software: None,
             issuers: None,
             certificates: &certificates,
+            chains: &Chains::default(),
             scans: &[],
             files: &[],
             thresholds: Thresholds::default(),

@@ -35,7 +35,7 @@ mod review;
 #[path = "scenarios/sentence.rs"]
 mod sentence;
 
-use certificate::{Certificates, Description};
+use certificate::{Certificates, Description, ListDescription};
 use review::{Office, Registers};
 use sentence::{observation, sha256};
 
@@ -48,6 +48,13 @@ struct Scenario {
     offset: i8,
     #[serde(default)]
     certificate: Vec<Description>,
+    /// Of those, the roots that the public trusts and the organisation's own.
+    #[serde(default)]
+    public_roots: Vec<String>,
+    #[serde(default)]
+    own_roots: Vec<String>,
+    #[serde(default)]
+    list: Vec<ListDescription>,
     scan: Vec<Scan>,
     /// Every asset at the end.
     asset: Option<Vec<Expected>>,
@@ -246,15 +253,16 @@ fn compare(asset: &Asset, expected: &Expected, certificates: &BTreeMap<String, S
 }
 
 fn run(scenario: &Scenario) {
-    let made = Certificates::make(&scenario.certificate);
+    let mut made = Certificates::make(&scenario.certificate);
+    let anchors = made.anchors(&scenario.public_roots, &scenario.own_roots, &scenario.list);
     let mut run = Run { assets: BTreeMap::new(), made };
-    let mut office = Office::new(scenario.offset);
+    let mut office = Office::new(scenario.offset, anchors);
     let mut certificates = BTreeMap::new();
     for (number, scan) in scenario.scan.iter().enumerate() {
         let number = number + 1;
         assert!(scan.events.is_some() || scan.findings.is_some(), "scan {number} claims nothing");
         let (mut events, mut merges, mut registration) = (Vec::new(), Vec::new(), Vec::new());
-        office.import(&scan.register);
+        office.import(&scan.register, &run.made);
         for n in 0..scan.repeat {
             let start: Timestamp = scan.at.parse().expect("a date or a moment");
             let start = start.plus_seconds(i64::from(n) * 86_400);

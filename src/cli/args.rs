@@ -207,6 +207,13 @@ pub(crate) enum Certs {
         #[arg(long, value_name = "TIME")]
         expiring: Option<String>,
     },
+    /// Everything known of one certificate: its chains, who trusts it and why not
+    Show {
+        /// Its SHA-256, or the first digits
+        sha256: String,
+    },
+    /// What the coming lifetimes of public certificates (200, 100 and 47 days) will mean here
+    Readiness,
 }
 
 #[derive(Args, Debug)]

@@ -5,7 +5,7 @@ use inventory::{
     asset::{AssetId, EventKind},
     class,
     query::Query,
-    store::{Dossier, OpenMode, Store},
+    store::{Compared, Dossier, OpenMode, Store},
 };
 use model::{Fact, Observation};
 use serde_json::{Value, json};
@@ -86,13 +86,13 @@ async fn show(settings: &Settings, id: AssetId, format: Format) -> Result<()> {
         return Err(inventory::store::StoreError::NoAsset(id).into());
     };
     match format {
-        Format::Json => print_json(&whole(&dossier, shown)?),
+        Format::Json => print_json(&whole(&dossier, shown, &compared)?),
         Format::Text => print(&text(&dossier, shown)),
     }
 }
 
 /// The asset's JSON with everything that led to it.
-fn whole(dossier: &Dossier, shown: &Shown<'_>) -> Result<Value> {
+fn whole(dossier: &Dossier, shown: &Shown<'_>, compared: &Compared) -> Result<Value> {
     let asset = &dossier.asset;
     let mut value = serde_json::to_value(shown.json())?;
     let identifiers: Vec<Value> = asset
@@ -150,7 +150,8 @@ fn whole(dossier: &Dossier, shown: &Shown<'_>) -> Result<Value> {
             })
         })
         .collect();
-    let findings: Vec<_> = dossier.findings.iter().map(finding::json).collect();
+    let findings: Vec<_> =
+        dossier.findings.iter().map(|found| finding::json(found, &compared.owners)).collect();
     let why: Vec<String> =
         class::classify(asset).map_or_else(Vec::new, |judged| judged.reasons.clone());
     let Value::Object(object) = &mut value else { return Ok(value) };

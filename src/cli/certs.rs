@@ -1,27 +1,37 @@
 //! `daicho certs`: the certificate inventory.
 
-use std::path::Path;
+use std::fmt::Write as _;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 use inventory::store::{OpenMode, Store, StoredCertificate};
+use serde_json::json;
 
 use crate::{
     cli::args::Format,
     clock,
+    compose::Settings,
     report::{
-        json::{CertificateJson, HeldJson, KeyJson, PlaceJson},
-        print, print_json,
-        table::Table,
+        certificate::{Concluded, Shown},
+        json::ChainJson,
+        print, print_json, print_json_list,
+        table::{Table, printable},
     },
 };
 
 /// Lists the certificates, all or those that expire within that time.
-pub(crate) async fn list(expiring: Option<&str>, path: &Path, format: Format) -> Result<()> {
+pub(crate) async fn list(
+    settings: &Settings,
+    expiring: Option<&str>,
+    format: Format,
+) -> Result<()> {
     let within = expiring.map(config::duration).transpose().context("--expiring")?;
-    let until = within
-        .map(|time| clock::now().plus_seconds(i64::try_from(time.as_secs()).unwrap_or(i64::MAX)));
-    let store = Store::open(path, OpenMode::ReadOnly).await?;
+    let as_of = clock::now();
+    let until =
+        within.map(|time| as_of.plus_seconds(i64::try_from(time.as_secs()).unwrap_or(i64::MAX)));
+    let store = Store::open(&settings.database, OpenMode::ReadOnly).await?;
     let certificates = store.certificates(until).await?;
+    let compared = store.compare(as_of, &settings.policy).await?;
+    let concluded = Concluded::new(&compared, settings.policy.thresholds, as_of);
     // An issuer's certificate that a server sends along expires like any other; one that
     // nobody serves or keeps any more is history.
     let served = |certificate: &&StoredCertificate| {
@@ -30,58 +40,120 @@ pub(crate) async fn list(expiring: Option<&str>, path: &Path, format: Format) ->
             || certificate.endpoints.iter().any(|(_, place)| place.current)
             || certificate.files.iter().any(|(_, held)| held.current)
     };
-    let shown: Vec<&StoredCertificate> = certificates.iter().filter(served).collect();
+    let shown: Vec<Shown<'_>> =
+        certificates.iter().filter(served).map(|found| concluded.show(found)).collect();
     match format {
-        Format::Json => {
-            let list: Vec<CertificateJson> = shown.iter().map(|found| json(found)).collect();
-            print_json(&list)
-        }
+        Format::Json => print_json_list(&shown, Shown::json),
         Format::Text if shown.is_empty() => print("no certificates\n"),
         Format::Text => print(&table(&shown)),
     }
 }
 
-fn json(certificate: &StoredCertificate) -> CertificateJson {
-    let text = |text: &String| Some(text.clone()).filter(|text| !text.is_empty());
-    let current = certificate.endpoints.iter().filter(|(_, place)| place.current);
-    let held = certificate.files.iter().filter(|(_, held)| held.current);
-    CertificateJson {
-        sha256: certificate.sha256.clone(),
-        subject: text(&certificate.subject),
-        issuer: text(&certificate.issuer),
-        serial: text(&certificate.serial),
-        not_before: certificate.not_before.map(|at| at.to_string()),
-        not_after: certificate.not_after.map(|at| at.to_string()),
-        names: certificate.names.clone(),
-        key: KeyJson { algorithm: text(&certificate.key_algorithm), bits: certificate.key_bits },
-        signature_algorithm: text(&certificate.signature_algorithm),
-        self_signed: certificate.self_signed,
-        endpoints: current.map(|(_, place)| PlaceJson::from(place)).collect(),
-        files: held.map(|(file, held)| HeldJson::new(file, held)).collect(),
-        first_seen: certificate.first_seen.to_string(),
-        last_seen: certificate.last_seen.to_string(),
-        anomalies: certificate.anomalies.clone(),
+/// How much of a hash names a certificate on the command line, at least.
+const SHORTEST: usize = 4;
+
+/// Shows a certificate with everything that is known of it, named by its hash or the beginning
+/// of that.
+pub(crate) async fn show(settings: &Settings, name: &str, format: Format) -> Result<()> {
+    let name = name.to_lowercase().replace(':', "");
+    if name.len() < SHORTEST || !name.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        bail!("{name:?} is not a SHA-256 in hexadecimal, or its first {SHORTEST} digits or more");
+    }
+    let as_of = clock::now();
+    let store = Store::open(&settings.database, OpenMode::ReadOnly).await?;
+    let mut certificates = store.certificates(None).await?;
+    certificates.retain(|certificate| certificate.sha256.starts_with(&name));
+    let certificate = match &certificates[..] {
+        [one] => one,
+        [] => bail!("there is no certificate {name}"),
+        several => bail!("{} certificates begin with {name}: give more digits", several.len()),
+    };
+    let compared = store.compare(as_of, &settings.policy).await?;
+    let concluded = Concluded::new(&compared, settings.policy.thresholds, as_of);
+    let shown = concluded.show(certificate);
+    let chains = shown.chains();
+    match format {
+        Format::Json => {
+            let mut value = serde_json::to_value(shown.json())?;
+            value["chains"] = json!(chains);
+            print_json(&value)
+        }
+        Format::Text => print(&text(&shown, &chains)?),
     }
 }
 
-fn table(certificates: &[&StoredCertificate]) -> String {
-    let mut table = Table::new(&["not after", "subject", "issuer", "key", "where", "sha256"]);
-    for certificate in certificates {
-        let current = certificate.endpoints.iter().filter(|(_, place)| place.current);
-        let mut places: Vec<String> =
-            current.map(|(_, place)| format!("{}:{}", place.address, place.port)).collect();
-        places.dedup();
-        let held = certificate.files.iter().filter(|(_, held)| held.current);
-        places.extend(held.map(|(file, _)| format!("{}:{}", file.vantage.name, file.path)));
-        let bits = certificate.key_bits.map_or_else(String::new, |bits| format!(" {bits}"));
+fn places(certificate: &StoredCertificate) -> Vec<String> {
+    let current = certificate.endpoints.iter().filter(|(_, place)| place.current);
+    let mut places: Vec<String> =
+        current.map(|(_, place)| format!("{}:{}", place.address, place.port)).collect();
+    places.dedup();
+    let held = certificate.files.iter().filter(|(_, held)| held.current);
+    places.extend(held.map(|(file, _)| format!("{}:{}", file.vantage.name, file.path)));
+    places
+}
+
+fn key(certificate: &StoredCertificate) -> String {
+    let bits = certificate.key_bits.map_or_else(String::new, |bits| format!(" {bits}"));
+    format!("{}{bits}", certificate.key_algorithm)
+}
+
+fn table(certificates: &[Shown<'_>]) -> String {
+    let mut table =
+        Table::new(&["not after", "subject", "issuer", "key", "trust", "owner", "where", "sha256"]);
+    for shown in certificates {
+        let certificate = shown.stored;
         table.row([
             certificate.not_after.map_or_else(|| "unknown".to_owned(), |at| at.to_string()),
             certificate.subject.clone(),
             certificate.issuer.clone(),
-            format!("{}{bits}", certificate.key_algorithm),
-            places.join(" "),
+            key(certificate),
+            shown.trust_text(),
+            shown.owners_text(),
+            places(certificate).join(" "),
             certificate.sha256.chars().take(16).collect(),
         ]);
     }
     table.render()
+}
+
+/// A line for each thing that there is to know.
+fn text(shown: &Shown<'_>, chains: &[ChainJson]) -> Result<String> {
+    let certificate = shown.stored;
+    let moment =
+        |at: Option<model::Timestamp>| at.map_or_else(|| "unknown".to_owned(), |at| at.to_string());
+    let mut text = String::new();
+    let mut line = |what: &str, value: &str| {
+        if value.is_empty() { Ok(()) } else { writeln!(text, "{what:<12} {}", printable(value)) }
+    };
+    line("sha256", &certificate.sha256)?;
+    line("subject", &certificate.subject)?;
+    line("issuer", &certificate.issuer)?;
+    line("serial", &certificate.serial)?;
+    line("names", &certificate.names.join(" "))?;
+    line("key", &key(certificate))?;
+    line("signature", &certificate.signature_algorithm)?;
+    line("not before", &moment(certificate.not_before))?;
+    line("not after", &moment(certificate.not_after))?;
+    line("renew by", &moment(shown.renew_by))?;
+    line("trust", &shown.trust_text())?;
+    line("owner", &shown.owners_text())?;
+    line("first seen", &certificate.first_seen.to_string())?;
+    line("last seen", &certificate.last_seen.to_string())?;
+    for place in places(certificate) {
+        line("where", &place)?;
+    }
+    for chain in chains {
+        let named = |link: &crate::report::json::LinkJson| {
+            link.subject.clone().unwrap_or_else(|| link.sha256.clone())
+        };
+        let path: Vec<String> = chain.path.iter().map(named).collect();
+        line("chain", &path.join(" <- "))?;
+        for problem in &chain.problems {
+            line("  refused", &problem.detail)?;
+        }
+    }
+    for anomaly in &certificate.anomalies {
+        line("anomaly", anomaly)?;
+    }
+    Ok(text)
 }

@@ -68,12 +68,13 @@ fn report(
         .filter(|shown| seen.contains(&shown.asset.id))
         .collect();
     let findings = finding::open(&review.findings, Severity::Info);
+    let owners = &review.compared.owners;
     if format == Format::Json {
         return print_json(&SweepJson {
             scan: ScanJson::new(scan, record, notes),
             assets: shown.iter().map(Shown::json).collect(),
-            findings: findings.into_iter().map(finding::json).collect(),
-            alerts: alerts.into_iter().map(AlertJson::from).collect(),
+            findings: findings.into_iter().map(|found| finding::json(found, owners)).collect(),
+            alerts: alerts.into_iter().map(|alert| AlertJson::new(alert, owners)).collect(),
         });
     }
     let mut text = asset::table(&shown);

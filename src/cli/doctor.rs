@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 use crate::{
     cli::args::Format,
     compose::Settings,
-    report::{print, print_json, table::Table},
+    report::{count, print, print_json, table::Table},
     tell,
 };
 
@@ -54,6 +54,7 @@ pub(crate) async fn run(settings: &Settings, format: Format) -> Result<()> {
         descriptors(),
         resolver(),
         database_state(&settings.database).await,
+        trust(settings),
     ];
     let interfaces = match all {
         Ok(interfaces) => interfaces,
@@ -102,6 +103,24 @@ pub(crate) async fn run(settings: &Settings, format: Format) -> Result<()> {
             print(&format!("{}\n{}", table.render(), links.render()))
         }
     }
+}
+
+/// Whom certificates are trusted by.
+fn trust(settings: &Settings) -> Check {
+    let (state, detail) = match settings.trusted.read() {
+        Err(error) => (State::Fails, tell::chain(error.as_ref())),
+        Ok(anchors) => {
+            let (public, own) = (anchors.public.len(), anchors.own.len());
+            let state = if public == 0 { State::Limited } else { State::Works };
+            let lists = anchors.list_paths.len();
+            let roots = format!("{public} public roots, {own} of the organisation's own");
+            (
+                state,
+                format!("{roots}, {}", count(lists as u64, "revocation list", "revocation lists")),
+            )
+        }
+    };
+    Check { what: "trust", state, detail }
 }
 
 fn privileges() -> Check {

@@ -35,7 +35,10 @@ pub(crate) async fn run(
             let end = until.ends_at(settings.policy.offset);
             let accepted = store.accept_finding(*id, end, reason, clock::now()).await?;
             match format {
-                Format::Json => print_json(&finding::json(&accepted)),
+                Format::Json => {
+                    let compared = store.compare(clock::now(), &settings.policy).await?;
+                    print_json(&finding::json(&accepted, &compared.owners))
+                }
                 Format::Text => print(&finding::table(&[&accepted])),
             }
         }
@@ -46,11 +49,16 @@ async fn show(settings: &Settings, list: &FindingsList, format: Format) -> Resul
     // Time alone opens findings (a certificate expires) and ends acceptances, so what is
     // listed is what holds now and not what held at the last sweep.
     let path = settings.database.as_path();
-    let findings = match existing(path).await {
-        Ok(store) => store.review(clock::now(), &settings.policy).await?.findings,
+    let (findings, compared) = match existing(path).await {
+        Ok(store) => {
+            let review = store.review(clock::now(), &settings.policy).await?;
+            (review.findings, review.compared)
+        }
         // Who may only read sees what held at the last review.
         Err(StoreError::ReadOnly { .. }) => {
-            Store::open(path, OpenMode::ReadOnly).await?.findings().await?
+            let store = Store::open(path, OpenMode::ReadOnly).await?;
+            let compared = store.compare(clock::now(), &settings.policy).await?;
+            (store.findings().await?, compared)
         }
         Err(error) => return Err(error.into()),
     };
@@ -62,7 +70,8 @@ async fn show(settings: &Settings, list: &FindingsList, format: Format) -> Resul
     let shown: Vec<&StoredFinding> = findings.iter().filter(wanted).collect();
     match format {
         Format::Json => {
-            let list: Vec<FindingJson> = shown.iter().map(|stored| finding::json(stored)).collect();
+            let list: Vec<FindingJson> =
+                shown.iter().map(|stored| finding::json(stored, &compared.owners)).collect();
             print_json(&list)
         }
         Format::Text if shown.is_empty() => print("no findings\n"),

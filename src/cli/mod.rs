@@ -9,6 +9,7 @@ mod doctor;
 mod findings;
 mod fragile;
 mod progress;
+mod readiness;
 mod register;
 mod scope;
 pub(crate) mod search;
@@ -16,7 +17,7 @@ mod sweep;
 mod watch;
 mod window;
 
-use std::path::Path;
+use std::{path::Path, sync::Arc};
 
 use anyhow::{Context as _, Result};
 use inventory::store::{OpenMode, Store, StoreError};
@@ -28,7 +29,16 @@ use crate::{
 
 /// Runs the command and returns its exit code.
 pub(crate) fn run(cli: &Cli) -> Result<u8> {
-    let settings = compose::settings(compose::configuration(cli)?)?;
+    let mut settings = compose::settings(compose::configuration(cli)?)?;
+    // What is wrong with a root's file is said before a sweep and not at its end.
+    let judges = match &cli.command {
+        Command::Sweep(_) | Command::Watch(_) | Command::Findings { .. } => true,
+        Command::Certs { .. } => true,
+        Command::Assets { .. } | Command::Register { .. } | Command::Doctor => false,
+    };
+    if judges {
+        settings.policy.anchors = Arc::new(settings.trusted.read()?);
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
@@ -50,7 +60,13 @@ pub(crate) fn run(cli: &Cli) -> Result<u8> {
                 return collect::run(&settings, arguments, format).await;
             }
             Command::Certs { command: Certs::List { expiring } } => {
-                certs::list(expiring.as_deref(), path, format).await?;
+                certs::list(&settings, expiring.as_deref(), format).await?;
+            }
+            Command::Certs { command: Certs::Show { sha256 } } => {
+                certs::show(&settings, sha256, format).await?;
+            }
+            Command::Certs { command: Certs::Readiness } => {
+                readiness::run(&settings, format).await?;
             }
             Command::Register { command } => register::run(command, path, format).await?,
             Command::Doctor => doctor::run(&settings, format).await?,

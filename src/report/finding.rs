@@ -1,9 +1,12 @@
 //! Findings as lists show them.
 
-use inventory::{compare, finding::FindingState, store::StoredFinding};
+use inventory::{compare, finding::FindingState, owner::Owners, store::StoredFinding};
 use model::{Severity, Timestamp};
 
-use crate::report::{json::FindingJson, table::Table};
+use crate::report::{
+    json::{FindingJson, OwnerJson},
+    table::Table,
+};
 
 /// Those that are open, and at least that severe.
 pub(crate) fn open(findings: &[StoredFinding], least: Severity) -> Vec<&StoredFinding> {
@@ -12,7 +15,7 @@ pub(crate) fn open(findings: &[StoredFinding], least: Severity) -> Vec<&StoredFi
     findings.iter().filter(open).collect()
 }
 
-pub(crate) fn json(stored: &StoredFinding) -> FindingJson {
+pub(crate) fn json(stored: &StoredFinding, owners: &Owners) -> FindingJson {
     let finding = &stored.finding;
     let accepted = finding.accepted.as_ref().filter(|_| finding.state == FindingState::Accepted);
     FindingJson {
@@ -29,6 +32,7 @@ pub(crate) fn json(stored: &StoredFinding) -> FindingJson {
         citation: citation(&finding.key.rule),
         accepted_until: accepted.map(|acceptance| day_before(acceptance.until)),
         reason: accepted.map(|acceptance| acceptance.reason.clone()),
+        owners: owners.of_finding(finding).into_iter().map(OwnerJson::from).collect(),
     }
 }
 

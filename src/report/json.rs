@@ -1,6 +1,8 @@
 //! The JSON that `docs/json.md` promises. Its own types, so that a change elsewhere cannot
 //! change the promise.
 
+mod trust;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     net::IpAddr,
@@ -14,8 +16,13 @@ use inventory::{
     alert::Alert,
     asset::{Asset, Deployment, KnownTls, ServiceState, Software},
     file::{FileCertificate, FoundFile, KeptFile},
+    owner::Owners,
 };
 use serde::Serialize;
+
+pub(crate) use trust::{
+    ChainJson, LinkJson, LongerJson, MilestoneJson, OwnerJson, ReadinessJson, RefusalJson,
+};
 
 use crate::cli::{conclude::Notes, search::Searched};
 
@@ -37,11 +44,13 @@ pub(crate) struct AlertJson {
     pub(crate) severity: &'static str,
     pub(crate) title: String,
     pub(crate) detail: String,
+    pub(crate) owners: Vec<OwnerJson>,
 }
 
-impl From<Alert> for AlertJson {
-    fn from(Alert { kind, finding }: Alert) -> Self {
+impl AlertJson {
+    pub(crate) fn new(Alert { kind, finding }: Alert, owners: &Owners) -> Self {
         Self {
+            owners: owners.of_finding(&finding).into_iter().map(OwnerJson::from).collect(),
             kind: kind.as_str(),
             rule: finding.key.rule,
             subject: finding.key.subject,
@@ -336,10 +345,16 @@ pub(crate) struct CertificateJson {
     pub(crate) serial: Option<String>,
     pub(crate) not_before: Option<String>,
     pub(crate) not_after: Option<String>,
+    pub(crate) renew_by: Option<String>,
+    pub(crate) overdue: bool,
     pub(crate) names: Vec<String>,
     pub(crate) key: KeyJson,
     pub(crate) signature_algorithm: Option<String>,
     pub(crate) self_signed: bool,
+    pub(crate) trust: Option<&'static str>,
+    pub(crate) root: Option<&'static str>,
+    pub(crate) problems: Vec<RefusalJson>,
+    pub(crate) owners: Vec<OwnerJson>,
     pub(crate) endpoints: Vec<PlaceJson>,
     pub(crate) files: Vec<HeldJson>,
     pub(crate) first_seen: String,
@@ -473,4 +488,5 @@ pub(crate) struct FindingJson {
     pub(crate) citation: Option<&'static str>,
     pub(crate) accepted_until: Option<String>,
     pub(crate) reason: Option<String>,
+    pub(crate) owners: Vec<OwnerJson>,
 }

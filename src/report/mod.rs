@@ -1,6 +1,7 @@
 //! What commands print: text for people, JSON for programs.
 
 pub(crate) mod asset;
+pub(crate) mod certificate;
 pub(crate) mod finding;
 pub(crate) mod json;
 pub(crate) mod table;

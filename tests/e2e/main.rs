@@ -10,4 +10,5 @@ mod lab;
 mod robust;
 mod search;
 mod story;
+mod trust;
 mod watch;

@@ -171,6 +171,7 @@ fn before_any_register(story: &Story) {
         "citation",
         "accepted_until",
         "reason",
+        "owners",
     ]);
     assert_eq!(keys(&first["findings"][0]), promised);
 }

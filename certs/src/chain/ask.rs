@@ -5,8 +5,8 @@ use std::time::Duration;
 use model::Timestamp;
 use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
 use webpki::{
-    ALL_VERIFICATION_ALGS, BorrowedCertRevocationList, CertRevocationList, EndEntityCert, Error,
-    ExpirationPolicy, ExtendedKeyUsageValidator, KeyPurposeIdIter, KeyUsage, RevocationCheckDepth,
+    ALL_VERIFICATION_ALGS, CertRevocationList, EndEntityCert, Error, ExpirationPolicy,
+    ExtendedKeyUsageValidator, KeyPurposeIdIter, KeyUsage, RevocationCheckDepth,
     RevocationOptionsBuilder, UnknownStatusPolicy, anchor_from_trusted_cert,
 };
 
@@ -112,10 +112,15 @@ fn usages(path: &Path<'_>) -> impl Iterator<Item = Reason> {
 
 fn names_fit(question: &Question<'_>, path: &Path<'_>) -> bool {
     let (Some(name), Some(leaf)) = (question.name, path.leaf()) else { return true };
-    let der = CertificateDer::from(leaf.der);
-    let Ok(leaf) = EndEntityCert::try_from(&der) else { return false };
-    ServerName::try_from(name)
-        .is_ok_and(|name| leaf.verify_is_valid_for_subject_name(&name).is_ok())
+    is_for(leaf.der, name).unwrap_or(false)
+}
+
+/// Whether the leaf is for that name. `None` where one of them is none.
+pub(super) fn is_for(leaf: &[u8], name: &str) -> Option<bool> {
+    let der = CertificateDer::from(leaf);
+    let leaf = EndEntityCert::try_from(&der).ok()?;
+    let name = ServerName::try_from(name).ok()?;
+    Some(leaf.verify_is_valid_for_subject_name(&name).is_ok())
 }
 
 /// The verifier's reasons. `known` says that there are reasons already, of which it may
@@ -284,15 +289,11 @@ fn ask(
         (false, Purpose::Server) => Usage::Only(KeyUsage::server_auth()),
         (false, Purpose::Client) => Usage::Only(KeyUsage::client_auth()),
     };
-    // One that cannot be read says nothing.
-    let lists: Vec<CertRevocationList<'_>> = question
-        .lists
-        .iter()
-        .filter(|_| !waived.lists)
-        .filter_map(|der| BorrowedCertRevocationList::from_der(der).ok())
-        .map(CertRevocationList::from)
-        .collect();
-    let lists: Vec<&CertRevocationList<'_>> = lists.iter().collect();
+    let issuers = path.links.iter().filter_map(|link| link.parts.issuer);
+    let lists: Vec<&CertRevocationList<'_>> = match waived.lists {
+        true => Vec::new(),
+        false => issuers.flat_map(|issuer| question.lists.of(issuer)).collect(),
+    };
     let revocation = RevocationOptionsBuilder::new(&lists).ok().map(|options| {
         options
             .with_depth(RevocationCheckDepth::Chain)

@@ -16,7 +16,7 @@ use std::fmt;
 
 use model::Timestamp;
 
-use crate::rules::Trust;
+use crate::{revocation::Lists, rules::Trust};
 
 pub use pool::{Pool, Roots};
 
@@ -38,9 +38,9 @@ pub struct Question<'a> {
     pub as_of: Timestamp,
     /// What for.
     pub purpose: Purpose,
-    /// Revocation lists, DER. An issuer without one revokes nothing, and an outdated list
-    /// still revokes what it names.
-    pub lists: &'a [&'a [u8]],
+    /// Revocation lists. An issuer without one revokes nothing, and an outdated list still
+    /// revokes what it names.
+    pub lists: &'a Lists,
 }
 
 impl Question<'_> {
@@ -200,6 +200,13 @@ pub fn judge(question: &Question<'_>, inventory: &Pool<'_>, roots: &Roots<'_>) -
     answer(reasons, &path)
 }
 
+/// Whether the leaf in these bytes is for a client that asks for that DNS name or address, as
+/// the verifier sees it. `None` where it cannot read the leaf, or the name is none.
+#[must_use]
+pub fn is_for(leaf: &[u8], name: &str) -> Option<bool> {
+    ask::is_for(leaf, name)
+}
+
 /// Smaller is better: to reach a root counts most, then the number of reasons, then to get far.
 fn rank(path: &Path<'_>, reasons: &[Reason]) -> (bool, usize, usize) {
     (path.root.is_none(), reasons.len(), usize::MAX.saturating_sub(path.links.len()))
@@ -222,6 +229,10 @@ fn not_served<'p>(
     served: &'p Pool<'_>,
 ) -> impl Iterator<Item = Reason> + 'p {
     let above = path.links.iter().filter(|link| link.der != question.leaf);
+    // The end of a path that leads to no root of ours may be somebody's root: those need not
+    // be served.
+    let end = path.last().filter(|last| path.root.is_none() && last.names_itself());
+    let above = above.filter(move |link| end.is_none_or(|end| end.der != link.der));
     above.filter(|link| !served.has(&link.certificate.sha256)).map(|link| {
         Reason::MissingIntermediate {
             issuer: link.certificate.subject.clone(),

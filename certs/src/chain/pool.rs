@@ -5,6 +5,8 @@ use std::{
     fmt,
 };
 
+use model::Timestamp;
+
 use crate::{
     Certificate,
     rules::Trust,
@@ -90,8 +92,21 @@ impl<'a> Pool<'a> {
         self.links.is_empty()
     }
 
+    /// The moments at which one of them begins to be valid or has ended.
+    pub fn turning_points(&self) -> impl Iterator<Item = Timestamp> {
+        self.links.iter().flat_map(|link| link.certificate.turning_points())
+    }
+
     pub(super) fn has(&self, sha256: &str) -> bool {
         self.hashes.contains(sha256)
+    }
+
+    /// The certificates of that encoded name, each with its key.
+    pub(crate) fn authorities<'s>(
+        &'s self,
+        name: &[u8],
+    ) -> impl Iterator<Item = (&'s Certificate, &'a [u8])> + use<'s, 'a> {
+        self.named(Some(name)).map(|link| (&link.certificate, link.parts.key))
     }
 
     /// Those that bear this name, which is an encoding.
@@ -140,6 +155,26 @@ impl<'a> Roots<'a> {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.pool.is_empty()
+    }
+
+    /// The roots of that encoded name, each with its key.
+    pub(crate) fn authorities<'s>(
+        &'s self,
+        name: &[u8],
+    ) -> impl Iterator<Item = (&'s Certificate, &'a [u8])> + use<'s, 'a> {
+        self.pool.authorities(name)
+    }
+
+    /// The moments at which one of them begins to be valid or has ended.
+    pub fn turning_points(&self) -> impl Iterator<Item = Timestamp> {
+        self.pool.turning_points()
+    }
+
+    /// The name of the root of that hash, an RFC 4514 string.
+    #[must_use]
+    pub fn name(&self, sha256: &str) -> Option<String> {
+        let mut all = self.pool.links.iter().map(|link| &link.certificate);
+        all.find(|root| root.sha256 == sha256).map(|root| root.subject.clone())
     }
 
     /// Those that bear the name of a certificate's issuer, and who trusts them.

@@ -138,8 +138,10 @@ pub struct Thresholds {
 /// alone would always warn about a six-day one.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Remaining {
-    /// The lifetime is divided by this: 3 for a third. 0 counts as 1.
-    pub part: u32,
+    /// So many parts of the lifetime …
+    pub parts: u32,
+    /// … when it is divided into so many: 1 of 3 for a third. 0 counts as 1.
+    pub of: u32,
     /// The most, in seconds.
     pub cap: i64,
 }
@@ -148,7 +150,8 @@ impl Remaining {
     /// For a certificate with this lifetime, both in seconds.
     #[must_use]
     pub fn of(self, lifetime: i64) -> i64 {
-        lifetime.div_euclid(i64::from(self.part.max(1))).min(self.cap)
+        let parts = lifetime.saturating_mul(i64::from(self.parts));
+        parts.div_euclid(i64::from(self.of.max(1))).min(self.cap)
     }
 }
 
@@ -158,8 +161,8 @@ impl Default for Thresholds {
     /// A third and a tenth of the lifetime, at most 30 and 7 days; 2048 and 224 bits.
     fn default() -> Self {
         Self {
-            expiry_warning: Remaining { part: 3, cap: 30 * DAY },
-            expiry_critical: Remaining { part: 10, cap: 7 * DAY },
+            expiry_warning: Remaining { parts: 1, of: 3, cap: 30 * DAY },
+            expiry_critical: Remaining { parts: 1, of: 10, cap: 7 * DAY },
             rsa_bits: 2048,
             ec_bits: 224,
         }

@@ -289,7 +289,7 @@ fn from_text(text: &[u8], passwords: &[Password], rounds: u64) -> Holdings {
             }
             pem::Kind::Key => holdings.saw_key(PrivateKey::Plain),
             pem::Kind::EncryptedKey => holdings.saw_key(PrivateKey::Encrypted),
-            pem::Kind::Other => {}
+            pem::Kind::RevocationList | pem::Kind::Other => {}
         }
     }
     holdings

@@ -8,12 +8,15 @@
 //! In a file, a root is what somebody trusts, unless it is first beside a key, or alone and not
 //! made for issuing: that is what somebody serves.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
+    net::IpAddr,
+};
 
-use certs::{Certificate, Context, Trust, Verdict, store::PrivateKey};
+use certs::{Certificate, Context, Verdict, store::PrivateKey};
 use model::{Endpoint, PortState, Severity};
 
-use super::{Detections, Input, Rule, name_of, renewal};
+use super::{AssetState, Detections, Input, Rule, chain, name_of, renewal};
 use crate::{
     asset::{Asset, AssetId, Deployment, Detection},
     file::KeptFile,
@@ -42,6 +45,7 @@ pub(super) enum Place<'a> {
 
 pub(super) fn compare(
     input: &Input<'_>,
+    states: &[AssetState],
     detections: &mut Detections,
     evaluated: &mut BTreeSet<&'static str>,
 ) {
@@ -51,6 +55,7 @@ pub(super) fn compare(
     let mut all = served(input.assets, &known);
     renewal::compare(input, &all, &known, detections);
     add_held(input.files, &known, &mut all);
+    chain::compare(input, &all, &known, states, detections);
     for (sha256, places) in all {
         let subject = format!("certificate:{sha256}");
         let Some(certificate) = known.get(sha256) else {
@@ -72,10 +77,12 @@ pub(super) fn compare(
                 detail: format!("{what}: {detail}"),
             });
         };
-        // Nobody has verified the chain, so that the rules of the public roots stay silent.
-        let context =
-            Context { as_of: input.as_of, thresholds: input.thresholds, trust: Trust::Unknown };
-        for rule in certs::RULES {
+        let trust = input.chains.trust(sha256);
+        let context = Context { as_of: input.as_of, thresholds: input.thresholds, trust };
+        let only_above = chain::is_only_above(certificate, &places, input);
+        // An authority's end is told with what becomes of the chains.
+        let told = |rule: &&certs::Rule| rule.id == "cert.expired" && only_above;
+        for rule in certs::RULES.iter().filter(|rule| !told(rule)) {
             if let Verdict::Fail { severity, detail } = rule.judge(certificate, &context) {
                 detect(rule.id, rule.title, severity, &detail);
             }
@@ -98,6 +105,7 @@ pub(super) fn compare(
     }
     evaluated.extend(certs::RULES.iter().map(|rule| rule.id));
     evaluated.extend(renewal::RULES.iter().map(|rule| rule.id));
+    evaluated.extend(chain::RULES.iter().map(|rule| rule.id));
     evaluated.extend(issuers.map(|_| UNAPPROVED_ISSUER.id));
 }
 
@@ -153,7 +161,15 @@ fn add_held<'a>(
     }
 }
 
-impl Place<'_> {
+impl<'a> Place<'a> {
+    /// In what order places are named.
+    pub(super) fn order(&self) -> (Option<IpAddr>, u16, &'a str) {
+        match self {
+            Self::Served { deployment, .. } => (Some(deployment.address), deployment.port, ""),
+            Self::Held(file) => (None, 0, &file.path),
+        }
+    }
+
     pub(super) fn asset(&self) -> Option<AssetId> {
         match self {
             Self::Served { asset, .. } => Some(asset.id),

@@ -7,6 +7,7 @@
 //! What a detection becomes over time is decided by `finding`.
 
 mod certificate;
+mod chain;
 mod device;
 mod file;
 mod matching;
@@ -27,6 +28,7 @@ use model::{ScanRecord, Severity, Timestamp};
 
 use crate::{
     asset::{Asset, AssetId, Detection},
+    chain::Chains,
     coverage::CoverageIndex,
     file::KeptFile,
     finding::FindingKey,
@@ -66,6 +68,16 @@ pub const RULES: &[Rule] = &[
     renewal::NOT_EVERYWHERE,
     renewal::KEY_REUSED,
     renewal::ISSUER_CHANGED,
+    chain::MISSING_INTERMEDIATE,
+    chain::EXPIRED_ISSUER,
+    chain::UNKNOWN_ISSUER,
+    chain::SELF_SIGNED,
+    chain::NAME_MISMATCH,
+    chain::BAD_SIGNATURE,
+    chain::REVOKED,
+    chain::REFUSED,
+    chain::LIST_OUTDATED,
+    chain::LIST_FORGED,
     file::READABLE_KEY,
     ssh::EXPIRED,
     ssh::EXPIRING,
@@ -164,6 +176,8 @@ pub struct Input<'a> {
     pub files: &'a [KeptFile],
     /// The certificates that the assets' deployments and the files name, leaves and chains.
     pub certificates: &'a [Certificate],
+    /// Whether clients would accept what is served.
+    pub chains: &'a Chains,
     /// Where we looked, and when.
     pub scans: &'a [ScanRecord],
     /// What the certificate rules measure against.
@@ -288,7 +302,8 @@ pub fn compare(input: &Input<'_>) -> Comparison {
         software::compare(input, entries, states, &coverage, &mut detections);
         evaluated.extend(software::RULES.iter().map(|rule| rule.id));
     }
-    certificate::compare(input, &mut detections, &mut comparison.evaluated);
+    let states = &comparison.assets;
+    certificate::compare(input, states, &mut detections, &mut comparison.evaluated);
     file::compare(input, &mut detections, &mut comparison.evaluated);
     ssh::compare(input, &mut detections, &mut comparison.evaluated);
     tls::compare(input, &mut detections, &mut comparison.evaluated);

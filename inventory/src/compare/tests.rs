@@ -1,5 +1,7 @@
 use certs::{
-    Key, KeyKind, SelfSigned,
+    Key, KeyKind, SelfSigned, Trust,
+    chain::{Judgement, Reason},
+    revocation::{Signer, Standing},
     store::{Format, PrivateKey},
 };
 use model::{
@@ -10,6 +12,7 @@ use model::{
 use super::*;
 use crate::{
     asset::{Assigned, Deployment, KnownTls, Name, ServiceState, Software},
+    chain::{Chain, KeptList},
     file::FileCertificate,
     register::{Entry, read},
 };
@@ -215,6 +218,7 @@ struct World {
     issuers: Option<Vec<IssuerEntry>>,
     certificates: Vec<Certificate>,
     files: Vec<KeptFile>,
+    chains: Chains,
     scans: Vec<ScanRecord>,
 }
 
@@ -256,6 +260,14 @@ impl World {
         Self { files: files.into_iter().collect(), ..self }
     }
 
+    /// With a verdict on what the first asset serves.
+    fn judged(mut self, trust: Trust, path: &[&str], reasons: &[Reason]) -> Self {
+        let chain = Chain::of(self.assets[0].deployments.last().unwrap());
+        let path = path.iter().map(|sha256| (*sha256).to_owned()).collect();
+        self.chains.add(chain, Judgement { trust, path, reasons: reasons.to_vec() });
+        self
+    }
+
     fn scans(self, scans: impl IntoIterator<Item = ScanRecord>) -> Self {
         Self { scans: scans.into_iter().collect(), ..self }
     }
@@ -268,6 +280,7 @@ impl World {
             issuers: self.issuers.as_deref(),
             files: &self.files,
             certificates: &self.certificates,
+            chains: &self.chains,
             scans: &self.scans,
             thresholds: Thresholds::default(),
             offset: Offset::UTC,
@@ -362,6 +375,31 @@ fn good() -> World {
         .issuers("Example CA,,\n")
 }
 
+fn www() -> Certificate {
+    certificate("www.example.jp", "Example CA")
+}
+
+/// The good world with a certificate that clients refuse for that reason; the organisation has
+/// roots of its own.
+fn refused(trust: Trust, reason: Reason) -> World {
+    let leaf = www();
+    let mut world = good().certificates(&[&leaf]);
+    world.assets[0] = with_certificate(world.assets[0].clone(), &leaf, &[]);
+    world.chains = Chains::with_own_roots();
+    world.judged(trust, &[&leaf.sha256], &[reason])
+}
+
+fn with_list(signer: Signer, outdated: bool) -> World {
+    let mut world = good();
+    world.chains.add_list(KeptList {
+        path: "/etc/ca.crl".into(),
+        issuer: "CN=Example CA".into(),
+        next_update: Some(YESTERDAY),
+        standing: Standing { signer, outdated },
+    });
+    world
+}
+
 /// For each rule, a world that breaks it and no other.
 fn broken(rule: &str) -> World {
     match rule {
@@ -421,6 +459,43 @@ fn broken(rule: &str) -> World {
         }
         "ssh.certificate-expired" => with_host_certificate("2026-11-21T00:00:00Z"),
         "ssh.certificate-expiring" => with_host_certificate("2026-11-23T00:00:00Z"),
+        "cert.missing-intermediate" => {
+            let held = Some(certificate("Issuing CA", "Root CA").sha256);
+            let issuer = "CN=Issuing CA".to_owned();
+            refused(Trust::Private, Reason::MissingIntermediate { issuer, held })
+        }
+        "cert.expired-issuer" => {
+            let leaf = www();
+            let above =
+                Certificate { not_after: Some(YESTERDAY), ..certificate("Example CA", "Root CA") };
+            let leaf = Certificate { issuer: above.subject.clone(), ..leaf };
+            let mut world = good().certificates(&[&leaf, &above]);
+            world.issuers = None;
+            world.assets[0] = with_certificate(world.assets[0].clone(), &leaf, &[&above]);
+            let reason = Reason::ExpiredIntermediate(above.sha256.clone());
+            world.judged(Trust::Private, &[&leaf.sha256, &above.sha256, "root"], &[reason])
+        }
+        "cert.unknown-issuer" => World {
+            issuers: None,
+            ..refused(Trust::Unknown, Reason::UnknownIssuer("CN=Nobody".to_owned()))
+        },
+        "cert.self-signed" => {
+            World { issuers: None, ..refused(Trust::Unknown, Reason::SelfSigned) }
+        }
+        "cert.name-mismatch" => {
+            let mut world = refused(Trust::Private, Reason::NameMismatch);
+            world.assets[0].deployments[0].server_name = Some("mail.example.jp".into());
+            let leaf = world.assets[0].deployments[0].sha256.clone();
+            world.chains.note_misnamed(leaf, "mail.example.jp");
+            world
+        }
+        "cert.bad-signature" => refused(Trust::Unknown, Reason::BadSignature("ab".to_owned())),
+        "cert.revoked" => refused(Trust::Private, Reason::Revoked),
+        "cert.chain-refused" => {
+            refused(Trust::Private, Reason::Constraint("it may not issue for this".to_owned()))
+        }
+        "crl.outdated" => with_list(Signer::Issuer, true),
+        "crl.bad-signature" => with_list(Signer::Other, false),
         "tls.ssl2" => accepts(0x0002, None),
         "tls.ssl3" => accepts(0x0300, Some(0x0035)),
         "tls.old-version" => accepts(0x0302, Some(0x0035)),
@@ -967,4 +1042,74 @@ fn a_key_that_all_may_read_is_a_finding_of_its_file() {
         let expected: &[&str] = if found { &["file:plant/web7:/etc/a.key"] } else { &[] };
         assert_eq!(subjects, expected, "{key:?} {mode:o}");
     }
+}
+
+#[test]
+fn an_unknown_issuer_is_told_to_who_said_whom_he_trusts_and_once() {
+    let world = broken("cert.unknown-issuer");
+    assert_eq!(world.rules(), ["cert.unknown-issuer"]);
+    // Nobody said whom the organisation trusts, or its register decides.
+    let mut silent = world.clone();
+    silent.chains = Chains::default();
+    let reason = Reason::UnknownIssuer("CN=Nobody".to_owned());
+    let silent = silent.judged(Trust::Unknown, &[&www().sha256], &[reason]);
+    assert_eq!(silent.rules(), [] as [&str; 0]);
+    assert_eq!(world.clone().issuers("Example CA,,\n").rules(), [] as [&str; 0]);
+    assert_eq!(world.clone().issuers("Other CA,,\n").rules(), ["cert.unapproved-issuer"]);
+
+    // A root that has an address for its certificate need not be served; an intermediate of a
+    // public authority must be.
+    let missing = Reason::MissingIntermediate { issuer: "CN=a".into(), held: None };
+    let world = World { issuers: None, ..refused(Trust::Unknown, missing) };
+    assert_eq!(world.rules(), ["cert.unknown-issuer"]);
+}
+
+#[test]
+fn an_expired_authority_that_clients_can_do_without_is_a_note() {
+    let mut world = broken("cert.expired-issuer");
+    let detection = world.compare().detections.remove(0);
+    assert_eq!(detection.severity, Severity::Critical);
+    assert!(detection.subject.ends_with(&certificate("Example CA", "").sha256));
+    assert!(detection.detail.contains("clients refuse what is served on 192.0.2.9:443/tcp"));
+    let leaf = world.assets[0].deployments[0].sha256.clone();
+    world.chains = Chains::default();
+    let world = world.judged(Trust::Private, &[&leaf, "root"], &[]);
+    let detection = world.compare().detections.remove(0);
+    assert_eq!((detection.rule, detection.severity), ("cert.expired-issuer", Severity::Info));
+
+    // An expired root is not served, and is a finding all the same.
+    let world = refused(Trust::Public, Reason::ExpiredRoot("root".into()));
+    let detection = world.compare().detections.remove(0);
+    assert_eq!(detection.subject, "certificate:root");
+    assert_eq!((detection.rule, detection.severity), ("cert.expired-issuer", Severity::Warning));
+}
+
+#[test]
+fn what_the_public_demands_is_asked_of_public_chains_alone() {
+    let rules = |trust| {
+        let world = refused(trust, Reason::ExpiredLeaf);
+        world.rules().into_iter().filter(|rule| rule.starts_with("cert.public")).count()
+    };
+    assert_eq!((rules(Trust::Private), rules(Trust::Unknown)), (0, 0));
+    assert!(rules(Trust::Public) > 0);
+}
+
+#[test]
+fn a_name_that_the_register_lists_is_one_that_people_use() {
+    let mut world = broken("cert.name-mismatch");
+    assert_eq!(world.compare().detections[0].severity, Severity::Info);
+    world = world.devices("PC-1,00:11:22:33:44:55,192.0.2.9,mail.example.jp,,,,\n");
+    let detection = world.compare().detections.remove(0);
+    assert_eq!(detection.severity, Severity::Warning);
+    assert!(detection.detail.contains("it is for www.example.jp, and mail.example.jp was asked"));
+}
+
+#[test]
+fn a_chain_that_was_not_judged_resolves_nothing() {
+    let mut world = broken("cert.revoked");
+    let subject = format!("certificate:{}", www().sha256);
+    world.cannot_tell("cert.revoked", &subject, false);
+    world.chains = Chains::with_own_roots();
+    assert_eq!(world.rules(), [] as [&str; 0]);
+    world.cannot_tell("cert.revoked", &subject, true);
 }

@@ -17,6 +17,7 @@ pub(super) const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0002_digested.sql"),
     include_str!("migrations/0003_file.sql"),
     include_str!("migrations/0004_told.sql"),
+    include_str!("migrations/0005_verdict.sql"),
     include_str!("migrations/0006_tls.sql"),
 ];
 

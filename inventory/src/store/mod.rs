@@ -43,6 +43,7 @@ mod review;
 mod save;
 mod scan;
 mod stapled;
+mod verdict;
 mod view;
 mod writer;
 

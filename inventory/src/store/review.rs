@@ -4,7 +4,10 @@
 //! snapshot, handed to `compare` and `finding`, and only changes are written. Twice the
 //! same review changes nothing the second time.
 
-use std::collections::BTreeSet;
+use std::{
+    collections::{BTreeSet, HashMap},
+    sync::Arc,
+};
 
 use certs::{Certificate, Thresholds};
 use jiff::tz::Offset;
@@ -18,22 +21,28 @@ use super::{
     load::{Merges, Which},
     register,
     scan::{self, LoadError},
+    verdict,
 };
 use crate::{
     asset::Asset,
+    chain::{Anchors, Chains, Evidence, Memory},
     compare::{self, Comparison, Input},
+    cores,
     file::KeptFile,
     finding::{Change, Finding, reconcile},
+    owner::Owners,
     register::{DeviceEntry, IssuerEntry, SoftwareEntry},
 };
 
 /// What the configuration decides about a review.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Policy {
     /// What the certificate rules measure against.
     pub thresholds: Thresholds,
     /// How far the days of the registers are from UTC.
     pub offset: Offset,
+    /// Whom the organisation's clients trust.
+    pub anchors: Arc<Anchors>,
 }
 
 /// The inventory in the light of the registers.
@@ -43,6 +52,12 @@ pub struct Compared {
     pub assets: Vec<Asset>,
     /// Their states, those of the register's entries, and what is wrong.
     pub comparison: Comparison,
+    /// Whether clients would accept what is served.
+    pub chains: Chains,
+    /// The certificates of the assets and the files, by hash.
+    pub certificates: Vec<Certificate>,
+    /// Who answers for them.
+    pub owners: Owners,
 }
 
 /// What a review found and changed.
@@ -68,7 +83,7 @@ impl Store {
         let mut reader = self.reader().await?;
         let mut snapshot = reader.begin().await.map_err(&failed)?;
         let stored = Stored::load(&mut snapshot).await.map_err(|e| e.or(&failed))?;
-        Ok(stored.compare(as_of, policy))
+        Ok(stored.compare(as_of, policy).0)
     }
 
     /// Compares the inventory with the registers, runs every rule, and opens, reopens and
@@ -86,7 +101,8 @@ impl Store {
         let mut writer = self.writer().await?;
         let mut transaction = writer.begin_with(BEGIN_WRITE).await.map_err(&failed)?;
         let stored = Stored::load(&mut transaction).await.map_err(|e| e.or(&failed))?;
-        let compared = stored.compare(as_of, policy);
+        let (compared, fresh) = stored.compare(as_of, policy);
+        verdict::write(&mut transaction, &fresh).await.map_err(&failed)?;
         let known = finding::load(&mut transaction).await.map_err(|e| e.or(&failed))?;
         let known: Vec<Finding> = known.into_iter().map(|stored| stored.finding).collect();
         let comparison = &compared.comparison;
@@ -108,6 +124,10 @@ struct Stored {
     issuers: Option<Vec<IssuerEntry>>,
     files: Vec<KeptFile>,
     certificates: Vec<Certificate>,
+    /// Their DER, by hash.
+    ders: HashMap<String, Vec<u8>>,
+    /// What was said of their chains.
+    memory: Memory,
     scans: Vec<ScanRecord>,
 }
 
@@ -125,11 +145,13 @@ impl Stored {
             .collect();
         let ders = certificate::ders(connection, &named).await?;
         // In the order of their hashes, so that the answer does not depend on a hash table.
-        let certificates =
-            named.iter().filter_map(|sha256| ders.get(sha256)).map(|der| certs::parse(der));
+        let stored = named.iter().filter_map(|sha256| ders.get(sha256)).collect();
+        let certificates = cores::each(stored, |der: &Vec<u8>| certs::parse(der));
         let scans = scan::load(connection, 0, i64::MAX, i64::MAX).await?;
         Ok(Self {
-            certificates: certificates.collect(),
+            certificates,
+            ders,
+            memory: verdict::load(connection).await?,
             devices: register::load(connection).await?.map(|register| register.entries),
             software: register::load(connection).await?.map(|register| register.entries),
             issuers: register::load(connection).await?.map(|register| register.entries),
@@ -139,7 +161,16 @@ impl Stored {
         })
     }
 
-    fn compare(self, as_of: Timestamp, policy: &Policy) -> Compared {
+    /// The comparison, and what it found out of chains that was not known.
+    fn compare(self, as_of: Timestamp, policy: &Policy) -> (Compared, Memory) {
+        let evidence = Evidence {
+            assets: &self.assets,
+            files: &self.files,
+            certificates: &self.certificates,
+            ders: &self.ders,
+            issuers: self.issuers.as_deref(),
+        };
+        let (chains, fresh) = Chains::recall(&evidence, &policy.anchors, &self.memory, as_of);
         let comparison = compare::compare(&Input {
             assets: &self.assets,
             devices: self.devices.as_deref(),
@@ -147,11 +178,15 @@ impl Stored {
             issuers: self.issuers.as_deref(),
             files: &self.files,
             certificates: &self.certificates,
+            chains: &chains,
             scans: &self.scans,
             thresholds: policy.thresholds,
             offset: policy.offset,
             as_of,
         });
-        Compared { assets: self.assets, comparison }
+        let devices = self.devices.as_deref().unwrap_or_default();
+        let owners = Owners::new(&self.assets, &comparison, devices, &self.certificates);
+        let Self { assets, certificates, .. } = self;
+        (Compared { assets, comparison, chains, certificates, owners }, fresh)
     }
 }

@@ -3,9 +3,10 @@
 
 use std::collections::BTreeMap;
 
-use certs::Thresholds;
+use certs::{Certificate, Thresholds};
 use inventory::{
     asset::{Asset, Detection},
+    chain::{Anchors, Chains, Evidence},
     compare::{self, Comparison, Input},
     finding::{Finding, FindingKey, accept, reconcile},
     register::{self, Day, DeviceEntry, Entry, IssuerEntry, SoftwareEntry},
@@ -32,13 +33,14 @@ pub(crate) struct Office {
     issuers: Option<Vec<IssuerEntry>>,
     scans: Vec<ScanRecord>,
     findings: BTreeMap<FindingKey, Finding>,
+    anchors: Anchors,
     /// Of the registers' days.
     offset: Offset,
 }
 
 #[track_caller]
-fn replace<E: Entry>(register: &mut Option<Vec<E>>, csv: Option<&String>) {
-    let Some(csv) = csv else { return };
+fn replace<E: Entry>(register: &mut Option<Vec<E>>, csv: Option<&String>, made: &Certificates) {
+    let Some(csv) = csv.map(|csv| made.with_hashes(csv)) else { return };
     let import = register::read::<E>(csv.trim_start().as_bytes()).unwrap();
     assert_eq!(import.errors, [], "the {} register", E::KIND);
     assert_eq!(import.unknown_columns, [""; 0], "the {} register", E::KIND);
@@ -46,21 +48,22 @@ fn replace<E: Entry>(register: &mut Option<Vec<E>>, csv: Option<&String>) {
 }
 
 impl Office {
-    pub(crate) fn new(hours_from_utc: i8) -> Self {
+    pub(crate) fn new(hours_from_utc: i8, anchors: Anchors) -> Self {
         Self {
             devices: None,
             software: None,
             issuers: None,
             scans: Vec::new(),
             findings: BTreeMap::new(),
+            anchors,
             offset: Offset::constant(hours_from_utc),
         }
     }
 
-    pub(crate) fn import(&mut self, registers: &Registers) {
-        replace(&mut self.devices, registers.device.as_ref());
-        replace(&mut self.software, registers.software.as_ref());
-        replace(&mut self.issuers, registers.issuer.as_ref());
+    pub(crate) fn import(&mut self, registers: &Registers, made: &Certificates) {
+        replace(&mut self.devices, registers.device.as_ref(), made);
+        replace(&mut self.software, registers.software.as_ref(), made);
+        replace(&mut self.issuers, registers.issuer.as_ref(), made);
     }
 
     /// Notes where a scan looked; without a place it was none, but a capture.
@@ -99,6 +102,19 @@ impl Office {
         as_of: Timestamp,
     ) -> Comparison {
         let certificates = made.parsed();
+        // What nobody ever served is not in the inventory.
+        let mut ders = made.ders();
+        let named = |sha256: &String| {
+            let mut deployments = assets.iter().flat_map(|asset| &asset.deployments);
+            deployments.any(|place| place.sha256 == *sha256 || place.chain.contains(sha256))
+        };
+        ders.retain(|sha256, _| named(sha256));
+        let judge = |assets: &[Asset], certificates: &[Certificate]| {
+            let issuers = self.issuers.as_deref();
+            let evidence = Evidence { assets, files: &[], certificates, ders: &ders, issuers };
+            Chains::judge(&evidence, &self.anchors, as_of)
+        };
+        let chains = judge(assets, &certificates);
         let input = Input {
             assets,
             devices: self.devices.as_deref(),
@@ -106,6 +122,7 @@ impl Office {
             issuers: self.issuers.as_deref(),
             files: &[],
             certificates: &certificates,
+            chains: &chains,
             scans: &self.scans,
             thresholds: Thresholds::default(),
             offset: self.offset,
@@ -116,6 +133,7 @@ impl Office {
         backwards.0.reverse();
         backwards.1.reverse();
         backwards.2.reverse();
+        assert_eq!(judge(&backwards.0, &backwards.1), chains, "the order of the input matters");
         let other = compare::compare(&Input {
             assets: &backwards.0,
             certificates: &backwards.1,

@@ -1,5 +1,7 @@
 //! From observations to assets and findings, through the file.
 
+use std::sync::Arc;
+
 use certs::store::{Format, Held, PrivateKey};
 use inventory::{
     alert::{self, AlertKind},
@@ -28,7 +30,11 @@ const ASSET_TABLES: &[&str] = &[
 ];
 
 fn policy() -> Policy {
-    Policy { thresholds: certs::Thresholds::default(), offset: jiff::tz::Offset::UTC }
+    Policy {
+        thresholds: certs::Thresholds::default(),
+        offset: jiff::tz::Offset::UTC,
+        anchors: Arc::default(),
+    }
 }
 
 fn certificate(name: &str) -> Vec<u8> {
@@ -300,6 +306,7 @@ async fn what_waits_in_a_database_of_version_1_is_digested_once() {
          DROP TABLE file_certificate;
          DROP TABLE file;
          DROP TABLE told;
+         DROP TABLE verdict;
          DROP INDEX observation_ocsp;
          ALTER TABLE service DROP COLUMN tls_server;
          ALTER TABLE service DROP COLUMN tls_server_seen;

@@ -185,7 +185,10 @@ impl Outcome {
             print_json(&CollectJson {
                 files: &self.files,
                 problems: &self.problems,
-                findings: findings.into_iter().map(finding::json).collect(),
+                findings: findings
+                    .into_iter()
+                    .map(|found| finding::json(found, &review.compared.owners))
+                    .collect(),
             })?;
         } else {
             let mut text = self.table();

@@ -99,7 +99,7 @@ impl Served {
         Some(TlsServer {
             asked: self.asked,
             cut: self.cut,
-            starttls: None,
+            starttls: self.starttls.map(str::to_owned),
             accepted: self.accepted.clone(),
             refused: self
                 .refused
