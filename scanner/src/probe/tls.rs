@@ -73,6 +73,8 @@ struct Tried {
     signer: Option<Signer>,
     /// Whether no connection before it brought that leaf.
     is_news: bool,
+    /// What is broken about the leaf, where it is news.
+    anomalies: Vec<String>,
 }
 
 /// What became of an attempt.
@@ -185,12 +187,14 @@ impl Collection {
             tried.find(|tried| self::leaf(&tried.outcome) == Some(leaf)).map(|tried| tried.signer)
         });
         let is_news = leaf.is_some() && known.is_none();
+        let mut anomalies = Vec::new();
         let signer = known.unwrap_or_else(|| {
             let certificate = certs::parse_unchecked(leaf?);
             self.note_names(&certificate.names);
+            anomalies = served::anomalies(&certificate);
             Signer::of(&certificate)
         });
-        self.tried.push(Tried { question, outcome, signer, is_news });
+        self.tried.push(Tried { question, outcome, signer, is_news, anomalies });
     }
 
     fn note_names(&mut self, names: &[String]) {
@@ -418,7 +422,8 @@ impl Collection {
         if self.leftovers {
             served.note_leftovers();
         }
-        for Tried { question, outcome, .. } in self.tried {
+        for Tried { question, outcome, anomalies, .. } in self.tried {
+            served.note_certificate(anomalies);
             served.add(&question, outcome);
         }
         served

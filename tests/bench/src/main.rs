@@ -40,7 +40,7 @@ fn main() -> Result<()> {
         ["noise", interface] => return helpers::noise(interface),
         ["listen", ports] => return helpers::listen(ports),
         ["serve", kind] => return collect::serve(kind),
-        ["certs-inside"] => return collect::inside(),
+        ["certs-inside", kind] => return collect::inside(kind),
         ["certs"] => return collect::certificates(),
         _ => {}
     }

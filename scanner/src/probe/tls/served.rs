@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use certs::{
-    AnomalyKind,
+    AnomalyKind, Certificate,
     hello::{ClientCertificate, Collected, HelloError, KeyExchange, Kind, Precautions, Question},
 };
 use model::{CertificateChain, Fact, TlsExtent, TlsServer, TlsVersion};
@@ -192,9 +192,11 @@ impl Served {
             self.anomalies.insert(("tls", problem));
         }
         let server_name = question.server_name.as_ref().map(|name| name.as_str().to_owned());
-        // Looked at once, though several questions brought it.
+        // Looked at once, though several questions brought it; the leaf was as it came.
         if !self.chains.iter().any(|known| known.chain == collected.chain) {
-            collected.chain.iter().for_each(|der| self.examine(der));
+            for der in collected.chain.iter().skip(1) {
+                self.note_certificate(anomalies(&certs::parse_unchecked(der)));
+            }
         }
         let chain = CertificateChain {
             chain: collected.chain,
@@ -207,15 +209,9 @@ impl Served {
         }
     }
 
-    /// Notes what is broken about a certificate. What merely breaks a profile is for rules.
-    fn examine(&mut self, der: &[u8]) {
-        let certificate = certs::parse_unchecked(der);
-        for anomaly in &certificate.anomalies {
-            if anomaly.kind != AnomalyKind::Profile {
-                let problem = format!("certificate {}: {anomaly}", certificate.sha256);
-                self.anomalies.insert(("x509", problem));
-            }
-        }
+    /// Notes what is broken about a certificate.
+    pub(super) fn note_certificate(&mut self, anomalies: Vec<String>) {
+        self.anomalies.extend(anomalies.into_iter().map(|problem| ("x509", problem)));
     }
 
     fn note(&mut self, question: &Question, why: &HelloError) {
@@ -253,6 +249,12 @@ impl Served {
             }
         }
     }
+}
+
+/// What is broken about a certificate. What merely breaks a profile is for rules.
+pub(super) fn anomalies(certificate: &Certificate) -> Vec<String> {
+    let broken = certificate.anomalies.iter().filter(|a| a.kind != AnomalyKind::Profile);
+    broken.map(|anomaly| format!("certificate {}: {anomaly}", certificate.sha256)).collect()
 }
 
 impl Support {
