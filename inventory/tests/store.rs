@@ -23,6 +23,8 @@ mod inventory_of;
 mod processes;
 #[path = "store/speed.rs"]
 mod speed;
+#[path = "store/stapled.rs"]
+mod stapled;
 
 fn at(seconds: i64) -> Timestamp {
     Timestamp::from_seconds(seconds)

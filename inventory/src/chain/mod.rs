@@ -5,12 +5,13 @@
 //! it, by `certs::chain`; what follows from a verdict is for `compare`.
 
 mod memory;
+mod stapled;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use certs::{
     Certificate, Trust,
-    chain::{Judgement, Pool, Purpose, Question, Roots, is_for, judge},
+    chain::{Judgement, Pool, Purpose, Question, Reason, Roots, is_for, judge},
     revocation::{List, Lists, Standing},
 };
 use model::Timestamp;
@@ -23,6 +24,7 @@ use crate::{
 };
 
 pub(crate) use memory::{Memory, Remembered};
+pub use stapled::Stapled;
 
 /// Whom the organisation's clients trust, and what they know of revocation.
 #[derive(Debug, Default, Eq, PartialEq)]
@@ -51,6 +53,8 @@ pub struct Evidence<'a> {
     /// The issuer register, where one was imported: a self-signed certificate that it lists by
     /// a hash is a root of the organisation's own.
     pub issuers: Option<&'a [IssuerEntry]>,
+    /// What servers stapled to theirs.
+    pub stapled: &'a [Stapled],
 }
 
 /// A chain as it is served or lies in a file: what one verdict is about.
@@ -177,6 +181,8 @@ impl Chains {
             chains.add(chain, kept.judgement.clone());
             fresh.verdicts.insert(key, kept);
         }
+        // Not remembered with the verdict: a server brings another response every few days.
+        chains.revoke(&stapled::revoked(evidence, &known));
         let name = |sha256: &String| Some((sha256.clone(), roots.name(sha256)?));
         let ends = chains.verdicts.values().filter(|verdict| verdict.trust != Trust::Unknown);
         let ends: BTreeSet<&String> = ends.filter_map(|verdict| verdict.path.last()).collect();
@@ -204,6 +210,16 @@ impl Chains {
             }
         }
         self.verdicts.insert(chain, judgement);
+    }
+
+    /// Adds to the verdicts that their leaf is revoked.
+    fn revoke(&mut self, revoked: &HashSet<&str>) {
+        for (chain, verdict) in &mut self.verdicts {
+            if revoked.contains(chain.leaf.as_str()) && !verdict.reasons.contains(&Reason::Revoked)
+            {
+                verdict.reasons.push(Reason::Revoked);
+            }
+        }
     }
 
     #[cfg(test)]

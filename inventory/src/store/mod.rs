@@ -56,7 +56,6 @@ pub use observation::{StoredObservation, Written};
 pub use register::{RegisterSource, RegisterSummary, StoredRegister};
 pub use review::{Compared, Policy, ReviewSummary};
 pub use scan::StoredScan;
-pub use stapled::Stapled;
 pub use view::{Dossier, Health};
 pub use writer::{Sink, Writer, WriterReport};
 

@@ -21,11 +21,11 @@ use super::{
     load::{Merges, Which},
     register,
     scan::{self, LoadError},
-    verdict,
+    stapled, verdict,
 };
 use crate::{
     asset::Asset,
-    chain::{Anchors, Chains, Evidence, Memory},
+    chain::{Anchors, Chains, Evidence, Memory, Stapled},
     compare::{self, Comparison, Input},
     cores,
     file::KeptFile,
@@ -126,6 +126,8 @@ struct Stored {
     certificates: Vec<Certificate>,
     /// Their DER, by hash.
     ders: HashMap<String, Vec<u8>>,
+    /// What servers stapled to theirs.
+    stapled: Vec<Stapled>,
     /// What was said of their chains.
     memory: Memory,
     scans: Vec<ScanRecord>,
@@ -151,6 +153,7 @@ impl Stored {
         Ok(Self {
             certificates,
             ders,
+            stapled: stapled::load(connection).await?,
             memory: verdict::load(connection).await?,
             devices: register::load(connection).await?.map(|register| register.entries),
             software: register::load(connection).await?.map(|register| register.entries),
@@ -169,6 +172,7 @@ impl Stored {
             certificates: &self.certificates,
             ders: &self.ders,
             issuers: self.issuers.as_deref(),
+            stapled: &self.stapled,
         };
         let (chains, fresh) = Chains::recall(&evidence, &policy.anchors, &self.memory, as_of);
         let comparison = compare::compare(&Input {

@@ -3,29 +3,14 @@
 //! A response is the evidence of an observation: a server shows another one every few days,
 //! so that only the latest to each certificate at each place is kept.
 
-use model::{Endpoint, Fact, Site, Subject, Timestamp};
+use model::{Fact, Site, Subject, Timestamp};
 use sqlx::SqliteConnection;
 
 use super::{
     Store, StoreError,
     scan::{LoadError, parse},
 };
-
-/// An OCSP response and where it was stapled to what.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Stapled {
-    /// The site of the server.
-    pub site: Site,
-    /// The server.
-    pub endpoint: Endpoint,
-    /// SHA-256 of the certificate's DER, lower-case hexadecimal.
-    pub certificate: String,
-    /// The response, in DER as it came: nobody has looked into it. At most
-    /// [`model::Observation::MAX_OCSP_RESPONSE`] bytes.
-    pub response: Vec<u8>,
-    /// When it came.
-    pub last_seen: Timestamp,
-}
+use crate::chain::Stapled;
 
 impl Store {
     /// The latest response to each certificate at each endpoint that stapled one, by site,

@@ -111,7 +111,8 @@ impl Office {
         ders.retain(|sha256, _| named(sha256));
         let judge = |assets: &[Asset], certificates: &[Certificate]| {
             let issuers = self.issuers.as_deref();
-            let evidence = Evidence { assets, files: &[], certificates, ders: &ders, issuers };
+            let evidence =
+                Evidence { assets, files: &[], certificates, ders: &ders, issuers, stapled: &[] };
             Chains::judge(&evidence, &self.anchors, as_of)
         };
         let chains = judge(assets, &certificates);
