@@ -410,10 +410,11 @@ impl Collection {
     /// What was learned.
     #[must_use]
     pub fn finish(self) -> Served {
-        let asked = match self.extent {
-            Extent::Gentle => TlsExtent::Gentle,
-            Extent::Certificates => TlsExtent::Certificates,
-            Extent::Thorough => TlsExtent::Thorough,
+        let asked = match (self.extent, self.over) {
+            (Extent::Gentle, _) => TlsExtent::Gentle,
+            // By datagrams nobody is asked for more than certificates.
+            (Extent::Certificates, _) | (_, Over::Datagrams) => TlsExtent::Certificates,
+            (Extent::Thorough, Over::Stream) => TlsExtent::Thorough,
         };
         let cut = self.is_hopeless() || self.tried.len() >= self.most();
         let starttls = self.starttls.map(Starttls::name);

@@ -518,3 +518,16 @@ fn a_name_that_is_not_served_is_no_reason_to_stop() {
     );
     assert!(!collection.finish().chains.is_empty());
 }
+
+#[test]
+fn by_datagrams_nobody_says_that_more_was_asked_than_was() {
+    let asked = |extent| {
+        let mut collection = Collection::over_datagrams([], extent);
+        while collection.next().is_some() {
+            collection.record(chain(TLS12, &certificate(&["sensor.example"])));
+        }
+        collection.finish().asked
+    };
+    assert_eq!(asked(Extent::Gentle), TlsExtent::Gentle);
+    assert_eq!(asked(Extent::Thorough), TlsExtent::Certificates);
+}
