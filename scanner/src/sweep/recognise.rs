@@ -29,7 +29,9 @@ const ENOUGH: usize = 16;
 /// So many addresses in a row continue a recognised block into the next one.
 const CONTINUES: usize = 4;
 
-const USUAL: [u16; 8] = [22, 80, 135, 443, 445, 3389, 8080, 9100];
+/// None of printers and controllers only: who has one of those open is asked gently from then
+/// on, and a dense network would wait ten seconds for the rest of these.
+const USUAL: [u16; 8] = [22, 80, 135, 443, 445, 631, 3389, 8080];
 const UNLIKELY: usize = 4;
 
 /// Addresses for which one device answers.
