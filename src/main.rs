@@ -14,11 +14,6 @@ use clap::Parser as _;
 
 use crate::cli::args::Cli;
 
-/// Much of what we do is to make and drop small texts, on two threads in turn: with the C
-/// library's allocator that is a tenth of the time.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,

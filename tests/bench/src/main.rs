@@ -28,10 +28,6 @@ use anyhow::{Result, bail};
 
 use crate::measure::Report;
 
-/// That of the product: the `inventory` row imports in this process.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 fn main() -> Result<()> {
     let mut names: Vec<String> = std::env::args().skip(1).collect();
     let words: Vec<&str> = names.iter().map(String::as_str).collect();
