@@ -14,6 +14,7 @@ use wire::Reader;
 
 use super::{
     Collected, HelloError, Progress, Question, Step, TLS11, TLS12,
+    ending::Ending,
     legacy::Legacy,
     message, offer,
     record::{self, Record},
@@ -50,8 +51,7 @@ pub struct DatagramCollector {
     legacy: Legacy,
     version: TlsVersion,
     heard: usize,
-    warnings: Vec<u8>,
-    outcome: Option<Result<Collected, HelloError>>,
+    ending: Ending,
 }
 
 /// A message of which some fragments have come, by their places in it.
@@ -90,8 +90,7 @@ impl DatagramCollector {
             legacy: Legacy::default(),
             version: DTLS10,
             heard: 0,
-            warnings: Vec::new(),
-            outcome: None,
+            ending: Ending::default(),
         };
         collector.say_hello(&[]);
         collector
@@ -105,27 +104,26 @@ impl DatagramCollector {
 
     /// Takes a datagram of the server's. Once it is done or has failed, more change nothing.
     pub fn feed(&mut self, datagram: &[u8]) -> Progress {
-        if self.outcome.is_none() {
-            match self.hear(datagram) {
-                Ok(Step::More) => {}
-                Ok(Step::Say(bytes)) => return Progress::Say(bytes),
-                Ok(Step::Done) => self.conclude(None),
-                Err(why) => self.conclude(Some(why)),
-            }
+        if self.ending.is_over() {
+            return self.ending.progress();
         }
-        self.progress()
+        let step = self.hear(datagram);
+        self.take(step)
     }
 
     /// The server will send no more: its time is over.
     pub fn end(&mut self) -> Progress {
-        if self.outcome.is_none() {
-            self.conclude(Some(match (self.warnings.last(), self.heard) {
-                (Some(warning), _) => HelloError::Alert(*warning),
-                (None, 0) => HelloError::Silent,
-                (None, _) => HelloError::Cut,
-            }));
+        if self.ending.is_over() {
+            return self.ending.progress();
         }
-        self.progress()
+        let why = self.ending.silence(self.heard == 0);
+        self.take(Err(why))
+    }
+
+    fn take(&mut self, step: Result<Step, HelloError>) -> Progress {
+        let version = self.version;
+        let collected = || self.legacy.collected().map(|chain| Collected { version, ..chain });
+        self.ending.take(step, collected)
     }
 
     /// What to send before leaving: a `close_notify` alert.
@@ -167,7 +165,7 @@ impl DatagramCollector {
             // What comes behind is encrypted, and none of ours.
             let step = match (kind, epoch) {
                 (record::HANDSHAKE, 0) => self.handshake(body)?,
-                (record::ALERT, 0) => self.alert(body)?,
+                (record::ALERT, 0) => self.ending.alert(body)?,
                 _ => Step::More,
             };
             if !matches!(step, Step::More) {
@@ -175,19 +173,6 @@ impl DatagramCollector {
             }
         }
         Ok(Step::More)
-    }
-
-    fn alert(&mut self, body: &[u8]) -> Result<Step, HelloError> {
-        match Reader::new(body).array("alert")? {
-            [1, 0] => Err(HelloError::Cut),
-            [1, description] => {
-                if self.warnings.len() < 16 && !self.warnings.contains(&description) {
-                    self.warnings.push(description);
-                }
-                Ok(Step::More)
-            }
-            [_, description] => Err(HelloError::Alert(description)),
-        }
     }
 
     /// Takes the fragments of a record.
@@ -288,27 +273,6 @@ impl DatagramCollector {
         };
         *version = of_tls.0.to_be_bytes();
         Ok(())
-    }
-
-    /// A chain that has come stays, whatever went wrong after it.
-    fn conclude(&mut self, why: Option<HelloError>) {
-        let collected = self.legacy.collected().map(|collected| Collected {
-            version: self.version,
-            warnings: self.warnings.clone(),
-            ..collected
-        });
-        self.outcome = Some(match (collected, why) {
-            (Some(collected), _) => Ok(collected),
-            (None, why) => Err(why.unwrap_or(HelloError::NoCertificate)),
-        });
-    }
-
-    fn progress(&self) -> Progress {
-        match &self.outcome {
-            None => Progress::More,
-            Some(Ok(collected)) => Progress::Done(Box::new(collected.clone())),
-            Some(Err(why)) => Progress::Failed(why.clone()),
-        }
     }
 }
 

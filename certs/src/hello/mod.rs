@@ -13,6 +13,7 @@
 mod collected;
 mod curve;
 mod datagram;
+mod ending;
 mod error;
 mod legacy;
 mod message;
@@ -29,7 +30,6 @@ mod suite;
 mod tests;
 
 use model::TlsVersion;
-use wire::Reader;
 
 pub use collected::{
     ClientCertificate, Collected, KeyExchange, MAX_AUTHORITIES, MAX_STAPLED, Precautions,
@@ -41,6 +41,7 @@ pub use question::{Kind, PROTOCOLS, Question, Signer, Signers};
 pub use share::Shares;
 pub use suite::{group_name, suite_name, suites_of};
 
+use ending::Ending;
 use legacy::Legacy;
 use modern::Modern;
 use record::{Record, Records};
@@ -71,8 +72,7 @@ pub struct Collector {
     hello: Vec<u8>,
     records: Records,
     side: Side,
-    warnings: Vec<u8>,
-    outcome: Option<Result<Collected, HelloError>>,
+    ending: Ending,
 }
 
 #[derive(Debug)]
@@ -129,7 +129,7 @@ impl Collector {
                 (modern.hello(), Side::Modern(Box::new(modern)))
             }
         };
-        Ok(Self { hello, records: Records::default(), side, warnings: Vec::new(), outcome: None })
+        Ok(Self { hello, records: Records::default(), side, ending: Ending::default() })
     }
 
     /// The first bytes to send.
@@ -141,32 +141,25 @@ impl Collector {
     /// Takes what the server sent, in pieces of any size. Once it is done or has failed, more
     /// bytes change nothing.
     pub fn feed(&mut self, bytes: &[u8]) -> Progress {
-        if self.outcome.is_none() {
-            match self.hear(bytes) {
-                Ok(Step::More) => {}
-                Ok(Step::Say(bytes)) => return Progress::Say(bytes),
-                Ok(Step::Done) => self.conclude(None),
-                Err(why) => self.conclude(Some(why)),
-            }
+        if self.ending.is_over() {
+            return self.ending.progress();
         }
-        self.progress()
+        let step = self.hear(bytes);
+        self.ending.take(step, || self.side.collected())
     }
 
     /// The server will send no more: it closed, or its time is over. A warning that it sent
     /// then was its reason.
     pub fn end(&mut self) -> Progress {
-        if self.outcome.is_none() {
-            let nothing = match &self.side {
-                Side::Ssl2(ssl2) => ssl2.is_untouched(),
-                _ => self.records.is_untouched(),
-            };
-            self.conclude(Some(match self.warnings.last() {
-                Some(warning) => HelloError::Alert(*warning),
-                None if nothing => HelloError::Silent,
-                None => HelloError::Cut,
-            }));
+        if self.ending.is_over() {
+            return self.ending.progress();
         }
-        self.progress()
+        let nothing = match &self.side {
+            Side::Ssl2(ssl2) => ssl2.is_untouched(),
+            _ => self.records.is_untouched(),
+        };
+        let why = self.ending.silence(nothing);
+        self.ending.take(Err(why), || self.side.collected())
     }
 
     /// What to send before closing, so that the server's log shows a client that left rather
@@ -196,12 +189,12 @@ impl Collector {
     fn read(&mut self) -> Result<Step, HelloError> {
         while let Some(record) = self.records.next()? {
             let step = match (record.kind, &mut self.side) {
-                (record::ALERT, _) => self.alert(&record.body)?,
+                (record::ALERT, _) => self.ending.alert(&record.body)?,
                 (_, Side::Legacy(legacy) | Side::Framed(legacy)) => legacy.read(record)?,
                 (other, Side::Ssl2(_)) => return Err(HelloError::Unexpected(other)),
                 (_, Side::Modern(modern)) => match modern.read(record)? {
                     modern::Heard::Step(step) => step,
-                    modern::Heard::Alert(alert) => self.alert(&alert)?,
+                    modern::Heard::Alert(alert) => self.ending.alert(&alert)?,
                 },
             };
             if !matches!(step, Step::More) {
@@ -210,44 +203,15 @@ impl Collector {
         }
         Ok(Step::More)
     }
+}
 
-    /// RFC 8446, section 6. A warning, such as that the server does not know the name, does not
-    /// end the attempt: servers go on after it, and so must we.
-    fn alert(&mut self, body: &[u8]) -> Result<Step, HelloError> {
-        match Reader::new(body).array("alert")? {
-            [1, 0] => Err(HelloError::Cut),
-            [1, description] => {
-                if self.warnings.len() < 16 && !self.warnings.contains(&description) {
-                    self.warnings.push(description);
-                }
-                Ok(Step::More)
-            }
-            [_, description] => Err(HelloError::Alert(description)),
-        }
-    }
-
-    /// A chain that has come stays, whatever went wrong after it.
-    fn conclude(&mut self, why: Option<HelloError>) {
-        let collected = match &mut self.side {
-            Side::Legacy(legacy) | Side::Framed(legacy) => legacy.collected(),
-            Side::Modern(modern) => modern.collected(),
-            Side::Ssl2(ssl2) => ssl2.collected(),
-        };
-        self.outcome = Some(match (collected, why) {
-            (Some(mut collected), _) => {
-                collected.warnings.clone_from(&self.warnings);
-                Ok(collected)
-            }
-            (None, Some(why)) => Err(why),
-            (None, None) => Err(HelloError::NoCertificate),
-        });
-    }
-
-    fn progress(&self) -> Progress {
-        match &self.outcome {
-            None => Progress::More,
-            Some(Ok(collected)) => Progress::Done(Box::new(collected.clone())),
-            Some(Err(why)) => Progress::Failed(why.clone()),
+impl Side {
+    /// The chain, if it has come.
+    fn collected(&mut self) -> Option<Collected> {
+        match self {
+            Self::Legacy(legacy) | Self::Framed(legacy) => legacy.collected(),
+            Self::Modern(modern) => modern.collected(),
+            Self::Ssl2(ssl2) => ssl2.collected(),
         }
     }
 }
