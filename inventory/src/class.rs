@@ -5,7 +5,12 @@
 //! enough and no other has as much. The rules are a table, written from what the protocols
 //! and makers' own names mean.
 
-use std::{borrow::Cow, collections::BTreeMap, fmt};
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, HashMap},
+    fmt,
+    sync::LazyLock,
+};
 
 use model::MacAddr;
 
@@ -118,7 +123,7 @@ struct Reason {
 const ENOUGH: u32 = 3;
 
 /// Where a sign is looked for.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 enum Sign {
     /// In the interface maker's name.
     Maker,
@@ -199,102 +204,100 @@ const RULES: &[Rule] = {
     ]
 };
 
-/// What is known of an asset, in the words that rules look at.
-struct Facts {
-    makers: Vec<Phrase>,
-    products: Vec<Phrase>,
-    said: Vec<Phrase>,
-    protocols: Vec<String>,
-    ports: Vec<String>,
-    names: Vec<String>,
+/// The rules of each sign, by the first byte of their words: most texts need a look at a few.
+static BY_FIRST: LazyLock<HashMap<(Sign, u8), Vec<(usize, &'static Rule)>>> = LazyLock::new(|| {
+    let mut by_first: HashMap<_, Vec<_>> = HashMap::new();
+    for (number, rule) in RULES.iter().enumerate() {
+        let (_, sign, word, _) = rule;
+        let first = word.as_bytes().first().copied();
+        by_first.entry((*sign, first.unwrap_or_default())).or_default().push((number, rule));
+    }
+    by_first
+});
+
+/// What an asset shows, in the words that rules look at. The first of several texts that
+/// show a rule's sign is the reason.
+fn reasons(asset: &Asset) -> BTreeMap<usize, (Class, Reason)> {
+    let open = || asset.services.iter().filter(|s| s.state == model::PortState::Open);
+    let software = asset.software.iter().filter(|software| software.current);
+    let mut found = Found::default();
+    found.words(Sign::Maker, asset.macs().filter_map(vendor::vendor));
+    let products = software.map(|software| &software.product);
+    let products = products.chain(asset.os.iter().map(|os| &os.name));
+    found.words(Sign::Product, products.map(|name| Cow::Borrowed(name.as_str())));
+    const TOLD: [&str; 6] = ["title", "realm", "description", "model", "friendly_name", "banner"];
+    let said = open().flat_map(|s| TOLD.iter().filter_map(|name| s.attributes.get(*name)));
+    found.words(Sign::Said, said.map(|text| Cow::Borrowed(text.as_str())));
+    let protocols = open().filter_map(|service| service.protocol.as_deref());
+    found.texts(Sign::Protocol, protocols.map(Cow::Borrowed), |text, word| text == word);
+    let ports = open().map(|service| Cow::Owned(service.port.to_string()));
+    found.texts(Sign::Port, ports, |text, word| text == word);
+    let names = asset.names.iter().map(|name| Cow::Borrowed(name.name.as_str()));
+    found.texts(Sign::Name, names, begins);
+    found.0
 }
 
-impl Facts {
-    fn of(asset: &Asset) -> Self {
-        let open = || asset.services.iter().filter(|s| s.state == model::PortState::Open);
-        let sorted = |texts: &mut dyn Iterator<Item = String>| {
-            let mut texts: Vec<String> = texts.collect();
-            texts.sort();
-            texts.dedup();
-            texts
-        };
-        let software = asset.software.iter().filter(|software| software.current);
-        let os = asset.os.iter().map(|os| os.name.clone());
-        let told = ["title", "realm", "description", "model", "friendly_name", "banner"];
-        let phrases = |texts: &mut dyn Iterator<Item = String>| {
-            sorted(texts).into_iter().map(Phrase::new).collect()
-        };
-        Self {
-            makers: phrases(&mut asset.macs().filter_map(vendor::vendor).map(Cow::into_owned)),
-            products: phrases(&mut software.map(|s| s.product.clone()).chain(os)),
-            said: phrases(&mut open().flat_map(|service| {
-                told.iter().filter_map(|name| service.attributes.get(*name).cloned())
-            })),
-            protocols: sorted(&mut open().filter_map(|service| service.protocol.clone())),
-            ports: sorted(&mut open().map(|service| service.port.to_string())),
-            names: sorted(&mut asset.names.iter().map(|name| name.name.clone())),
-        }
-    }
+/// The reasons found so far, by the number of the rule.
+#[derive(Default)]
+struct Found(BTreeMap<usize, (Class, Reason)>);
 
-    /// The reason, where the sign is there.
-    fn show(&self, (_, sign, word, weight): &Rule) -> Option<Reason> {
-        let with_words = |phrases: &[Phrase]| {
-            phrases.iter().find(|phrase| phrase.has_words(word)).map(|phrase| phrase.text.clone())
-        };
-        let is_among = |texts: &[String]| texts.iter().any(|text| text == word);
-        let text = match sign {
-            Sign::Maker => format!("interface made by {}", with_words(&self.makers)?),
-            Sign::Product => format!("runs {}", with_words(&self.products)?),
-            Sign::Said => format!("says {:?}", with_words(&self.said)?),
-            Sign::Protocol => is_among(&self.protocols).then(|| format!("speaks {word}"))?,
-            Sign::Port => is_among(&self.ports).then(|| format!("port {word} is open"))?,
-            Sign::Name => {
-                format!("is named {}", self.names.iter().find(|name| begins(name, word))?)
+impl Found {
+    /// Looks for the rules' words in texts, in any case, not as part of longer ones.
+    fn words<'t>(&mut self, sign: Sign, texts: impl Iterator<Item = Cow<'t, str>>) {
+        for text in sorted(texts) {
+            let lower = text.to_lowercase();
+            let mut inside = false;
+            for (at, c) in lower.char_indices() {
+                let is_start = !std::mem::replace(&mut inside, c.is_alphanumeric());
+                if let Some(rest) = lower.get(at..).filter(|_| is_start) {
+                    self.at(sign, rest, &text, |rest, words| {
+                        rest.strip_prefix(words)
+                            .is_some_and(|after| !after.starts_with(char::is_alphanumeric))
+                    });
+                }
             }
-        };
-        Some(Reason { weight: *weight, text })
-    }
-}
-
-/// A text in which some hundred rules look for words.
-struct Phrase {
-    text: String,
-    lower: String,
-    /// Where in `lower` a word may begin.
-    starts: Vec<usize>,
-    /// Which bytes stand there, see [`bit`]: most rules need no further look.
-    firsts: u32,
-}
-
-impl Phrase {
-    fn new(text: String) -> Self {
-        let lower = text.to_lowercase();
-        let mut inside = false;
-        let starts = lower.char_indices().filter_map(|(at, c)| {
-            let is_start = !inside;
-            inside = c.is_alphanumeric();
-            is_start.then_some(at)
-        });
-        let starts: Vec<usize> = starts.collect();
-        let firsts = starts.iter().filter_map(|&at| lower.as_bytes().get(at)).map(bit);
-        Self { firsts: firsts.fold(0, std::ops::BitOr::bitor), starts, lower, text }
-    }
-
-    /// Whether the words stand in the text, in any case, not as part of longer ones.
-    fn has_words(&self, words: &str) -> bool {
-        if words.as_bytes().first().is_some_and(|first| self.firsts & bit(first) == 0) {
-            return false;
         }
-        self.starts.iter().any(|&at| {
-            let rest = self.lower.get(at..).and_then(|rest| rest.strip_prefix(words));
-            rest.is_some_and(|after| !after.starts_with(char::is_alphanumeric))
-        })
+    }
+
+    /// Compares texts with the rules' words.
+    fn texts<'t>(
+        &mut self,
+        sign: Sign,
+        texts: impl Iterator<Item = Cow<'t, str>>,
+        is: fn(&str, &str) -> bool,
+    ) {
+        for text in sorted(texts) {
+            self.at(sign, &text, &text, is);
+        }
+    }
+
+    fn at(&mut self, sign: Sign, rest: &str, text: &str, is: fn(&str, &str) -> bool) {
+        let Some(first) = rest.as_bytes().first() else { return };
+        for (number, (class, _, word, weight)) in
+            BY_FIRST.get(&(sign, *first)).into_iter().flatten()
+        {
+            if is(rest, word) {
+                self.0.entry(*number).or_insert_with(|| {
+                    let text = match sign {
+                        Sign::Maker => format!("interface made by {text}"),
+                        Sign::Product => format!("runs {text}"),
+                        Sign::Said => format!("says {text:?}"),
+                        Sign::Protocol => format!("speaks {text}"),
+                        Sign::Port => format!("port {text} is open"),
+                        Sign::Name => format!("is named {text}"),
+                    };
+                    (*class, Reason { weight: *weight, text })
+                });
+            }
+        }
     }
 }
 
-/// The bit of a byte in a set where several share one.
-const fn bit(byte: &u8) -> u32 {
-    1 << (*byte & 31)
+fn sorted<'t>(texts: impl Iterator<Item = Cow<'t, str>>) -> Vec<Cow<'t, str>> {
+    let mut texts: Vec<Cow<'t, str>> = texts.collect();
+    texts.sort();
+    texts.dedup();
+    texts
 }
 
 /// Whether a host name begins with the word, followed by no further letter: `sw-3`, `sw3`,
@@ -307,12 +310,9 @@ fn begins(name: &str, word: &str) -> bool {
 /// and names tell; `None` where they tell too little, or of two kinds alike.
 #[must_use]
 pub fn classify(asset: &Asset) -> Option<Classified> {
-    let facts = Facts::of(asset);
     let mut shown: BTreeMap<Class, Vec<Reason>> = BTreeMap::new();
-    for rule in RULES {
-        if let Some(reason) = facts.show(rule) {
-            shown.entry(rule.0).or_default().push(reason);
-        }
+    for (class, reason) in reasons(asset).into_values() {
+        shown.entry(class).or_default().push(reason);
     }
     let mut found: Vec<(u32, Class, Vec<Reason>)> = Vec::new();
     for (class, mut reasons) in shown {
@@ -342,11 +342,10 @@ pub fn classify(asset: &Asset) -> Option<Classified> {
 /// known yet. `None` where it tells too little.
 #[must_use]
 pub fn by_maker(mac: MacAddr) -> Option<Class> {
-    let maker = Phrase::new(vendor::vendor(mac)?.into_owned());
-    let rules =
-        RULES.iter().filter(|(_, sign, word, _)| *sign == Sign::Maker && maker.has_words(word));
-    let (class, .., weight) = rules.max_by_key(|(.., weight)| *weight)?;
-    (*weight >= ENOUGH).then_some(*class)
+    let mut found = Found::default();
+    found.words(Sign::Maker, vendor::vendor(mac).into_iter());
+    let (class, reason) = found.0.into_values().max_by_key(|(_, reason)| reason.weight)?;
+    (reason.weight >= ENOUGH).then_some(class)
 }
 
 #[cfg(test)]

@@ -52,9 +52,20 @@ pub(super) struct Tables {
 }
 
 impl Tables {
-    /// Puts the rows in the order that the rest relies on.
+    /// Adds the rows of assets whose roots come after all of these.
+    pub(super) fn append(&mut self, mut after: Self) {
+        self.heads.append(&mut after.heads);
+        self.identifiers.append(&mut after.identifiers);
+        self.names.append(&mut after.names);
+        self.services.append(&mut after.services);
+        self.software.append(&mut after.software);
+        self.os.append(&mut after.os);
+        self.deployments.append(&mut after.deployments);
+        self.anomalies.append(&mut after.anomalies);
+    }
+
+    /// Puts the rows of each table but that of the heads in the order that the rest relies on.
     pub(super) fn sort(&mut self) {
-        self.heads.sort_by_key(|head| (head.root, head.id != head.root, head.id));
         sort(&mut self.identifiers);
         sort(&mut self.names);
         sort(&mut self.services);

@@ -243,10 +243,9 @@ impl Store {
             found.retain(|certificate| certificate.not_after.is_some_and(|end| end <= until));
         }
         let merges = Merges::load(&mut snapshot).await.map_err(&failed)?;
-        let tables =
-            Tables::load(&mut snapshot, Which::All, &merges).await.map_err(|e| e.or(&failed))?;
+        let assets = Tables::load_assets(&mut snapshot, Which::All, &merges).await;
         let mut places: HashMap<String, Vec<(AssetId, Deployment)>> = HashMap::new();
-        for asset in tables.assets() {
+        for asset in assets.map_err(|e| e.or(&failed))? {
             for deployment in asset.deployments {
                 let sha256 = deployment.sha256.clone();
                 places.entry(sha256).or_default().push((asset.id, deployment));

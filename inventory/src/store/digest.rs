@@ -103,8 +103,7 @@ async fn united(
         return Ok(changed);
     }
     let members = merges.members(changed.iter().map(|asset| asset.id));
-    let tables = Tables::load(connection, Which::These(&members), &merges).await?;
-    Ok(tables.assets())
+    Tables::load_assets(connection, Which::These(&members), &merges).await
 }
 
 /// One asset, what it is part of, and why.

@@ -10,16 +10,17 @@ use sqlx::SqliteConnection;
 
 use super::{
     assets::{Head, Row, Tables},
+    beside::Beside,
     cells::{self, Cells, text_of},
     part::strength,
     scan::{LoadError, json, parse},
 };
 use crate::asset::{
-    Anomaly, AssetId, Assigned, Deployment, KnownTls, Name, OperatingSystem, ServiceState, Software,
+    Anomaly, Asset, AssetId, Assigned, Deployment, KnownTls, Name, OperatingSystem, ServiceState,
+    Software,
 };
 
-/// Assets in one statement: what keeps the text of their rows at half a megabyte, and lets
-/// the rows of one part be read while the next is made.
+/// Assets in one statement: what keeps the text of their rows at half a megabyte.
 const ASSETS: usize = 1_000;
 
 /// Which assets to read.
@@ -109,6 +110,19 @@ macro_rules! rows_of {
     };
 }
 
+#[rustfmt::skip]
+const IDENTIFIERS: [&str; 2] = rows_of!("id, asset, kind, value, strength, first_seen, last_seen, current, because", "identifier");
+const NAMES: [&str; 2] = rows_of!("id, asset, name, source, last_seen", "name");
+#[rustfmt::skip]
+const SERVICES: [&str; 2] = rows_of!("id, asset, address, transport, port, state, protocol, product, version, cpe, tls, attributes, first_seen, last_seen, tls_server, tls_server_seen", "service");
+#[rustfmt::skip]
+const SOFTWARE: [&str; 2] = rows_of!("id, asset, product, version, cpe, source, first_seen, last_seen, current", "software");
+const OS: [&str; 2] = rows_of!("asset, asset, name, version, cpe, last_seen", "os");
+#[rustfmt::skip]
+const DEPLOYMENTS: [&str; 2] = rows_of!("id, asset, sha256, chain, address, port, transport, server_name, protocol_version, starttls, first_seen, last_seen, current", "deployment");
+const ANOMALIES: [&str; 2] =
+    rows_of!("id, asset, subject, protocol, problem, last_seen", "anomaly");
+
 impl Tables {
     /// Reads the rows, sorted by what `merges` makes one.
     pub(super) async fn load(
@@ -116,60 +130,51 @@ impl Tables {
         which: Which<'_>,
         merges: &Merges,
     ) -> Result<Self, LoadError> {
-        let heads = heads(connection, &which, merges).await?;
-        let mut ids: Vec<i64> = heads.iter().map(|head| head.id.0).collect();
-        ids.sort_unstable();
-        let chunks = ids.chunks(ASSETS).map(Chunk::of).collect();
-        let roots = heads.iter().map(|head| (head.id, head.root)).collect();
-        let mut reader = Reader { connection, chunks, roots };
-        let mut tables = Self {
-            heads,
-            identifiers: reader
-                .rows(
-                    rows_of!("id, asset, kind, value, strength, first_seen, last_seen, current, because", "identifier"),
-                    identifier,
-                )
-                .await?,
-            names: reader
-                .rows(
-                    rows_of!("id, asset, name, source, last_seen", "name"),
-                    name,
-                )
-                .await?,
-            services: reader
-                .rows(
-                    rows_of!("id, asset, address, transport, port, state, protocol, product, version, cpe, tls, attributes, first_seen, last_seen, tls_server, tls_server_seen", "service"),
-                    service,
-                )
-                .await?,
-            software: reader
-                .rows(
-                    rows_of!("id, asset, product, version, cpe, source, first_seen, last_seen, current", "software"),
-                    software,
-                )
-                .await?,
-            os: reader
-                .rows(
-                    rows_of!("asset, asset, name, version, cpe, last_seen", "os"),
-                    os,
-                )
-                .await?,
-            deployments: reader
-                .rows(
-                    rows_of!("id, asset, sha256, chain, address, port, transport, server_name, protocol_version, starttls, first_seen, last_seen, current", "deployment"),
-                    deployment,
-                )
-                .await?,
-            anomalies: reader
-                .rows(
-                    rows_of!("id, asset, subject, protocol, problem, last_seen", "anomaly"),
-                    anomaly,
-                )
-                .await?,
-        };
-        tables.sort();
-        Ok(tables)
+        let mut all = Self::default();
+        for part in parts(connection, &which, merges, |tables| tables).await? {
+            all.append(part);
+        }
+        Ok(all)
     }
+
+    /// Reads the assets, those that `merges` makes one as one, by number.
+    pub(super) async fn load_assets(
+        connection: &mut SqliteConnection,
+        which: Which<'_>,
+        merges: &Merges,
+    ) -> Result<Vec<Asset>, LoadError> {
+        let parts = parts(connection, &which, merges, Self::into_assets).await?;
+        Ok(parts.into_iter().flatten().collect())
+    }
+}
+
+/// What `make` makes of the rows, sorted, of some assets at a time, by their roots. While the
+/// database reads those of some, other threads make the values of those before.
+async fn parts<R: Send + 'static>(
+    connection: &mut SqliteConnection,
+    which: &Which<'_>,
+    merges: &Merges,
+    make: fn(Tables) -> R,
+) -> Result<Vec<R>, LoadError> {
+    let mut heads = heads(connection, which, merges).await?;
+    heads.sort_by_key(|head| (head.root, head.id != head.root, head.id));
+    let mut made = Beside::new();
+    while !heads.is_empty() {
+        // An asset is not parted from those that are one with it.
+        let last = heads.get(ASSETS).and_then(|next| heads.get(ASSETS - 1).zip(Some(next)));
+        let end = match last {
+            Some((last, next)) if last.root == next.root => {
+                heads.partition_point(|head| head.root <= last.root)
+            }
+            Some(_) => ASSETS,
+            None => heads.len(),
+        };
+        let rest = heads.split_off(end);
+        let texts = Texts::load(connection, &heads).await?;
+        made.give(move || texts.read(heads).map(make)).await?;
+        heads = rest;
+    }
+    made.finish().await
 }
 
 async fn heads(
@@ -229,49 +234,79 @@ impl Chunk {
             _ => Self::These(json(ids)),
         }
     }
-}
 
-struct Reader<'c> {
-    connection: &'c mut SqliteConnection,
-    chunks: Vec<Chunk>,
-    /// The root of each asset that is read.
-    roots: HashMap<AssetId, AssetId>,
-}
-
-impl Reader<'_> {
-    /// The rows of a table. The statements give each as a JSON array of the row's number,
-    /// the asset's, and then what `part` reads.
-    async fn rows<P>(
-        &mut self,
+    /// Their rows in the table of the statements.
+    async fn text(
+        &self,
+        connection: &mut SqliteConnection,
         [of_range, of_these]: [&'static str; 2],
-        part: impl Fn(&Cells<'_>) -> Result<P, LoadError>,
-    ) -> Result<Vec<Row<P>>, LoadError> {
-        let mut rows = Vec::new();
-        let mut read = |text: String| {
-            for cells in cells::rows(&text)? {
-                let asset = AssetId(cells.number(1)?);
-                // Not asked for, only in between.
-                let Some(root) = self.roots.get(&asset).copied() else { continue };
-                rows.push(Row { id: cells.number(0)?, asset, root, part: part(&cells)? });
-            }
-            Ok::<_, LoadError>(())
-        };
-        let mut last = None;
-        for chunk in &self.chunks {
-            let (statement, assets) = match chunk {
-                Chunk::Range(ends) => (of_range, ends),
-                Chunk::These(assets) => (of_these, assets),
-            };
-            let (text, done) =
-                tokio::join!(text_of(self.connection, statement, assets.clone()), async {
-                    last.take().map_or(Ok(()), &mut read)
-                });
-            done?;
-            last = Some(text?);
+    ) -> sqlx::Result<String> {
+        match self {
+            Self::Range(ends) => text_of(connection, of_range, ends.clone()).await,
+            Self::These(assets) => text_of(connection, of_these, assets.clone()).await,
         }
-        last.map_or(Ok(()), read)?;
-        Ok(rows)
     }
+}
+
+/// The rows of some assets, a table each, as JSON.
+struct Texts {
+    identifiers: String,
+    names: String,
+    services: String,
+    software: String,
+    os: String,
+    deployments: String,
+    anomalies: String,
+}
+
+impl Texts {
+    async fn load(connection: &mut SqliteConnection, heads: &[Head]) -> sqlx::Result<Self> {
+        let mut ids: Vec<i64> = heads.iter().map(|head| head.id.0).collect();
+        ids.sort_unstable();
+        let chunk = Chunk::of(&ids);
+        Ok(Self {
+            identifiers: chunk.text(connection, IDENTIFIERS).await?,
+            names: chunk.text(connection, NAMES).await?,
+            services: chunk.text(connection, SERVICES).await?,
+            software: chunk.text(connection, SOFTWARE).await?,
+            os: chunk.text(connection, OS).await?,
+            deployments: chunk.text(connection, DEPLOYMENTS).await?,
+            anomalies: chunk.text(connection, ANOMALIES).await?,
+        })
+    }
+
+    fn read(&self, heads: Vec<Head>) -> Result<Tables, LoadError> {
+        let roots = heads.iter().map(|head| (head.id, head.root)).collect();
+        let mut tables = Tables {
+            heads,
+            identifiers: rows(&self.identifiers, &roots, identifier)?,
+            names: rows(&self.names, &roots, name)?,
+            services: rows(&self.services, &roots, service)?,
+            software: rows(&self.software, &roots, software)?,
+            os: rows(&self.os, &roots, os)?,
+            deployments: rows(&self.deployments, &roots, deployment)?,
+            anomalies: rows(&self.anomalies, &roots, anomaly)?,
+        };
+        tables.sort();
+        Ok(tables)
+    }
+}
+
+/// The rows of a table. Each is the row's number, the asset's, and then what `part` reads.
+fn rows<P>(
+    text: &str,
+    roots: &HashMap<AssetId, AssetId>,
+    part: impl Fn(&Cells<'_>) -> Result<P, LoadError>,
+) -> Result<Vec<Row<P>>, LoadError> {
+    let cells = cells::rows(text)?;
+    let mut rows = Vec::with_capacity(cells.len());
+    for cells in cells {
+        let asset = AssetId(cells.number(1)?);
+        // Not asked for, only in between.
+        let Some(root) = roots.get(&asset).copied() else { continue };
+        rows.push(Row { id: cells.number(0)?, asset, root, part: part(&cells)? });
+    }
+    Ok(rows)
 }
 
 fn identifier(row: &Cells<'_>) -> Result<Assigned, LoadError> {

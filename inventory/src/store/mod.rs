@@ -24,6 +24,7 @@ use tokio::sync::{Mutex, MutexGuard};
 
 mod alert;
 mod assets;
+mod beside;
 mod cells;
 mod certificate;
 mod digest;

@@ -3,12 +3,14 @@
 use std::{
     cmp::Reverse,
     collections::{BTreeMap, BTreeSet},
+    sync::Arc,
 };
 
 use model::{CertificateChain, Fact, Method, Observation, ScanId, Site, Timestamp, Vantage};
 use sqlx::SqliteConnection;
 
 use super::{
+    beside::Beside,
     certificate,
     observation::{CERTIFICATES, ROWS, Stored, StoredObservation},
     scan::{LoadError, json, parse},
@@ -51,33 +53,34 @@ pub(super) async fn pending(
         "''",
         "(SELECT * FROM observation WHERE vantage = $1 AND id > max($2, $3) ORDER BY id LIMIT $4)"
     );
-    let places = places(connection, site).await?;
-    let mut decoded = Decoded::default();
-    for (vantage, place) in &places {
+    let places = Arc::new(places(connection, site).await?);
+    let mut decoded = Beside::new();
+    for (vantage, place) in &*places {
         // In the order of their numbers.
         for statement in [SEEN_AGAIN, NEW] {
-            let mut text = String::new();
             let mut last = 0;
             loop {
                 // In parts, because the text of all rows of a large sweep is larger than they
-                // are; one is read while the next is made.
-                let (part, read) = tokio::join!(
-                    sqlx::query_as(statement)
-                        .bind(*vantage)
-                        .bind(last)
-                        .bind(place.digested)
-                        .bind(i64::try_from(ROWS).unwrap_or(i64::MAX))
-                        .fetch_one(&mut *connection),
-                    async { decoded.read(&places, &text) }
-                );
-                read?;
-                let (Some(end), Some(rows)): (Option<i64>, Option<String>) = part? else { break };
+                // are.
+                let part = sqlx::query_as(statement)
+                    .bind(*vantage)
+                    .bind(last)
+                    .bind(place.digested)
+                    .bind(i64::try_from(ROWS).unwrap_or(i64::MAX))
+                    .fetch_one(&mut *connection)
+                    .await?;
+                let (Some(end), Some(text)): (Option<i64>, Option<String>) = part else { break };
                 last = end;
-                text = rows;
+                let places = Arc::clone(&places);
+                decoded.give(move || Decoded::read(&places, &text)).await?;
             }
         }
     }
-    decoded.complete(connection).await
+    let mut all = Decoded::default();
+    for part in decoded.finish().await? {
+        all.append(part);
+    }
+    all.complete(connection).await
 }
 
 /// Marks the observations of a site as digested.
@@ -116,8 +119,7 @@ pub(super) async fn concerning(
     .bind(json(&(names, numbers)))
     .fetch_one(&mut *connection)
     .await?;
-    let mut decoded = Decoded::default();
-    decoded.read(&places, &text.unwrap_or_default())?;
+    let decoded = Decoded::read(&places, &text.unwrap_or_default())?;
     let rows = decoded.complete(connection).await?;
     let mut stored: Vec<StoredObservation> = rows.into_iter().map(|row| row.stored).collect();
     stored.sort_by_key(|stored| Reverse(stored.observation.observed_at));
@@ -156,8 +158,9 @@ struct Decoded {
 }
 
 impl Decoded {
-    /// Adds the rows of such a text, in the order of their numbers.
-    fn read(&mut self, places: &BTreeMap<i64, Place>, text: &str) -> Result<(), LoadError> {
+    /// The rows of such a text, in the order of their numbers.
+    fn read(places: &BTreeMap<i64, Place>, text: &str) -> Result<Self, LoadError> {
+        let mut decoded = Self::default();
         let mut rows = Vec::with_capacity(ROWS);
         for row in text.split_terminator('\u{1e}') {
             let cells: Vec<&str> = row.split('\u{1f}').collect();
@@ -178,7 +181,7 @@ impl Decoded {
                 method: method_named
                     .ok_or_else(|| LoadError::content("observation.method", method))?,
                 subject: parse("observation.subject", subject)?,
-                fact: self.fact(fact)?,
+                fact: decoded.fact(fact)?,
                 evidence: bytes
                     .ok_or_else(|| LoadError::content("observation.evidence", evidence))?,
             };
@@ -188,9 +191,17 @@ impl Decoded {
                 times: number(times)?.unsigned_abs(),
                 last_scan: ScanId(number(scan)?),
             };
-            self.rows.push(Pending { new: id > place.digested, stored });
+            decoded.rows.push(Pending { new: id > place.digested, stored });
         }
-        Ok(())
+        Ok(decoded)
+    }
+
+    /// Adds rows behind these.
+    fn append(&mut self, mut after: Self) {
+        let before = self.rows.len();
+        self.rows.append(&mut after.rows);
+        let chains = after.chains.into_iter();
+        self.chains.extend(chains.map(|(place, chain)| (before.saturating_add(place), chain)));
     }
 
     /// The fact of the next row. The certificates of a chain are still to come.

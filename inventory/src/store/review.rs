@@ -136,7 +136,7 @@ struct Stored {
 impl Stored {
     async fn load(connection: &mut SqliteConnection) -> Result<Self, LoadError> {
         let merges = Merges::load(connection).await?;
-        let assets = Tables::load(connection, Which::All, &merges).await?.into_assets();
+        let assets = Tables::load_assets(connection, Which::All, &merges).await?;
         let files = file::load(connection).await?;
         let named: BTreeSet<String> = assets
             .iter()

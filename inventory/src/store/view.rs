@@ -87,9 +87,7 @@ impl Store {
         // One snapshot for all tables, whatever a sweep writes meanwhile.
         let mut snapshot = reader.begin().await.map_err(&failed)?;
         let merges = Merges::load(&mut snapshot).await.map_err(&failed)?;
-        let tables =
-            Tables::load(&mut snapshot, which, &merges).await.map_err(|e| e.or(&failed))?;
-        Ok(tables.into_assets())
+        Tables::load_assets(&mut snapshot, which, &merges).await.map_err(|e| e.or(&failed))
     }
 
     /// One asset with everything that led to it. The number of an asset that was merged
@@ -105,11 +103,11 @@ impl Store {
         let holding = Merges::load(&mut snapshot).await.map_err(&failed)?;
         let members = holding.members([id]);
         let these = Which::These(&members);
-        let united = Tables::load(&mut snapshot, these.clone(), &holding).await;
-        let asset = united.map_err(|e| e.or(&failed))?.into_assets().pop();
+        let united = Tables::load_assets(&mut snapshot, these.clone(), &holding).await;
+        let asset = united.map_err(|e| e.or(&failed))?.pop();
         let asset = asset.ok_or(StoreError::NoAsset(id))?;
-        let apart = Tables::load(&mut snapshot, these, &Merges::NONE).await;
-        let mut parts = apart.map_err(|e| e.or(&failed))?.into_assets();
+        let apart = Tables::load_assets(&mut snapshot, these, &Merges::NONE).await;
+        let mut parts = apart.map_err(|e| e.or(&failed))?;
         parts.sort_by_key(|part| (part.id != asset.id, part.id));
         let names = asset.identifiers.iter().filter_map(|a| about(&a.identifier)).collect();
         let mut observations = reading::concerning(&mut snapshot, &asset.site, &names)
