@@ -119,12 +119,11 @@ fn tells_of(event: &Event, (from, into, _): &Found) -> bool {
 /// is new and was made more than once counts at its first and at its last time.
 fn sightings(pending: Vec<Pending>) -> Vec<Observation> {
     let mut seen = Vec::with_capacity(pending.len());
-    for Pending { new, stored } in pending {
-        if new && stored.first_seen < stored.observation.observed_at {
-            let observed_at = stored.first_seen;
-            seen.push(Observation { observed_at, ..stored.observation.clone() });
+    for Pending { new, observation, first_seen } in pending {
+        if new && first_seen < observation.observed_at {
+            seen.push(Observation { observed_at: first_seen, ..observation.clone() });
         }
-        seen.push(stored.observation);
+        seen.push(observation);
     }
     // Stable: what was made at one moment stays in the order of its rows.
     seen.sort_by_key(|observation| observation.observed_at);

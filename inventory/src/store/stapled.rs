@@ -32,7 +32,7 @@ pub(super) async fn load(connection: &mut SqliteConnection) -> Result<Vec<Staple
     let rows: Vec<(String, String, String, Vec<u8>, i64)> = sqlx::query_as(
         "SELECT site, subject, fact, evidence, last_seen
          FROM observation JOIN vantage ON vantage.id = observation.vantage
-         WHERE substr(fact, 1, 17) = '{\"ocsp_response\":'",
+         WHERE fact > '{\"ocsp_response\":' AND fact < '{\"ocsp_response\";'",
     )
     .fetch_all(connection)
     .await?;
