@@ -13,6 +13,7 @@ use std::{
 };
 
 use anyhow::Result;
+use inventory::cores;
 use serde::Serialize;
 
 /// Prints to standard output. A reader that has gone away (`| head`) is no failure.
@@ -36,28 +37,25 @@ pub(crate) fn print_json_list<'a, T: Sync, J: Serialize>(
     json: impl Fn(&'a T) -> J + Sync,
 ) -> Result<()> {
     /// Items that are printed at once.
-    const AT_ONCE: usize = 500;
+    const AT_ONCE: usize = 2_000;
     let made = |items: &'a [T]| -> serde_json::Result<String> {
-        let mut text = String::new();
-        for item in items {
-            text.push(',');
-            text.push_str(&serde_json::to_string(&json(item))?);
-        }
-        Ok(text)
+        let made = cores::each(items.iter().collect(), |item| serde_json::to_string(&json(item)));
+        let made: Vec<String> = made.into_iter().collect::<serde_json::Result<_>>()?;
+        Ok(made.join(","))
     };
     thread::scope(|scope| {
-        let (hand, take) = mpsc::sync_channel(4);
+        let (hand, take) = mpsc::sync_channel(1);
         scope.spawn(move || {
             // Where nobody takes any more, there is nothing left to do.
             let _ = items.chunks(AT_ONCE).map(made).try_for_each(|text| hand.send(text));
         });
-        print("[")?;
-        for (place, text) in take.iter().enumerate() {
-            let text = text?;
-            // Each item is led by a comma, but the first of all.
-            print(text.get(usize::from(place == 0)..).unwrap_or_default())?;
+        let mut before = "[";
+        for text in take {
+            print(before)?;
+            print(&text?)?;
+            before = ",";
         }
-        print("]\n")
+        print(if items.is_empty() { "[]\n" } else { "]\n" })
     })
 }
 

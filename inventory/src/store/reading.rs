@@ -163,8 +163,7 @@ pub(super) async fn concerning(
         chains.extend(chain.map(|chain| (stored.len(), chain)));
         let made = observation(vantage, method, subject, fact, Timestamp(number(last)?))?;
         let bytes = unhex(evidence);
-        let evidence =
-            bytes.ok_or_else(|| LoadError::content("observation.evidence", evidence))?;
+        let evidence = bytes.ok_or_else(|| LoadError::content("observation.evidence", evidence))?;
         stored.push(StoredObservation {
             observation: Observation { evidence, ..made },
             first_seen: Timestamp(number(first)?),
