@@ -81,7 +81,7 @@ pub(super) fn put(out: &mut Vec<u8>, number: u64) {
     match number {
         0..=0x3f => out.extend(u8::try_from(number)),
         0x40..=0x3fff => {
-            out.extend((u16::try_from(number).unwrap_or_default() | 0x4000).to_be_bytes())
+            out.extend((u16::try_from(number).unwrap_or_default() | 0x4000).to_be_bytes());
         }
         0x4000..=0x3fff_ffff => {
             out.extend((u32::try_from(number).unwrap_or_default() | 0x8000_0000).to_be_bytes());

@@ -104,7 +104,7 @@ impl std::fmt::Debug for Keys {
 /// (RFC 9000, appendix A.3).
 fn whole_number(largest: Option<u64>, truncated: u64, length: usize) -> u64 {
     let expected = largest.map_or(0, |largest| largest.saturating_add(1));
-    let window = 1_u64 << (8 * length.min(4));
+    let window = 1_u64 << length.min(4).saturating_mul(8);
     let half = window >> 1;
     let near = (expected & !window.wrapping_sub(1)) | truncated;
     if near.saturating_add(half) <= expected {

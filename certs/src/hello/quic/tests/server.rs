@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use rustls::{
-    ServerConfig, Side,
+    ServerConfig, Side, Tls13CipherSuite,
     crypto::ring::cipher_suite::TLS13_AES_128_GCM_SHA256 as INITIAL,
     quic::{self, KeyChange, Keys},
 };
@@ -49,7 +49,7 @@ impl Server {
             Version::One => quic::Version::V1,
             Version::Two => quic::Version::V2,
         };
-        let suite = INITIAL.tls13().and_then(|suite| suite.quic_suite()).unwrap();
+        let suite = INITIAL.tls13().and_then(Tls13CipherSuite::quic_suite).unwrap();
         Self {
             version,
             tls: quic::ServerConnection::new(Arc::clone(config), theirs, vec![]).unwrap(),
