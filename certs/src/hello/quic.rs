@@ -44,6 +44,10 @@ const MAX_WAITING: usize = 16;
 /// The most packet numbers that are remembered, to acknowledge them.
 const MAX_NUMBERS: usize = 256;
 
+/// The most Initial packets that answer the server's: a handshake has one or two. They are large,
+/// and the server could have us send one for each of its small ones.
+const MAX_ANSWERS: u64 = 32;
+
 /// One attempt to obtain a server's chain over one socket.
 #[derive(Debug)]
 pub struct QuicCollector {
@@ -346,7 +350,8 @@ impl QuicCollector {
     /// Initial packets has not heard what we said after them.
     fn answer(&mut self) -> Step {
         let changes = self.later.keys.is_some() && self.later.next == 0;
-        let is_due = changes || self.first.owed > 0 || self.later.owed >= 2;
+        let first = self.first.owed > 0 && self.first.next < MAX_ANSWERS;
+        let is_due = changes || first || self.later.owed >= 2;
         if is_due { Step::Say(self.acknowledge()) } else { Step::More }
     }
 

@@ -15,10 +15,6 @@ use crate::{
     probe::tls::{self, Collection, Served},
 };
 
-/// How long a datagram is waited for before ours is sent again. Servers send theirs again after
-/// a second by themselves.
-const AGAIN: Duration = Duration::from_millis(1_500);
-
 /// How often something of ours is sent while no answer comes.
 const SENDINGS: usize = 3;
 
@@ -26,6 +22,9 @@ const SENDINGS: usize = 3;
 trait Attempt: Sized {
     /// The size of datagrams that what is to be sent is cut into.
     const SIZE: usize;
+
+    /// How long a first answer is waited for before ours is sent again, and how long any other.
+    const PATIENCE: [Duration; 2];
 
     /// What to send first, and again where no answer comes.
     fn again(&mut self) -> Vec<u8>;
@@ -37,6 +36,9 @@ trait Attempt: Sized {
 
 impl Attempt for DatagramCollector {
     const SIZE: usize = usize::MAX;
+
+    /// Servers send theirs again after a second by themselves.
+    const PATIENCE: [Duration; 2] = [Duration::from_millis(1_500); 2];
 
     fn again(&mut self) -> Vec<u8> {
         self.last().to_vec()
@@ -57,6 +59,10 @@ impl Attempt for DatagramCollector {
 
 impl Attempt for QuicCollector {
     const SIZE: usize = Self::DATAGRAM;
+
+    /// As long as clients wait (RFC 9002, section 6.2.2), then what the longest ways take: a server
+    /// to which our answer got lost may not send anything before it hears another.
+    const PATIENCE: [Duration; 2] = [Duration::from_secs(1), Duration::from_millis(400)];
 
     fn again(&mut self) -> Vec<u8> {
         self.again()
@@ -147,11 +153,14 @@ async fn exchange<A: Attempt>(
         if heard > BYTES {
             break tls::Outcome::Failed(HelloError::TooLarge);
         }
-        let progress = match socket.receive(BYTES, AGAIN.min(left)).await {
+        let [first, later] = A::PATIENCE;
+        let patience = if heard == 0 { first } else { later };
+        let progress = match socket.receive(BYTES, patience.min(left)).await {
             // Nobody is there, says an ICMP error.
             Err(_) => return tls::Outcome::NoConnection,
             Ok(Some(datagram)) => {
                 heard = heard.saturating_add(datagram.len().max(1));
+                sendings = 0;
                 attempt.feed(&datagram)
             }
             Ok(None) if sendings < SENDINGS => {

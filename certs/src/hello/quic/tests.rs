@@ -318,6 +318,18 @@ fn frames_that_mean_harm_end_it() {
 }
 
 #[test]
+fn who_wants_to_be_answered_without_end_is_not() {
+    let (config, _) = Setup::default().build();
+    let mut collector = attempt();
+    let first = collector.again();
+    let mut server = Server::new(&config, Version::One, USUAL, &ENTROPY[40..48]);
+    server.hear(&first);
+    let pings = (0..1_000).map(|_| collector.feed(&server.packet(Kind::Initial, &[1, 0, 0])));
+    let answers = pings.filter(|progress| matches!(progress, Progress::Say(_))).count();
+    assert_eq!(answers as u64, MAX_ANSWERS - 1);
+}
+
+#[test]
 fn a_share_that_fits_no_packet_goes_into_two() {
     let question = Question::of(Form::Hybrid);
     let mut collector = QuicCollector::new(&question, ENTROPY, &Shares::default()).unwrap();
