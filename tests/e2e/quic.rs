@@ -20,8 +20,7 @@ fn serve(place: SocketAddr) -> (tokio::runtime::Runtime, String) {
     let config = rustls::ServerConfig::builder_with_provider(provider)
         .with_protocol_versions(&[&rustls::version::TLS13])
         .unwrap();
-    let mut config =
-        config.with_no_client_auth().with_single_cert(vec![certificate], key).unwrap();
+    let mut config = config.with_no_client_auth().with_single_cert(vec![certificate], key).unwrap();
     config.alpn_protocols = vec![b"h3".to_vec()];
     let crypto = QuicServerConfig::try_from(config).unwrap();
     let config = quinn::ServerConfig::with_crypto(Arc::new(crypto));
