@@ -8,12 +8,15 @@ use std::{
 };
 
 use certs::hello::{ServerName, Shares, TLS13};
+use ml_kem::{EncapsulationKey, MlKem768};
 use model::{AddressRange, Endpoint, Fact, Observation, Site, Subject, Transport, Vantage};
 use quinn::crypto::rustls::QuicServerConfig;
 use rcgen::{PKCS_ECDSA_P256_SHA256, PKCS_ECDSA_P384_SHA384, PKCS_ED25519};
 use rustls::{
-    RootCertStore,
-    crypto::{CryptoProvider, ring as provider},
+    NamedGroup, RootCertStore,
+    crypto::{
+        ActiveKeyExchange, CompletedKeyExchange, CryptoProvider, SupportedKxGroup, ring as provider,
+    },
     pki_types::{CertificateDer, PrivateKeyDer},
     sign::CertifiedKey,
 };
@@ -21,7 +24,7 @@ use scanner::{
     Scope,
     collect::{Collecting, collect_by_quic},
     dialogue::{ControlSystems, Dialogue, Limits, Open},
-    probe::tls::{Collection, Extent, Served},
+    probe::tls::{Collection, Extent, Served, Support},
     stop::Stop,
 };
 use tempfile::TempDir;
@@ -152,6 +155,32 @@ fn p256(names: &[&str]) -> Arc<CertifiedKey> {
     modern::certified(names, &PKCS_ECDSA_P256_SHA256)
 }
 
+/// X25519MLKEM768 on the side of a server, which rustls has with another provider only.
+#[derive(Debug)]
+struct Hybrid;
+
+impl SupportedKxGroup for Hybrid {
+    fn start(&self) -> Result<Box<dyn ActiveKeyExchange>, rustls::Error> {
+        Err(rustls::Error::General("it is no client".to_owned()))
+    }
+
+    fn start_and_complete(&self, theirs: &[u8]) -> Result<CompletedKeyExchange, rustls::Error> {
+        let (lattice, point) = theirs.split_at(1184);
+        let lattice = EncapsulationKey::<MlKem768>::new(&lattice.try_into().unwrap()).unwrap();
+        let (ciphertext, secret) = lattice.encapsulate_deterministic(&[7; 32].into());
+        let elliptic = provider::kx_group::X25519.start_and_complete(point)?;
+        Ok(CompletedKeyExchange {
+            group: self.name(),
+            pub_key: [ciphertext.as_slice(), &elliptic.pub_key].concat(),
+            secret: [secret.as_slice(), elliptic.secret.secret_bytes()].concat().into(),
+        })
+    }
+
+    fn name(&self) -> NamedGroup {
+        NamedGroup::X25519MLKEM768
+    }
+}
+
 #[test]
 fn every_certificate_of_every_server_of_quic_is_found() {
     let folder = TempDir::new().unwrap();
@@ -221,6 +250,11 @@ fn a_server_that_wants_another_group_suite_or_no_protocol_is_asked_again() {
         let served = check("one group", server.address.port(), &[], &[&ec]);
         assert!(served.groups.iter().eq([&u16::from(group.name())]));
     }
+    // Its share, and so the second hello, is too large for one datagram.
+    let provider = CryptoProvider { kx_groups: vec![&Hybrid], ..provider::default_provider() };
+    let server = Server::start(with(provider, one(), &["h3"]), Proof::Amplify);
+    let served = check("X25519MLKEM768 only", server.address.port(), &[], &[&ec]);
+    assert_eq!(served.hybrid, Support::Yes);
     // Every server has the first, for its Initial packets.
     for suite in [
         provider::cipher_suite::TLS13_AES_256_GCM_SHA384,
