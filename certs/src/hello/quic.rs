@@ -36,7 +36,7 @@ use stream::Stream;
 use version::{Kind, Version};
 
 /// The longest token that is told again. Those in use have some 100 bytes.
-const MAX_TOKEN: usize = 768;
+const MAX_TOKEN: usize = 512;
 
 /// The most packets that wait for the keys that open them: a server's first flight.
 const MAX_WAITING: usize = 16;
@@ -336,7 +336,8 @@ impl QuicCollector {
         let (ours, theirs) = (keys(&agreed.client), keys(&agreed.server));
         self.later.keys = Some(ours.zip(theirs).ok_or(HelloError::KeyShare)?);
         for bytes in std::mem::take(&mut self.waiting) {
-            let packet = Packet::read(&mut Reader::new(&bytes), self.version)?;
+            // Whatever came in another version is of no use now.
+            let Ok(packet) = Packet::read(&mut Reader::new(&bytes), self.version) else { continue };
             let step = self.take(&packet)?;
             if !matches!(step, Step::More) {
                 return Ok(step);
@@ -382,7 +383,7 @@ impl QuicCollector {
         let mut frames = self.first.acknowledge();
         let beside = self.head(Kind::Initial).len().saturating_add(TAG);
         let beside = beside.saturating_add(frame::CRYPTO_HEAD).saturating_add(frames.len());
-        // Some hundred bytes are left at the least, by the bounds of the rest.
+        // More than 300 bytes at the least, by the bounds of the rest.
         let room = Self::DATAGRAM.saturating_sub(beside).max(1);
         let mut place = self.hello_at;
         let mut out = Vec::new();

@@ -107,10 +107,10 @@ pub(super) fn put_crypto(out: &mut Vec<u8>, offset: u64, bytes: &[u8]) {
     out.extend(bytes);
 }
 
-/// Acknowledges numbers, which come in descending order: at most 32 stretches of them, which
-/// fit into any packet.
+/// Acknowledges numbers, which come in descending order: at most 16 stretches of them, in at most
+/// 260 bytes.
 pub(super) fn put_ack(out: &mut Vec<u8>, numbers: impl Iterator<Item = u64>) {
-    const MOST: usize = 32;
+    const MOST: usize = 16;
     // The highest and the lowest number of each stretch.
     let mut stretches: Vec<(u64, u64)> = Vec::new();
     for number in numbers {
@@ -189,7 +189,10 @@ mod tests {
         assert!(nothing.is_empty());
         let mut many = Vec::new();
         put_ack(&mut many, (0..200).rev().map(|number| number * 2));
-        assert_eq!(many[4], 31);
+        assert_eq!(many[4], 15);
         assert_eq!(Frame::read(&mut Reader::new(&many)), Ok(Frame::Ack));
+        let mut large = Vec::new();
+        put_ack(&mut large, (0..200).map(|number| (1 << 62) - 1 - (number << 54)));
+        assert!(large.len() > 100 && large.len() <= 260, "{}", large.len());
     }
 }
