@@ -8,7 +8,7 @@ tools="iproute2 util-linux nftables openssl procps ca-certificates gcc libc6-dev
 servers="openssh-server dropbear-bin nginx apache2 lighttpd postfix dovecot-imapd dovecot-pop3d
  dovecot-lmtpd dovecot-managesieved vsftpd samba snmpd bind9 redis-server mariadb-server postgresql
  mosquitto slapd cups ntpsec memcached inetutils-telnetd inetutils-inetd prosody inspircd xrdp
- tigervnc-standalone-server"
+ tigervnc-standalone-server inn2 caddy"
 
 missing=""
 for package in $tools $servers; do
@@ -33,7 +33,9 @@ if [ ! -e "$policy" ]; then
 fi
 export DEBIAN_FRONTEND=noninteractive
 apt-get -qq update
+# The scripts of inn2 fail on a machine without a full name, so they run where there is one.
 # Word splitting is wanted: the list holds package names.
 # shellcheck disable=SC2086
-apt-get -qq install -y --no-install-recommends $missing > /dev/null
+unshare --uts sh -euc 'hostname setup.lab.example; exec "$@"' sh \
+    apt-get -qq install -y --no-install-recommends $missing > /dev/null
 echo "tests/setup.sh: done"

@@ -14,6 +14,7 @@ pub mod mutate;
 mod outside;
 mod probes;
 mod protocols;
+mod quic;
 mod seeds;
 
 /// A parser under test.

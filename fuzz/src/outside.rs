@@ -16,7 +16,7 @@ use scanner::{
 };
 use wire::ber;
 
-use crate::{Target, seeds};
+use crate::{Target, quic, seeds};
 
 pub(crate) const TARGETS: &[Target] = &[
     Target { name: "certs/certificate", run: run_certificate, seeds: seeds_certificate },
@@ -34,6 +34,8 @@ pub(crate) const TARGETS: &[Target] = &[
     Target { name: "certs/hello/hybrid", run: run_hybrid, seeds: seeds_hello },
     Target { name: "certs/hello/weak", run: run_weak, seeds: seeds_hello },
     Target { name: "certs/hello/datagram", run: run_datagram, seeds: seeds_datagram },
+    Target { name: "certs/hello/quic", run: quic::run, seeds: quic::seeds },
+    Target { name: "certs/hello/quic/frames", run: quic::run_frames, seeds: quic::seeds_frames },
     Target { name: "certs/hello/framed", run: run_framed, seeds: seeds_framed },
     Target { name: "certs/hello/name", run: run_name, seeds: seeds_name },
     Target { name: "scanner/capture", run: run_frames, seeds: seeds_frames },
@@ -444,7 +446,7 @@ fn seeds_hello() -> Vec<Vec<u8>> {
 }
 
 /// The random of a server that asks for another hello (RFC 8446, section 4.1.3).
-const RETRY: [u8; 32] = [
+pub(crate) const RETRY: [u8; 32] = [
     0xcf, 0x21, 0xad, 0x74, 0xe5, 0x9a, 0x61, 0x11, 0xbe, 0x1d, 0x8c, 0x02, 0x1e, 0x65, 0xb8, 0x91,
     0xc2, 0xa2, 0x11, 0x16, 0x7a, 0xbb, 0x8c, 0x5e, 0x07, 0x9e, 0x09, 0xe2, 0xc8, 0xa8, 0x33, 0x9c,
 ];

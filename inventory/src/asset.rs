@@ -197,6 +197,17 @@ pub struct Deployment {
 }
 
 impl Deployment {
+    /// What TLS was carried by: `tls` where by TCP as it is, else `dtls` or `quic`. A version of TLS
+    /// over UDP is one of QUIC: DTLS has its own.
+    #[must_use]
+    pub const fn protocol(&self) -> &'static str {
+        match (self.transport, self.protocol_version.0) {
+            (Transport::Tcp, _) => "tls",
+            (Transport::Udp, 0xfe00..=0xfeff) => "dtls",
+            (Transport::Udp, _) => "quic",
+        }
+    }
+
     /// What was asked for, and where: another certificate in answer to it replaces the one
     /// before.
     pub(crate) fn question(&self) -> (IpAddr, u16, Transport, Option<&str>, u16, Option<&str>) {

@@ -4,7 +4,7 @@
 //! address, seconds and bytes a connection, the pacer's rates, and the stop. What a server
 //! does with its connection costs that connection's limits and nothing else.
 
-mod dtls;
+mod datagrams;
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap, VecDeque},
@@ -28,7 +28,7 @@ use crate::{
     stop::Stop,
 };
 
-pub use dtls::collect_by_dtls;
+pub use datagrams::{collect_by_dtls, collect_by_quic};
 
 /// How many bytes one connection may bring. The largest chains in use have some 100 KiB.
 const BYTES: usize = 256 << 10;
@@ -59,6 +59,8 @@ pub struct Collecting {
     pub gentle: BTreeSet<IpAddr>,
     /// The dialogues that come before TLS, of those endpoints that have one.
     pub starttls: BTreeMap<Endpoint, Starttls>,
+    /// Those UDP endpoints that speak QUIC.
+    pub quic: BTreeSet<Endpoint>,
 }
 
 /// What collecting brought, beside its observations.
@@ -80,7 +82,7 @@ impl Outcome {
 
 impl Collecting {
     /// Asks each endpoint for its chains, without a name and with each of its names: TCP ones by
-    /// TLS, UDP ones by DTLS.
+    /// TLS, UDP ones by QUIC or DTLS.
     /// `observe` gets each observation as its endpoint ends, `progress` how many of how many
     /// endpoints are done.
     ///
@@ -123,6 +125,13 @@ impl Collecting {
                                 collect_certificates(permit, port, collection, &pace, time, &shares)
                                     .await
                             }),
+                            Transport::Udp if self.quic.contains(&endpoint) => {
+                                tasks.spawn(async move {
+                                    let collection = Collection::over_quic(names, extent);
+                                    collect_by_quic(permit, port, collection, &pace, time, &shares)
+                                        .await
+                                })
+                            }
                             Transport::Udp => tasks.spawn(async move {
                                 let collection = Collection::over_datagrams(names, extent);
                                 collect_by_dtls(permit, port, collection, &pace, time).await
@@ -364,6 +373,7 @@ mod tests {
             extent: Extent::default(),
             gentle: BTreeSet::new(),
             starttls: BTreeMap::new(),
+            quic: BTreeSet::new(),
         }
     }
 

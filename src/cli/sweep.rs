@@ -378,6 +378,7 @@ impl Run<'_> {
             extent: self.settings.tls,
             gentle: outcome.gentle.iter().copied().collect(),
             starttls,
+            quic: talked.quic.into_iter().collect(),
         };
         let mut progress = |done, of| self.bar.talk("certificates", done, of);
         let collected = collecting.collect(tls, &mut observe, &mut progress).await;

@@ -376,6 +376,7 @@ pub(crate) struct PlaceJson {
     pub(crate) server_name: Option<String>,
     pub(crate) protocol_version: String,
     pub(crate) starttls: Option<String>,
+    pub(crate) protocol: &'static str,
 }
 
 impl From<&Deployment> for PlaceJson {
@@ -387,6 +388,7 @@ impl From<&Deployment> for PlaceJson {
             server_name: place.server_name.clone(),
             protocol_version: place.protocol_version.to_string(),
             starttls: place.starttls.clone(),
+            protocol: place.protocol(),
         }
     }
 }

@@ -1,10 +1,10 @@
-//! Certificates behind some words in the clear: the product against real servers of every
-//! protocol for which Debian has one. For the others, servers of our own stand in
+//! Certificates behind some words in the clear, and by QUIC: the product against real servers of
+//! every protocol for which Debian has one. For the others, servers of our own stand in
 //! `scanner/tests/odd_servers`.
 
 use std::{collections::BTreeSet, fmt::Write as _, path::Path, process::Command};
 
-use lab::Lab;
+use lab::{Lab, Service, Transport};
 use serde_json::Value;
 
 use crate::home::{Home, Run};
@@ -18,18 +18,25 @@ fn fingerprint(file: &Path) -> String {
     digits.replace(':', "").to_lowercase()
 }
 
-/// Whether a certificate is known to be served at that place, after that dialogue.
-fn is_served(certificates: &Value, sha256: &str, address: &str, port: u16, after: &str) -> bool {
+/// Whether a certificate is known to be served there, after that dialogue or without one.
+fn is_served(certificates: &Value, sha256: &str, address: &str, service: &Service) -> bool {
     let certificates = certificates.as_array().expect("a list of certificates");
     let found = certificates.iter().find(|certificate| certificate["sha256"] == sha256);
     let places = found.and_then(|certificate| certificate["endpoints"].as_array());
     places.into_iter().flatten().any(|place| {
-        place["address"] == address && place["port"] == port && place["starttls"] == after
+        place["address"] == address
+            && place["port"] == service.port
+            && place["transport"] == service.transport.as_str()
+            && match (service.tls, service.transport) {
+                (false, _) => place["starttls"] == service.protocol,
+                (true, Transport::Tcp) => place["protocol"] == "tls" && place["starttls"].is_null(),
+                (true, Transport::Udp) => place["protocol"] == service.protocol,
+            }
     })
 }
 
 #[test]
-fn the_certificate_of_every_server_is_collected_behind_its_own_dialogue() {
+fn the_certificate_of_every_server_is_collected_in_its_own_way() {
     let lab = Lab::before_tls().unwrap();
     let home = Home::new();
     // A server of XMPP answers to its domain alone, which its own name tells.
@@ -38,7 +45,10 @@ fn the_certificate_of_every_server_is_collected_behind_its_own_dialogue() {
     let mut ports = BTreeSet::new();
     let mut targets = vec!["prosody.lab.example"];
     for asset in lab.assets() {
-        ports.extend(asset.services().iter().map(|service| service.port.to_string()));
+        ports.extend(asset.services().iter().map(|service| match service.transport {
+            Transport::Tcp => service.port.to_string(),
+            Transport::Udp => format!("u:{}", service.port),
+        }));
         targets.extend((asset.address() != chat).then_some(asset.address()));
     }
     let ports = Vec::from_iter(ports).join(",");
@@ -47,19 +57,19 @@ fn the_certificate_of_every_server_is_collected_behind_its_own_dialogue() {
 
     let certificates = home.json(&["certs", "list"]);
     let mut missing = String::new();
-    let mut dialogues = BTreeSet::new();
+    let mut protocols = BTreeSet::new();
     for asset in lab.assets() {
         let sha256 = fingerprint(&lab.folder().join(asset.name()).join("cert.pem"));
-        for service in asset.services().iter().filter(|service| !service.tls) {
-            let (address, port, after) = (asset.address(), service.port, service.protocol);
-            dialogues.insert(after);
-            if !is_served(&certificates, &sha256, address, port, after) {
-                writeln!(missing, "{}: {port} after {after}", asset.name()).unwrap();
+        for service in asset.services() {
+            protocols.insert(service.protocol);
+            if !is_served(&certificates, &sha256, asset.address(), service) {
+                let Service { port, protocol, .. } = service;
+                writeln!(missing, "{}: {port}, {protocol}", asset.name()).unwrap();
             }
         }
     }
     assert!(missing.is_empty(), "not collected:\n{missing}{certificates:#}\n{result:#}");
-    assert_eq!(dialogues.len(), 14, "{dialogues:?}");
+    assert_eq!(protocols.len(), 16, "{protocols:?}");
     let gaps = result["scan"]["gaps"].as_array().expect("a list of gaps");
     let about = |gap: &&Value| gap["reason"].as_str().is_some_and(|r| r.contains("certificate"));
     assert_eq!(gaps.iter().find(about), None);

@@ -20,6 +20,12 @@ pub enum HelloError {
     /// The server refused in SSL 2.0 with this error.
     #[error("it refused in SSL 2.0 with error {0}")]
     Ssl2(u16),
+    /// The server refused in QUIC with this error (RFC 9000, section 20.1), which is none of TLS.
+    #[error("it refused in QUIC with error {0:#x} ({name})", name = quic_error_name(*.0))]
+    Quic(u64),
+    /// The server has neither of the versions of QUIC that we have.
+    #[error("it has no version of QUIC that we have")]
+    QuicVersion,
     /// A message breaks the protocol.
     #[error("its answer is malformed")]
     Malformed(#[from] Malformed),
@@ -70,6 +76,8 @@ impl HelloError {
             Self::Alert(alert) => matches!(alert, 10 | 22 | 40 | 47 | 50 | 70 | 80 | 110),
             Self::NotTls
             | Self::Ssl2(_)
+            | Self::Quic(_)
+            | Self::QuicVersion
             | Self::Group(_)
             | Self::KeyShare
             | Self::Undecipherable
@@ -106,6 +114,24 @@ fn alert_name(alert: u8) -> &'static str {
         112 => "unrecognized_name",
         116 => "certificate_required",
         120 => "no_application_protocol",
+        _ => "unknown",
+    }
+}
+
+/// The name of an error in the IANA registry of QUIC.
+const fn quic_error_name(code: u64) -> &'static str {
+    match code {
+        0x00 => "NO_ERROR",
+        0x01 => "INTERNAL_ERROR",
+        0x02 => "CONNECTION_REFUSED",
+        0x07 => "FRAME_ENCODING_ERROR",
+        0x08 => "TRANSPORT_PARAMETER_ERROR",
+        0x0a => "PROTOCOL_VIOLATION",
+        0x0b => "INVALID_TOKEN",
+        0x0c => "APPLICATION_ERROR",
+        0x0d => "CRYPTO_BUFFER_EXCEEDED",
+        0x10 => "NO_VIABLE_PATH",
+        0x11 => "VERSION_NEGOTIATION_ERROR",
         _ => "unknown",
     }
 }

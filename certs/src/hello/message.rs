@@ -43,6 +43,8 @@ pub(crate) const COOKIE: u16 = 44;
 pub(crate) const CERTIFICATE_AUTHORITIES: u16 = 47;
 /// RFC 8446.
 pub(crate) const KEY_SHARE: u16 = 51;
+/// RFC 9001.
+pub(crate) const TRANSPORT_PARAMETERS: u16 = 57;
 /// RFC 5746.
 pub(crate) const RENEGOTIATION_INFO: u16 = 0xff01;
 

@@ -15,11 +15,13 @@ mod curve;
 mod datagram;
 mod ending;
 mod error;
+mod handshake;
 mod legacy;
 mod message;
 mod modern;
 mod offer;
 mod question;
+mod quic;
 mod record;
 mod schedule;
 mod share;
@@ -37,7 +39,8 @@ pub use collected::{
 pub use datagram::{DTLS10, DTLS12, DatagramCollector};
 pub use error::HelloError;
 pub use offer::ServerName;
-pub use question::{Kind, PROTOCOLS, Question, Signer, Signers};
+pub use question::{Kind, PROTOCOLS, PROTOCOLS_OF_QUIC, Question, Signer, Signers};
+pub use quic::QuicCollector;
 pub use share::Shares;
 pub use suite::{group_name, suite_name, suites_of};
 

@@ -168,12 +168,15 @@ pub(crate) fn framed(random: [u8; 32]) -> Vec<u8> {
 #[derive(Debug)]
 pub(crate) struct Offer13<'a> {
     pub(crate) random: [u8; 32],
-    pub(crate) session_id: [u8; 32],
+    /// At most 32 bytes.
+    pub(crate) session_id: &'a [u8],
     pub(crate) question: &'a Question,
     pub(crate) groups: &'a [u16],
     pub(crate) shares: &'a [Share],
     /// The contents of the server's cookie extension.
     pub(crate) cookie: Option<&'a [u8]>,
+    /// What QUIC wants to be told (RFC 9001, section 8.2).
+    pub(crate) transport_parameters: Option<&'a [u8]>,
 }
 
 /// The hello of TLS 1.3, without a record around it.
@@ -186,6 +189,9 @@ pub(crate) fn modern(offer: &Offer13<'_>) -> Vec<u8> {
     if let Some(cookie) = offer.cookie {
         extension(&mut extensions, message::COOKIE, cookie);
     }
+    if let Some(parameters) = offer.transport_parameters {
+        extension(&mut extensions, message::TRANSPORT_PARAMETERS, parameters);
+    }
     let mut shares = Vec::new();
     for share in offer.shares {
         shares.extend(share.group.to_be_bytes());
@@ -196,7 +202,8 @@ pub(crate) fn modern(offer: &Offer13<'_>) -> Vec<u8> {
     extension(&mut extensions, message::KEY_SHARE, &list);
     let suites = suite::SUITES_13.iter().map(|row| row.0);
     let suites = suites.filter(|suite| !offer.question.without.contains(suite));
-    let session = [&[32], &offer.session_id[..]].concat();
+    let mut session = Vec::from_iter(u8::try_from(offer.session_id.len()));
+    session.extend(offer.session_id);
     client_hello(TLS12, offer.random, &session, suites, &[0], Some(extensions))
 }
 

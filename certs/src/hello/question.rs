@@ -59,6 +59,11 @@ pub const PROTOCOLS: &[&str] = &[
     "coap",
 ];
 
+/// And those that are spoken over QUIC, where a server refuses who offers it none of its own
+/// (RFC 9001, section 8.1): HTTP/3 and its last draft, DNS, SMB, MQTT, and what is for tests.
+pub const PROTOCOLS_OF_QUIC: &[&str] =
+    &["h3", "doq", "smb", "mqtt", "h3-29", "hq-interop", "bep/1.0", "perf"];
+
 /// The form of a hello.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub enum Kind {

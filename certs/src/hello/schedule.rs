@@ -1,7 +1,7 @@
 //! The key schedule of TLS 1.3 as far as the server's certificate (RFC 8446, section 7).
 
 use ring::{
-    aead::{self, Aad, LessSafeKey, Nonce, UnboundKey},
+    aead::{self, Aad, LessSafeKey, Nonce, UnboundKey, quic},
     digest,
     hkdf::{self, KeyType, Prk, Salt},
 };
@@ -13,19 +13,37 @@ use super::record;
 pub(crate) struct Suite {
     hash: &'static digest::Algorithm,
     hkdf: hkdf::Algorithm,
-    aead: &'static aead::Algorithm,
+    pub(crate) aead: &'static aead::Algorithm,
+    /// What hides the heads of packets in QUIC (RFC 9001, section 5.4).
+    pub(crate) header: &'static quic::Algorithm,
 }
 
 impl Suite {
+    /// The suite that everybody has.
+    pub(crate) fn aes_128() -> Self {
+        Self {
+            hash: &digest::SHA256,
+            hkdf: hkdf::HKDF_SHA256,
+            aead: &aead::AES_128_GCM,
+            header: &quic::AES_128,
+        }
+    }
+
     /// The suite of that number, if it is one that we offer.
     pub(crate) fn of(number: u16) -> Option<Self> {
-        let (hash, hkdf, aead) = match number {
-            0x1301 => (&digest::SHA256, hkdf::HKDF_SHA256, &aead::AES_128_GCM),
-            0x1302 => (&digest::SHA384, hkdf::HKDF_SHA384, &aead::AES_256_GCM),
-            0x1303 => (&digest::SHA256, hkdf::HKDF_SHA256, &aead::CHACHA20_POLY1305),
+        Some(match number {
+            0x1301 => Self::aes_128(),
+            0x1302 => Self {
+                hash: &digest::SHA384,
+                hkdf: hkdf::HKDF_SHA384,
+                aead: &aead::AES_256_GCM,
+                header: &quic::AES_256,
+            },
+            0x1303 => {
+                Self { aead: &aead::CHACHA20_POLY1305, header: &quic::CHACHA20, ..Self::aes_128() }
+            }
             _ => return None,
-        };
-        Some(Self { hash, hkdf, aead })
+        })
     }
 
     /// The hash of a transcript.
@@ -33,23 +51,29 @@ impl Suite {
         digest::digest(self.hash, bytes)
     }
 
-    /// The keys of the handshake, the server's and ours, from the shared secret and the
+    /// The secrets of the handshake, the server's and ours, from the shared secret and the
     /// transcript up to the ServerHello.
-    pub(crate) fn handshake_keys(self, shared: &[u8], transcript: &[u8]) -> Option<(Key, Key)> {
+    pub(crate) fn handshake_secrets(self, shared: &[u8], transcript: &[u8]) -> Option<(Prk, Prk)> {
         let zeros = [0u8; digest::MAX_OUTPUT_LEN];
         let zeros = zeros.get(..self.hash.output_len())?;
         let early = Salt::new(self.hkdf, &[]).extract(zeros);
         let derived = self.expand(&early, b"derived", self.digest(&[]).as_ref(), zeros.len())?;
         let handshake = Salt::new(self.hkdf, &derived).extract(shared);
         let hash = self.digest(transcript);
-        let key = |label: &[u8]| {
+        let secret = |label: &[u8]| {
             let secret = self.expand(&handshake, label, hash.as_ref(), zeros.len())?;
-            self.key(&Prk::new_less_safe(self.hkdf, &secret))
+            Some(self.secret(&secret))
         };
-        Some((key(b"s hs traffic")?, key(b"c hs traffic")?))
+        Some((secret(b"s hs traffic")?, secret(b"c hs traffic")?))
     }
 
-    fn key(self, secret: &Prk) -> Option<Key> {
+    /// A secret in the provider's terms.
+    pub(crate) fn secret(self, secret: &[u8]) -> Prk {
+        Prk::new_less_safe(self.hkdf, secret)
+    }
+
+    /// The key for records that a secret leads to.
+    pub(crate) fn record_key(self, secret: &Prk) -> Option<Key> {
         let key = self.expand(secret, b"key", &[], self.aead.key_len())?;
         let iv = self.expand(secret, b"iv", &[], self.aead.nonce_len())?;
         let key = UnboundKey::new(self.aead, &key).ok()?;
@@ -57,7 +81,13 @@ impl Suite {
     }
 
     /// HKDF-Expand-Label (RFC 8446, section 7.1).
-    fn expand(self, secret: &Prk, label: &[u8], context: &[u8], len: usize) -> Option<Vec<u8>> {
+    pub(crate) fn expand(
+        self,
+        secret: &Prk,
+        label: &[u8],
+        context: &[u8],
+        len: usize,
+    ) -> Option<Vec<u8>> {
         let prefix = b"tls13 ";
         let label_len = u8::try_from(prefix.len().saturating_add(label.len())).ok()?;
         let context_len = u8::try_from(context.len()).ok()?;

@@ -311,7 +311,7 @@ impl Recording {
         let hello = collector.hello().to_vec();
         let (progress, mut flights) = converse(config, &mut collector);
         let secret = match &mut collector.side {
-            Side::Modern(modern) => modern.secret.take(),
+            Side::Modern(modern) => modern.handshake.secret.take(),
             _ => None,
         };
         let flight = flights.remove(0);
@@ -321,7 +321,7 @@ impl Recording {
     fn replayed(&self) -> Collector {
         let mut collector = attempt(self.kind, None);
         if let Side::Modern(modern) = &mut collector.side {
-            modern.replay(&self.hello[5..], self.secret.clone());
+            modern.handshake.replay(&self.hello[5..], self.secret.clone());
         }
         collector
     }

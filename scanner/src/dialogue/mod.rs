@@ -107,6 +107,8 @@ pub struct Outcome {
     /// Endpoints that speak in the clear and may have TLS behind it, ascending, each with the
     /// dialogue that leads there.
     pub starttls: Vec<(Endpoint, Starttls)>,
+    /// Those of `tls` that speak QUIC, in a version that we have, ascending.
+    pub quic: Vec<Endpoint>,
     /// Endpoints that nobody speaks to, on purpose, ascending.
     pub left_alone: Vec<Endpoint>,
     /// Endpoints of which nothing was learned, with the reason.
@@ -142,6 +144,7 @@ struct Visited {
     observations: Vec<Observation>,
     gap: Option<String>,
     tls: bool,
+    quic: bool,
     starttls: Option<Starttls>,
     conversations: u64,
 }
@@ -200,6 +203,9 @@ impl Dialogue {
             if visited.tls {
                 outcome.tls.push(endpoint);
             }
+            if visited.quic {
+                outcome.quic.push(endpoint);
+            }
             outcome.starttls.extend(visited.starttls.map(|dialogue| (endpoint, dialogue)));
             if let Some(reason) = visited.gap {
                 outcome.gaps.push(Gap { target: endpoint.to_string(), reason });
@@ -220,6 +226,7 @@ impl Dialogue {
         }
         outcome.tls.sort_unstable();
         outcome.starttls.sort_unstable();
+        outcome.quic.sort_unstable();
         outcome.left_alone.sort_unstable();
         outcome.gaps.sort_unstable();
         outcome

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     net::datagram::Datagram,
-    probe::{Probe, Reading, Step},
+    probe::{Probe, Reading, Step, udp::tunnel},
 };
 
 /// How long an answer is waited for before the question is repeated once.
@@ -29,7 +29,8 @@ impl Visit<'_> {
             }
             match self.udp_conversation(probe).await {
                 Ok(reading) if !reading.facts.is_empty() => {
-                    self.visited.tls |= probe.protocol() == "dtls";
+                    self.visited.quic = reading.facts.iter().any(tunnel::has_quic_of_ours);
+                    self.visited.tls |= self.visited.quic || probe.protocol() == "dtls";
                     return self.report(reading, false);
                 }
                 Ok(_) => {}

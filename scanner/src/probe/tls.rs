@@ -16,8 +16,8 @@ mod tests;
 use std::collections::BTreeSet;
 
 use certs::hello::{
-    Collected, HelloError, Kind, PROTOCOLS, Question, SSL30, ServerName, Signer, Signers, TLS10,
-    TLS11, TLS13,
+    Collected, HelloError, Kind, PROTOCOLS, PROTOCOLS_OF_QUIC, Question, SSL30, ServerName, Signer,
+    Signers, TLS10, TLS11, TLS13,
 };
 use model::{TlsExtent, TlsVersion};
 
@@ -43,6 +43,19 @@ enum Over {
     Stream,
     /// DTLS 1.0 and 1.2, which only the wide hello asks for.
     Datagrams,
+    /// QUIC, which is TLS 1.3.
+    Quic,
+}
+
+impl Over {
+    /// The hellos that say most there.
+    const fn kinds(self) -> &'static [Kind] {
+        match self {
+            Self::Stream => &[Kind::Modern, Kind::Wide],
+            Self::Datagrams => &[Kind::Wide],
+            Self::Quic => &[Kind::Modern],
+        }
+    }
 }
 
 /// What an endpoint is asked, and what it said so far.
@@ -134,6 +147,12 @@ impl Collection {
         Self { over: Over::Datagrams, ..Self::new(names, extent) }
     }
 
+    /// The same for a server of QUIC.
+    #[must_use]
+    pub fn over_quic(names: impl IntoIterator<Item = ServerName>, extent: Extent) -> Self {
+        Self { over: Over::Quic, ..Self::new(names, extent) }
+    }
+
     /// The same behind a dialogue that comes before TLS.
     #[must_use]
     pub const fn behind(mut self, starttls: Option<Starttls>) -> Self {
@@ -212,30 +231,12 @@ impl Collection {
         if self.is_hopeless() || self.tried.len() >= self.most() {
             return None;
         }
-        if self.over == Over::Datagrams {
-            return self.wide_only();
-        }
-        self.first().or_else(|| match self.extent {
-            Extent::Gentle => None,
-            Extent::Certificates => self.all_certificates(),
-            Extent::Thorough => self.all_certificates().or_else(|| self.what_it_accepts()),
-        })
-    }
-
-    /// The wide hello, again without the kinds of key that were seen, and with each name.
-    fn wide_only(&self) -> Option<Question> {
-        let wide = |server_name| Question { server_name, ..Question::of(Kind::Wide) };
-        let untried = |question: Question| Some(question).filter(|q| !self.has_tried(q));
-        let first = untried(wide(None));
-        if first.is_some() || self.extent == Extent::Gentle {
-            return first;
-        }
-        self.variants(None).or_else(|| {
-            self.names.iter().chain(&self.told).find_map(|name| {
-                let is_news = self.with(Some(name)).any(|tried| tried.is_news);
-                let more = || self.variants(Some(name)).filter(|_| is_news);
-                untried(wide(Some(name.clone()))).or_else(more)
-            })
+        self.first().or_else(|| match (self.extent, self.over) {
+            (Extent::Gentle, _) => None,
+            (Extent::Thorough, Over::Stream) => {
+                self.all_certificates().or_else(|| self.what_it_accepts())
+            }
+            (Extent::Certificates | Extent::Thorough, _) => self.all_certificates(),
         })
     }
 
@@ -246,25 +247,37 @@ impl Collection {
         }
     }
 
-    /// The two hellos that say most, with the application protocols, which servers of only one
-    /// may insist on; again without them where it insists on yet another. What bears little gets
-    /// them without, and so does who has agreed on a protocol before TLS.
+    /// The hellos that say most, with the application protocols, which servers of only one
+    /// may insist on; again without them where it insists on yet another, or on none. What bears
+    /// little gets them without, and so does who has agreed on a protocol before TLS.
     fn first(&self) -> Option<Question> {
-        let protocols = match (self.extent, self.starttls) {
-            (Extent::Gentle, _) | (_, Some(_)) => &[],
-            (Extent::Certificates | Extent::Thorough, None) => PROTOCOLS,
-        };
-        let of = |kind| Question { protocols, ..Question::of(kind) };
-        let untried = [of(Kind::Modern), of(Kind::Wide)].into_iter().find(|q| !self.has_tried(q));
+        let protocols = self.protocols();
+        let of = |kind: &Kind| Question { protocols, ..Question::of(*kind) };
+        let untried = self.over.kinds().iter().map(of).find(|q| !self.has_tried(q));
         if untried.is_some() || self.extent == Extent::Gentle {
             return untried;
         }
-        let insists = |tried: &&Tried| {
-            tried.outcome == Outcome::Failed(HelloError::Alert(NO_PROTOCOL))
-                && !tried.question.protocols.is_empty()
-        };
-        let again = self.tried.iter().filter(insists);
+        let again = self.tried.iter().filter(|tried| tried.insists());
         again.map(|tried| Question::of(tried.question.kind)).find(|q| !self.has_tried(q))
+    }
+
+    /// The application protocols that are offered first.
+    const fn protocols(&self) -> &'static [&'static str] {
+        match (self.over, self.extent, self.starttls) {
+            (Over::Quic, ..) => PROTOCOLS_OF_QUIC,
+            (Over::Stream, Extent::Certificates | Extent::Thorough, None) => PROTOCOLS,
+            (Over::Stream | Over::Datagrams, ..) => &[],
+        }
+    }
+
+    /// A hello that follows the first ones. By QUIC it too offers protocols, without which servers
+    /// refuse it, unless they refused it for them.
+    fn of(&self, kind: Kind) -> Question {
+        let protocols = match self.over {
+            Over::Quic if !self.tried.iter().any(Tried::insists) => PROTOCOLS_OF_QUIC,
+            Over::Quic | Over::Stream | Over::Datagrams => &[],
+        };
+        Question { protocols, ..Question::of(kind) }
     }
 
     fn all_certificates(&self) -> Option<Question> {
@@ -316,11 +329,11 @@ impl Collection {
     fn variants(&self, name: Option<&ServerName>) -> Option<Question> {
         let seen = self.with(name).filter_map(|tried| tried.signer);
         let left = seen.fold(Signers::ALL, Signers::without);
-        let kinds = [Kind::Modern, Kind::Wide].into_iter();
+        let kinds = self.over.kinds().iter().copied();
         let questions = kinds.filter(|kind| self.serves(*kind, name)).map(|kind| Question {
             server_name: name.cloned(),
             signers: left.that_matter_to(kind),
-            ..Question::of(kind)
+            ..self.of(kind)
         });
         // All that matter were asked for at first.
         questions
@@ -333,14 +346,13 @@ impl Collection {
     /// answered is left out: the server lacks that version, and no name changes that. Where
     /// both failed, it may have wanted a name.
     fn named(&self, name: &ServerName) -> Option<Question> {
-        let kinds = [Kind::Modern, Kind::Wide];
-        let nameless = kinds.map(|kind| self.serves(kind, None));
-        let none = nameless.iter().all(|served| !served);
-        let mut worth = kinds.into_iter().zip(nameless).filter(|(_, served)| none || *served);
+        let kinds = self.over.kinds().iter().copied();
+        let none = kinds.clone().all(|kind| !self.serves(kind, None));
+        let mut worth = kinds.filter(|kind| none || self.serves(*kind, None));
         let is_news = self.with(Some(name)).any(|tried| tried.is_news);
         let answered = self.with(Some(name)).any(Tried::is_answered);
-        let next = worth.find_map(|(kind, _)| {
-            let of = Question { server_name: Some(name.clone()), ..Question::of(kind) };
+        let next = worth.find_map(|kind| {
+            let of = Question { server_name: Some(name.clone()), ..self.of(kind) };
             (!self.has_tried(&of)).then_some(of)
         });
         match (answered, is_news) {
@@ -378,7 +390,7 @@ impl Collection {
                 _ => None,
             })
         };
-        if self.anything() {
+        if self.anything() || self.over == Over::Datagrams {
             return None;
         }
         // handshake_failure and insufficient_security: it understood, and found nothing.
@@ -394,7 +406,7 @@ impl Collection {
             kinds.extend([TLS11, TLS10, SSL30].map(Kind::Bare));
             kinds.push(Kind::Framed);
         }
-        kinds.into_iter().map(Question::of).find(|question| !self.has_tried(question))
+        kinds.into_iter().map(|kind| self.of(kind)).find(|question| !self.has_tried(question))
     }
 
     /// Whether a server of TLS 1.3 has the group that is ready for quantum computers, with the
@@ -404,7 +416,7 @@ impl Collection {
         let tried = self.tried.iter().find(served)?;
         let server_name = tried.question.server_name.clone();
         let asked = self.tried.iter().any(|tried| tried.question.kind == Kind::Hybrid);
-        (!asked).then(|| Question { server_name, ..Question::of(Kind::Hybrid) })
+        (!asked).then(|| Question { server_name, ..self.of(Kind::Hybrid) })
     }
 
     /// What was learned.
@@ -412,9 +424,9 @@ impl Collection {
     pub fn finish(self) -> Served {
         let asked = match (self.extent, self.over) {
             (Extent::Gentle, _) => TlsExtent::Gentle,
-            // By datagrams nobody is asked for more than certificates.
-            (Extent::Certificates, _) | (_, Over::Datagrams) => TlsExtent::Certificates,
             (Extent::Thorough, Over::Stream) => TlsExtent::Thorough,
+            // By datagrams nobody is asked for more than certificates.
+            (Extent::Certificates | Extent::Thorough, _) => TlsExtent::Certificates,
         };
         let cut = self.is_hopeless() || self.tried.len() >= self.most();
         let starttls = self.starttls.map(Starttls::name);
@@ -449,10 +461,16 @@ impl Tried {
     const fn is_answered(&self) -> bool {
         matches!(self.outcome, Outcome::Collected(_))
     }
+
+    /// Whether it refused for want of a protocol, though some were offered.
+    fn insists(&self) -> bool {
+        self.outcome == Outcome::Failed(HelloError::Alert(NO_PROTOCOL))
+            && !self.question.protocols.is_empty()
+    }
 }
 
 impl Outcome {
-    fn collected(&self) -> Option<&Collected> {
+    pub(crate) fn collected(&self) -> Option<&Collected> {
         match self {
             Self::Collected(collected) => Some(collected),
             _ => None,

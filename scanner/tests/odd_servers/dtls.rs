@@ -110,6 +110,7 @@ fn a_sweep_asks_where_the_probe_of_dtls_got_an_answer() {
         extent: Extent::Certificates,
         gentle: BTreeSet::new(),
         starttls: BTreeMap::new(),
+        quic: BTreeSet::new(),
     };
     let endpoints = BTreeMap::from([(endpoint, BTreeSet::new())]);
     let observe = &mut |observation: Observation| told.push(observation);

@@ -195,6 +195,7 @@ fn collect(servers: &[Hostile], at_once: usize, time: Duration) -> (Outcome, Dur
         extent: Extent::Certificates,
         gentle: BTreeSet::new(),
         starttls: BTreeMap::new(),
+        quic: BTreeSet::new(),
     };
     let endpoints: BTreeMap<_, _> =
         servers.iter().map(|server| (server.endpoint, BTreeSet::new())).collect();

@@ -1,7 +1,8 @@
 //! Certificates from servers that an honest TLS client does not get on with, on loopback:
 //! OpenSSL's `s_server` in one odd configuration after another, rustls where OpenSSL of today
-//! is too old, and servers of our own for what neither speaks any more. And certificates behind
-//! some words in the clear, from servers of our own where Debian has none.
+//! is too old, and servers of our own for what neither speaks any more. Certificates behind
+//! some words in the clear, from servers of our own where Debian has none. And over datagrams:
+//! `s_server` for DTLS, quinn for QUIC.
 #![allow(
     clippy::allow_attributes,
     clippy::print_stdout,
@@ -12,6 +13,7 @@ mod before_tls;
 mod configurations;
 mod dtls;
 mod hostile;
+mod hostile_quic;
 mod identity;
 mod lab;
 mod modern;
@@ -19,6 +21,8 @@ mod openssl;
 mod own;
 mod own13;
 mod peers;
+mod quic;
+mod relay;
 
 use std::{
     net::{IpAddr, Ipv4Addr},

@@ -4,10 +4,10 @@ use std::{io, sync::Arc};
 
 use rcgen::{CertificateParams, KeyPair, SignatureAlgorithm as Algorithm};
 use rustls::{
-    ServerConfig, ServerConnection, SignatureAlgorithm, SignatureScheme,
-    crypto::ring as provider,
+    RootCertStore, ServerConfig, ServerConnection, SignatureAlgorithm, SignatureScheme,
+    crypto::{CryptoProvider, ring as provider},
     pki_types::{CertificateDer, PrivateKeyDer},
-    server::{ClientHello, ResolvesServerCert},
+    server::{ClientHello, ResolvesServerCert, WebPkiClientVerifier},
     sign::{CertifiedKey, Signer, SigningKey},
 };
 use wire::ber;
@@ -21,11 +21,26 @@ pub(crate) type Choices = Vec<(Option<&'static str>, Arc<CertifiedKey>)>;
 /// A server that presents the first certificate whose name is asked for and whose key can
 /// sign as the client wants.
 pub(crate) fn start(choices: Choices) -> Own {
-    let config = ServerConfig::builder_with_provider(Arc::new(provider::default_provider()))
+    serve(config(provider::default_provider(), None, choices))
+}
+
+/// The configuration of such a server with that provider, which may want a client certificate.
+pub(crate) fn config(
+    provider: CryptoProvider,
+    clients: Option<RootCertStore>,
+    choices: Choices,
+) -> ServerConfig {
+    let provider = Arc::new(provider);
+    let config = ServerConfig::builder_with_provider(Arc::clone(&provider))
         .with_safe_default_protocol_versions()
         .unwrap();
-    let config = config.with_no_client_auth().with_cert_resolver(Arc::new(Chooser(choices)));
-    serve(config)
+    let config = match clients {
+        Some(roots) => config.with_client_cert_verifier(
+            WebPkiClientVerifier::builder_with_provider(roots.into(), provider).build().unwrap(),
+        ),
+        None => config.with_no_client_auth(),
+    };
+    config.with_cert_resolver(Arc::new(Chooser(choices)))
 }
 
 /// A server of that configuration.

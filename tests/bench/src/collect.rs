@@ -126,6 +126,7 @@ fn ask(port: u16, count: u32) -> Result<Cost> {
         extent: Extent::Gentle,
         gentle: BTreeSet::new(),
         starttls: BTreeMap::new(),
+        quic: BTreeSet::new(),
     };
     let endpoints: BTreeMap<_, _> =
         (0..count).map(|number| (Endpoint::tcp(address(number), port), BTreeSet::new())).collect();

@@ -108,9 +108,9 @@ fn server(name: &'static str, number: u8, services: Vec<Service>, script: &'stat
     }
 }
 
-/// Servers that begin TLS after some words, each with a certificate of its own: those of
-/// [`all`] that can, and some that have no place among them because nothing else of theirs is
-/// looked at.
+/// Servers that begin TLS after some words, and one of QUIC, each with a certificate of its own:
+/// those of [`all`] that can, and some that have no place among them because nothing else of
+/// theirs is looked at.
 pub(crate) fn before_tls() -> Vec<Server> {
     const CAN: [&str; 6] = ["postfix", "dovecot", "vsftpd", "mariadb", "postgresql", "slapd"];
     let mut servers: Vec<Server> =

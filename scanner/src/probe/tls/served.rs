@@ -231,9 +231,12 @@ impl Served {
             HelloError::NotTls => self.note_leftovers(),
             HelloError::Silent | HelloError::NoRandomness => {}
             // It stopped, or refused, as it may.
-            HelloError::Cut | HelloError::Alert(_) | HelloError::Ssl2(_) | HelloError::Group(_) => {
-                self.speaks_tls = true;
-            }
+            HelloError::Cut
+            | HelloError::Alert(_)
+            | HelloError::Ssl2(_)
+            | HelloError::Quic(_)
+            | HelloError::QuicVersion
+            | HelloError::Group(_) => self.speaks_tls = true,
             HelloError::Malformed(what) => {
                 self.anomalies.insert(("tls", format!("{why}: {what}")));
             }

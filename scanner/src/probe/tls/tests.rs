@@ -60,7 +60,13 @@ fn run(
     extent: Extent,
     server: impl Fn(&Question) -> Outcome,
 ) -> (Vec<String>, Served) {
-    let mut collection = Collection::new(names.iter().map(|text| name(text)), extent);
+    plan(Collection::new(names.iter().map(|text| name(text)), extent), server)
+}
+
+fn plan(
+    mut collection: Collection,
+    server: impl Fn(&Question) -> Outcome,
+) -> (Vec<String>, Served) {
     let mut tried = Vec::new();
     while let Some(question) = collection.next() {
         let kind = match question.kind {
@@ -530,4 +536,52 @@ fn by_datagrams_nobody_says_that_more_was_asked_than_was() {
     };
     assert_eq!(asked(Extent::Gentle), TlsExtent::Gentle);
     assert_eq!(asked(Extent::Thorough), TlsExtent::Certificates);
+}
+
+/// A server of QUIC with one certificate.
+fn by_quic(der: &[u8], insists: bool) -> impl Fn(&Question) -> Outcome {
+    move |question| match question.kind {
+        _ if question.protocols.is_empty() == insists => {
+            Outcome::Failed(HelloError::Alert(NO_PROTOCOL))
+        }
+        Kind::Modern if question.signers.contains(Signer::P256) => chain(TLS13, der),
+        _ => NOTHING_IN_COMMON,
+    }
+}
+
+#[test]
+fn by_quic_only_tls_13_is_asked_for_and_always_a_protocol() {
+    let der = certificate(&["a.example"]);
+    let names = || [name("b.example")];
+    let quic = |extent| Collection::over_quic(names(), extent);
+    let expected =
+        ["1.3 -", "1.3* -", "1.3 b.example", "1.3 a.example", "hybrid -"].map(str::to_owned);
+    let (tried, served) = plan(quic(Extent::Certificates), by_quic(&der, true));
+    assert_eq!(tried, expected);
+    assert_eq!((served.chains.len(), served.hybrid), (3, Support::No));
+    // Nor is one of another protocol asked for more.
+    let (tried, served) = plan(quic(Extent::Thorough), by_quic(&der, true));
+    assert_eq!((tried, served.asked), (expected.to_vec(), TlsExtent::Certificates));
+    let (tried, _) = plan(quic(Extent::Gentle), by_quic(&der, true));
+    assert_eq!(tried, ["1.3 -"]);
+    // One that refuses who offers any is asked again without, and then always.
+    let (tried, served) = plan(quic(Extent::Certificates), by_quic(&der, false));
+    assert_eq!(tried, [&["1.3 -".to_owned()], &expected[..]].concat());
+    assert_eq!(served.chains.len(), 3);
+}
+
+#[test]
+fn a_server_of_quic_that_refuses_costs_little() {
+    let quic = || Collection::over_quic([name("b.example")], Extent::Certificates);
+    let (tried, _) = plan(quic(), |_| NOTHING_IN_COMMON);
+    assert_eq!(tried, ["1.3 -", "1.3 b.example", "hybrid -"]);
+    let (tried, _) = plan(quic(), |_| Outcome::TimedOut);
+    assert_eq!(tried, ["1.3 -", "1.3 b.example"]);
+    let (tried, served) = plan(quic(), |_| Outcome::Failed(HelloError::Quic(2)));
+    assert_eq!(tried, ["1.3 -", "1.3 b.example"]);
+    assert_eq!(
+        served.refusal.as_deref(),
+        Some("it refused in QUIC with error 0x2 (CONNECTION_REFUSED)")
+    );
+    assert!(served.speaks_tls && served.anomalies.is_empty());
 }

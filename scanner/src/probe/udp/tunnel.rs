@@ -156,8 +156,17 @@ pub(crate) fn read_quic(talk: &Talk<'_>) -> Vec<Fact> {
     versions.sort_unstable();
     versions.dedup();
     let names: Vec<String> = versions.into_iter().map(quic::version_name).collect();
-    attribute(&mut service, "quic_versions", &names.join(","));
+    attribute(&mut service, VERSIONS_OF_QUIC, &names.join(","));
     vec![Fact::Service(service)]
+}
+
+const VERSIONS_OF_QUIC: &str = "quic_versions";
+
+/// Whether a server says that it has a version of QUIC in which we can ask for certificates.
+pub(crate) fn has_quic_of_ours(fact: &Fact) -> bool {
+    let Fact::Service(service) = fact else { return false };
+    let versions = service.attributes.get(VERSIONS_OF_QUIC);
+    versions.is_some_and(|names| names.split(',').any(|name| matches!(name, "v1" | "v2")))
 }
 
 #[cfg(test)]
@@ -227,6 +236,10 @@ mod tests {
         answer.extend(destination);
         answer.extend([0x6b, 0x33, 0x43, 0xcf, 0, 0, 0, 1]);
         assert_eq!(service(443, &answer).attributes["quic_versions"], "v1,v2");
+        assert!(facts(443, &answer).iter().all(has_quic_of_ours));
+        let drafts = [&answer[..answer.len() - 8], &[0xff, 0, 0, 0x1d]].concat();
+        assert_eq!(service(443, &drafts).attributes["quic_versions"], "draft-29");
+        assert!(!facts(443, &drafts).iter().any(has_quic_of_ours));
         answer[6] ^= 1;
         assert_eq!(facts(443, &answer), []);
     }

@@ -1,6 +1,6 @@
-//! Servers of the lab of which only the certificate behind some words is looked at.
+//! Servers of the lab of which only the certificate is looked at: behind some words, or by QUIC.
 
-use super::{Server, server, tcp};
+use super::{Server, server, tcp, udp};
 
 /// Dovecot with its further doors: mail that is handed to it, and rules.
 pub(super) const DOVECOT: &str = "protocols='imap pop3 lmtp sieve'\n\
@@ -67,6 +67,51 @@ pub(super) fn only() -> Vec<Server> {
             "exec Xtigervnc :63 -nolock -nolisten unix -rfbport 5900 \
              -interface 0.0.0.0 -SecurityTypes X509None,X509Vnc \
              -X509Cert \"$D/cert.pem\" -X509Key \"$D/key.pem\"\n",
+        ),
+        // The reader's half of INN, which wants an overview of articles, if an empty one, and to
+        // know who may read. Of the rest of its configuration Debian's does.
+        server(
+            "inn2",
+            64,
+            vec![tcp(119, "nntp")],
+            "mkdir overview run\n\
+             touch overview/group.index\n\
+             install -m 600 key.pem news.key\n\
+             chown -R news: overview run news.key\n\
+             grep -v -e '^domain:' -e '^pathoverview:' -e '^pathrun:' /etc/news/inn.conf > inn.conf\n\
+             cat >> inn.conf <<END\n\
+             domain: lab.example\n\
+             pathoverview: $D/overview\n\
+             pathrun: $D/run\n\
+             tlscertfile: $D/cert.pem\n\
+             tlskeyfile: $D/news.key\n\
+             END\n\
+             cat > readers.conf <<END\n\
+             auth all { hosts: \"*\" default: \"<anybody>\" }\n\
+             access all { users: \"*\" newsgroups: \"*\" access: R }\n\
+             END\n\
+             export INNCONF=\"$D/inn.conf\"\n\
+             exec /usr/lib/news/bin/nnrpd -D -f -p 119 -c \"$D/readers.conf\"\n",
+        ),
+        // HTTP/3. It refuses who asks for no name or another, unless it is told what to show.
+        server(
+            "caddy",
+            65,
+            vec![udp(443, "quic").inside_tls()],
+            "cat > Caddyfile <<END\n\
+             {\n\
+             admin off\n\
+             auto_https off\n\
+             default_sni caddy.lab.example\n\
+             storage file_system $D/store\n\
+             }\n\
+             https://caddy.lab.example {\n\
+             tls $D/cert.pem $D/key.pem\n\
+             respond lab\n\
+             }\n\
+             END\n\
+             export HOME=\"$D\"\n\
+             exec caddy run --config \"$D/Caddyfile\" --adapter caddyfile\n",
         ),
     ]
 }
