@@ -362,3 +362,6 @@ proptest! {
         }
     }
 }
+
+#[path = "tests/unasked.rs"]
+mod unasked;
