@@ -15,6 +15,9 @@ use scanner::{
     net::file::{self, FileError, FileReport},
 };
 
+#[path = "captures/heard.rs"]
+mod heard;
+
 /// The captures, or `None`, said aloud.
 fn corpus() -> Option<PathBuf> {
     let root = env::var_os("DAICHO_CORPUS");
