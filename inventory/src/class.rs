@@ -12,7 +12,7 @@ use std::{
     sync::LazyLock,
 };
 
-use model::MacAddr;
+use model::{FingerprintKind, MacAddr};
 
 use crate::{asset::Asset, vendor};
 
@@ -137,6 +137,8 @@ enum Sign {
     Port,
     /// A host name beginning with it.
     Name,
+    /// In a part in the network that it announces.
+    Role,
 }
 
 /// A class, where its sign is, what it is, and its weight. Words are lower case and match
@@ -146,7 +148,7 @@ type Rule = (Class, Sign, &'static str, u32);
 #[rustfmt::skip]
 const RULES: &[Rule] = {
     use Class::*;
-    use Sign::{Maker, Name, Port, Product, Protocol, Said};
+    use Sign::{Maker, Name, Port, Product, Protocol, Role, Said};
     &[
         // IPP (RFC 8011), LPD (RFC 1179), raw printing.
         (Printer, Protocol, "ipp", 4), (Printer, Port, "9100", 4), (Printer, Port, "515", 3), (Printer, Port, "631", 2),
@@ -166,6 +168,12 @@ const RULES: &[Rule] = {
         (Network, Product, "fortigate", 8), (Network, Product, "pan-os", 8), (Network, Product, "pfsense", 8), (Network, Product, "opnsense", 8), (Network, Product, "openwrt", 8), (Network, Product, "edgeos", 8), (Network, Product, "vyos", 8), (Network, Product, "arubaos", 8),
         (Network, Port, "179", 3), (Network, Port, "8291", 4), (Network, Port, "4786", 4), (Network, Said, "router", 3), (Network, Said, "switch", 3), (Network, Said, "firewall", 3), (Network, Said, "access point", 4),
         (Network, Name, "sw", 2), (Network, Name, "switch", 3), (Network, Name, "router", 3), (Network, Name, "gw", 2), (Network, Name, "fw", 2), (Network, Name, "ap", 2),
+
+        // What is announced is meant so, but servers route and bridge for what runs on them.
+        (Network, Role, "router", 4), (Network, Role, "virtual router", 6), (Network, Role, "switch", 4), (Network, Role, "spanning tree", 3), (Network, Role, "access point", 6), (Network, Role, "cable modem", 6), (Network, Role, "repeater", 4), (Network, Role, "querier", 2), (Network, Role, "dhcp server", 1),
+        (Network, Said, "cisco ios", 5), (Network, Said, "catalyst", 6), (Network, Said, "arubaap", 8), (Network, Said, "cisco ap", 8), (Network, Said, "routerboard", 6),
+        (Phone, Role, "phone", 8), (Phone, Said, "yealink", 6), (Phone, Said, "polycom", 5), (Phone, Said, "snom", 6), (Phone, Said, "grandstream", 5), (Printer, Said, "jetdirect", 7),
+        (Mobile, Said, "iphone", 7), (Mobile, Said, "ipad", 7), (Media, Said, "appletv", 7), (Workstation, Said, "macbook", 7), (Workstation, Said, "imac", 6),
 
         (Server, Protocol, "smtp", 2), (Server, Protocol, "imap", 2), (Server, Protocol, "pop3", 2), (Server, Protocol, "ldap", 2), (Server, Protocol, "mysql", 3), (Server, Protocol, "postgresql", 3),
         (Server, Protocol, "redis", 3), (Server, Protocol, "memcached", 3), (Server, Protocol, "mqtt", 2), (Server, Protocol, "dns", 1), (Server, Protocol, "ssh", 1), (Server, Protocol, "ntp", 1),
@@ -226,8 +234,16 @@ fn reasons(asset: &Asset) -> BTreeMap<usize, (Class, Reason)> {
     let products = products.chain(asset.os.iter().map(|os| &os.name));
     found.words(Sign::Product, products.map(|name| Cow::Borrowed(name.as_str())));
     const TOLD: [&str; 6] = ["title", "realm", "description", "model", "friendly_name", "banner"];
-    let said = open().flat_map(|s| TOLD.iter().filter_map(|name| s.attributes.get(*name)));
-    found.words(Sign::Said, said.map(|text| Cow::Borrowed(text.as_str())));
+    let attributes = open().flat_map(|s| TOLD.iter().filter_map(|name| s.attributes.get(*name)));
+    let neighbors = asset.neighbors().flat_map(|neighbor| {
+        let texts = [&neighbor.platform, &neighbor.system_description, &neighbor.version];
+        texts.into_iter().flatten()
+    });
+    let said = attributes.chain(neighbors).map(String::as_str);
+    let said = said.chain(asset.fingerprints(FingerprintKind::DhcpVendorClass));
+    found.words(Sign::Said, said.map(Cow::Borrowed));
+    let roles = asset.roles().map(|(_, role)| Cow::Owned(role.to_string()));
+    found.words(Sign::Role, roles);
     let protocols = open().filter_map(|service| service.protocol.as_deref());
     found.texts(Sign::Protocol, protocols.map(Cow::Borrowed), |text, word| text == word);
     let ports = open().map(|service| Cow::Owned(service.port.to_string()));
@@ -284,6 +300,7 @@ impl Found {
                         Sign::Said => format!("says {text:?}"),
                         Sign::Protocol => format!("speaks {text}"),
                         Sign::Port => format!("port {text} is open"),
+                        Sign::Role => format!("says that it is a {text}"),
                         Sign::Name => format!("is named {text}"),
                     };
                     (*class, Reason { weight: *weight, text })
@@ -351,8 +368,8 @@ pub fn by_maker(mac: MacAddr) -> Option<Class> {
 #[cfg(test)]
 mod tests {
     use model::{
-        Endpoint, Fact, MacAddr, Method, NameSource, Observation, Service, Site, Subject,
-        Timestamp, Vantage,
+        DiscoveryProtocol, Endpoint, Fact, MacAddr, Method, NameSource, Neighbor, NetworkRole,
+        Observation, RouterProtocol, Service, Site, Subject, Timestamp, Vantage,
     };
 
     use super::*;
@@ -364,6 +381,7 @@ mod tests {
         Title(u16, &'static str),
         Name(&'static str),
         Os(&'static str),
+        Fact(Fact),
     }
 
     fn asset(has: &[Has]) -> Asset {
@@ -394,6 +412,7 @@ mod tests {
                         let fact = Fact::HostName { name, source: NameSource::Mdns };
                         (Subject::Address(address), fact)
                     }
+                    Has::Fact(fact) => (Subject::Address(address), fact.clone()),
                     Has::Os(name) => {
                         let (name, version, cpe) = ((*name).to_owned(), None, None);
                         (Subject::Address(address), Fact::OperatingSystem { name, version, cpe })
@@ -443,6 +462,36 @@ mod tests {
         check(&[Title(443, "iDRAC9")], None);
         check(&[Title(443, "Integrated Lights-Out 5")], Some(Class::Management));
         check(&[Service(8009, "cast", None), Name("chromecast-1")], Some(Class::Media));
+    }
+
+    #[test]
+    fn what_is_announced_tells_the_class() {
+        let role = |role| Has::Fact(Fact::Role(role));
+        check(&[role(NetworkRole::Router(RouterProtocol::Ospf))], Some(Class::Network));
+        check(&[role(NetworkRole::Switch)], Some(Class::Network));
+        check(&[role(NetworkRole::DhcpServer)], None);
+        check(&[role(NetworkRole::Phone), role(NetworkRole::Station)], Some(Class::Phone));
+        let neighbor = Neighbor {
+            platform: Some("Cisco IP Phone 7960".to_owned()),
+            ..Neighbor::of(DiscoveryProtocol::Cdp)
+        };
+        check(&[Has::Fact(Fact::Neighbor(neighbor))], Some(Class::Phone));
+        let class = |value: &str| {
+            let kind = FingerprintKind::DhcpVendorClass;
+            Has::Fact(Fact::Fingerprint { kind, value: value.to_owned() })
+        };
+        check(&[class("Hewlett-Packard JetDirect")], Some(Class::Printer));
+        check(&[class("android-dhcp-13")], Some(Class::Mobile));
+        check(&[class("MSFT 5.0")], None);
+        check(&[class("udhcp 1.22.1")], None);
+        // A computer that routes for what runs on it.
+        let has = [
+            Has::Service(22, "ssh", Some("OpenSSH")),
+            Has::Service(3306, "mysql", None),
+            Has::Os("Debian"),
+            role(NetworkRole::Router(RouterProtocol::Discovery)),
+        ];
+        check(&has, Some(Class::Server));
     }
 
     #[test]

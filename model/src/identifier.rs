@@ -39,6 +39,9 @@ pub enum MachineIdKind {
     DhcpClientId,
     /// A serial number.
     Serial,
+    /// The address by which a device with many ports calls itself as a whole: the chassis
+    /// identifier of LLDP (IEEE 802.1AB, 8.5.2), the bridge identifier of the spanning tree.
+    ChassisId,
 }
 
 impl MachineIdKind {
@@ -51,6 +54,7 @@ impl MachineIdKind {
             Self::DeviceUuid => "device_uuid",
             Self::DhcpClientId => "dhcp_client_id",
             Self::Serial => "serial",
+            Self::ChassisId => "chassis_id",
         }
     }
 }
@@ -60,7 +64,8 @@ impl MachineIdKind {
 #[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum NameSource {
-    /// A PTR record, or the name that the user gave as a target.
+    /// A PTR record, the name that the user gave as a target, or an answer of the name service
+    /// to somebody else.
     Dns,
     /// Multicast DNS, RFC 6762.
     Mdns,
@@ -72,8 +77,18 @@ pub enum NameSource {
     Snmp,
     /// The greeting of a mail, FTP or other server.
     Banner,
-    /// A DHCP request.
+    /// A DHCP or DHCPv6 request.
     Dhcp,
+    /// Link-local multicast name resolution, RFC 4795.
+    Llmnr,
+    /// The system name of LLDP, CDP or a relative of theirs.
+    Discovery,
+    /// The header of a log line sent to somebody, RFC 3164 and RFC 5424.
+    Syslog,
+    /// A Kerberos ticket request of the machine itself, or for it.
+    Kerberos,
+    /// The server name that a client asked for (RFC 6066, section 3) or an HTTP Host header.
+    ServerName,
 }
 
 /// How far an identifier can be trusted to mean one asset.
@@ -142,6 +157,7 @@ impl Identifier {
             "device_uuid" => Self::MachineId(MachineIdKind::DeviceUuid, text),
             "dhcp_client_id" => Self::MachineId(MachineIdKind::DhcpClientId, text),
             "serial" => Self::MachineId(MachineIdKind::Serial, text),
+            "chassis_id" => Self::MachineId(MachineIdKind::ChassisId, text),
             _ => return None,
         })
     }
@@ -172,6 +188,7 @@ mod tests {
             Identifier::MachineId(MachineIdKind::DeviceUuid, "e".into()),
             Identifier::MachineId(MachineIdKind::DhcpClientId, "e".into()),
             Identifier::MachineId(MachineIdKind::Serial, "e".into()),
+            Identifier::MachineId(MachineIdKind::ChassisId, "e".into()),
         ] {
             let again = Identifier::from_parts(identifier.kind(), &identifier.value());
             assert_eq!(again, Some(identifier));

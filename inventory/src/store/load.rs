@@ -15,9 +15,12 @@ use super::{
     part::strength,
     scan::{LoadError, json, parse},
 };
-use crate::asset::{
-    Anomaly, Asset, AssetId, Assigned, Deployment, KnownTls, Name, OperatingSystem, ServiceState,
-    Software,
+use crate::{
+    asset::{
+        Anomaly, Asset, AssetId, Assigned, Deployment, KnownTls, Name, OperatingSystem,
+        ServiceState, Software,
+    },
+    heard::{Heard, What},
 };
 
 /// Assets in one statement: what keeps the text of their rows at half a megabyte.
@@ -122,6 +125,7 @@ const OS: [&str; 2] = rows_of!("asset, asset, name, version, cpe, last_seen", "o
 const DEPLOYMENTS: [&str; 2] = rows_of!("id, asset, sha256, chain, address, port, transport, server_name, protocol_version, starttls, first_seen, last_seen, current", "deployment");
 const ANOMALIES: [&str; 2] =
     rows_of!("id, asset, subject, protocol, problem, last_seen", "anomaly");
+const HEARD: [&str; 2] = rows_of!("id, asset, subject, fact, first_seen, last_seen", "heard");
 
 impl Tables {
     /// Reads the rows, sorted by what `merges` makes one.
@@ -257,6 +261,7 @@ struct Texts {
     os: String,
     deployments: String,
     anomalies: String,
+    heard: String,
 }
 
 impl Texts {
@@ -272,6 +277,7 @@ impl Texts {
             os: chunk.text(connection, OS).await?,
             deployments: chunk.text(connection, DEPLOYMENTS).await?,
             anomalies: chunk.text(connection, ANOMALIES).await?,
+            heard: chunk.text(connection, HEARD).await?,
         })
     }
 
@@ -286,6 +292,7 @@ impl Texts {
             os: rows(&self.os, &roots, os)?,
             deployments: rows(&self.deployments, &roots, deployment)?,
             anomalies: rows(&self.anomalies, &roots, anomaly)?,
+            heard: rows(&self.heard, &roots, heard)?,
         };
         tables.sort();
         Ok(tables)
@@ -396,6 +403,17 @@ fn anomaly(row: &Cells<'_>) -> Result<Anomaly, LoadError> {
         subject: row.owned(2)?,
         protocol: row.owned(3)?,
         problem: row.owned(4)?,
+        last_seen: row.time(5)?,
+    })
+}
+
+fn heard(row: &Cells<'_>) -> Result<Heard, LoadError> {
+    let fact = row.text(3)?;
+    let wrong = || LoadError::content("heard.fact", fact.to_owned());
+    Ok(Heard {
+        subject: parse("heard.subject", row.text(2)?)?,
+        what: What::of(&parse("heard.fact", fact)?).ok_or_else(wrong)?,
+        first_seen: row.time(4)?,
         last_seen: row.time(5)?,
     })
 }

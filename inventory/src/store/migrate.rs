@@ -19,7 +19,8 @@ pub(super) const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0004_told.sql"),
     include_str!("migrations/0005_verdict.sql"),
     include_str!("migrations/0006_tls.sql"),
-    include_str!("migrations/0007_stapled.sql"),
+    include_str!("migrations/0007_heard.sql"),
+    include_str!("migrations/0008_stapled.sql"),
 ];
 
 /// The schema version that this program writes.

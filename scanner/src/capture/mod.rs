@@ -2,15 +2,25 @@
 //!
 //! One file per protocol family; each says what a message tells and about whom. A network
 //! address is bound to a link-layer address only by the protocols whose business that is
-//! (ARP, neighbour discovery, DHCP), and only in the sender's own words: the frames of a
-//! router carry the packets of half the world. Facts are kept, payloads never. Nothing here
+//! (ARP, neighbour discovery, DHCP) and by packets that no router passes on (`on_link`), and
+//! only in the sender's own words: the frames of a router carry the packets of half the
+//! world. Facts are kept, payloads never. Nothing here
 //! opens a device or a file (`crate::net::file`), reads a clock, or knows what a fact means.
 
 mod arp;
+mod datagram;
+mod devices;
 mod dhcp;
+mod dhcpv6;
+mod discovery;
 mod link;
 mod mdns;
+mod names;
 mod neighbor;
+mod on_link;
+mod ours;
+mod routing;
+mod uses;
 
 use std::{
     collections::HashMap,
@@ -20,8 +30,10 @@ use std::{
 };
 
 pub use link::LinkType;
-use model::{Fact, MacAddr, Method, Observation, Subject, Timestamp, Vantage};
+use model::{AddressRange, Fact, MacAddr, Method, Observation, Subject, Timestamp, Vantage};
 use wire::{Malformed, Problem, ethernet, ip, udp};
+
+use self::ours::Ours;
 
 /// How often the same fact about the same subject is told again, in seconds: often enough for
 /// "last seen", seldom enough that a busy link does not drown the store.
@@ -36,6 +48,7 @@ const MOST_REMEMBERED: usize = 1 << 16;
 pub struct Capture {
     vantage: Vantage,
     counts: Counts,
+    ours: Ours,
     hasher: RandomState,
     /// By subject and kind of fact: when it was told last, and what.
     told: HashMap<u64, (Timestamp, u64)>,
@@ -66,9 +79,18 @@ impl Capture {
         Self {
             vantage,
             counts: Counts::default(),
+            ours: Ours::default(),
             hasher: RandomState::new(),
             told: HashMap::new(),
         }
+    }
+
+    /// Tells only of the place's own: private addresses, those that are bound on the link, and
+    /// these public networks. Without this it tells of every address that it hears.
+    #[must_use]
+    pub fn only_ours(mut self, networks: Vec<AddressRange>) -> Self {
+        self.ours = Ours::only(networks);
+        self
     }
 
     /// What went through so far.
@@ -104,7 +126,7 @@ impl Capture {
             Err(_) => self.counts.malformed = self.counts.malformed.saturating_add(1),
         }
         for fact in told {
-            if self.is_news(at, &fact) {
+            if self.ours.holds(&fact) && self.is_news(at, &fact) {
                 self.counts.observations = self.counts.observations.saturating_add(1);
                 sink(Observation {
                     observed_at: at,
@@ -196,12 +218,16 @@ fn read(frame: &link::Frame<'_>, told: &mut Vec<Told>) -> Result<(), Malformed> 
     match frame.ether_type {
         ethernet::ARP => arp::read(frame, told),
         ethernet::IPV4 | ethernet::IPV6 => read_packet(frame, told),
-        _ => Ok(()),
+        _ => discovery::read(frame, told),
     }
 }
 
 fn read_packet(frame: &link::Frame<'_>, told: &mut Vec<Told>) -> Result<(), Malformed> {
     let packet = ip::Packet::parse(frame.payload)?;
+    // Neighbour discovery is stricter, and has its own words for it.
+    if packet.protocol != ip::ICMPV6 {
+        on_link::bind(frame.source, &packet, told);
+    }
     // All these messages are short: one in fragments is not theirs, or hides something.
     if packet.fragment {
         return Ok(());
@@ -210,16 +236,9 @@ fn read_packet(frame: &link::Frame<'_>, told: &mut Vec<Told>) -> Result<(), Malf
         ip::ICMPV6 => neighbor::read(frame.source, &packet, told),
         ip::UDP => {
             let datagram = udp::Datagram::parse(packet.payload)?;
-            match (datagram.source_port, datagram.destination_port) {
-                (
-                    wire::dhcp::CLIENT_PORT | wire::dhcp::SERVER_PORT,
-                    wire::dhcp::CLIENT_PORT | wire::dhcp::SERVER_PORT,
-                ) => dhcp::read(frame.source, datagram.payload, told),
-                (mdns::PORT, mdns::PORT) => mdns::read(&packet, datagram.payload, told),
-                _ => Ok(()),
-            }
+            datagram::read(frame, &packet, &datagram, told)
         }
-        _ => Ok(()),
+        _ => routing::read(&packet, told),
     }
 }
 

@@ -35,14 +35,14 @@ pub mod rdp;
 pub mod redis;
 pub mod rpcbind;
 pub mod rtsp;
-mod said;
+pub(crate) mod said;
 pub mod smb;
 pub mod smtp;
 pub mod snmp;
 pub mod ssdp;
 pub mod ssh;
 pub mod starttls;
-mod sysdescr;
+pub(crate) mod sysdescr;
 pub mod telnet;
 #[cfg(test)]
 pub(crate) mod testing;
