@@ -22,4 +22,6 @@ pub mod sweep;
 pub mod targets;
 
 pub use error::LinkError;
-pub use scope::{Permit, Refused, Scope, SearchPermit, is_not_unicast};
+pub use scope::{
+    DownloadPermit, Downloads, Permit, Refused, Scope, SearchPermit, is_not_unicast,
+};
