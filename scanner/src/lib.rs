@@ -22,6 +22,4 @@ pub mod sweep;
 pub mod targets;
 
 pub use error::LinkError;
-pub use scope::{
-    DownloadPermit, Downloads, Permit, Refused, Scope, SearchPermit, is_not_unicast,
-};
+pub use scope::{DownloadPermit, Downloads, Permit, Refused, Scope, SearchPermit, is_not_unicast};

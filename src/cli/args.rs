@@ -212,6 +212,9 @@ pub(crate) enum Certs {
         /// Its SHA-256, or the first digits
         sha256: String,
     },
+    /// Fetch the revocation lists that certificates name, and ask their OCSP responders, as far as
+    /// certificates.download of the configuration allows it
+    Refresh,
     /// What the coming lifetimes of public certificates (200, 100 and 47 days) will mean here
     Readiness,
 }

@@ -1,6 +1,7 @@
 //! The JSON that `docs/json.md` promises. Its own types, so that a change elsewhere cannot
 //! change the promise.
 
+mod download;
 mod trust;
 
 use std::{
@@ -20,16 +21,18 @@ use inventory::{
 };
 use serde::Serialize;
 
+pub(crate) use download::{DownloadsJson, RefreshJson};
 pub(crate) use trust::{
     ChainJson, LinkJson, LongerJson, MilestoneJson, OwnerJson, ReadinessJson, RefusalJson,
 };
 
 use crate::cli::{conclude::Notes, search::Searched};
 
-/// `{"scan", "assets", "findings", "alerts"}`.
+/// `{"scan", "downloads", "assets", "findings", "alerts"}`.
 #[derive(Debug, Serialize)]
 pub(crate) struct SweepJson<'a> {
     pub(crate) scan: ScanJson,
+    pub(crate) downloads: Option<DownloadsJson>,
     pub(crate) assets: Vec<AssetJson<'a>>,
     pub(crate) findings: Vec<FindingJson>,
     pub(crate) alerts: Vec<AlertJson>,

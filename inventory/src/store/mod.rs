@@ -27,6 +27,7 @@ mod assets;
 mod cells;
 mod certificate;
 mod digest;
+mod download;
 mod error;
 mod event;
 mod file;

@@ -135,7 +135,11 @@ impl DownloadError {
     pub const fn is_about_the_server(&self) -> bool {
         matches!(
             self,
-            Self::Resolve { .. } | Self::Refused(_) | Self::Connect { .. } | Self::Tls(_) | Self::Slow
+            Self::Resolve { .. }
+                | Self::Refused(_)
+                | Self::Connect { .. }
+                | Self::Tls(_)
+                | Self::Slow
         )
     }
 }

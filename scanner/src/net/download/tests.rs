@@ -74,11 +74,8 @@ fn request_of(connection: &TcpStream) -> String {
     text + &String::from_utf8_lossy(&body)
 }
 
-const LIMITS: Limits = Limits {
-    bytes: 100_000,
-    time: Duration::from_secs(2),
-    silence: Duration::from_millis(500),
-};
+const LIMITS: Limits =
+    Limits { bytes: 100_000, time: Duration::from_secs(2), silence: Duration::from_millis(500) };
 
 fn downloader(excluded: &[&str], downloads: Downloads) -> Downloader {
     let excluded = excluded.iter().map(|text| AddressRange::single(text.parse().unwrap()));
@@ -132,8 +129,7 @@ async fn nothing_is_sent_where_it_is_not_allowed_or_excluded() {
         assert!(matches!(fetched, Err(DownloadError::Refused(_))), "{fetched:?}");
     }
     let strange = WebAddress::read(&format!("http://localhost:{}/", server.port)).unwrap();
-    let fetched =
-        downloader(&[], Downloads::Allowed).fetch(&strange, Question::Get, &LIMITS).await;
+    let fetched = downloader(&[], Downloads::Allowed).fetch(&strange, Question::Get, &LIMITS).await;
     assert!(matches!(fetched, Err(DownloadError::Stranger(_))), "{fetched:?}");
     assert_eq!(server.asked(), 0);
 }
@@ -203,7 +199,10 @@ async fn what_is_too_large_too_slow_or_no_answer_costs_its_limit_and_no_more() {
         ("HTTP/1.1 200 OK\r\nContent-Length: 100001\r\n\r\n", "it is larger than 97 KiB"),
         ("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhello", "it ended too early"),
         ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhe", "it ended too early"),
-        ("HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n", "the server answers with status 404"),
+        (
+            "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n",
+            "the server answers with status 404",
+        ),
         ("HTTP/1.1 302 Found\r\n\r\n", "what came is no answer of a web server"),
         ("SSH-2.0-OpenSSH\r\n", "what came is no answer of a web server"),
         ("", "it ended too early"),
