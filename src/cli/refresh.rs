@@ -211,6 +211,11 @@ impl Server {
                     }
                     (download, doubt.map(|doubt| (doubt.to_string(), false)))
                 }
+                // Nobody was asked: whoever lifts the exclusion need not wait.
+                Err(error @ DownloadError::Refused(_)) => {
+                    told.gaps.push(gap(&errand, &tell::chain(&error)));
+                    break;
+                }
                 Err(error) => {
                     let is_over = error.is_about_the_server();
                     (errand.failed(clock::now()), Some((tell::chain(&error), is_over)))

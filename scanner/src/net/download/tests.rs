@@ -165,6 +165,7 @@ async fn two_redirections_are_followed_and_no_third() {
 #[tokio::test]
 async fn what_is_too_large_too_slow_or_no_answer_costs_its_limit_and_no_more() {
     type Answer = Box<dyn Fn(&str, &mut TcpStream) + Send>;
+    type Expected = fn(&DownloadError) -> bool;
     let endless: Answer = Box::new(|_, connection| {
         let _ = connection.write_all(b"HTTP/1.1 200 OK\r\n\r\n");
         while connection.write_all(&[b'x'; 4_096]).is_ok() {}
@@ -182,7 +183,7 @@ async fn what_is_too_large_too_slow_or_no_answer_costs_its_limit_and_no_more() {
     let silent: Answer = Box::new(|_, connection| {
         let _ = connection.read(&mut [0; 16]);
     });
-    let is: [(Answer, fn(&DownloadError) -> bool); 4] = [
+    let is: [(Answer, Expected); 4] = [
         (endless, |error| matches!(error, DownloadError::Large(_))),
         (endless_head, |error| matches!(error, DownloadError::Malformed)),
         (dripping, |error| matches!(error, DownloadError::Slow)),
