@@ -361,6 +361,8 @@ pub fn strength(identifier: &Identifier) -> Strength {
                 None => Strength::Moderate,
             }
         }
+        // A copy of a disk has it, too.
+        Identifier::MachineId(MachineIdKind::DhcpDuid, _) => Strength::Moderate,
         Identifier::MachineId(_, _) => Strength::Strong,
     }
 }

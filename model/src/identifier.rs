@@ -37,6 +37,8 @@ pub enum MachineIdKind {
     DeviceUuid,
     /// A DHCP client identifier (RFC 2132, section 9.14), in hexadecimal.
     DhcpClientId,
+    /// The DHCP unique identifier of a client of DHCPv6 (RFC 8415, section 11), in hexadecimal.
+    DhcpDuid,
     /// A serial number.
     Serial,
 }
@@ -50,6 +52,7 @@ impl MachineIdKind {
             Self::SnmpEngineId => "snmp_engine_id",
             Self::DeviceUuid => "device_uuid",
             Self::DhcpClientId => "dhcp_client_id",
+            Self::DhcpDuid => "dhcp_duid",
             Self::Serial => "serial",
         }
     }
@@ -141,6 +144,7 @@ impl Identifier {
             "snmp_engine_id" => Self::MachineId(MachineIdKind::SnmpEngineId, text),
             "device_uuid" => Self::MachineId(MachineIdKind::DeviceUuid, text),
             "dhcp_client_id" => Self::MachineId(MachineIdKind::DhcpClientId, text),
+            "dhcp_duid" => Self::MachineId(MachineIdKind::DhcpDuid, text),
             "serial" => Self::MachineId(MachineIdKind::Serial, text),
             _ => return None,
         })
@@ -171,6 +175,7 @@ mod tests {
             Identifier::MachineId(MachineIdKind::SnmpEngineId, "e".into()),
             Identifier::MachineId(MachineIdKind::DeviceUuid, "e".into()),
             Identifier::MachineId(MachineIdKind::DhcpClientId, "e".into()),
+            Identifier::MachineId(MachineIdKind::DhcpDuid, "e".into()),
             Identifier::MachineId(MachineIdKind::Serial, "e".into()),
         ] {
             let again = Identifier::from_parts(identifier.kind(), &identifier.value());

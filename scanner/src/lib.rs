@@ -9,6 +9,7 @@ pub mod capture;
 pub mod collect;
 pub mod dialogue;
 mod error;
+pub mod import;
 pub mod net;
 pub mod order;
 pub mod plan;
