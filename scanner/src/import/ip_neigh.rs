@@ -33,8 +33,9 @@ impl Lines for Table {
             match word {
                 "lladdr" => match rest.next().map(str::parse) {
                     Some(Ok(found)) => mac = Some(found),
+                    None => return wrong("it is cut short"),
                     // Tunnels have network addresses in that place.
-                    _ => return Ok(()),
+                    Some(Err(_)) => return Ok(()),
                 },
                 // Used, confirmed, updated, so many seconds ago.
                 "used" => {

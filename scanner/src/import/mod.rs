@@ -296,6 +296,3 @@ impl LocalTime {
         }))
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -194,9 +194,14 @@ fn service(get: &dyn Fn(&str) -> Option<String>) -> Option<Service> {
     let mut service = Service::of(&name.to_lowercase());
     service.tls = is_inside;
     service.product = text("product");
-    service.version = text("version");
-    if let Some(more) = text("extrainfo") {
-        service.attributes.insert("extra".to_owned(), more);
+    // Behind the version nmap writes whose package it is.
+    let version = text("version").unwrap_or_default();
+    let (version, package) = version.split_once(' ').unwrap_or((&version, ""));
+    service.version = Some(version.to_owned()).filter(|version| !version.is_empty());
+    let more = [package.to_owned(), text("extrainfo").unwrap_or_default()];
+    let more: Vec<&str> = more.iter().map(String::as_str).filter(|text| !text.is_empty()).collect();
+    if !more.is_empty() {
+        service.attributes.insert("extra".to_owned(), more.join("; "));
     }
     Some(service)
 }
