@@ -9,6 +9,7 @@
 
 mod before_tls;
 mod datagrams;
+mod imports;
 mod inside;
 pub mod mutate;
 mod outside;
@@ -27,8 +28,14 @@ pub struct Target {
     pub seeds: fn() -> Vec<Vec<u8>>,
 }
 
-const ROOMS: &[&[Target]] =
-    &[protocols::TARGETS, probes::TARGETS, before_tls::TARGETS, outside::TARGETS, inside::TARGETS];
+const ROOMS: &[&[Target]] = &[
+    protocols::TARGETS,
+    probes::TARGETS,
+    before_tls::TARGETS,
+    outside::TARGETS,
+    inside::TARGETS,
+    imports::TARGETS,
+];
 
 /// Every target, in the order of the rooms.
 pub const TARGETS: &[Target] = &joined::<{ count(ROOMS) }>(ROOMS);

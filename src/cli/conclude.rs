@@ -13,6 +13,7 @@ use model::{ScanId, ScanRecord, Severity};
 use crate::{
     cli::{
         args::Format,
+        import::Imported,
         refresh::{Downloaded, Refresh},
         search::Searched,
     },
@@ -20,7 +21,7 @@ use crate::{
     report::{
         asset::{self, Shown},
         count, finding,
-        json::{AlertJson, DownloadsJson, ScanJson, SweepJson},
+        json::{AlertJson, DownloadsJson, ImportJson, ScanJson, SweepJson},
         print, print_json,
     },
     tell,
@@ -37,6 +38,10 @@ pub(crate) struct Notes {
     pub(crate) limited: Vec<(IpAddr, u32)>,
     /// What was searched.
     pub(crate) searched: Vec<Searched>,
+    /// What was imported.
+    pub(crate) imports: Vec<Imported>,
+    /// Assets that it saw, and of which conclusions were drawn already.
+    pub(crate) seen: BTreeSet<AssetId>,
 }
 
 /// Stores how the scan went, draws the conclusions, and prints what the scan saw and what is
@@ -64,7 +69,8 @@ pub(crate) async fn conclude_with(
 ) -> Result<ReviewSummary> {
     store.finish_scan(scan, record).await?;
     let digest = store.digest(scan, clock::now()).await?;
-    let seen: BTreeSet<AssetId> = digest.assets.iter().map(|asset| asset.id).collect();
+    let last = digest.assets.iter().map(|asset| asset.id);
+    let seen: BTreeSet<AssetId> = notes.seen.iter().copied().chain(last).collect();
     let downloaded = match refresh {
         Some(refresh) => Some(refresh.run(store, policy).await?),
         None => None,
@@ -101,6 +107,7 @@ fn report(
         return print_json(&SweepJson {
             scan: ScanJson::new(scan, record, notes),
             downloads: downloaded.map(DownloadsJson::from),
+            imports: notes.imports.iter().map(ImportJson::from).collect(),
             assets: shown.iter().map(Shown::json).collect(),
             findings: findings.into_iter().map(|found| finding::json(found, owners)).collect(),
             alerts: alerts.into_iter().map(|alert| AlertJson::new(alert, owners)).collect(),

@@ -8,6 +8,7 @@ pub(crate) mod conclude;
 mod doctor;
 mod findings;
 mod fragile;
+pub(crate) mod import;
 mod progress;
 mod readiness;
 pub(crate) mod refresh;
@@ -35,8 +36,8 @@ pub(crate) fn run(cli: &Cli) -> Result<u8> {
     let mut settings = compose::settings(compose::configuration(cli)?)?;
     // What is wrong with a root's file is said before a sweep and not at its end.
     let judges = match &cli.command {
-        Command::Sweep(_) | Command::Watch(_) | Command::Findings { .. } => true,
-        Command::Certs { .. } => true,
+        Command::Sweep(_) | Command::Watch(_) | Command::Import { .. } => true,
+        Command::Findings { .. } | Command::Certs { .. } => true,
         Command::Assets { .. } | Command::Register { .. } | Command::Doctor => false,
     };
     if judges {
@@ -53,6 +54,9 @@ pub(crate) fn run(cli: &Cli) -> Result<u8> {
                 return sweep::run(&settings, arguments, format).await;
             }
             Command::Watch(arguments) => watch::run(&settings, arguments, format).await?,
+            Command::Import { command } => {
+                return import::run(&settings, command, format).await;
+            }
             Command::Assets { command, list } => {
                 assets::run(&settings, command.as_ref(), list, format).await?;
             }

@@ -202,6 +202,7 @@ impl Run<'_> {
                 rate: outcome.rate,
                 limited: outcome.limited.clone(),
                 searched: found.searched,
+                ..Notes::default()
             },
         };
         if self.settings.services && !self.stop.is_requested() {

@@ -2,6 +2,7 @@
 //! change the promise.
 
 mod download;
+mod import;
 mod trust;
 
 use std::{
@@ -22,17 +23,19 @@ use inventory::{
 use serde::Serialize;
 
 pub(crate) use download::{DownloadsJson, RefreshJson};
+pub(crate) use import::ImportJson;
 pub(crate) use trust::{
     ChainJson, LinkJson, LongerJson, MilestoneJson, OwnerJson, ReadinessJson, RefusalJson,
 };
 
 use crate::cli::{conclude::Notes, search::Searched};
 
-/// `{"scan", "downloads", "assets", "findings", "alerts"}`.
+/// `{"scan", "downloads", "imports", "assets", "findings", "alerts"}`.
 #[derive(Debug, Serialize)]
 pub(crate) struct SweepJson<'a> {
     pub(crate) scan: ScanJson,
     pub(crate) downloads: Option<DownloadsJson>,
+    pub(crate) imports: Vec<ImportJson>,
     pub(crate) assets: Vec<AssetJson<'a>>,
     pub(crate) findings: Vec<FindingJson>,
     pub(crate) alerts: Vec<AlertJson>,

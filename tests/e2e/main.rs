@@ -6,6 +6,7 @@ mod before_tls;
 mod cli;
 mod files;
 mod home;
+mod import;
 mod lab;
 mod refresh;
 mod robust;
