@@ -114,6 +114,16 @@ fn logs_of_dhcp_servers_are_read_among_everybodys_lines() {
 }
 
 #[test]
+fn an_answer_without_leases_is_no_problem_and_neither_is_a_log_of_one_line() {
+    let read = |text: &str| import::read(text.as_bytes(), Format::KeaJson, &context(0));
+    let none = r#"[{"arguments":{"leases":[]},"result":3,"text":"0 IPv4 lease(s) found."}]"#;
+    assert_eq!(read(none), (Vec::new(), Vec::new()));
+    let log = fs::read_to_string(fixtures().join("kea-log.json")).unwrap();
+    let first = log.lines().next().unwrap();
+    assert_eq!(read(first).0.len(), 2);
+}
+
+#[test]
 fn neighbour_tables_bind_addresses() {
     check("ip-neigh.txt", 0, Format::IpNeigh);
     check("arp-linux.txt", 0, Format::Arp);

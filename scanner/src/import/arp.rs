@@ -14,7 +14,7 @@ use super::{
     time, wrong,
 };
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Table;
 
 /// Whether the line is an entry: an address, and later a hardware address.

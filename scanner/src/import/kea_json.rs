@@ -17,16 +17,24 @@ use super::{
 const MAX_DEPTH: usize = 6;
 
 pub(super) fn read(bytes: &[u8], out: &mut Out<'_>) {
-    let whole: Result<Value, _> = serde_json::from_slice(bytes);
-    if let Ok(value) = whole {
-        out.line = lines_in(bytes);
-        match leases(&value, 0, out) {
-            0 => out.problem(Wrong("there is no lease in it".to_owned())),
-            _ => {}
+    match serde_json::from_slice::<Value>(bytes) {
+        Ok(value) if is_answer(&value) => {
+            out.line = lines_in(bytes);
+            leases(&value, 0, out);
         }
-        return;
+        _ => read_lines(bytes, out),
     }
-    // One object a line.
+}
+
+/// Whether it is what a command answers, be it that there is no lease. Of a log with one line
+/// the whole is an object as well.
+fn is_answer(value: &Value) -> bool {
+    let first = value.get(0).unwrap_or(value);
+    ["result", "arguments", "leases", "ip-address"].iter().any(|name| first.get(name).is_some())
+}
+
+/// An object a line.
+fn read_lines(bytes: &[u8], out: &mut Out<'_>) {
     let mut servers = log::Servers::default();
     for line in bytes.split(|byte| *byte == b'\n') {
         let text = line.trim_ascii();
@@ -48,24 +56,24 @@ fn lines_in(bytes: &[u8]) -> u64 {
     u64::try_from(ends).unwrap_or(u64::MAX).saturating_add(1)
 }
 
-/// Reads the leases in an answer, and returns how many there were.
-fn leases(value: &Value, depth: usize, out: &mut Out<'_>) -> usize {
-    if depth > MAX_DEPTH {
-        return 0;
-    }
+/// Reads the leases in an answer.
+fn leases(value: &Value, depth: usize, out: &mut Out<'_>) {
     if value.get("ip-address").is_some() {
         if let Err(wrong) = lease(value, out) {
             out.problem(wrong);
         }
-        return 1;
+        return;
     }
-    let below = depth.saturating_add(1);
     let inner: Vec<&Value> = match value {
-        Value::Array(all) => all.iter().collect(),
-        Value::Object(_) => ["arguments", "leases"].iter().filter_map(|n| value.get(n)).collect(),
+        Value::Array(all) if depth < MAX_DEPTH => all.iter().collect(),
+        Value::Object(_) if depth < MAX_DEPTH => {
+            ["arguments", "leases"].iter().filter_map(|name| value.get(name)).collect()
+        }
         _ => Vec::new(),
     };
-    inner.into_iter().fold(0, |sum: usize, one| sum.saturating_add(leases(one, below, out)))
+    for one in inner {
+        leases(one, depth.saturating_add(1), out);
+    }
 }
 
 /// A line of a log, or a lease by itself.

@@ -186,7 +186,10 @@ pub(super) fn hex(text: &str) -> Option<Vec<u8>> {
         true => groups.map(|group| format!("{group:0>2}")).collect(),
         false => groups.collect(),
     };
-    if digits.is_empty() || digits.len() % 2 != 0 || digits.len() > LONGEST_ID.saturating_mul(2) {
+    if digits.is_empty()
+        || !digits.len().is_multiple_of(2)
+        || digits.len() > LONGEST_ID.saturating_mul(2)
+    {
         return None;
     }
     let digits = digits.as_bytes();

@@ -67,7 +67,7 @@ pub(super) fn follow(
     sink: &Sink,
     outcome: &mut Outcome,
 ) -> Result<()> {
-    let name = named(&path.to_path_buf());
+    let name = named(path);
     let taking = Taking::new(&name, sink, reading.stop);
     let mut take = |item: Item| taking.take(item);
     let mut total = Counts::default();

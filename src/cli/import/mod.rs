@@ -9,7 +9,7 @@ mod source;
 use std::{
     cell::{Cell, RefCell},
     io::Read as _,
-    path::PathBuf,
+    path::Path,
     sync::Arc,
 };
 
@@ -317,7 +317,7 @@ fn local_time(offset: Option<UtcOffset>) -> LocalTime {
 }
 
 /// A path as it is told.
-fn named(path: &PathBuf) -> String {
+fn named(path: &Path) -> String {
     match path.as_os_str() == "-" {
         true => "standard input".to_owned(),
         false => path.display().to_string(),

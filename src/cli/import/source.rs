@@ -3,7 +3,7 @@
 use std::{
     fs::File,
     io::{self, Cursor, Read, Seek, SeekFrom},
-    path::PathBuf,
+    path::Path,
     sync::mpsc::{Receiver, RecvTimeoutError, sync_channel},
     thread,
     time::{Duration, SystemTime, UNIX_EPOCH},
@@ -54,7 +54,7 @@ struct Stream {
 
 impl Source {
     /// Opens it. `twice` says that it will be read again from its beginning.
-    pub(super) fn open(path: &PathBuf, twice: bool, stop: &Stop) -> Result<Self> {
+    pub(super) fn open(path: &Path, twice: bool, stop: &Stop) -> Result<Self> {
         let name = named(path);
         let failed = || format!("cannot read {name}");
         let stream = |bytes| Bytes::Stream(Stream::of(bytes, stop.clone()));
