@@ -75,7 +75,7 @@ fn check(name: &str, hours: i32, format: Format) {
     assert_eq!(text, fs::read_to_string(&beside).unwrap_or_default(), "{name}");
     for Observation { method, evidence, .. } in &observations {
         assert_eq!(*method, model::Method::Import);
-        assert!(evidence.len() <= Observation::MAX_EVIDENCE);
+        assert!(!evidence.is_empty() && evidence.len() <= Observation::MAX_EVIDENCE, "{name}");
         // Whoever was logged in is nobody's business.
         assert!(!String::from_utf8_lossy(evidence).contains("sato"), "{name}");
     }

@@ -346,6 +346,52 @@ fn what_is_wrong_with_an_answer_is_told_once_and_is_no_finding() {
     assert_eq!((slow.asked().len(), web.asked().len()), (0, 0));
 }
 
+#[test]
+fn an_exclusion_of_the_command_line_holds_for_downloads_too() {
+    let (office, web) = (Office::new(), Web::on("127.0.0.2"));
+    let list = office.authority.list(2089, &[17]);
+    web.answer(move |_, _| body(list.as_bytes()));
+    let served = office.authority.issue_naming("a", 17, Some(&web.url("/ca.crl")), None);
+    let server = Server::start(&office.home, &served);
+    office.configure("crl", "");
+    let line =
+        "sweep 127.0.0.1 --exclude 127.0.0.2 --io connect --profile fast --shard 1/1 --ports";
+    let arguments: Vec<&str> = line.split_whitespace().chain([server.port.as_str()]).collect();
+    let swept = office.run(&arguments).json();
+    let expected = format!("{}: 127.0.0.2 is excluded", web.url("/ca.crl"));
+    assert_eq!(gaps(&swept["downloads"]["gaps"]), [expected]);
+    assert_eq!((rules(&swept), web.asked()), (vec![], vec![]));
+}
+
+#[test]
+fn an_interrupted_download_ends_at_once() {
+    let (office, web) = (Office::new(), Web::on("127.0.0.1"));
+    // One that never comes, of a server with all the time of the world.
+    let (asked, was_asked) = std::sync::mpsc::channel();
+    web.answer(move |_, _| {
+        let _ = asked.send(());
+        thread::sleep(Duration::from_secs(3_600));
+        Vec::new()
+    });
+    let named = office.authority.issue_naming("a", 17, Some(&web.url("/ca.crl")), None);
+    office.configure("crl", "");
+    office.home.write(
+        "slow.toml",
+        fs::read_to_string(office.home.path("daicho.toml")).unwrap().replace("\"1s\"", "\"600s\""),
+    );
+    office.collect(&[named.0]);
+    let mut command = office.home.command(&["certs", "refresh", "--config", "slow.toml"]);
+    let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    was_asked.recv_timeout(Duration::from_secs(30)).unwrap();
+    let before = Instant::now();
+    let pid = child.id().to_string();
+    assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
+    let run = Run::of(child.wait_with_output().unwrap());
+    assert!(before.elapsed() < Duration::from_secs(2), "{:?}", before.elapsed());
+    assert_eq!(run.code, Some(143), "{}", run.stderr);
+    assert!(run.stderr.contains("interrupted (SIGTERM)"), "{}", run.stderr);
+}
+
 /// What begins and ends in the lab's namespace: the responder listens on every address.
 struct Started(Child);
 

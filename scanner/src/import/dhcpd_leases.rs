@@ -7,7 +7,7 @@
 
 use std::net::IpAddr;
 
-use model::Timestamp;
+use model::{Observation, Timestamp};
 
 use super::{
     Lines, Wrong,
@@ -48,6 +48,8 @@ struct Lease {
     nobody: bool,
     /// Whether a statement in it could not be read.
     broken: Option<String>,
+    /// Its beginning, as it was written but for lines and blanks.
+    text: String,
 }
 
 impl Lines for Leases {
@@ -84,7 +86,7 @@ impl Leases {
         let lease = |duid: Option<Vec<u8>>, contact| {
             let client = Client { address, duid, ..Client::default() };
             let broken = address.is_none().then(|| format!("{:?} is no address", rest.trim()));
-            Box::new(Lease { client, contact, broken, ..Lease::default() })
+            Box::new(Lease { client, contact, broken, text: head.to_owned(), ..Lease::default() })
         };
         let block = match (kind, self.open.last()) {
             ("lease", _) => Block::Lease(lease(None, None)),
@@ -120,7 +122,13 @@ impl Leases {
         }
         let (key, rest) = text.split_once(char::is_whitespace).unwrap_or((text, ""));
         match self.open.last_mut() {
-            Some(Block::Lease(lease) | Block::Address(lease)) => lease.say(key, rest.trim()),
+            Some(Block::Lease(lease) | Block::Address(lease)) => {
+                if lease.text.len() < Observation::MAX_EVIDENCE {
+                    lease.text.push_str("; ");
+                    lease.text.push_str(text);
+                }
+                lease.say(key, rest.trim());
+            }
             Some(Block::Association { contact, .. }) if key == "cltt" => *contact = moment(rest),
             _ => {}
         }
@@ -180,7 +188,7 @@ impl Lease {
         if self.nobody || !has_client || at.is_none() {
             return Ok(());
         }
-        self.client.tell(at, "", out)
+        self.client.tell(at, &self.text, out)
     }
 }
 

@@ -113,5 +113,5 @@ fn lease(value: &Value, out: &mut Out<'_>) -> Result<(), Wrong> {
         duid: bytes("duid"),
         vendor_class: None,
     };
-    client.tell(began.map(Timestamp::from_seconds), "", out)
+    client.tell(began.map(Timestamp::from_seconds), &value.to_string(), out)
 }

@@ -31,11 +31,11 @@ impl Lines for Json {
             Value::Array(all) => all,
             one => vec![one],
         };
-        all.iter().try_for_each(|one| reply(one, out))
+        all.iter().try_for_each(|one| reply(one, text, out))
     }
 }
 
-fn reply(value: &Value, out: &mut Out<'_>) -> Result<(), Wrong> {
+fn reply(value: &Value, evidence: &str, out: &mut Out<'_>) -> Result<(), Wrong> {
     let Some(address) = value.get("ip").and_then(Value::as_str).and_then(|ip| ip.parse().ok())
     else {
         return wrong("it has no address");
@@ -62,7 +62,7 @@ fn reply(value: &Value, out: &mut Out<'_>) -> Result<(), Wrong> {
             service: said("name"),
             banner: said("banner"),
         };
-        found.tell(out)?;
+        found.tell(evidence, out)?;
     }
     Ok(())
 }
@@ -93,7 +93,7 @@ impl Lines for List {
             service,
             banner,
         };
-        found.tell(out)
+        found.tell(line, out)
     }
 }
 
@@ -113,7 +113,8 @@ pub(super) struct Found<'a> {
 }
 
 impl Found<'_> {
-    pub(super) fn tell(self, out: &mut Out<'_>) -> Result<(), Wrong> {
+    pub(super) fn tell(self, evidence: &str, out: &mut Out<'_>) -> Result<(), Wrong> {
+        let evidence = evidence.as_bytes();
         let at = out.past(self.at)?;
         let address = self.address.to_canonical();
         if crate::is_not_unicast(address) {
@@ -126,7 +127,7 @@ impl Found<'_> {
             "icmp" => {
                 out.record();
                 let fact = Fact::Alive { ttl: self.ttl };
-                out.tell(at, Subject::Address(address), fact, b"");
+                out.tell(at, Subject::Address(address), fact, evidence);
                 return Ok(());
             }
             // SCTP and others, of which nothing is kept.
@@ -139,9 +140,9 @@ impl Found<'_> {
         out.record();
         let endpoint = Endpoint { address, transport, port };
         if matches!(state, PortState::Open | PortState::Closed) {
-            out.tell(at, Subject::Address(address), Fact::Alive { ttl: self.ttl }, b"");
+            out.tell(at, Subject::Address(address), Fact::Alive { ttl: self.ttl }, evidence);
         }
-        out.tell(at, Subject::Endpoint(endpoint), Fact::PortState(state), b"");
+        out.tell(at, Subject::Endpoint(endpoint), Fact::PortState(state), evidence);
         // masscan's titles, certificates and the like are parts of what a service said.
         let protocol = self.service.filter(|name| {
             matches!(
@@ -155,7 +156,7 @@ impl Found<'_> {
             if let Some(banner) = banner.filter(|banner| !banner.is_empty() && protocol == "ssh") {
                 service.attributes.insert("banner".to_owned(), banner);
             }
-            out.tell(at, Subject::Endpoint(endpoint), Fact::Service(service), b"");
+            out.tell(at, Subject::Endpoint(endpoint), Fact::Service(service), evidence);
         }
         Ok(())
     }

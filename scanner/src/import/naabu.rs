@@ -31,6 +31,6 @@ impl Lines for Json {
             service: None,
             banner: None,
         };
-        found.tell(out)
+        found.tell(line, out)
     }
 }

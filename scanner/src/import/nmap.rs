@@ -91,6 +91,8 @@ fn lines_until(bytes: &[u8], to: u64, (from, line): (usize, u64)) -> (usize, u64
 #[derive(Debug, Default)]
 struct Reading {
     is_run: bool,
+    /// Whose result it is, which is the evidence of all that it tells.
+    by: String,
     /// When the run began, for hosts that do not say.
     began: Option<Timestamp>,
     host: Option<Host>,
@@ -112,6 +114,9 @@ impl Reading {
         match (name.as_ref(), self.host.as_mut()) {
             ("nmaprun", _) => {
                 self.is_run = true;
+                // Not with which arguments: credentials may be among them.
+                let by = [get("scanner"), get("version")].into_iter().flatten();
+                self.by = wire::lines::text(by.collect::<Vec<String>>().join(" ").as_bytes());
                 self.began = get("start").as_deref().and_then(time::epoch);
             }
             ("host", _) if self.is_run => {
@@ -167,7 +172,7 @@ impl Reading {
             "host" => {
                 self.in_port = false;
                 if let Some(host) = self.host.take()
-                    && let Err(wrong) = host.tell(out)
+                    && let Err(wrong) = host.tell(self.by.as_bytes(), out)
                 {
                     out.problem(wrong);
                 }
@@ -221,7 +226,7 @@ impl Host {
         }
     }
 
-    fn tell(self, out: &mut Out<'_>) -> Result<(), Wrong> {
+    fn tell(self, by: &[u8], out: &mut Out<'_>) -> Result<(), Wrong> {
         if self.up == Some(false) {
             return Ok(());
         }
@@ -240,24 +245,24 @@ impl Host {
         let subject = Subject::Address(address);
         let is_open = |port: &Port| matches!(port.state, Some(PortState::Open | PortState::Closed));
         if self.up == Some(true) || self.ports.iter().any(is_open) {
-            out.tell(at, subject, Fact::Alive { ttl: self.ttl }, b"");
+            out.tell(at, subject, Fact::Alive { ttl: self.ttl }, by);
         }
         if let Some(mac) = self.mac.filter(|mac| is_of_an_interface(*mac)) {
-            out.tell(at, subject, Fact::LinkAddress(mac), b"");
+            out.tell(at, subject, Fact::LinkAddress(mac), by);
         }
         for name in self.names {
-            out.tell(at, subject, Fact::HostName { name, source: NameSource::Dns }, b"");
+            out.tell(at, subject, Fact::HostName { name, source: NameSource::Dns }, by);
         }
         for port in self.ports {
             let (Some(transport), Some(number)) = (port.transport, port.number) else { continue };
             let (Some(state), true) = (port.state, number != 0) else { continue };
             let endpoint = Subject::Endpoint(Endpoint { address, transport, port: number });
-            out.tell(at, endpoint, Fact::PortState(state), b"");
+            out.tell(at, endpoint, Fact::PortState(state), by);
             if let Some(mut service) = port.service.filter(|_| state == PortState::Open) {
                 // Of several names the application's is meant, and not the system's.
                 let cpes = port.cpes.iter().filter(|cpe| cpe.starts_with("cpe:/a:"));
                 service.cpe = cpes.filter_map(|cpe| cpe_of(cpe)).next();
-                out.tell(at, endpoint, Fact::Service(service), b"");
+                out.tell(at, endpoint, Fact::Service(service), by);
             }
         }
         Ok(())
