@@ -210,7 +210,7 @@ pub(super) fn mac_of_bytes(bytes: &[u8]) -> Option<MacAddr> {
     bytes.try_into().ok().map(MacAddr)
 }
 
-/// The words of a line, with what is quoted as one.
+/// The words of a line.
 pub(super) fn words(line: &str) -> impl Iterator<Item = &str> {
     line.split_whitespace()
 }
