@@ -9,9 +9,10 @@ use std::{
 
 use anyhow::{Context as _, Result};
 use certs::{Remaining, Thresholds};
-use config::{Config, IoChoice, Layers, TlsChoice, Window};
+use config::{Config, DownloadChoice, IoChoice, Layers, TlsChoice, Window};
 use inventory::{
     compare::{Approved, Network},
+    download,
     register::address_range,
     store::Policy,
 };
@@ -130,6 +131,8 @@ pub(crate) struct Settings {
     pub(crate) tls: Extent,
     /// Protocols that are not spoken.
     pub(crate) except: Vec<String>,
+    /// What may be fetched of what certificates name, if anything.
+    pub(crate) download: Option<download::Extent>,
     /// Files and folders with certificates.
     pub(crate) certificate_files: Vec<PathBuf>,
     /// Files with passwords for them.
@@ -187,6 +190,7 @@ pub(crate) fn settings(config: Config) -> Result<Settings> {
         system_roots,
         root_files,
         list_files,
+        download,
         certificate_files,
         password_files,
         dhcp_servers,
@@ -232,6 +236,11 @@ pub(crate) fn settings(config: Config) -> Result<Settings> {
             time: time_limit,
             bytes: read_limit,
             ..Limits::default()
+        },
+        download: match download {
+            DownloadChoice::No => None,
+            DownloadChoice::Lists => Some(download::Extent::Lists),
+            DownloadChoice::ListsAndResponses => Some(download::Extent::ListsAndResponses),
         },
         certificate_files,
         password_files,

@@ -14,7 +14,7 @@ use std::{fs, process::Command};
 
 use certs::{
     certificates_in,
-    revocation::{Response, ResponseError, Signer, Status},
+    revocation::{Response, ResponseError, Signer, Status, request},
 };
 use tempfile::TempDir;
 
@@ -134,4 +134,28 @@ fn what_says_nothing_of_the_certificate_says_why() {
             assert!(!word || same, "byte {at}");
         }
     }
+}
+
+#[test]
+fn a_question_is_one_that_a_responder_answers() {
+    let office = Office::new();
+    let (server, ca) = (office.der("server"), office.der("ca"));
+    let question = request(&server, &ca).unwrap();
+    fs::write(office.folder.path().join("question"), &question).unwrap();
+    office.write("index", REVOKED);
+    // openssl reads it, and answers as the responder.
+    office.openssl(
+        "ocsp -reqin question -index index -CA ca.pem -rsigner ca.pem -rkey ca.key -noverify \
+         -respout response",
+    );
+    let response = fs::read(office.folder.path().join("response")).unwrap();
+    let said = Response::read(&response, &server, [&ca[..]]).unwrap();
+    assert!(matches!(said.status, Status::Revoked(_)), "{said:?}");
+    // It is the question that openssl itself asks, byte for byte.
+    office.openssl("ocsp -issuer ca.pem -cert server.pem -no_nonce -reqout theirs");
+    assert_eq!(fs::read(office.folder.path().join("theirs")).unwrap(), question);
+    // Nobody is asked about what another issued, nor about noise.
+    assert_eq!(request(&server, &office.der("stranger")), None);
+    assert_eq!(request(b"noise", &ca), None);
+    assert_eq!(request(&server, b"noise"), None);
 }

@@ -81,6 +81,8 @@ pub struct Config {
     pub root_files: Vec<PathBuf>,
     /// Files with revocation lists, and folders of them.
     pub list_files: Vec<PathBuf>,
+    /// What may be fetched of what certificates name.
+    pub download: DownloadChoice,
     /// Files and folders from which certificates are collected.
     pub certificate_files: Vec<PathBuf>,
     /// Files whose first lines are passwords for those.
@@ -121,6 +123,17 @@ pub enum TlsChoice {
     Certificates,
     /// Also for each older version and each cipher suite.
     Thorough,
+}
+
+/// What may be fetched of what certificates name.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum DownloadChoice {
+    /// Nothing.
+    No,
+    /// Revocation lists.
+    Lists,
+    /// Those, and the answers of OCSP responders.
+    ListsAndResponses,
 }
 
 /// How the rate in all is found.
@@ -241,6 +254,16 @@ impl Config {
             system_roots: switch("certificates.system_roots")?,
             root_files: paths("certificates.roots")?,
             list_files: paths("certificates.crls")?,
+            download: layers.read("certificates.download", |value| {
+                match units::text(value)?.as_str() {
+                    "no" => Ok(DownloadChoice::No),
+                    "crl" => Ok(DownloadChoice::Lists),
+                    "crl+ocsp" => Ok(DownloadChoice::ListsAndResponses),
+                    other => {
+                        Err(format!("{other:?} is not what can be fetched (no, crl, crl+ocsp)"))
+                    }
+                }
+            })?,
             certificate_files: paths("certificates.files")?,
             password_files: paths("certificates.password_files")?,
             dhcp_servers: layers.read("network.dhcp_servers", units::texts)?,
@@ -304,6 +327,7 @@ mod tests {
         assert!(config.system_roots && config.root_files.is_empty());
         assert_eq!(config.connections_per_asset, 2);
         assert_eq!(config.tls, TlsChoice::Certificates);
+        assert_eq!(config.download, DownloadChoice::No);
         assert!(!config.snmp_public && !config.reverse_dns && !config.assume_alive);
     }
 
@@ -371,6 +395,12 @@ mod tests {
             "",
             &[("DAICHO_SWEEP_IO", "rwa")],
             "DAICHO_SWEEP_IO: sweep.io = \"rwa\": \"rwa\" is not an I/O tier (auto, connect, raw, xdp)",
+        );
+        refuses(
+            "[certificates]\ndownload = \"yes\"",
+            &[],
+            "site.toml: certificates.download = \"yes\": \"yes\" is not what can be fetched (no, \
+             crl, crl+ocsp)",
         );
         refuses(
             "",

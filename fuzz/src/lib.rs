@@ -9,6 +9,7 @@
 
 mod before_tls;
 mod datagrams;
+mod imports;
 mod inside;
 pub mod mutate;
 mod neighbours;
@@ -36,6 +37,7 @@ const ROOMS: &[&[Target]] = &[
     before_tls::TARGETS,
     outside::TARGETS,
     inside::TARGETS,
+    imports::TARGETS,
 ];
 
 /// Every target, in the order of the rooms.

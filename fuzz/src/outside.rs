@@ -6,7 +6,7 @@ use certs::{
     Context, RULES, Thresholds, Trust,
     chain::{self, Pool, Purpose, Roots, judge},
     hello::{Collector, DatagramCollector, Kind, Progress, Question, ServerName, suite_name},
-    revocation::{List, Lists, Response},
+    revocation::{self, List, Lists, Response},
     store::{self, Password},
 };
 use model::TlsVersion;
@@ -142,6 +142,8 @@ fn run_revocation(bytes: &[u8]) {
     }
     let certificate = certificate();
     let _ = black_box(Response::read(bytes, &certificate, [&certificate[..]]));
+    black_box(revocation::request(bytes, &certificate));
+    black_box(revocation::request(&certificate, bytes));
 }
 
 fn seeds_revocation() -> Vec<Vec<u8>> {

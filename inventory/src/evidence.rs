@@ -364,6 +364,8 @@ pub fn strength(identifier: &Identifier) -> Strength {
         // It is of a chassis: what is told at several of its ports is of one device, but
         // devices that are stacked share it.
         Identifier::MachineId(MachineIdKind::ChassisId, _) => Strength::Moderate,
+        // A copy of a disk has it, too.
+        Identifier::MachineId(MachineIdKind::DhcpDuid, _) => Strength::Moderate,
         Identifier::MachineId(_, _) => Strength::Strong,
     }
 }

@@ -10,6 +10,7 @@ pub mod class;
 pub mod compare;
 pub mod cores;
 pub mod coverage;
+pub mod download;
 mod event;
 pub mod evidence;
 pub mod file;

@@ -37,6 +37,8 @@ pub enum MachineIdKind {
     DeviceUuid,
     /// A DHCP client identifier (RFC 2132, section 9.14), in hexadecimal.
     DhcpClientId,
+    /// The DHCP unique identifier of a client of DHCPv6 (RFC 8415, section 11), in hexadecimal.
+    DhcpDuid,
     /// A serial number.
     Serial,
     /// The address by which a device with many ports calls itself as a whole: the chassis
@@ -53,6 +55,7 @@ impl MachineIdKind {
             Self::SnmpEngineId => "snmp_engine_id",
             Self::DeviceUuid => "device_uuid",
             Self::DhcpClientId => "dhcp_client_id",
+            Self::DhcpDuid => "dhcp_duid",
             Self::Serial => "serial",
             Self::ChassisId => "chassis_id",
         }
@@ -156,6 +159,7 @@ impl Identifier {
             "snmp_engine_id" => Self::MachineId(MachineIdKind::SnmpEngineId, text),
             "device_uuid" => Self::MachineId(MachineIdKind::DeviceUuid, text),
             "dhcp_client_id" => Self::MachineId(MachineIdKind::DhcpClientId, text),
+            "dhcp_duid" => Self::MachineId(MachineIdKind::DhcpDuid, text),
             "serial" => Self::MachineId(MachineIdKind::Serial, text),
             "chassis_id" => Self::MachineId(MachineIdKind::ChassisId, text),
             _ => return None,
@@ -187,6 +191,7 @@ mod tests {
             Identifier::MachineId(MachineIdKind::SnmpEngineId, "e".into()),
             Identifier::MachineId(MachineIdKind::DeviceUuid, "e".into()),
             Identifier::MachineId(MachineIdKind::DhcpClientId, "e".into()),
+            Identifier::MachineId(MachineIdKind::DhcpDuid, "e".into()),
             Identifier::MachineId(MachineIdKind::Serial, "e".into()),
             Identifier::MachineId(MachineIdKind::ChassisId, "e".into()),
         ] {

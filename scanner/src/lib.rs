@@ -9,6 +9,7 @@ pub mod capture;
 pub mod collect;
 pub mod dialogue;
 mod error;
+pub mod import;
 pub mod net;
 pub mod order;
 pub mod plan;
@@ -22,4 +23,4 @@ pub mod sweep;
 pub mod targets;
 
 pub use error::LinkError;
-pub use scope::{Permit, Refused, Scope, SearchPermit, is_not_unicast};
+pub use scope::{DownloadPermit, Downloads, Permit, Refused, Scope, SearchPermit, is_not_unicast};

@@ -12,6 +12,17 @@ pub struct Scope {
     excluded: Vec<AddressRange>,
     /// Sorted. What is in them may be asked once it was found.
     areas: Vec<AddressRange>,
+    downloads: Downloads,
+}
+
+/// Whether anything may be fetched from addresses that are no targets.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Downloads {
+    /// Nothing is.
+    #[default]
+    Forbidden,
+    /// The configuration says so.
+    Allowed,
 }
 
 /// Proof that an address was checked against the [`Scope`].
@@ -55,6 +66,21 @@ impl fmt::Display for SearchPermit {
     }
 }
 
+/// Proof that something may be fetched from an address, though it is no target.
+///
+/// Only [`Scope::permit_download`] makes one, and only where the configuration allows
+/// downloads. It gives no leave to ask the address anything else.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub struct DownloadPermit(IpAddr);
+
+impl DownloadPermit {
+    /// The address this permit is for.
+    #[must_use]
+    pub const fn address(self) -> IpAddr {
+        self.0
+    }
+}
+
 /// Why an address may not be sent to.
 #[derive(Clone, Copy, Debug, Eq, Error, PartialEq)]
 pub enum Refused {
@@ -67,13 +93,23 @@ pub enum Refused {
     /// Not the address of one interface: multicast, broadcast or unspecified.
     #[error("{0} is not the address of one device")]
     NotUnicast(IpAddr),
+    /// Nothing may be fetched from anywhere.
+    #[error("nothing may be fetched from {0}: the configuration allows no downloads")]
+    NoDownloads(IpAddr),
 }
 
 impl Scope {
     /// A scope of these addresses, less those.
     #[must_use]
     pub fn new(allowed: Vec<AddressRange>, excluded: Vec<AddressRange>) -> Self {
-        Self { allowed: merged(allowed), excluded: merged(excluded), areas: Vec::new() }
+        let (allowed, excluded) = (merged(allowed), merged(excluded));
+        Self { allowed, excluded, ..Self::default() }
+    }
+
+    /// The same, with or without downloads.
+    #[must_use]
+    pub fn with_downloads(self, downloads: Downloads) -> Self {
+        Self { downloads, ..self }
     }
 
     /// The same with areas to be searched, IPv6 prefixes. None of their addresses may be sent
@@ -133,6 +169,22 @@ impl Scope {
             return Err(Refused::OutOfScope(address));
         }
         Ok(Permit(address))
+    }
+
+    /// Asks leave to fetch something from `address`, which need not be a target. Exclusion wins
+    /// here as well.
+    pub fn permit_download(&self, address: IpAddr) -> Result<DownloadPermit, Refused> {
+        let address = address.to_canonical();
+        if self.downloads == Downloads::Forbidden {
+            return Err(Refused::NoDownloads(address));
+        }
+        if is_not_unicast(address) {
+            return Err(Refused::NotUnicast(address));
+        }
+        if holds(&self.excluded, address) {
+            return Err(Refused::Excluded(address));
+        }
+        Ok(DownloadPermit(address))
     }
 
     /// What is left when everything excluded, and everything that is not the address of
@@ -306,6 +358,26 @@ mod tests {
         check("255.255.255.255", Err(Refused::NotUnicast));
         check("0.0.0.0", Err(Refused::NotUnicast));
         check("ff02::1", Err(Refused::NotUnicast));
+    }
+
+    #[test]
+    fn nothing_is_fetched_unless_it_is_allowed_and_never_from_what_is_excluded() {
+        let scope = Scope::new(
+            vec![range("192.0.2.0", "192.0.2.255")],
+            vec![range("192.0.2.7", "192.0.2.7"), range("203.0.113.0", "203.0.113.255")],
+        );
+        let address = |text: &str| text.parse::<IpAddr>().unwrap();
+        let all = ["192.0.2.1", "198.51.100.1", "192.0.2.7", "::ffff:203.0.113.9", "224.0.0.1"];
+        for text in all {
+            let canonical = address(text).to_canonical();
+            let refused = Err(Refused::NoDownloads(canonical));
+            assert_eq!(scope.permit_download(address(text)), refused, "{text}");
+        }
+        let scope = scope.with_downloads(Downloads::Allowed);
+        let fetched = all.map(|text| scope.permit_download(address(text)).is_ok());
+        assert_eq!(fetched, [true, true, false, false, false]);
+        // It makes no target of anybody.
+        assert!(scope.permit(address("198.51.100.1")).is_err());
     }
 
     #[test]

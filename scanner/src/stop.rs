@@ -51,6 +51,13 @@ impl Stop {
         Some(self.0.load(Ordering::Relaxed)).filter(|signal| *signal > 0)
     }
 
+    /// What a command ends with that a signal ended: 128 and the signal, as shells have it.
+    #[must_use]
+    pub fn exit_code(&self) -> Option<u8> {
+        let signal = u8::try_from(self.signal()?).ok()?;
+        signal.checked_add(128)
+    }
+
     /// Who asked, for a gap's reason.
     #[must_use]
     pub fn reason(&self) -> &'static str {
@@ -80,6 +87,7 @@ mod tests {
         assert!(stop.is_requested());
         assert_eq!(stop.signal(), Some(15));
         assert_eq!(stop.reason(), "interrupted (SIGTERM)");
+        assert_eq!(stop.exit_code(), Some(143));
     }
 
     #[test]
@@ -88,6 +96,6 @@ mod tests {
         stop.request();
         stop.by_signal(2);
         assert!(stop.is_requested());
-        assert_eq!(stop.signal(), None);
+        assert_eq!((stop.signal(), stop.exit_code()), (None, None));
     }
 }

@@ -4,6 +4,7 @@ use std::{path::PathBuf, str::FromStr};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use model::Severity;
+use scanner::import;
 
 /// Tells what is on the network, what was approved, and what is about to break.
 #[derive(Debug, Parser)]
@@ -38,6 +39,12 @@ pub(crate) enum Command {
     Sweep(Box<Sweep>),
     /// Listen instead of asking: replay captures into the inventory
     Watch(Watch),
+    /// Take in what others saw: leases and logs of DHCP servers, neighbour tables, results of
+    /// other scanners
+    Import {
+        #[command(subcommand)]
+        command: Import,
+    },
     /// The inventory, with reasons
     Assets {
         #[command(subcommand)]
@@ -134,6 +141,64 @@ pub(crate) struct Watch {
 }
 
 #[derive(Debug, Subcommand)]
+pub(crate) enum Import {
+    /// What DHCP servers know: leases of ISC dhcpd, dnsmasq and Kea; logs of those, of Windows,
+    /// MikroTik and Cisco
+    Dhcp {
+        #[command(flatten)]
+        read: ImportRead,
+        /// Go on reading this file as it grows and is rotated, until Ctrl-C or SIGTERM
+        #[arg(long, value_name = "FILE", conflicts_with_all = ["files", "strict"])]
+        follow: Option<PathBuf>,
+    },
+    /// Neighbour tables: ip neigh, arp -a, show ip arp, SNMP walks of ipNetToMedia and
+    /// ipNetToPhysical
+    Neighbors(ImportRead),
+    /// Results of other scanners: nmap -oX, masscan -oX, -oJ and -oL, naabu -json
+    Scan(ImportRead),
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct ImportRead {
+    /// Files; - is standard input
+    #[arg(value_name = "FILE")]
+    pub(crate) files: Vec<PathBuf>,
+    /// Their format (default: what their contents say), such as kea-csv
+    #[arg(long = "type", value_name = "FORMAT")]
+    pub(crate) file_format: Option<import::Format>,
+    /// Import nothing if anything cannot be read
+    #[arg(long)]
+    pub(crate) strict: bool,
+    /// What times without an offset mean, such as +09:00 (default: this machine's local time)
+    #[arg(long, value_name = "OFFSET", allow_hyphen_values = true)]
+    pub(crate) utc_offset: Option<UtcOffset>,
+}
+
+/// Seconds east of UTC.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct UtcOffset(pub(crate) i32);
+
+impl FromStr for UtcOffset {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let error = || format!("{text:?} is not an offset from UTC such as +09:00");
+        let (sign, rest) = match text.split_at_checked(1) {
+            Some(("+", rest)) => (1, rest),
+            Some(("-", rest)) => (-1, rest),
+            _ => return Err(error()),
+        };
+        let (hours, minutes) = rest.split_once(':').ok_or_else(error)?;
+        let number = |text: &str, most: i32| -> Result<i32, String> {
+            let digits = text.len() == 2 && text.bytes().all(|b| b.is_ascii_digit());
+            let number: Option<i32> = text.parse().ok();
+            number.filter(|number| digits && *number <= most).ok_or_else(error)
+        };
+        Ok(Self(sign * (number(hours, 23)? * 3_600 + number(minutes, 59)? * 60)))
+    }
+}
+
+#[derive(Debug, Subcommand)]
 pub(crate) enum Assets {
     /// List the assets (the default)
     List(AssetsList),
@@ -212,6 +277,9 @@ pub(crate) enum Certs {
         /// Its SHA-256, or the first digits
         sha256: String,
     },
+    /// Fetch the revocation lists that certificates name, and ask their OCSP responders, as far as
+    /// certificates.download of the configuration allows it
+    Refresh,
     /// What the coming lifetimes of public certificates (200, 100 and 47 days) will mean here
     Readiness,
 }
@@ -342,6 +410,16 @@ mod tests {
         let config = config::Config::from_layers(&layers).unwrap();
         assert_eq!((config.rate, config.host_rate, config.network_rate), (5, 2, 3));
         assert!(config.assume_alive && !config.services);
+    }
+
+    #[test]
+    fn an_offset_is_read_with_its_sign() {
+        let read = |text: &str| text.parse::<UtcOffset>().ok().map(|UtcOffset(seconds)| seconds);
+        assert_eq!(read("+09:00"), Some(32_400));
+        assert_eq!(read("-03:30"), Some(-12_600));
+        for wrong in ["09:00", "+9:00", "+24:00", "+09:60", "+0900", "", "é"] {
+            assert_eq!(read(wrong), None, "{wrong}");
+        }
     }
 
     #[test]

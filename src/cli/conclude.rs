@@ -11,12 +11,17 @@ use inventory::{
 use model::{ScanId, ScanRecord, Severity};
 
 use crate::{
-    cli::{args::Format, search::Searched},
+    cli::{
+        args::Format,
+        import::Imported,
+        refresh::{Downloaded, Refresh},
+        search::Searched,
+    },
     clock,
     report::{
         asset::{self, Shown},
         count, finding,
-        json::{AlertJson, ScanJson, SweepJson},
+        json::{AlertJson, DownloadsJson, ImportJson, ScanJson, SweepJson},
         print, print_json,
     },
     tell,
@@ -33,6 +38,10 @@ pub(crate) struct Notes {
     pub(crate) limited: Vec<(IpAddr, u32)>,
     /// What was searched.
     pub(crate) searched: Vec<Searched>,
+    /// What was imported.
+    pub(crate) imports: Vec<Imported>,
+    /// Assets that it saw, and of which conclusions were drawn already.
+    pub(crate) seen: BTreeSet<AssetId>,
 }
 
 /// Stores how the scan went, draws the conclusions, and prints what the scan saw and what is
@@ -45,20 +54,45 @@ pub(crate) async fn conclude(
     policy: &Policy,
     format: Format,
 ) -> Result<ReviewSummary> {
+    conclude_with(store, scan, record, notes, policy, None, format).await
+}
+
+/// The same, with what certificates name fetched before it is judged.
+pub(crate) async fn conclude_with(
+    store: &Store,
+    scan: ScanId,
+    record: &ScanRecord,
+    notes: &Notes,
+    policy: &Policy,
+    refresh: Option<&Refresh>,
+    format: Format,
+) -> Result<ReviewSummary> {
     store.finish_scan(scan, record).await?;
     let digest = store.digest(scan, clock::now()).await?;
-    let seen: BTreeSet<AssetId> = digest.assets.iter().map(|asset| asset.id).collect();
+    let last = digest.assets.iter().map(|asset| asset.id);
+    let seen: BTreeSet<AssetId> = notes.seen.iter().copied().chain(last).collect();
+    let downloaded = match refresh {
+        Some(refresh) => Some(refresh.run(store, policy).await?),
+        None => None,
+    };
     let review = store.review(clock::now(), policy).await?;
     let alerts = store.alerts(clock::now(), &alert::Policy::default()).await?;
-    report(format, scan, record, notes, &seen, &review, alerts)?;
+    let said = Said { scan, record, notes, downloaded: downloaded.as_ref() };
+    report(format, &said, &seen, &review, alerts)?;
     Ok(review)
+}
+
+/// What there is to say of the scan itself.
+struct Said<'a> {
+    scan: ScanId,
+    record: &'a ScanRecord,
+    notes: &'a Notes,
+    downloaded: Option<&'a Downloaded>,
 }
 
 fn report(
     format: Format,
-    scan: ScanId,
-    record: &ScanRecord,
-    notes: &Notes,
+    &Said { scan, record, notes, downloaded }: &Said<'_>,
     seen: &BTreeSet<AssetId>,
     review: &ReviewSummary,
     alerts: Vec<Alert>,
@@ -72,6 +106,8 @@ fn report(
     if format == Format::Json {
         return print_json(&SweepJson {
             scan: ScanJson::new(scan, record, notes),
+            downloads: downloaded.map(DownloadsJson::from),
+            imports: notes.imports.iter().map(ImportJson::from).collect(),
             assets: shown.iter().map(Shown::json).collect(),
             findings: findings.into_iter().map(|found| finding::json(found, owners)).collect(),
             alerts: alerts.into_iter().map(|alert| AlertJson::new(alert, owners)).collect(),
@@ -110,6 +146,9 @@ fn report(
     }
     for (address, rate) in &notes.limited {
         tell::line(&format!("{address} answers about {rate} packets a second and no more"));
+    }
+    if let Some(downloaded) = downloaded {
+        downloaded.tell();
     }
     for gap in &record.gaps {
         tell::line(&format!("gap: {}: {}", gap.target, gap.reason));

@@ -8,8 +8,10 @@ pub(crate) mod conclude;
 mod doctor;
 mod findings;
 mod fragile;
+pub(crate) mod import;
 mod progress;
 mod readiness;
+pub(crate) mod refresh;
 mod register;
 mod scope;
 pub(crate) mod search;
@@ -17,14 +19,16 @@ mod sweep;
 mod watch;
 mod window;
 
-use std::{path::Path, sync::Arc};
+use std::{path::Path, process, sync::Arc};
 
 use anyhow::{Context as _, Result};
 use inventory::store::{OpenMode, Store, StoreError};
+use scanner::stop::Stop;
+use tokio::signal::unix::{SignalKind, signal};
 
 use crate::{
     cli::args::{Certs, Cli, Command},
-    compose,
+    compose, tell,
 };
 
 /// Runs the command and returns its exit code.
@@ -32,8 +36,8 @@ pub(crate) fn run(cli: &Cli) -> Result<u8> {
     let mut settings = compose::settings(compose::configuration(cli)?)?;
     // What is wrong with a root's file is said before a sweep and not at its end.
     let judges = match &cli.command {
-        Command::Sweep(_) | Command::Watch(_) | Command::Findings { .. } => true,
-        Command::Certs { .. } => true,
+        Command::Sweep(_) | Command::Watch(_) | Command::Import { .. } => true,
+        Command::Findings { .. } | Command::Certs { .. } => true,
         Command::Assets { .. } | Command::Register { .. } | Command::Doctor => false,
     };
     if judges {
@@ -50,6 +54,9 @@ pub(crate) fn run(cli: &Cli) -> Result<u8> {
                 return sweep::run(&settings, arguments, format).await;
             }
             Command::Watch(arguments) => watch::run(&settings, arguments, format).await?,
+            Command::Import { command } => {
+                return import::run(&settings, command, format).await;
+            }
             Command::Assets { command, list } => {
                 assets::run(&settings, command.as_ref(), list, format).await?;
             }
@@ -64,6 +71,9 @@ pub(crate) fn run(cli: &Cli) -> Result<u8> {
             }
             Command::Certs { command: Certs::Show { sha256 } } => {
                 certs::show(&settings, sha256, format).await?;
+            }
+            Command::Certs { command: Certs::Refresh } => {
+                return refresh::run(&settings, format).await;
             }
             Command::Certs { command: Certs::Readiness } => {
                 readiness::run(&settings, format).await?;
@@ -80,4 +90,22 @@ pub(crate) fn run(cli: &Cli) -> Result<u8> {
 async fn existing(path: &Path) -> Result<Store, StoreError> {
     Store::open(path, OpenMode::ReadOnly).await?.close().await;
     Store::open(path, OpenMode::ReadWrite).await
+}
+
+/// Ctrl-C and SIGTERM ask for the end; the second one does not wait for it.
+fn listen_for_signals(stop: &Stop) -> Result<()> {
+    for (kind, number) in [(SignalKind::interrupt(), 2), (SignalKind::terminate(), 15)] {
+        let mut signals = signal(kind).context("cannot listen for signals")?;
+        let stop = stop.clone();
+        tokio::spawn(async move {
+            while signals.recv().await.is_some() {
+                if stop.is_requested() {
+                    process::exit(128 + number);
+                }
+                stop.by_signal(number);
+                tell::line("stopping: storing what was found (once more to leave at once)");
+            }
+        });
+    }
+    Ok(())
 }

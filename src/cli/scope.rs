@@ -57,6 +57,20 @@ pub(crate) async fn choose(
     Ok(Chosen { scope: selection.scope(), names, gaps })
 }
 
+/// A scope of no target, for what is sent elsewhere: these exclusions hold for that as well.
+///
+/// # Errors
+///
+/// An exclusion cannot be understood or resolved.
+pub(crate) async fn exclusions(excluded: &[String]) -> Result<Scope> {
+    let mut selection = Selection::default();
+    add(&mut selection, Purpose::Exclusion, excluded)?;
+    let wrong: Vec<String> = selection.errors().iter().map(ToString::to_string).collect();
+    ensure!(wrong.is_empty(), "{}", wrong.join("\n"));
+    resolve(&mut selection, &mut Vec::new()).await?;
+    Ok(selection.scope())
+}
+
 fn add(selection: &mut Selection, purpose: Purpose, arguments: &[String]) -> Result<()> {
     for argument in arguments {
         if let Some(path) = selection.add(purpose, argument) {

@@ -4,7 +4,6 @@
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
     net::IpAddr,
-    process,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -32,14 +31,15 @@ use scanner::{
     stop::Stop,
     sweep::{Fragile, Sweep, SweepOutcome, UdpQuestions},
 };
-use tokio::signal::unix::{SignalKind, signal};
 
 use crate::{
     cli::{
         args::{self, Format},
-        conclude::{Notes, conclude},
+        conclude::{Notes, conclude_with},
         fragile::Known,
+        listen_for_signals,
         progress::{Bar, spoken},
+        refresh::Refresh,
         scope::{self, Chosen},
         search::{Found, Searches},
         window,
@@ -61,6 +61,8 @@ pub(crate) async fn run(
     let ports: PortSpec = settings.ports.parse().context("--ports")?;
     let discover = settings.discover.parse().map_err(anyhow::Error::msg).context("--discover")?;
     let scope = scope::part(&chosen.scope, arguments.shard, arguments.resume_at)?;
+    // A part of the targets has its exclusions taken out, and so knows them no more.
+    let excluding = chosen.scope.clone();
     let interface = settings.interface.as_deref();
     let searches = Searches::plan(&scope, interface, &arguments.targets, &mut chosen.gaps)?;
     ensure!(
@@ -115,7 +117,10 @@ pub(crate) async fn run(
         gaps: asked.gaps,
         coverage: asked.coverage,
     };
-    let review = conclude(&store, scan, &record, &asked.notes, &settings.policy, format).await?;
+    let refresh = Refresh::new(settings, excluding, &stop);
+    let (notes, policy) = (&asked.notes, &settings.policy);
+    let review =
+        conclude_with(&store, scan, &record, notes, policy, refresh.as_ref(), format).await?;
     store.close().await;
     if stop.is_requested() && asked.done > 0 && searches.is_empty() {
         let done = arguments.resume_at.unwrap_or(0).saturating_add(asked.done);
@@ -197,6 +202,7 @@ impl Run<'_> {
                 rate: outcome.rate,
                 limited: outcome.limited.clone(),
                 searched: found.searched,
+                ..Notes::default()
             },
         };
         if self.settings.services && !self.stop.is_requested() {
@@ -387,24 +393,6 @@ impl Run<'_> {
     }
 }
 
-/// Ctrl-C and SIGTERM ask for the end; the second one does not wait for it.
-fn listen_for_signals(stop: &Stop) -> Result<()> {
-    for (kind, number) in [(SignalKind::interrupt(), 2), (SignalKind::terminate(), 15)] {
-        let mut signals = signal(kind).context("cannot listen for signals")?;
-        let stop = stop.clone();
-        tokio::spawn(async move {
-            while signals.recv().await.is_some() {
-                if stop.is_requested() {
-                    process::exit(128 + number);
-                }
-                stop.by_signal(number);
-                tell::line("stopping: storing what was found (once more to leave at once)");
-            }
-        });
-    }
-    Ok(())
-}
-
 /// A window that closes ends the sweep.
 fn end_with_the_window(stop: &Stop, time_left: Option<Duration>) {
     if let Some(time) = time_left {
@@ -418,8 +406,8 @@ fn end_with_the_window(stop: &Stop, time_left: Option<Duration>) {
 }
 
 fn exit_code(stop: &Stop, fail_on: Option<Severity>, review: &ReviewSummary) -> u8 {
-    if let Some(signal) = stop.signal().and_then(|signal| u8::try_from(signal).ok()) {
-        return 128 + signal;
+    if let Some(code) = stop.exit_code() {
+        return code;
     }
     let failing = fail_on.is_some_and(|least| !finding::open(&review.findings, least).is_empty());
     u8::from(failing)

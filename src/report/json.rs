@@ -1,6 +1,8 @@
 //! The JSON that `docs/json.md` promises. Its own types, so that a change elsewhere cannot
 //! change the promise.
 
+mod download;
+mod import;
 mod trust;
 
 use std::{
@@ -22,16 +24,20 @@ use inventory::{
 use model::Fact;
 use serde::Serialize;
 
+pub(crate) use download::{DownloadsJson, RefreshJson};
+pub(crate) use import::ImportJson;
 pub(crate) use trust::{
     ChainJson, LinkJson, LongerJson, MilestoneJson, OwnerJson, ReadinessJson, RefusalJson,
 };
 
 use crate::cli::{conclude::Notes, search::Searched};
 
-/// `{"scan", "assets", "findings", "alerts"}`.
+/// `{"scan", "downloads", "imports", "assets", "findings", "alerts"}`.
 #[derive(Debug, Serialize)]
 pub(crate) struct SweepJson<'a> {
     pub(crate) scan: ScanJson,
+    pub(crate) downloads: Option<DownloadsJson>,
+    pub(crate) imports: Vec<ImportJson>,
     pub(crate) assets: Vec<AssetJson<'a>>,
     pub(crate) findings: Vec<FindingJson>,
     pub(crate) alerts: Vec<AlertJson>,

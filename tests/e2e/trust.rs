@@ -9,23 +9,23 @@ use std::{
 };
 
 use rcgen::{
-    BasicConstraints, Certificate, CertificateParams, CertificateRevocationListParams, DnType,
-    ExtendedKeyUsagePurpose, IsCa, Issuer, KeyIdMethod, KeyPair, KeyUsagePurpose,
-    RevokedCertParams, SerialNumber, date_time_ymd,
+    BasicConstraints, Certificate, CertificateParams, CertificateRevocationListParams,
+    CrlDistributionPoint, CustomExtension, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer,
+    KeyIdMethod, KeyPair, KeyUsagePurpose, RevokedCertParams, SerialNumber, date_time_ymd,
 };
 use serde_json::{Value, json};
 
 use crate::home::{Home, Run};
 
 /// An authority with what it issued.
-struct Authority {
+pub(crate) struct Authority {
     issuer: Issuer<'static, KeyPair>,
     certificate: Certificate,
     key: String,
 }
 
 impl Authority {
-    fn new(name: &str, above: Option<&Self>) -> Self {
+    pub(crate) fn new(name: &str, above: Option<&Self>) -> Self {
         let mut params = CertificateParams::default();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
@@ -52,8 +52,39 @@ impl Authority {
         params.signed_by(&KeyPair::generate().unwrap(), &self.issuer).unwrap().pem()
     }
 
+    /// A server's certificate and its key, with the address of a revocation list and of a
+    /// responder.
+    pub(crate) fn issue_naming(
+        &self,
+        name: &str,
+        serial: u64,
+        list: Option<&str>,
+        responder: Option<&str>,
+    ) -> (String, String) {
+        let mut params =
+            CertificateParams::new(vec![format!("{name}{serial}.example.com")]).unwrap();
+        params.distinguished_name.push(DnType::CommonName, name);
+        params.not_before = date_time_ymd(2024, 1, 1);
+        params.not_after = date_time_ymd(2089, 12, 31);
+        params.serial_number = Some(SerialNumber::from(serial));
+        let uris = |url: &str| CrlDistributionPoint { uris: vec![url.to_owned()] };
+        params.crl_distribution_points = list.map(uris).into_iter().collect();
+        params.custom_extensions = responder.map(access).into_iter().collect();
+        let key = KeyPair::generate().unwrap();
+        let certificate = params.signed_by(&key, &self.issuer).unwrap();
+        (certificate.pem(), key.serialize_pem())
+    }
+
+    pub(crate) fn certificate_pem(&self) -> String {
+        self.certificate.pem()
+    }
+
+    pub(crate) fn key_pem(&self) -> &str {
+        &self.key
+    }
+
     /// A list of that authority, until that year, that names these serial numbers.
-    fn list(&self, until: i32, serials: &[u64]) -> String {
+    pub(crate) fn list(&self, until: i32, serials: &[u64]) -> String {
         let revoked = |serial: &u64| RevokedCertParams {
             serial_number: SerialNumber::from(*serial),
             revocation_time: date_time_ymd(2024, 1, 2),
@@ -70,6 +101,18 @@ impl Authority {
         };
         params.signed_by(&self.issuer).unwrap().pem().unwrap()
     }
+}
+
+/// AuthorityInfoAccess with the address of a responder (RFC 5280, section 4.2.2.1).
+fn access(url: &str) -> CustomExtension {
+    let element = |tag: u8, body: &[u8]| {
+        let length = u8::try_from(body.len()).ok().filter(|length| *length < 0x80).unwrap();
+        [&[tag, length], body].concat()
+    };
+    let ocsp = [6, 8, 0x2b, 6, 1, 5, 5, 7, 0x30, 1];
+    let description = element(0x30, &[&ocsp[..], &element(0x86, url.as_bytes())].concat());
+    let content = element(0x30, &description);
+    CustomExtension::from_oid_content(&[1, 3, 6, 1, 5, 5, 7, 1, 1], content)
 }
 
 /// A home whose system trusts that root and nothing of the machine's.

@@ -1,6 +1,6 @@
 //! Revocation lists (RFC 5280, section 5).
 
-use std::{collections::HashMap, fmt};
+use std::{collections::HashMap, fmt, sync::Arc};
 
 use model::Timestamp;
 use ring::digest::{SHA256, digest};
@@ -149,10 +149,10 @@ fn first_fields<'a>(body: &'a [u8], quirks: &mut Quirks) -> Vec<Element<'a>> {
     std::iter::from_fn(|| der::element(&mut r, quirks)).take(5).collect()
 }
 
-/// The revocation lists that an organisation keeps.
-#[derive(Debug, Default, Eq, PartialEq)]
+/// The revocation lists that are known. Copies share them.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Lists {
-    all: Vec<List>,
+    all: Vec<Arc<List>>,
     /// By their issuers' encoded names.
     by_issuer: HashMap<Vec<u8>, Vec<usize>>,
 }
@@ -184,19 +184,31 @@ impl Lists {
     pub fn new(lists: impl IntoIterator<Item = List>) -> Self {
         let mut kept = Self::default();
         for list in lists {
-            let Some(issuer) = Fields::of(&list.der).map(|fields| fields.issuer.whole.to_vec())
-            else {
-                continue;
-            };
-            kept.by_issuer.entry(issuer).or_default().push(kept.all.len());
-            kept.all.push(list);
+            kept.add(Arc::new(list));
         }
         kept
     }
 
+    /// These and those.
+    #[must_use]
+    pub fn joined(&self, others: &Self) -> Self {
+        let mut all = self.clone();
+        for list in &others.all {
+            all.add(Arc::clone(list));
+        }
+        all
+    }
+
+    fn add(&mut self, list: Arc<List>) {
+        let fields = Fields::of(&list.der);
+        let Some(issuer) = fields.map(|fields| fields.issuer.whole.to_vec()) else { return };
+        self.by_issuer.entry(issuer).or_default().push(self.all.len());
+        self.all.push(list);
+    }
+
     /// The lists, in the order in which they were given.
     pub fn iter(&self) -> impl Iterator<Item = &List> {
-        self.all.iter()
+        self.all.iter().map(AsRef::as_ref)
     }
 
     /// Those of the authority with that encoded name.

@@ -9,4 +9,4 @@ mod list;
 mod ocsp;
 
 pub use list::{List, ListError, Lists, Signer, Standing};
-pub use ocsp::{Response, ResponseError, Status};
+pub use ocsp::{Response, ResponseError, Status, request};

@@ -106,6 +106,46 @@ impl Response {
     }
 }
 
+/// The question for a responder whether the certificate was revoked, DER (RFC 6960, section
+/// 4.1). It names the certificate by SHA-1, which is what every responder knows (RFC 9654 and
+/// the profile of RFC 5019 keep it), and has no nonce, so that prepared answers fit.
+///
+/// `None` where the issuer, also DER, did not issue it or one of them cannot be read.
+#[must_use]
+pub fn request(certificate: &[u8], issuer: &[u8]) -> Option<Vec<u8>> {
+    let (leaf, parts) = walked(certificate);
+    let (above, of) = walked(issuer);
+    let name = of.subject.filter(|name| Some(*name) == parts.issuer)?;
+    let serial = leaf.encodings.serial.as_slice();
+    let signed = verify::signed_by(&leaf, &parts, &above, of.key) != Some(false);
+    if !signed || of.key.is_empty() || serial.is_empty() || serial.len() > MAX_SERIAL {
+        return None;
+    }
+    let hash = |bytes| digest(&SHA1_FOR_LEGACY_USE_ONLY, bytes);
+    let id = [
+        SHA1_ALGORITHM.to_vec(),
+        encoded(der::OCTET_STRING, hash(name).as_ref()),
+        encoded(der::OCTET_STRING, hash(of.key).as_ref()),
+        encoded(der::INTEGER, serial),
+    ];
+    // From the inside: CertID, Request, the list of them, TBSRequest, OCSPRequest.
+    let wrapped = |body: Vec<u8>, _| encoded(der::SEQUENCE, &body);
+    Some((0..5).fold(id.concat(), wrapped))
+}
+
+/// Twice what certificates may have (RFC 5280, section 4.1.2.2).
+const MAX_SERIAL: usize = 40;
+
+/// The AlgorithmIdentifier of SHA-1 (1.3.14.3.2.26, with NULL).
+const SHA1_ALGORITHM: &[u8] = &[0x30, 9, 6, 5, 0x2b, 0x0e, 3, 2, 0x1a, 5, 0];
+
+/// An element of DER, for contents of less than 256 bytes; a request has no longer ones.
+fn encoded(tag: u8, body: &[u8]) -> Vec<u8> {
+    let len = u8::try_from(body.len()).unwrap_or(u8::MAX);
+    let head = if len < 0x80 { vec![tag, len] } else { vec![tag, 0x81, len] };
+    [&head, body].concat()
+}
+
 fn walked(der: &[u8]) -> (Certificate, Parts<'_>) {
     let mut certificate = Certificate::of(der);
     let parts = if der.len() > Certificate::MAX_DER {

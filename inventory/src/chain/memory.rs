@@ -8,7 +8,7 @@ use std::{collections::HashMap, fmt::Write as _};
 
 use certs::{
     chain::{Judgement, Purpose},
-    revocation::List,
+    revocation::{List, Lists},
 };
 use model::Timestamp;
 use ring::digest::{Context, SHA256};
@@ -51,11 +51,15 @@ pub(super) fn asked(chain: &Chain, purpose: Purpose) -> String {
 }
 
 /// The digest of what every verdict depends on.
-pub(super) fn basis<'a>(anchors: &'a Anchors, issuers: impl Iterator<Item = &'a [u8]>) -> String {
+pub(super) fn basis<'a>(
+    anchors: &'a Anchors,
+    lists: &Lists,
+    issuers: impl Iterator<Item = &'a [u8]>,
+) -> String {
     let public = digest(anchors.public.iter().map(Vec::as_slice));
     let own = digest(anchors.own.iter().map(Vec::as_slice));
     let issuers = digest(issuers);
-    let lists = digest(anchors.lists.iter().map(|list: &List| list.sha256.as_bytes()));
+    let lists = digest(lists.iter().map(|list: &List| list.sha256.as_bytes()));
     // The rules by which chains are judged are the program's.
     let version = env!("CARGO_PKG_VERSION");
     digest([&public, &own, &issuers, &lists, version].into_iter().map(str::as_bytes))
@@ -130,12 +134,13 @@ mod tests {
         let root = || vec![vec![1, 2]];
         let public = Anchors { public: root(), ..Anchors::default() };
         let own = Anchors { own: root(), ..Anchors::default() };
+        let none = Lists::default();
         let bases = [
-            basis(&Anchors::default(), [].into_iter()),
-            basis(&public, [].into_iter()),
-            basis(&own, [].into_iter()),
-            basis(&own, [&[1, 2][..]].into_iter()),
-            basis(&own, [&[1][..], &[2]].into_iter()),
+            basis(&Anchors::default(), &none, [].into_iter()),
+            basis(&public, &none, [].into_iter()),
+            basis(&own, &none, [].into_iter()),
+            basis(&own, &none, [&[1, 2][..]].into_iter()),
+            basis(&own, &none, [&[1][..], &[2]].into_iter()),
         ];
         let distinct =
             |texts: &[String]| texts.iter().collect::<std::collections::HashSet<_>>().len();

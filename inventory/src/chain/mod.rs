@@ -19,6 +19,7 @@ use model::Timestamp;
 use crate::{
     asset::{Asset, Deployment},
     cores,
+    download::Fetched,
     file::KeptFile,
     register::IssuerEntry,
 };
@@ -55,6 +56,8 @@ pub struct Evidence<'a> {
     pub issuers: Option<&'a [IssuerEntry]>,
     /// What servers stapled to theirs.
     pub stapled: &'a [Stapled],
+    /// What was fetched of what they name.
+    pub fetched: &'a Fetched,
 }
 
 /// A chain as it is served or lies in a file: what one verdict is about.
@@ -137,7 +140,7 @@ impl Chains {
         let registered = registered_roots(evidence, &public);
         let own: Vec<&[u8]> = anchors.own.iter().map(Vec::as_slice).chain(registered).collect();
         let own_roots = !own.is_empty();
-        let roots = Roots::new(public.iter().copied(), own);
+        let roots = Roots::new(public.iter().copied(), own.iter().copied());
         if roots.is_empty() {
             return (Self::default(), Memory::default());
         }
@@ -150,7 +153,8 @@ impl Chains {
             .filter(|one| one.is_ca || (may_issue(one) && above.contains(&one.sha256)));
         let issuers: BTreeMap<&String, &Vec<u8>> =
             issuers.filter_map(|one| evidence.ders.get_key_value(&one.sha256)).collect();
-        let basis = memory::basis(anchors, issuers.values().map(|der| der.as_slice()));
+        let lists = anchors.lists.joined(&evidence.fetched.lists);
+        let basis = memory::basis(anchors, &lists, issuers.values().map(|der| der.as_slice()));
         let pool = Pool::new(issuers.into_values().map(Vec::as_slice));
         let turning_points = pool.turning_points().chain(roots.turning_points());
         let (since, until) = memory::around(turning_points, as_of);
@@ -167,7 +171,7 @@ impl Chains {
             let der = |sha256: &String| evidence.ders.get(sha256).map(Vec::as_slice);
             let leaf = der(&chain.leaf)?;
             let served: Vec<&[u8]> = chain.above.iter().map(der).collect::<Option<_>>()?;
-            let lists = &anchors.lists;
+            let lists = &lists;
             let question = Question { leaf, served: &served, name: None, as_of, purpose, lists };
             let judgement = judge(&question, &pool, &roots);
             let all = [&chain.leaf].into_iter().chain(&chain.above);
@@ -182,7 +186,7 @@ impl Chains {
             fresh.verdicts.insert(key, kept);
         }
         // Not remembered with the verdict: a server brings another response every few days.
-        chains.revoke(&stapled::revoked(evidence, &known));
+        chains.revoke(&stapled::revoked(evidence, &known, &own, &anchors.public));
         let name = |sha256: &String| Some((sha256.clone(), roots.name(sha256)?));
         let ends = chains.verdicts.values().filter(|verdict| verdict.trust != Trust::Unknown);
         let ends: BTreeSet<&String> = ends.filter_map(|verdict| verdict.path.last()).collect();

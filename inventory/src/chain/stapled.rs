@@ -27,30 +27,40 @@ pub struct Stapled {
 }
 
 /// The certificates that their issuer, or whom it appointed, has revoked by one of the
-/// responses. One that is outdated still counts: what is revoked stays so.
+/// responses, stapled or fetched. One that is outdated still counts: what is revoked stays so.
+/// The issuer is in the inventory, or among these roots, which need not be served.
 pub(super) fn revoked<'a>(
     evidence: &Evidence<'a>,
     known: &HashMap<&'a str, &'a Certificate>,
+    own: &[&[u8]],
+    public: &[Vec<u8>],
 ) -> HashSet<&'a str> {
-    if evidence.stapled.is_empty() {
+    let stapled = evidence.stapled.iter().map(|one| (&one.certificate, &one.response));
+    let fetched = evidence.fetched.responses.iter().map(|(certificate, body)| (certificate, body));
+    let responses: Vec<(&'a String, &'a Vec<u8>)> = stapled.chain(fetched).collect();
+    if responses.is_empty() {
         return HashSet::new();
     }
-    let mut by_name: BTreeMap<&str, Vec<&[u8]>> = BTreeMap::new();
+    let mut by_name: BTreeMap<String, Vec<&[u8]>> = BTreeMap::new();
     for certificate in evidence.certificates {
         if let Some(der) = evidence.ders.get(&certificate.sha256) {
-            by_name.entry(&certificate.subject).or_default().push(der);
+            by_name.entry(certificate.subject.clone()).or_default().push(der);
         }
     }
-    let is_revoked = |stapled: &&Stapled| {
-        let certificate = known.get(stapled.certificate.as_str());
-        let der = evidence.ders.get(&stapled.certificate);
-        let (Some(certificate), Some(der)) = (certificate, der) else { return false };
-        let issuers = by_name.get(certificate.issuer.as_str()).into_iter().flatten().copied();
-        let said = Response::read(&stapled.response, der, issuers);
+    for der in own.iter().copied().chain(public.iter().map(Vec::as_slice)) {
+        by_name.entry(certs::parse(der).subject).or_default().push(der);
+    }
+    let is_revoked = |(of, response): &(&'a String, &'a Vec<u8>)| {
+        let certificate = known.get(of.as_str());
+        let (Some(certificate), Some(der)) = (certificate, evidence.ders.get(*of)) else {
+            return false;
+        };
+        let issuers = by_name.get(&certificate.issuer).into_iter().flatten().copied();
+        let said = Response::read(response, der, issuers);
         said.is_ok_and(|said| {
             matches!(said.status, Status::Revoked(_)) && said.signer == Signer::Issuer
         })
     };
-    let all = evidence.stapled.iter().filter(is_revoked);
-    all.map(|stapled| stapled.certificate.as_str()).collect()
+    let all = responses.into_iter().filter(is_revoked);
+    all.map(|(certificate, _)| certificate.as_str()).collect()
 }

@@ -260,9 +260,10 @@ impl State<'_> {
                     Identifier::Mac(_) => (&mut common.mac, of(weight::MAC)),
                     Identifier::SshHostKey(_) => (&mut common.host_key, of(weight::HOST_KEY)),
                     Identifier::TlsKey(_) => (&mut common.tls_key, of(weight::TLS_KEY)),
-                    Identifier::MachineId(MachineIdKind::DhcpClientId, _) => {
-                        (&mut common.client_id, of(weight::CLIENT_ID))
-                    }
+                    Identifier::MachineId(
+                        MachineIdKind::DhcpClientId | MachineIdKind::DhcpDuid,
+                        _,
+                    ) => (&mut common.client_id, of(weight::CLIENT_ID)),
                     Identifier::MachineId(..) => (&mut common.machine, of(weight::MACHINE)),
                     Identifier::Address(_) => continue,
                 };

@@ -21,6 +21,7 @@ pub(super) const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0006_tls.sql"),
     include_str!("migrations/0007_heard.sql"),
     include_str!("migrations/0008_stapled.sql"),
+    include_str!("migrations/0009_download.sql"),
 ];
 
 /// The schema version that this program writes.

@@ -28,6 +28,7 @@ mod beside;
 mod cells;
 mod certificate;
 mod digest;
+mod download;
 mod error;
 mod event;
 mod file;

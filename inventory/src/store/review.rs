@@ -17,7 +17,7 @@ use sqlx::{Connection, SqliteConnection};
 use super::{
     BEGIN_WRITE, Store, StoreError, StoredFinding,
     assets::Tables,
-    certificate, file, finding,
+    certificate, download, file, finding,
     load::{Merges, Which},
     register,
     scan::{self, LoadError},
@@ -28,6 +28,7 @@ use crate::{
     chain::{Anchors, Chains, Evidence, Memory, Stapled},
     compare::{self, Comparison, Input, Network},
     cores,
+    download::{Errands, Extent, Fetched, errands},
     file::KeptFile,
     finding::{Change, Finding, reconcile},
     owner::Owners,
@@ -119,7 +120,7 @@ impl Store {
 }
 
 /// What a comparison depends on, as it is stored.
-struct Stored {
+pub(super) struct Stored {
     assets: Vec<Asset>,
     devices: Option<Vec<DeviceEntry>>,
     software: Option<Vec<SoftwareEntry>>,
@@ -130,13 +131,15 @@ struct Stored {
     ders: HashMap<String, Vec<u8>>,
     /// What servers stapled to theirs.
     stapled: Vec<Stapled>,
+    /// What was fetched of what they name.
+    fetched: Fetched,
     /// What was said of their chains.
     memory: Memory,
     scans: Vec<ScanRecord>,
 }
 
 impl Stored {
-    async fn load(connection: &mut SqliteConnection) -> Result<Self, LoadError> {
+    pub(super) async fn load(connection: &mut SqliteConnection) -> Result<Self, LoadError> {
         let merges = Merges::load(connection).await?;
         let assets = Tables::load_assets(connection, Which::All, &merges).await?;
         let files = file::load(connection).await?;
@@ -156,6 +159,7 @@ impl Stored {
             certificates,
             ders,
             stapled: stapled::load(connection).await?,
+            fetched: download::load(connection).await?,
             memory: verdict::load(connection).await?,
             devices: register::load(connection).await?.map(|register| register.entries),
             software: register::load(connection).await?.map(|register| register.entries),
@@ -166,16 +170,34 @@ impl Stored {
         })
     }
 
-    /// The comparison, and what it found out of chains that was not known.
-    fn compare(self, as_of: Timestamp, policy: &Policy) -> (Compared, Memory) {
-        let evidence = Evidence {
+    fn evidence(&self) -> Evidence<'_> {
+        Evidence {
             assets: &self.assets,
             files: &self.files,
             certificates: &self.certificates,
             ders: &self.ders,
             issuers: self.issuers.as_deref(),
             stapled: &self.stapled,
-        };
+            fetched: &self.fetched,
+        }
+    }
+
+    /// What is due to be fetched, where `next` says when what was asked for before is.
+    pub(super) fn errands(
+        &self,
+        next: &HashMap<(String, String), Timestamp>,
+        policy: &Policy,
+        extent: Extent,
+        as_of: Timestamp,
+    ) -> Errands {
+        let (evidence, anchors) = (self.evidence(), &policy.anchors);
+        let (chains, _) = Chains::recall(&evidence, anchors, &self.memory, as_of);
+        errands(&evidence, anchors, &chains, next, extent, as_of)
+    }
+
+    /// The comparison, and what it found out of chains that was not known.
+    fn compare(self, as_of: Timestamp, policy: &Policy) -> (Compared, Memory) {
+        let evidence = self.evidence();
         let (chains, fresh) = Chains::recall(&evidence, &policy.anchors, &self.memory, as_of);
         let comparison = compare::compare(&Input {
             assets: &self.assets,

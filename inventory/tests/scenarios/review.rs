@@ -8,6 +8,7 @@ use inventory::{
     asset::{Asset, Detection},
     chain::{Anchors, Chains, Evidence},
     compare::{self, Approved, Comparison, Input, Network},
+    download::Fetched,
     finding::{Finding, FindingKey, accept, reconcile},
     register::{self, Day, DeviceEntry, Entry, IssuerEntry, SoftwareEntry},
 };
@@ -138,8 +139,15 @@ impl Office {
         ders.retain(|sha256, _| named(sha256));
         let judge = |assets: &[Asset], certificates: &[Certificate]| {
             let issuers = self.issuers.as_deref();
-            let evidence =
-                Evidence { assets, files: &[], certificates, ders: &ders, issuers, stapled: &[] };
+            let evidence = Evidence {
+                assets,
+                files: &[],
+                certificates,
+                ders: &ders,
+                issuers,
+                stapled: &[],
+                fetched: &Fetched::default(),
+            };
             Chains::judge(&evidence, &self.anchors, as_of)
         };
         let chains = judge(assets, &certificates);

@@ -13,6 +13,7 @@ mod connect_limits;
 mod connect_poll;
 mod connect_socket;
 pub mod datagram;
+pub mod download;
 pub mod file;
 pub mod interfaces;
 pub mod linux;

@@ -24,10 +24,13 @@ use tokio::{
     net::{TcpSocket, TcpStream},
 };
 
-use crate::{Permit, dialogue::Pace};
+use crate::{DownloadPermit, Permit, dialogue::Pace};
 
 /// What the kernel may hold for us unread. It doubles the number for its own books.
 const RECEIVE_BUFFER: u32 = 16 * 1_024;
+
+/// The same of a download, which may come from far away and be large.
+const DOWNLOAD_BUFFER: u32 = 256 * 1_024;
 
 /// Bytes in a segment, for charging what we write.
 const SEGMENT: usize = 1_400;
@@ -67,12 +70,33 @@ impl Stream {
         allowance: usize,
         limit: Duration,
     ) -> io::Result<Self> {
-        let host = to.address();
+        Self::open(to.address(), port, pace, allowance, limit, RECEIVE_BUFFER).await
+    }
+
+    /// The same to fetch something from an address that need not be a target.
+    pub(super) async fn connect_for_download(
+        from: DownloadPermit,
+        port: u16,
+        pace: &Pace,
+        allowance: usize,
+        limit: Duration,
+    ) -> io::Result<Self> {
+        Self::open(from.address(), port, pace, allowance, limit, DOWNLOAD_BUFFER).await
+    }
+
+    async fn open(
+        host: IpAddr,
+        port: u16,
+        pace: &Pace,
+        allowance: usize,
+        limit: Duration,
+        buffer: u32,
+    ) -> io::Result<Self> {
         let socket = match host {
             IpAddr::V4(_) => TcpSocket::new_v4()?,
             IpAddr::V6(_) => TcpSocket::new_v6()?,
         };
-        socket.set_recv_buffer_size(RECEIVE_BUFFER)?;
+        socket.set_recv_buffer_size(buffer)?;
         // SYN, and the ACK that completes the handshake.
         pace.wait(host, 2).await;
         let connecting = socket.connect(SocketAddr::new(host, port));
