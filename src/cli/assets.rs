@@ -335,6 +335,28 @@ mod tests {
     use super::*;
 
     #[test]
+    fn what_was_heard_is_told_in_words() {
+        let server = "192.0.2.1".parse().unwrap();
+        let neighbor = model::Neighbor {
+            system_name: Some("sw7".to_owned()),
+            port: Some("e7".to_owned()),
+            ..model::Neighbor::of(model::DiscoveryProtocol::Lldp)
+        };
+        for (what, kind, words) in [
+            (What::Role(model::NetworkRole::DhcpServer), "role", "dhcp server"),
+            (What::Use(Use::TimeServer(server)), "time server", "192.0.2.1"),
+            (
+                What::Use(Use::Cleartext { protocol: "telnet".to_owned(), server }),
+                "cleartext",
+                "telnet with 192.0.2.1",
+            ),
+            (What::Neighbor(neighbor), "neighbour", "lldp: sw7; e7"),
+        ] {
+            assert_eq!(in_words(&what), (kind, words.to_owned()));
+        }
+    }
+
+    #[test]
     fn a_chain_is_told_without_its_bytes() {
         let mut served = CertificateChain {
             chain: vec![vec![0x30; 900]; 2],
