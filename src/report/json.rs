@@ -22,7 +22,7 @@ use model::Fact;
 use serde::Serialize;
 
 pub(crate) use download::{DownloadsJson, RefreshJson};
-pub(crate) use file::{CollectJson, FileJson, HeldJson, mode};
+pub(crate) use file::{CollectJson, FileJson, HeldJson};
 pub(crate) use import::ImportJson;
 pub(crate) use trust::{
     ChainJson, LinkJson, LongerJson, MilestoneJson, OwnerJson, ReadinessJson, RefusalJson,
