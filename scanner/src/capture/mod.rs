@@ -8,9 +8,12 @@
 
 mod arp;
 mod dhcp;
+mod fragments;
 mod link;
 mod mdns;
 mod neighbor;
+mod radio;
+mod tunnel;
 
 use std::{
     collections::HashMap,
@@ -19,7 +22,9 @@ use std::{
     net::IpAddr,
 };
 
+use fragments::Fragments;
 pub use link::LinkType;
+use link::{Frame, Place};
 use model::{Fact, MacAddr, Method, Observation, Subject, Timestamp, Vantage};
 use wire::{Malformed, Problem, ethernet, ip, udp};
 
@@ -31,12 +36,19 @@ pub const REPEATED_AFTER: i64 = 60;
 /// so that a flood of forged addresses costs repetition and not memory.
 const MOST_REMEMBERED: usize = 1 << 16;
 
+/// How many tunnels are looked into, one in the other. Real ones are three deep at most
+/// (a mirror of a tunnel's frames with a tunnel inside).
+const MOST_LAYERS: u8 = 8;
+
 /// Listens at one vantage point.
 #[derive(Debug)]
 pub struct Capture {
     vantage: Vantage,
     counts: Counts,
     hasher: RandomState,
+    fragments: Fragments,
+    /// What a frame told, kept for its room.
+    scratch: Vec<Told>,
     /// By subject and kind of fact: when it was told last, and what.
     told: HashMap<u64, (Timestamp, u64)>,
 }
@@ -67,6 +79,8 @@ impl Capture {
             vantage,
             counts: Counts::default(),
             hasher: RandomState::new(),
+            fragments: Fragments::default(),
+            scratch: Vec::new(),
             told: HashMap::new(),
         }
     }
@@ -83,8 +97,8 @@ impl Capture {
         self.frame_of(LinkType::Ethernet, at, bytes, sink);
     }
 
-    /// Takes a frame of any link type; those of others than Ethernet and Linux's cooked ones
-    /// are counted and tell nothing.
+    /// Takes a frame of any link type; those of [`LinkType::Other`] are counted and tell
+    /// nothing.
     pub fn frame_of(
         &mut self,
         link: LinkType,
@@ -93,17 +107,15 @@ impl Capture {
         sink: &mut dyn FnMut(Observation),
     ) {
         self.counts.frames = self.counts.frames.saturating_add(1);
-        let mut told = Vec::new();
-        match link::read(link, bytes) {
-            Ok(Some(frame)) => {
-                if read(&frame, &mut told).is_err() {
-                    self.counts.malformed = self.counts.malformed.saturating_add(1);
-                }
-            }
-            Ok(None) => {}
-            Err(_) => self.counts.malformed = self.counts.malformed.saturating_add(1),
+        let mut told = std::mem::take(&mut self.scratch);
+        let read = link::read(link, bytes).and_then(|frame| match frame {
+            Some(frame) => self.read(at, &frame, MOST_LAYERS, &mut told),
+            None => Ok(()),
+        });
+        if read.is_err() {
+            self.counts.malformed = self.counts.malformed.saturating_add(1);
         }
-        for fact in told {
+        for fact in told.drain(..) {
             if self.is_news(at, &fact) {
                 self.counts.observations = self.counts.observations.saturating_add(1);
                 sink(Observation {
@@ -116,6 +128,7 @@ impl Capture {
                 });
             }
         }
+        self.scratch = told;
     }
 
     /// Whether to tell it: it differs from what was told of the subject last, or that was a
@@ -149,6 +162,7 @@ impl Capture {
 }
 
 /// A fact before it has a time and a place.
+#[derive(Debug)]
 struct Told {
     subject: Subject,
     fact: Fact,
@@ -184,41 +198,115 @@ impl Told {
     }
 }
 
-/// Reads a frame into what it tells.
-///
-/// # Errors
-///
-/// A message breaks its protocol or is cut; what was told before stays.
-fn read(frame: &link::Frame<'_>, told: &mut Vec<Told>) -> Result<(), Malformed> {
-    if let Some(mac) = frame.source.filter(|mac| is_of_an_interface(*mac)) {
-        told.push(Told::new(Subject::Mac(mac), Fact::Alive { ttl: None }, &[]));
+impl Capture {
+    /// Reads a frame into what it tells, and what is inside of it, so many layers deep.
+    ///
+    /// # Errors
+    ///
+    /// A message breaks its protocol or is cut; what was told before stays.
+    fn read(
+        &mut self,
+        at: Timestamp,
+        frame: &Frame<'_>,
+        layers: u8,
+        told: &mut Vec<Told>,
+    ) -> Result<(), Malformed> {
+        let before = told.len();
+        if let Some(mac) = frame.source.filter(|mac| is_of_an_interface(*mac)) {
+            told.push(Told::new(Subject::Mac(mac), Fact::Alive { ttl: None }, &[]));
+        }
+        let read = match frame.ether_type {
+            ethernet::ARP => arp::read(frame, told),
+            ethernet::IPV4 | ethernet::IPV6 => self.read_packet(at, frame, layers, told),
+            _ => match tunnel::of_frame(frame)? {
+                Some(inside) => self.read_inside(at, &inside, layers, told),
+                None => Ok(()),
+            },
+        };
+        // Where there is no link, nobody's word binds an address to an interface.
+        if frame.place == Place::Alone {
+            let mut place = 0;
+            told.retain(|fact| {
+                place += 1;
+                place <= before || !matches!(fact.fact, Fact::LinkAddress(_))
+            });
+        }
+        read
     }
-    match frame.ether_type {
-        ethernet::ARP => arp::read(frame, told),
-        ethernet::IPV4 | ethernet::IPV6 => read_packet(frame, told),
-        _ => Ok(()),
+
+    /// Reads what a tunnel carried. Deeper than real tunnels go is somebody's game.
+    fn read_inside(
+        &mut self,
+        at: Timestamp,
+        frame: &Frame<'_>,
+        layers: u8,
+        told: &mut Vec<Told>,
+    ) -> Result<(), Malformed> {
+        match layers.checked_sub(1) {
+            Some(left) => self.read(at, frame, left, told),
+            None => Ok(()),
+        }
+    }
+
+    fn read_packet(
+        &mut self,
+        at: Timestamp,
+        frame: &Frame<'_>,
+        layers: u8,
+        told: &mut Vec<Told>,
+    ) -> Result<(), Malformed> {
+        let packet = ip::Packet::parse(frame.payload)?;
+        if !packet.fragment {
+            return self.read_payload(at, frame, &packet, layers, told);
+        }
+        let Some(part) = ip::Fragment::of(frame.payload) else { return Ok(()) };
+        match self.fragments.add(at, &packet, part) {
+            Some(payload) => {
+                let whole = ip::Packet { payload: &payload, fragment: false, ..packet };
+                self.read_payload(at, frame, &whole, layers, told)
+            }
+            None => Ok(()),
+        }
+    }
+
+    fn read_payload(
+        &mut self,
+        at: Timestamp,
+        frame: &Frame<'_>,
+        packet: &ip::Packet<'_>,
+        layers: u8,
+        told: &mut Vec<Told>,
+    ) -> Result<(), Malformed> {
+        match packet.protocol {
+            ip::ICMPV6 => neighbor::read(frame.source, packet, told),
+            ip::UDP => {
+                let datagram = udp::Datagram::parse(packet.payload)?;
+                let ports = (datagram.source_port, datagram.destination_port);
+                match tunnel::of_datagram(ports, datagram.payload) {
+                    Some(inside) => self.read_inside(at, &inside, layers, told),
+                    None => read_datagram(frame, packet, &datagram, told),
+                }
+            }
+            _ => match tunnel::of_packet(packet)? {
+                Some(inside) => self.read_inside(at, &inside, layers, told),
+                None => Ok(()),
+            },
+        }
     }
 }
 
-fn read_packet(frame: &link::Frame<'_>, told: &mut Vec<Told>) -> Result<(), Malformed> {
-    let packet = ip::Packet::parse(frame.payload)?;
-    // All these messages are short: one in fragments is not theirs, or hides something.
-    if packet.fragment {
-        return Ok(());
-    }
-    match packet.protocol {
-        ip::ICMPV6 => neighbor::read(frame.source, &packet, told),
-        ip::UDP => {
-            let datagram = udp::Datagram::parse(packet.payload)?;
-            match (datagram.source_port, datagram.destination_port) {
-                (
-                    wire::dhcp::CLIENT_PORT | wire::dhcp::SERVER_PORT,
-                    wire::dhcp::CLIENT_PORT | wire::dhcp::SERVER_PORT,
-                ) => dhcp::read(frame.source, datagram.payload, told),
-                (mdns::PORT, mdns::PORT) => mdns::read(&packet, datagram.payload, told),
-                _ => Ok(()),
-            }
-        }
+fn read_datagram(
+    frame: &Frame<'_>,
+    packet: &ip::Packet<'_>,
+    datagram: &udp::Datagram<'_>,
+    told: &mut Vec<Told>,
+) -> Result<(), Malformed> {
+    match (datagram.source_port, datagram.destination_port) {
+        (
+            wire::dhcp::CLIENT_PORT | wire::dhcp::SERVER_PORT,
+            wire::dhcp::CLIENT_PORT | wire::dhcp::SERVER_PORT,
+        ) => dhcp::read(frame.source, datagram.payload, told),
+        (mdns::PORT, mdns::PORT) => mdns::read(packet, datagram.payload, told),
         _ => Ok(()),
     }
 }

@@ -485,9 +485,9 @@ mod tests {
     #[test]
     fn a_large_frame_and_another_link_are_read_and_told() {
         let large = vec![7; 200 << 10];
-        let (report, frames) = all(&pcap(true, 105, &[(1, 0, &large)])).unwrap();
+        let (report, frames) = all(&pcap(true, 147, &[(1, 0, &large)])).unwrap();
         assert_eq!(frames[0].2.len(), large.len());
-        assert_eq!(report.other_links, BTreeMap::from([(LinkType::Other(105), 1)]));
+        assert_eq!(report.other_links, BTreeMap::from([(LinkType::Other(147), 1)]));
         assert_eq!(report.gaps.len(), 1);
     }
 }
