@@ -374,8 +374,12 @@ pub(crate) const fn is_own_name(source: NameSource) -> bool {
         | NameSource::Nbns
         | NameSource::Ntlm
         | NameSource::Snmp
-        | NameSource::Dhcp => true,
-        NameSource::Dns | NameSource::Banner => false,
+        | NameSource::Dhcp
+        | NameSource::Llmnr
+        | NameSource::Discovery
+        | NameSource::Kerberos => true,
+        // A log's header may have come a long way before its last sender.
+        NameSource::Dns | NameSource::Banner | NameSource::Syslog | NameSource::ServerName => false,
     }
 }
 
@@ -388,6 +392,11 @@ pub(crate) const fn source_text(source: NameSource) -> &'static str {
         NameSource::Snmp => "snmp",
         NameSource::Banner => "banner",
         NameSource::Dhcp => "dhcp",
+        NameSource::Llmnr => "llmnr",
+        NameSource::Discovery => "discovery",
+        NameSource::Syslog => "syslog",
+        NameSource::Kerberos => "kerberos",
+        NameSource::ServerName => "server_name",
     }
 }
 
@@ -453,6 +462,12 @@ fn is_of_one_device(address: IpAddr) -> bool {
 /// Whether the observation means that somebody was there.
 pub(crate) fn is_presence(observation: &Observation) -> bool {
     match &observation.fact {
+        // What others are told of an address, or ask there for, is not its own word.
+        Fact::HostName { source: NameSource::Dns | NameSource::ServerName, .. }
+            if observation.method == Method::Capture =>
+        {
+            false
+        }
         Fact::HostName { .. } => !matches!(observation.method, Method::Resolver | Method::Import),
         Fact::PortState(state) | Fact::Ports { state, .. } => {
             matches!(state, PortState::Open | PortState::Closed)

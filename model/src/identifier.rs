@@ -60,7 +60,8 @@ impl MachineIdKind {
 #[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum NameSource {
-    /// A PTR record, or the name that the user gave as a target.
+    /// A PTR record, the name that the user gave as a target, or an answer of the name service
+    /// to somebody else.
     Dns,
     /// Multicast DNS, RFC 6762.
     Mdns,
@@ -72,8 +73,18 @@ pub enum NameSource {
     Snmp,
     /// The greeting of a mail, FTP or other server.
     Banner,
-    /// A DHCP request.
+    /// A DHCP or DHCPv6 request.
     Dhcp,
+    /// Link-local multicast name resolution, RFC 4795.
+    Llmnr,
+    /// The system name of LLDP, CDP or a relative of theirs.
+    Discovery,
+    /// The header of a log line sent to somebody, RFC 3164 and RFC 5424.
+    Syslog,
+    /// A Kerberos ticket request of the machine itself, or for it.
+    Kerberos,
+    /// The server name that a client asked for (RFC 6066, section 3) or an HTTP Host header.
+    ServerName,
 }
 
 /// How far an identifier can be trusted to mean one asset.

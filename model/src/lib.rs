@@ -10,6 +10,7 @@
 
 mod cpe;
 mod endpoint;
+mod heard;
 mod identifier;
 mod mac;
 mod observation;
@@ -22,6 +23,10 @@ mod tls;
 
 pub use cpe::Cpe;
 pub use endpoint::{Endpoint, Transport};
+pub use heard::{
+    DiscoveryProtocol, FingerprintKind, Neighbor, NetworkRole, RedundancyProtocol, RouterProtocol,
+    Use, Volume,
+};
 pub use identifier::{Identifier, MachineIdKind, NameSource, Strength};
 pub use mac::{MacAddr, ParseMacError};
 pub use observation::{

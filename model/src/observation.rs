@@ -3,8 +3,8 @@ use std::{collections::BTreeMap, fmt, net::IpAddr};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Cpe, Endpoint, MacAddr, MachineIdKind, NameSource, PortSet, Timestamp, TlsServer, Transport,
-    Vantage,
+    Cpe, Endpoint, FingerprintKind, MacAddr, MachineIdKind, NameSource, Neighbor, NetworkRole,
+    PortSet, Timestamp, TlsServer, Transport, Use, Vantage,
 };
 
 /// One thing that was seen: who saw it, when, how, and what it says of whom.
@@ -244,6 +244,22 @@ pub enum Fact {
         /// Its CPE name, where known.
         cpe: Option<Cpe>,
     },
+    /// A function in the network that the subject announces. Subject: address; a MAC address
+    /// where the protocol knows no other.
+    Role(NetworkRole),
+    /// The subject uses something elsewhere. Subject: address (of the client).
+    Use(Use),
+    /// A habit by which the subject's software is known. Subject: MAC, address or endpoint.
+    Fingerprint {
+        /// Which habit.
+        kind: FingerprintKind,
+        /// It, in the one spelling that its kind prescribes, at most 512 bytes.
+        value: String,
+    },
+    /// What the subject tells its neighbour on the cable. Subject: MAC.
+    Neighbor(Neighbor),
+    /// The subject was seen in a frame of this VLAN (IEEE 802.1Q, 1 to 4094). Subject: MAC.
+    Vlan(u16),
     /// The subject sent something that breaks its protocol.
     Anomaly {
         /// Which protocol, such as `x509` or `ssh`.
@@ -422,6 +438,48 @@ mod tests {
         let text = serde_json::to_string(&observation).unwrap();
         assert_eq!(serde_json::from_str::<Observation>(&text).unwrap(), observation);
         assert!(text.contains(r#""fact":{"service":{"protocol":"ssh""#), "{text}");
+    }
+
+    #[test]
+    fn what_is_heard_has_these_names_in_json() {
+        use crate::{DiscoveryProtocol, RedundancyProtocol, RouterProtocol, Volume};
+        let address = "192.0.2.1".parse().unwrap();
+        let neighbor =
+            Neighbor { port: Some("eth0".into()), ..Neighbor::of(DiscoveryProtocol::Lldp) };
+        for (fact, expected) in [
+            (Fact::Role(NetworkRole::DhcpServer), r#"{"role":"dhcp_server"}"#),
+            (
+                Fact::Role(NetworkRole::Router(RouterProtocol::Ospf)),
+                r#"{"role":{"router":"ospf"}}"#,
+            ),
+            (
+                Fact::Role(NetworkRole::VirtualRouter {
+                    protocol: RedundancyProtocol::Hsrp,
+                    group: 3,
+                    address: Some(address),
+                }),
+                r#"{"role":{"virtual_router":{"protocol":"hsrp","group":3,"address":"192.0.2.1"}}}"#,
+            ),
+            (Fact::Use(Use::Resolver(address)), r#"{"use":{"resolver":"192.0.2.1"}}"#),
+            (
+                Fact::Use(Use::Cloud { domain: "example.org".into(), volume: Volume::Small }),
+                r#"{"use":{"cloud":{"domain":"example.org","volume":"small"}}}"#,
+            ),
+            (
+                Fact::Use(Use::Cleartext { protocol: "telnet".into(), server: address }),
+                r#"{"use":{"cleartext":{"protocol":"telnet","server":"192.0.2.1"}}}"#,
+            ),
+            (
+                Fact::Fingerprint { kind: FingerprintKind::Dhcp, value: "1,3,6".into() },
+                r#"{"fingerprint":{"kind":"dhcp","value":"1,3,6"}}"#,
+            ),
+            (Fact::Neighbor(neighbor), r#"{"neighbor":{"protocol":"lldp","port":"eth0"}}"#),
+            (Fact::Vlan(7), r#"{"vlan":7}"#),
+        ] {
+            let text = serde_json::to_string(&fact).unwrap();
+            assert_eq!(text, expected);
+            assert_eq!(serde_json::from_str::<Fact>(&text).unwrap(), fact);
+        }
     }
 
     #[test]
