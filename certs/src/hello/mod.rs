@@ -15,6 +15,7 @@ mod curve;
 mod datagram;
 mod ending;
 mod error;
+pub mod heard;
 mod legacy;
 mod message;
 mod modern;
