@@ -8,11 +8,16 @@
 
 mod arp;
 mod dhcp;
+mod flow;
 mod fragments;
+mod inside;
 mod link;
 mod mdns;
 mod neighbor;
 mod radio;
+mod recent;
+mod signature;
+mod stream;
 mod tunnel;
 
 use std::{
@@ -22,7 +27,11 @@ use std::{
     net::IpAddr,
 };
 
+pub use flow::FlowCounts;
+use flow::Flows;
 use fragments::Fragments;
+pub use inside::Inside;
+use inside::is_global;
 pub use link::LinkType;
 use link::{Frame, Place};
 use model::{Fact, MacAddr, Method, Observation, Subject, Timestamp, Vantage};
@@ -40,6 +49,24 @@ const MOST_REMEMBERED: usize = 1 << 16;
 /// (a mirror of a tunnel's frames with a tunnel inside).
 const MOST_LAYERS: u8 = 8;
 
+/// How much memory a capture takes in all, unless told otherwise: 256 MiB.
+pub const MEMORY: usize = 256 << 20;
+
+/// How to listen.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// How many bytes all that is remembered may take.
+    pub memory: usize,
+    /// Of whom to tell.
+    pub inside: Inside,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self { memory: MEMORY, inside: Inside::Everybody }
+    }
+}
+
 /// Listens at one vantage point.
 #[derive(Debug)]
 pub struct Capture {
@@ -47,6 +74,8 @@ pub struct Capture {
     counts: Counts,
     hasher: RandomState,
     fragments: Fragments,
+    flows: Flows,
+    inside: Inside,
     /// What a frame told, kept for its room.
     scratch: Vec<Told>,
     /// By subject and kind of fact: when it was told last, and what.
@@ -62,12 +91,22 @@ pub struct Counts {
     pub malformed: u64,
     /// Observations made.
     pub observations: u64,
+    /// What became of the flows.
+    pub flows: FlowCounts,
+    /// Packets whose parts did not all come, or contradict each other.
+    pub packets_given_up: u64,
 }
 
 impl fmt::Display for Counts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { frames, malformed, observations } = self;
-        write!(f, "{frames} frames, {malformed} malformed, {observations} observations")
+        let Self { frames, malformed, observations, flows, packets_given_up } = self;
+        let FlowCounts { flows, forgotten, given_up, with_gaps } = flows;
+        write!(
+            f,
+            "{frames} frames, {malformed} malformed, {observations} observations, {flows} flows \
+             ({forgotten} forgotten, {given_up} given up, {with_gaps} with gaps), \
+             {packets_given_up} fragmented packets given up"
+        )
     }
 }
 
@@ -75,11 +114,20 @@ impl Capture {
     /// Prepares to listen. Every observation will carry the vantage point.
     #[must_use]
     pub fn new(vantage: Vantage) -> Self {
+        Self::with(vantage, Settings::default())
+    }
+
+    /// The same with other settings than the usual ones.
+    #[must_use]
+    pub fn with(vantage: Vantage, settings: Settings) -> Self {
+        let Settings { memory, inside } = settings;
         Self {
             vantage,
             counts: Counts::default(),
             hasher: RandomState::new(),
             fragments: Fragments::default(),
+            flows: Flows::new(memory),
+            inside,
             scratch: Vec::new(),
             told: HashMap::new(),
         }
@@ -88,7 +136,32 @@ impl Capture {
     /// What went through so far.
     #[must_use]
     pub const fn counts(&self) -> Counts {
-        self.counts
+        let (flows, packets_given_up) = (self.flows.counts(), self.fragments.given_up());
+        Counts { flows, packets_given_up, ..self.counts }
+    }
+
+    /// How many bytes what is remembered takes, about.
+    #[must_use]
+    pub fn memory(&self) -> usize {
+        let told = self.told.capacity().saturating_mul(size_of::<(u64, (Timestamp, u64))>());
+        self.flows.memory().saturating_add(told)
+    }
+
+    /// Tells what is ripe at that time, where no frame comes to say that time has passed.
+    pub fn tick(&mut self, at: Timestamp, sink: &mut dyn FnMut(Observation)) {
+        let mut told = std::mem::take(&mut self.scratch);
+        self.flows.settle_before(at, &mut told);
+        self.hand_on(at, &mut told, sink);
+        self.scratch = told;
+    }
+
+    /// Tells what is known of the flows that have not ended. More may follow, and is a
+    /// beginning then.
+    pub fn finish(&mut self, at: Timestamp, sink: &mut dyn FnMut(Observation)) {
+        let mut told = std::mem::take(&mut self.scratch);
+        self.flows.settle_all(&mut told);
+        self.hand_on(at, &mut told, sink);
+        self.scratch = told;
     }
 
     /// Takes an Ethernet frame, from its destination address on and without its check
@@ -115,20 +188,29 @@ impl Capture {
         if read.is_err() {
             self.counts.malformed = self.counts.malformed.saturating_add(1);
         }
-        for fact in told.drain(..) {
-            if self.is_news(at, &fact) {
-                self.counts.observations = self.counts.observations.saturating_add(1);
-                sink(Observation {
-                    observed_at: at,
-                    vantage: self.vantage.clone(),
-                    method: Method::Capture,
-                    subject: fact.subject,
-                    fact: fact.fact,
-                    evidence: fact.evidence,
-                });
-            }
-        }
+        self.hand_on(at, &mut told, sink);
         self.scratch = told;
+    }
+
+    fn hand_on(&mut self, at: Timestamp, told: &mut Vec<Told>, sink: &mut dyn FnMut(Observation)) {
+        for fact in told.drain(..) {
+            let at = fact.at.unwrap_or(at);
+            if let (Subject::Address(address), Fact::LinkAddress(_)) = (fact.subject, &fact.fact) {
+                self.inside.learn(address);
+            }
+            if !self.inside.is_told_of(fact.subject) || !self.is_news(at, &fact) {
+                continue;
+            }
+            self.counts.observations = self.counts.observations.saturating_add(1);
+            sink(Observation {
+                observed_at: at,
+                vantage: self.vantage.clone(),
+                method: Method::Capture,
+                subject: fact.subject,
+                fact: fact.fact,
+                evidence: fact.evidence,
+            });
+        }
     }
 
     /// Whether to tell it: it differs from what was told of the subject last, or that was a
@@ -167,13 +249,16 @@ struct Told {
     subject: Subject,
     fact: Fact,
     evidence: Vec<u8>,
+    /// When it was so, where that was before the frame that made it known.
+    at: Option<Timestamp>,
 }
 
 impl Told {
     /// The evidence is a header, or the value itself: never what users said to each other.
     fn new(subject: Subject, fact: Fact, evidence: &[u8]) -> Self {
         let most = Observation::MAX_EVIDENCE;
-        Self { subject, fact, evidence: evidence.get(..most).unwrap_or(evidence).to_vec() }
+        let evidence = evidence.get(..most).unwrap_or(evidence).to_vec();
+        Self { subject, fact, evidence, at: None }
     }
 
     /// The address is answered for by that link-layer address, in the sender's own words.
@@ -256,6 +341,9 @@ impl Capture {
         told: &mut Vec<Told>,
     ) -> Result<(), Malformed> {
         let packet = ip::Packet::parse(frame.payload)?;
+        if packet.protocol == ip::TCP && !packet.fragment {
+            return self.flows.take(at, &packet, frame.payload, told);
+        }
         if !packet.fragment {
             return self.read_payload(at, frame, &packet, layers, told);
         }
@@ -279,6 +367,7 @@ impl Capture {
     ) -> Result<(), Malformed> {
         match packet.protocol {
             ip::ICMPV6 => neighbor::read(frame.source, packet, told),
+            ip::TCP => self.flows.take(at, packet, &[], told),
             ip::UDP => {
                 let datagram = udp::Datagram::parse(packet.payload)?;
                 let ports = (datagram.source_port, datagram.destination_port);

@@ -35,7 +35,7 @@ pub mod rdp;
 pub mod redis;
 pub mod rpcbind;
 pub mod rtsp;
-mod said;
+pub(crate) mod said;
 pub mod smb;
 pub mod smtp;
 pub mod snmp;

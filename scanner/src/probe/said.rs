@@ -6,7 +6,7 @@ use wire::{Malformed, Problem, lines};
 
 /// A name that the machine uses for itself, as a fact. Unlike
 /// [`super::product::host_name`] it may be a single label, as NetBIOS and SNMP names are.
-pub(super) fn machine_name(name: &str, source: NameSource) -> Option<Fact> {
+pub(crate) fn machine_name(name: &str, source: NameSource) -> Option<Fact> {
     let name = name.trim().trim_end_matches('.').to_lowercase();
     let bad = |c: char| c.is_control() || c.is_whitespace() || c == char::REPLACEMENT_CHARACTER;
     let nobody = name.is_empty() || name == "localhost" || name.starts_with("localhost.");
