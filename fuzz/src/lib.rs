@@ -11,6 +11,7 @@ mod before_tls;
 mod datagrams;
 mod inside;
 pub mod mutate;
+mod neighbours;
 mod outside;
 mod probes;
 mod protocols;
@@ -27,8 +28,14 @@ pub struct Target {
     pub seeds: fn() -> Vec<Vec<u8>>,
 }
 
-const ROOMS: &[&[Target]] =
-    &[protocols::TARGETS, probes::TARGETS, before_tls::TARGETS, outside::TARGETS, inside::TARGETS];
+const ROOMS: &[&[Target]] = &[
+    protocols::TARGETS,
+    neighbours::TARGETS,
+    probes::TARGETS,
+    before_tls::TARGETS,
+    outside::TARGETS,
+    inside::TARGETS,
+];
 
 /// Every target, in the order of the rooms.
 pub const TARGETS: &[Target] = &joined::<{ count(ROOMS) }>(ROOMS);

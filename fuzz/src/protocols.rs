@@ -87,6 +87,7 @@ fn run_arp(bytes: &[u8]) {
 }
 
 fn run_bacnet(bytes: &[u8]) {
+    black_box(bacnet::IAm::parse(bytes).is_ok());
     black_box(bacnet::Answer::parse(bytes).is_ok());
 }
 
@@ -117,6 +118,7 @@ fn run_dhcp(bytes: &[u8]) {
 }
 
 fn run_dns(bytes: &[u8]) {
+    black_box(dns::Asked::parse(bytes).is_ok());
     if let Ok(answer) = dns::Answer::parse(bytes) {
         for record in &answer.records {
             black_box(record.name.to_string());
@@ -249,6 +251,8 @@ fn run_nat_pmp(bytes: &[u8]) {
 }
 
 fn run_nbns(bytes: &[u8]) {
+    black_box(nbns::Claim::parse(bytes).is_ok());
+    black_box(nbns::Claim::of_datagram(bytes).is_ok());
     black_box(nbns::NodeStatus::parse(bytes).is_ok());
 }
 
@@ -264,6 +268,7 @@ fn run_ntlm(bytes: &[u8]) {
 }
 
 fn run_ntp(bytes: &[u8]) {
+    black_box(ntp::Sender::parse(bytes).is_ok());
     black_box(ntp::Reply::parse(bytes).is_ok());
     black_box(ntp::Control::parse(bytes).is_ok());
     let text = String::from_utf8_lossy(bytes);
@@ -347,6 +352,7 @@ fn run_smb2(bytes: &[u8]) {
 }
 
 fn run_snmp(bytes: &[u8]) {
+    black_box(snmp::Head::parse(bytes).is_ok());
     black_box(snmp::Message::parse(bytes).is_ok());
     black_box(snmp::EngineId::parse(bytes).is_some());
 }
@@ -356,6 +362,7 @@ fn run_sqlr(bytes: &[u8]) {
 }
 
 fn run_ssdp(bytes: &[u8]) {
+    black_box(ssdp::Answer::of_notice(bytes).is_ok());
     if let Ok(answer) = ssdp::Answer::parse(bytes) {
         black_box(answer.device_uuid());
     }
@@ -397,6 +404,7 @@ fn run_telnet(bytes: &[u8]) {
 }
 
 fn run_tftp(bytes: &[u8]) {
+    black_box(tftp::request(bytes).is_ok());
     black_box(tftp::Answer::parse(bytes).is_ok());
 }
 
@@ -412,6 +420,7 @@ fn run_udp(bytes: &[u8]) {
 }
 
 fn run_ws_discovery(bytes: &[u8]) {
+    black_box(ws_discovery::Match::of_hello(bytes).is_ok());
     black_box(ws_discovery::Match::parse(bytes).is_ok());
 }
 

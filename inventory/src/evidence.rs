@@ -361,6 +361,9 @@ pub fn strength(identifier: &Identifier) -> Strength {
                 None => Strength::Moderate,
             }
         }
+        // It is of a chassis: what is told at several of its ports is of one device, but
+        // devices that are stacked share it.
+        Identifier::MachineId(MachineIdKind::ChassisId, _) => Strength::Moderate,
         Identifier::MachineId(_, _) => Strength::Strong,
     }
 }

@@ -243,7 +243,7 @@ named!(FingerprintKind {
 });
 
 /// What a device tells those at the other end of its cable. Texts are of printable characters,
-/// at most 255 bytes each.
+/// at most 256 each.
 #[derive(Clone, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
 pub struct Neighbor {
     /// In which protocol.
@@ -304,6 +304,8 @@ pub enum DiscoveryProtocol {
     Mndp,
     /// Ubiquiti's.
     Ubiquiti,
+    /// PROFINET's DCP, IEC 61158.
+    Profinet,
 }
 
 named!(DiscoveryProtocol {
@@ -313,6 +315,7 @@ named!(DiscoveryProtocol {
     Fdp => "fdp",
     Mndp => "mndp",
     Ubiquiti => "ubiquiti",
+    Profinet => "profinet",
 });
 
 #[cfg(test)]

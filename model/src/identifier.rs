@@ -39,6 +39,9 @@ pub enum MachineIdKind {
     DhcpClientId,
     /// A serial number.
     Serial,
+    /// The address by which a device with many ports calls itself as a whole: the chassis
+    /// identifier of LLDP (IEEE 802.1AB, 8.5.2), the bridge identifier of the spanning tree.
+    ChassisId,
 }
 
 impl MachineIdKind {
@@ -51,6 +54,7 @@ impl MachineIdKind {
             Self::DeviceUuid => "device_uuid",
             Self::DhcpClientId => "dhcp_client_id",
             Self::Serial => "serial",
+            Self::ChassisId => "chassis_id",
         }
     }
 }
@@ -153,6 +157,7 @@ impl Identifier {
             "device_uuid" => Self::MachineId(MachineIdKind::DeviceUuid, text),
             "dhcp_client_id" => Self::MachineId(MachineIdKind::DhcpClientId, text),
             "serial" => Self::MachineId(MachineIdKind::Serial, text),
+            "chassis_id" => Self::MachineId(MachineIdKind::ChassisId, text),
             _ => return None,
         })
     }
@@ -183,6 +188,7 @@ mod tests {
             Identifier::MachineId(MachineIdKind::DeviceUuid, "e".into()),
             Identifier::MachineId(MachineIdKind::DhcpClientId, "e".into()),
             Identifier::MachineId(MachineIdKind::Serial, "e".into()),
+            Identifier::MachineId(MachineIdKind::ChassisId, "e".into()),
         ] {
             let again = Identifier::from_parts(identifier.kind(), &identifier.value());
             assert_eq!(again, Some(identifier));

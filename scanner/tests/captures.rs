@@ -9,7 +9,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use model::{Fact, MacAddr, NameSource, Observation, Site, Subject, Vantage};
+use model::{Fact, FingerprintKind, MacAddr, NameSource, Observation, Site, Subject, Vantage};
 use scanner::{
     capture::Capture,
     net::file::{self, FileError, FileReport},
@@ -171,16 +171,15 @@ fn devices_say_who_they_are_when_they_are_set_up() {
             &|fact| matches!(fact, Fact::HostName { name: n, source: NameSource::Dhcp } if *n == name),
         );
         names.add(&name, named);
-        let said = |attribute: &str, value: &str| {
-            told(&|fact| {
-                matches!(fact, Fact::Service(service)
-                    if service.attributes.get(attribute).is_some_and(|text| text == value))
-            })
+        let said = |wanted: FingerprintKind, text: &str| {
+            told(
+                &|fact| matches!(fact, Fact::Fingerprint { kind, value } if *kind == wanted && value == text),
+            )
         };
         let class = &row["dhcp_vendor_class"];
-        classes.add(class, said("vendor_class", class));
+        classes.add(class, said(FingerprintKind::DhcpVendorClass, class));
         let list = &row["dhcp_param_list"];
-        lists.add(list, said("parameter_list", list));
+        lists.add(list, said(FingerprintKind::Dhcp, list));
         // An address of the Internet behind the access point is never a device's own.
         for (mac, ips) in &bound {
             let foreign = |ip: &&IpAddr| matches!(ip, IpAddr::V4(v4) if !v4.is_private() && !v4.is_link_local());

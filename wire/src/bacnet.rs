@@ -4,6 +4,8 @@
 //!
 //! Device instance 4194303 means the device that is asked, whatever its number.
 
+use std::net::Ipv4Addr;
+
 use crate::{Malformed, Reader, lines};
 
 const READ_PROPERTY: u8 = 12;
@@ -30,6 +32,73 @@ pub struct Answer {
     pub instance: Option<u32>,
     /// Properties by number, where they are text.
     pub texts: Vec<(u8, String)>,
+}
+
+/// The port.
+pub const PORT: u16 = 47_808;
+
+/// What a device tells everybody: I-Am (clause 16.10.3).
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct IAm {
+    /// The device's instance number.
+    pub instance: u32,
+    /// The number of its maker (ASHRAE's list of vendor identifiers).
+    pub vendor: u32,
+    /// Whether it is behind another device, which only passes its words on.
+    pub routed: bool,
+    /// Whose words a broadcast management device repeats, where it does.
+    pub original: Option<Ipv4Addr>,
+}
+
+impl IAm {
+    /// Reads one datagram; `None` for all other messages.
+    ///
+    /// # Errors
+    ///
+    /// It ends too soon, or is no BACnet/IP.
+    pub fn parse(bytes: &[u8]) -> Result<Option<Self>, Malformed> {
+        const FORWARDED: u16 = 0x8104;
+        const ORIGINAL_UNICAST: u16 = 0x810a;
+        const ORIGINAL_BROADCAST: u16 = 0x810b;
+
+        let mut r = Reader::new(bytes);
+        let head = r.u16("BVLC type, function")?;
+        if head >> 8 != 0x81 {
+            return Err(r.invalid("BVLC type, function", head));
+        }
+        let length = r.u16("BVLC length")?;
+        let Some(inside) = length.checked_sub(4) else {
+            return Err(r.invalid("BVLC length", length));
+        };
+        let mut r = r.nested("NPDU", inside.into())?;
+        let original = match head {
+            FORWARDED => {
+                let address = Ipv4Addr::from(r.array::<4>("originating address")?);
+                r.u16("originating port")?;
+                Some(address)
+            }
+            ORIGINAL_UNICAST | ORIGINAL_BROADCAST => None,
+            _ => return Ok(None),
+        };
+        // A message of the network layer itself is none of a device.
+        if r.rest().get(1).is_some_and(|control| control & 0x80 != 0) {
+            return Ok(None);
+        }
+        let routed = network(&mut r)?;
+        let kind = (r.u8("PDU type")?, r.u8("service choice")?);
+        if kind != (0x10, 0) {
+            return Ok(None);
+        }
+        let (_, object) = tag(&mut r, "object identifier")?;
+        tag(&mut r, "maximum APDU length")?;
+        tag(&mut r, "segmentation")?;
+        let (_, vendor) = tag(&mut r, "vendor identifier")?;
+        let Some(instance) = instance(object) else {
+            return Err(r.invalid("object identifier", 0_u8));
+        };
+        let vendor = vendor.iter().take(4).fold(0_u32, |sum, byte| sum << 8 | u32::from(*byte));
+        Ok(Some(Self { instance, vendor, routed, original }))
+    }
 }
 
 /// An unrouted confirmed request, that wants an answer of up to 1,476 bytes in one piece.
@@ -113,8 +182,8 @@ impl Answer {
     }
 }
 
-/// The network layer's head (clause 6.2.2).
-fn network(r: &mut Reader<'_>) -> Result<(), Malformed> {
+/// The network layer's head (clause 6.2.2): whether it comes from another network.
+fn network(r: &mut Reader<'_>) -> Result<bool, Malformed> {
     let version = r.u8("NPDU version")?;
     if version != 1 {
         return Err(r.invalid("NPDU version", version));
@@ -134,7 +203,7 @@ fn network(r: &mut Reader<'_>) -> Result<(), Malformed> {
     if control & 0x20 != 0 {
         r.u8("hop count")?;
     }
-    Ok(())
+    Ok(control & 0x08 != 0)
 }
 
 /// One tag (clause 20.2.1): its first byte without the length, and its contents. Opening and
@@ -226,10 +295,36 @@ mod tests {
         }
     }
 
+    #[track_caller]
+    fn check_i_am(bytes: &[u8], routed: bool, original: Option<Ipv4Addr>) {
+        let expected = IAm { instance: 9, vendor: 260, routed, original };
+        assert_eq!(IAm::parse(bytes), Ok(Some(expected)));
+        for len in 0..bytes.len() {
+            assert_eq!(IAm::parse(&bytes[..len]).unwrap_err().problem, Problem::Truncated);
+        }
+    }
+
+    #[test]
+    fn a_controller_tells_everybody_who_it_is() {
+        let words = b"\x10\0\xc4\x02\0\0\x09\x22\x05\xc4\x91\0\x22\x01\x04";
+        let mut broadcast = answer(&[1, 0], words);
+        broadcast[1] = 0x0b;
+        check_i_am(&broadcast, false, None);
+        check_i_am(&answer(&[1, 8, 0, 5, 1, 3], words), true, None);
+        let mut repeated = answer(&[192, 0, 2, 7, 0xba, 0xc0, 1, 0], words);
+        repeated[1] = 4;
+        check_i_am(&repeated, false, Some(Ipv4Addr::new(192, 0, 2, 7)));
+        for other in [read_names(7), answer(&[1, 0x80], &[0]), answer(&[1, 0], &[0x10, 8])] {
+            assert_eq!(IAm::parse(&other), Ok(None));
+        }
+    }
+
     proptest! {
         #[test]
         fn random_bytes_never_panic(bytes in proptest::collection::vec(any::<u8>(), 0..80)) {
             let _ = Answer::parse(&bytes);
+            let _ = IAm::parse(&bytes);
+            let _ = IAm::parse(&answer(&[1, 0, 0x10, 0], &bytes));
             let _ = Answer::parse(&answer(&[1, 0], &bytes));
             let _ = Answer::parse(&answer(&[1, 0, 0x30, 7, 14], &bytes));
         }

@@ -1,8 +1,8 @@
 //! Domain names asked for and answered: RFC 1035, multicast DNS (RFC 6762), DNS-SD (RFC 6763).
 //!
-//! Our questions are written here; answers are decoded by hickory-proto, record by record,
-//! so that what came before a broken or missing record is kept. Names are lists of labels:
-//! a DNS-SD instance may have dots and blanks inside one.
+//! Our questions are written here; answers, and what others ask, are decoded by hickory-proto,
+//! record by record, so that what came before a broken or missing record is kept. Names are
+//! lists of labels: a DNS-SD instance may have dots and blanks inside one.
 
 use std::{fmt, net::IpAddr};
 
@@ -12,7 +12,7 @@ use hickory_proto::{
     serialize::binary::{BinDecodable, BinDecoder},
 };
 
-use crate::{Malformed, Problem};
+use crate::{Malformed, Problem, Reader};
 
 /// Records that are read at most; a datagram of 64 KiB could hold thousands.
 const MAX_RECORDS: usize = 512;
@@ -45,8 +45,45 @@ pub struct Answer {
     pub code: u16,
     /// Records of all three sections.
     pub records: Vec<Record>,
+    /// How many of them, from the first on, are of the answer section: the others may be about
+    /// anybody.
+    pub answers: usize,
     /// What is wrong with the rest, where it could not be read.
     pub broken: Option<Malformed>,
+}
+
+/// The head of what somebody asks.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Asked {
+    /// The transaction id.
+    pub id: u16,
+    /// Whether the server shall ask others on (RD): what clients want, and resolvers not.
+    pub recursion: bool,
+    /// How many questions there are.
+    pub questions: u16,
+}
+
+impl Asked {
+    /// Reads the head of a query. Names that are asked for are nobody's business.
+    ///
+    /// # Errors
+    ///
+    /// It is cut, or is no standard query (RFC 1035, section 4.1.1), or asks nothing.
+    pub fn parse(bytes: &[u8]) -> Result<Self, Malformed> {
+        let mut r = Reader::new(bytes);
+        let id = r.u16("ID")?;
+        let flags = r.u16("flags")?;
+        // A response, an operation other than a query, or the reserved bit.
+        if flags & 0xf840 != 0 {
+            return Err(r.invalid("flags", flags));
+        }
+        let questions = r.u16("QDCOUNT")?;
+        r.take("ANCOUNT, NSCOUNT, ARCOUNT", 6)?;
+        if questions == 0 {
+            return Err(r.invalid("QDCOUNT", questions));
+        }
+        Ok(Self { id, recursion: flags & 0x0100 != 0, questions })
+    }
 }
 
 /// A resource record.
@@ -122,6 +159,7 @@ impl Answer {
             id: header.metadata.id,
             code: header.metadata.response_code.into(),
             records: Vec::new(),
+            answers: 0,
             broken: None,
         };
         // Nothing is allocated by these counts, and the loops end at the first failure.
@@ -143,6 +181,7 @@ impl Answer {
             };
             answer.records.push(Record::from(&record));
         }
+        answer.answers = answer.records.len().min(counts.answers.into());
         Ok(answer)
     }
 }
@@ -250,6 +289,34 @@ mod tests {
     }
 
     #[test]
+    fn the_answer_section_comes_first() {
+        let mut bytes = answer();
+        let whole = Answer::parse(&bytes).unwrap();
+        assert_eq!((whole.answers, whole.records.len()), (4, 4));
+        // One answer, three additional records.
+        (bytes[7], bytes[11]) = (1, 3);
+        let parts = Answer::parse(&bytes).unwrap();
+        assert_eq!((parts.answers, parts.records), (1, whole.records));
+    }
+
+    #[test]
+    fn what_others_ask_is_known_by_its_head() {
+        let mut bytes = query(7, &[("www.example", 1, IN)]);
+        let expected = Asked { id: 7, recursion: false, questions: 1 };
+        assert_eq!(Asked::parse(&bytes), Ok(expected));
+        for len in 0..12 {
+            assert_eq!(Asked::parse(&bytes[..len]).unwrap_err().problem, Problem::Truncated);
+        }
+        bytes[2] = 1;
+        assert_eq!(Asked::parse(&bytes), Ok(Asked { recursion: true, ..expected }));
+        for (place, value, field) in [(2, 0x80, "flags"), (2, 0x28, "flags"), (5, 0, "QDCOUNT")] {
+            let mut other = bytes.clone();
+            other[place] = value;
+            assert_eq!(Asked::parse(&other).unwrap_err().field, field);
+        }
+    }
+
+    #[test]
     fn a_name_that_points_at_itself_ends() {
         let mut bytes = vec![0, 1, 0x80, 0, 0, 0, 0, 1, 0, 0, 0, 0];
         bytes.extend(b"\xc0\x0c\0\x01\0\x01\0\0\0\0\0\x04\x7f\0\0\x01");
@@ -260,6 +327,7 @@ mod tests {
         #[test]
         fn random_bytes_never_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
             let _ = Answer::parse(&bytes);
+            let _ = Asked::parse(&bytes);
             let mut headed = vec![0, 0, 0x80, 0, 0, 1, 255, 255, 0, 0, 0, 0];
             headed.extend(&bytes);
             let _ = Answer::parse(&headed);

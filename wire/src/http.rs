@@ -108,7 +108,8 @@ pub fn response(bytes: &[u8]) -> Result<Response, Malformed> {
     Ok(response)
 }
 
-fn fields(r: &mut Reader<'_>) -> Result<Vec<(String, String)>, Malformed> {
+/// The fields of a head up to its empty line, their names in lower case.
+pub(crate) fn fields(r: &mut Reader<'_>) -> Result<Vec<(String, String)>, Malformed> {
     let mut fields = Vec::new();
     loop {
         let line = r.until("header field", b"\n")?;

@@ -56,6 +56,45 @@ pub fn read_variables(sequence: u16, names: &str) -> Vec<u8> {
     out
 }
 
+/// The port of servers.
+pub const PORT: u16 = 123;
+
+/// What the sender of a message is to its receiver (RFC 5905, section 7.3).
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Sender {
+    /// It asks for the time.
+    Client,
+    /// It tells the time who asked.
+    Server,
+    /// It tells the time everybody.
+    Broadcaster,
+    /// It exchanges the time with an equal, or talks of something else.
+    Other,
+}
+
+impl Sender {
+    /// Reads the mode of a message.
+    ///
+    /// # Errors
+    ///
+    /// Its first 48 bytes are not there, or its version is none.
+    pub fn parse(bytes: &[u8]) -> Result<Self, Malformed> {
+        let mut r = Reader::new(bytes);
+        let first = r.u8("leap, version, mode")?;
+        let refused = r.invalid("leap, version, mode", first);
+        r.take("header", 47)?;
+        if !(1..=4).contains(&((first >> 3) & 7)) {
+            return Err(refused);
+        }
+        Ok(match first & 7 {
+            3 => Self::Client,
+            4 => Self::Server,
+            5 => Self::Broadcaster,
+            _ => Self::Other,
+        })
+    }
+}
+
 impl Reply {
     /// Reads one datagram. Extension fields and authentication after it are ignored.
     pub fn parse(bytes: &[u8]) -> Result<Self, Malformed> {
@@ -160,6 +199,21 @@ mod tests {
     }
 
     #[test]
+    fn the_mode_says_who_serves_whom() {
+        for (mode, expected) in
+            [(1, Sender::Other), (3, Sender::Client), (4, Sender::Server), (5, Sender::Broadcaster)]
+        {
+            let mut bytes = client(7);
+            bytes[0] = 0x20 | mode;
+            assert_eq!(Sender::parse(&bytes), Ok(expected));
+            for len in 0..bytes.len() {
+                assert!(Sender::parse(&bytes[..len]).is_err(), "cut at {len}");
+            }
+        }
+        assert!(Sender::parse(&[0; 48]).is_err());
+    }
+
+    #[test]
     fn variables_may_be_quoted() {
         let check = |text: &str, expected: &[(&str, &str)]| assert_eq!(variables(text), expected);
         check(
@@ -177,6 +231,7 @@ mod tests {
             text in ".{0,60}",
         ) {
             let _ = Reply::parse(&bytes);
+            let _ = Sender::parse(&bytes);
             let _ = Control::parse(&bytes);
             prop_assert!(variables(&text).len() <= text.len());
         }

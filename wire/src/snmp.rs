@@ -43,6 +43,46 @@ pub struct Response {
     pub bindings: Vec<(String, Value)>,
 }
 
+/// What is to be told of a message that others exchange.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Head {
+    /// 0 version 1, 1 version 2c, 3 version 3.
+    pub version: u8,
+    /// Whether it answers a question; a question or a report of its sender's own otherwise.
+    pub answers: bool,
+}
+
+/// The port of agents.
+pub const PORT: u16 = 161;
+/// The port of those to whom agents report.
+pub const TRAP_PORT: u16 = 162;
+
+impl Head {
+    /// Reads the head of a message. The community, which is a password, is passed over; of
+    /// version 3 it cannot be told who asks.
+    ///
+    /// # Errors
+    ///
+    /// It ends too soon, or version or kind are none that exist.
+    pub fn parse(bytes: &[u8]) -> Result<Self, Malformed> {
+        let mut r = Reader::new(bytes);
+        let mut r = ber::expect(&mut r, "message", tag::SEQUENCE)?;
+        match ber::integer(&mut r, "version")? {
+            version @ (0 | 1) => {
+                ber::octets(&mut r, "community")?;
+                let (kind, _) = ber::element(&mut r, "PDU")?;
+                // GetRequest to Report (RFC 3416, section 3).
+                if !(GET_REQUEST..=0xa8).contains(&kind) {
+                    return Err(r.invalid("PDU", kind));
+                }
+                Ok(Self { version: u8::from(version == 1), answers: kind == RESPONSE })
+            }
+            3 => Ok(Self { version: 3, answers: false }),
+            version => Err(r.invalid("version", u32::try_from(version).unwrap_or(u32::MAX))),
+        }
+    }
+}
+
 /// The value of a variable.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Value {
@@ -291,6 +331,23 @@ mod tests {
     }
 
     #[test]
+    fn the_head_tells_the_version_and_who_asks() {
+        let check = |bytes: &[u8], version, answers| {
+            assert_eq!(Head::parse(bytes), Ok(Head { version, answers }));
+            for len in 0..bytes.len() {
+                let error = Head::parse(&bytes[..len]).unwrap_err();
+                assert_eq!(error.problem, Problem::Truncated, "cut at {len}");
+            }
+        };
+        check(&v2_answer(), 1, true);
+        check(&get(Version::V1, 7, "secret", &[SYS_DESCR]), 0, false);
+        check(&discover(7), 3, false);
+        let mut wrong = get(Version::V1, 7, "s", &[]);
+        wrong[8] = 0x30;
+        assert_eq!(Head::parse(&wrong).unwrap_err().field, "PDU");
+    }
+
+    #[test]
     fn our_questions_are_not_answers() {
         for (version, number) in [(Version::V1, 0), (Version::V2c, 1)] {
             let question = get(version, 7, "public", &[SYS_DESCR]);
@@ -306,6 +363,7 @@ mod tests {
         #[test]
         fn random_bytes_never_panic(bytes in proptest::collection::vec(any::<u8>(), 0..100)) {
             let _ = Message::parse(&bytes);
+            let _ = Head::parse(&bytes);
             let _ = EngineId::parse(&bytes);
         }
 

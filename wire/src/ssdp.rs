@@ -1,7 +1,11 @@
-//! Simple Service Discovery Protocol (UPnP Device Architecture 2.0, section 1.3): a search
-//! sent to one address, and its answer, an HTTP response in a datagram.
+//! Simple Service Discovery Protocol (UPnP Device Architecture 2.0, sections 1.2 and 1.3): a
+//! search sent to one address, its answer, an HTTP response in a datagram, and what devices
+//! tell everybody unasked.
 
-use crate::{Malformed, http};
+use crate::{Malformed, Reader, http};
+
+/// The port of searches and of what is told to everybody.
+pub const PORT: u16 = 1900;
 
 /// An answer to a search.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -10,8 +14,10 @@ pub struct Answer {
     pub server: Option<String>,
     /// USN: the device's UUID and what answered.
     pub usn: Option<String>,
-    /// ST: what was searched for.
+    /// ST, or NT where nobody searched: what is there.
     pub target: Option<String>,
+    /// LOCATION: where the device describes itself.
+    pub location: Option<String>,
 }
 
 /// A search for root devices, to `host` alone. MX is not asked for in a unicast search,
@@ -30,7 +36,37 @@ impl Answer {
     pub fn parse(bytes: &[u8]) -> Result<Self, Malformed> {
         let response = http::response(bytes)?;
         let field = |name: &str| response.field(name).map(str::to_owned);
-        Ok(Self { server: field("server"), usn: field("usn"), target: field("st") })
+        let (server, usn) = (field("server"), field("usn"));
+        Ok(Self { server, usn, target: field("st"), location: field("location") })
+    }
+
+    /// Reads what a device tells everybody. `None` for a farewell, and for the searches of
+    /// others.
+    ///
+    /// # Errors
+    ///
+    /// It ends before its head does, or its first line is of neither.
+    pub fn of_notice(bytes: &[u8]) -> Result<Option<Self>, Malformed> {
+        let mut r = Reader::new(bytes);
+        let method = r.until("method", b" ")?;
+        let is_notice = method == b"NOTIFY";
+        if !is_notice && method != b"M-SEARCH" {
+            return Err(r.invalid("method", method.first().copied().unwrap_or_default()));
+        }
+        r.until("request line", b"\n")?;
+        let fields = http::fields(&mut r)?;
+        let field = |name: &str| {
+            let found = fields.iter().find(|(known, _)| known == name);
+            found.map(|(_, value)| value.clone())
+        };
+        // ssdp:alive and ssdp:update; some firmware leaves out which.
+        let gone = field("nts").is_some_and(|kind| kind.eq_ignore_ascii_case("ssdp:byebye"));
+        Ok((is_notice && !gone).then(|| Self {
+            server: field("server"),
+            usn: field("usn"),
+            target: field("nt"),
+            location: field("location"),
+        }))
     }
 
     /// The device's UUID without its prefix, in lower case, where the USN has one.
@@ -71,6 +107,32 @@ mod tests {
     }
 
     #[test]
+    fn a_device_tells_everybody_what_it_is() {
+        let notice = |kind: &str| {
+            format!(
+                "NOTIFY * HTTP/1.1\r\nHOST: 239.255.255.250:1900\r\nNT: upnp:rootdevice\r\n\
+                 NTS: ssdp:{kind}\r\nLOCATION: http://192.0.2.7:80/d.xml\r\nSERVER: a\r\n\
+                 USN: uuid:11112222-3333::upnp:rootdevice\r\n\r\n"
+            )
+        };
+        let text = |text: &str| Some(text.to_owned());
+        let expected = Answer {
+            server: text("a"),
+            usn: text("uuid:11112222-3333::upnp:rootdevice"),
+            target: text("upnp:rootdevice"),
+            location: text("http://192.0.2.7:80/d.xml"),
+        };
+        let bytes = notice("alive").into_bytes();
+        assert_eq!(Answer::of_notice(&bytes), Ok(Some(expected)));
+        for len in 0..bytes.len() {
+            assert!(Answer::of_notice(&bytes[..len]).is_err(), "cut at {len}");
+        }
+        assert_eq!(Answer::of_notice(notice("byebye").as_bytes()), Ok(None));
+        assert_eq!(Answer::of_notice(&search("192.0.2.7:1900")), Ok(None));
+        assert_eq!(Answer::of_notice(ANSWER).unwrap_err().field, "method");
+    }
+
+    #[test]
     fn a_usn_without_a_number_gives_none() {
         let check = |usn: &str, expected: Option<&str>| {
             let answer = Answer { usn: Some(usn.into()), ..Answer::default() };
@@ -93,6 +155,7 @@ mod tests {
     proptest! {
         #[test]
         fn random_bytes_never_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+            let _ = Answer::of_notice(&[b"NOTIFY * H\n", &bytes[..]].concat());
             if let Ok(answer) = Answer::parse(&bytes) {
                 let _ = answer.device_uuid();
             }

@@ -28,6 +28,31 @@ pub fn read_request(file: &str) -> Vec<u8> {
     [b"\0\x01", file.as_bytes(), b"\0octet\0"].concat()
 }
 
+/// The port to which requests go.
+pub const PORT: u16 = 69;
+
+/// Whether it is a request to read or to write a file (RFC 1350, section 5). Which file is
+/// nobody's business.
+///
+/// # Errors
+///
+/// It ends too soon, or its number or its mode are no request's.
+pub fn request(bytes: &[u8]) -> Result<(), Malformed> {
+    let mut r = Reader::new(bytes);
+    let opcode = r.u16("opcode")?;
+    if !matches!(opcode, 1 | 2) {
+        return Err(r.invalid("opcode", opcode));
+    }
+    r.until("filename", &[0])?;
+    let mode = r.until("mode", &[0])?;
+    let known = [&b"octet"[..], b"netascii", b"mail"];
+    if known.iter().any(|known| mode.eq_ignore_ascii_case(known)) {
+        Ok(())
+    } else {
+        Err(r.invalid("mode", mode.first().copied().unwrap_or_default()))
+    }
+}
+
 impl Answer {
     /// Reads one datagram.
     pub fn parse(bytes: &[u8]) -> Result<Self, Malformed> {
@@ -83,6 +108,18 @@ mod tests {
         assert!(Answer::parse(b"\0\x03\0\x02not the first").is_err());
         assert!(Answer::parse(&read_request("a")).is_err());
         assert_eq!(read_request("a"), b"\0\x01a\0octet\0");
+    }
+
+    #[test]
+    fn a_request_is_told_from_an_answer() {
+        let bytes = b"\0\x02secret.cfg\0NetASCII\0";
+        assert_eq!(request(bytes), Ok(()));
+        for len in 0..bytes.len() {
+            assert_eq!(request(&bytes[..len]).unwrap_err().problem, crate::Problem::Truncated);
+        }
+        assert_eq!(request(&read_request("a")), Ok(()));
+        assert_eq!(request(b"\0\x03\0\x01").unwrap_err().field, "opcode");
+        assert_eq!(request(b"\0\x01a\0b\0").unwrap_err().field, "mode");
     }
 
     proptest! {

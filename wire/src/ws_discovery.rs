@@ -1,10 +1,13 @@
-//! WS-Discovery 1.1 (section 5): a probe for whoever is there, and the matches that cameras
-//! (ONVIF), printers and Windows answer with.
+//! WS-Discovery 1.1 (sections 4 and 5): a probe for whoever is there, the matches that cameras
+//! (ONVIF), printers and Windows answer with, and the hello with which they begin.
 //!
 //! Read as text: the few words that matter stand in the same form in every implementation,
 //! and an XML parser would be one more thing to attack.
 
 use crate::{Malformed, Problem};
+
+/// The port of all of them.
+pub const PORT: u16 = 3702;
 
 /// A device that answered.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -46,13 +49,23 @@ impl Match {
     /// Reads one datagram: the first device of it.
     pub fn parse(bytes: &[u8]) -> Result<Self, Malformed> {
         let text = String::from_utf8_lossy(bytes);
-        let Some(matches) = element(&text, "ProbeMatches") else {
+        Self::within(&text, "ProbeMatches")
+    }
+
+    /// Reads what a device tells everybody when it begins, or tells who resolves its name.
+    ///
+    /// # Errors
+    ///
+    /// It is neither, or is cut.
+    pub fn of_hello(bytes: &[u8]) -> Result<Self, Malformed> {
+        let text = String::from_utf8_lossy(bytes);
+        Self::within(&text, "Hello").or_else(|_| Self::within(&text, "ResolveMatches"))
+    }
+
+    fn within(text: &str, body: &'static str) -> Result<Self, Malformed> {
+        let Some(matches) = element(text, body) else {
             // Either it is something else, or it was cut.
-            return Err(Malformed {
-                field: "ProbeMatches",
-                offset: 0,
-                problem: Problem::Truncated,
-            });
+            return Err(Malformed { field: body, offset: 0, problem: Problem::Truncated });
         };
         let words = |name| {
             let inner = element(matches, name).unwrap_or_default();
@@ -68,7 +81,7 @@ impl Match {
             uuid.len() == 36 && uuid.chars().all(|c| c.is_ascii_hexdigit() || c == '-')
         };
         Ok(Self {
-            relates_to: element(&text, "RelatesTo").map(|id| id.trim().to_owned()),
+            relates_to: element(text, "RelatesTo").map(|id| id.trim().to_owned()),
             types,
             scopes: words("Scopes"),
             uuid: uuid.map(str::to_ascii_lowercase).filter(is_uuid),
@@ -127,10 +140,25 @@ mod tests {
         assert_eq!(nobody, Match::default());
     }
 
+    #[test]
+    fn a_device_that_begins_says_the_same() {
+        let hello = ANSWER.replace("ProbeMatches", "Hello").replace("d:ProbeMatch>", "d:Inside>");
+        let resolved = ANSWER.replace("ProbeMatches", "ResolveMatches");
+        let expected = Match::parse(ANSWER.as_bytes());
+        assert_eq!(Match::of_hello(hello.as_bytes()), expected);
+        assert_eq!(Match::of_hello(resolved.as_bytes()), expected);
+        assert!(Match::of_hello(ANSWER.as_bytes()).is_err());
+        let whole = hello.find("</d:Hello").unwrap();
+        for len in 0..whole {
+            assert!(Match::of_hello(&hello.as_bytes()[..len]).is_err(), "cut at {len}");
+        }
+    }
+
     proptest! {
         #[test]
         fn random_text_never_panics(text in "\\PC{0,80}") {
             let _ = Match::parse(text.as_bytes());
+            let _ = Match::of_hello(format!("<d:Hello>{text}</d:Hello>").as_bytes());
             let _ = Match::parse(format!("<ProbeMatches>{text}</ProbeMatches>").as_bytes());
             let _ = element(&text, "Types");
         }

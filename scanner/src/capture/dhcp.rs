@@ -1,8 +1,9 @@
-//! DHCP, RFC 2131: what clients say of themselves, and which addresses servers give them.
+//! DHCP, RFC 2131: what clients say of themselves, which addresses servers give them, and who
+//! serves.
 
 use std::net::IpAddr;
 
-use model::{Fact, MacAddr, MachineIdKind, NameSource, Service, Subject};
+use model::{Fact, FingerprintKind, MacAddr, MachineIdKind, NameSource, NetworkRole, Subject};
 use wire::{
     Malformed,
     dhcp::{Kind, Message},
@@ -10,6 +11,7 @@ use wire::{
 };
 
 use super::Told;
+use crate::probe::said::{hex, machine_id};
 
 /// How long a name may be: a dotted one has at most 253 characters (RFC 1035, section 2.3.4).
 const LONGEST_NAME: usize = 253;
@@ -28,6 +30,9 @@ pub(super) fn read(
             return Err(error);
         }
     };
+    if !message.from_client {
+        told.extend(server(&message));
+    }
     let Some(mac) = message.hardware.filter(|mac| super::is_of_an_interface(*mac)) else {
         return Ok(());
     };
@@ -60,25 +65,42 @@ fn client(message: &Message, mac: MacAddr, told: &mut Vec<Told>) {
         }
     }
     if let Some(id) = message.client_id() {
-        let value = id.iter().map(|byte| format!("{byte:02x}")).collect();
-        let fact = Fact::MachineId { kind: MachineIdKind::DhcpClientId, value };
-        told.push(Told::new(subject, fact, id));
-    }
-    let mut service = Service::of("dhcp-client");
-    if let Some(class) = message.vendor_class() {
-        let class = lines::text(class);
-        if !class.is_empty() {
-            service.attributes.insert("vendor_class".to_owned(), class);
+        let mut say = |id: &[u8]| {
+            let fact = machine_id(MachineIdKind::DhcpClientId, hex(id));
+            told.push(Told::new(subject, fact, id));
+        };
+        say(id);
+        // Type 255, the interface's number, and the machine's DUID, by which it goes in DHCPv6
+        // as well (RFC 4361, section 6.1).
+        if let [255, _, _, _, _, duid @ ..] = id
+            && duid.len() > 2
+        {
+            say(duid);
         }
     }
-    let wishes: Vec<String> = message.parameters().iter().map(u8::to_string).collect();
-    if !wishes.is_empty() {
-        service.attributes.insert("parameter_list".to_owned(), wishes.join(","));
+    let mut fingerprint = |kind, value: String, evidence: &[u8]| {
+        if !value.is_empty() {
+            told.push(Told::new(subject, Fact::Fingerprint { kind, value }, evidence));
+        }
+    };
+    if let Some(class) = message.vendor_class() {
+        fingerprint(FingerprintKind::DhcpVendorClass, lines::text(class), class);
     }
-    if !service.attributes.is_empty() {
-        let evidence = message.vendor_class().unwrap_or_else(|| message.parameters());
-        told.push(Told::new(subject, Fact::Service(service), evidence));
-    }
+    let wishes = message.parameters();
+    let list: Vec<String> = wishes.iter().map(u8::to_string).collect();
+    fingerprint(FingerprintKind::Dhcp, list.join(","), wishes);
+}
+
+/// Who offers or grants is a server, at the address by which it calls itself, which every such
+/// message has (RFC 2131, table 3): the packet may come from a relay.
+fn server(message: &Message) -> Option<Told> {
+    let serves = matches!(message.kind, Some(Kind::Offer | Kind::Acknowledge | Kind::Refuse));
+    let address = message.server().filter(|_| serves)?;
+    let subject = IpAddr::V4(address);
+    super::is_of_a_station(subject).then(|| {
+        let role = Fact::Role(NetworkRole::DhcpServer);
+        Told::new(Subject::Address(subject), role, &address.octets())
+    })
 }
 
 /// The name as facts want it. What a client calls itself is no host name by RFC 1123 as often

@@ -68,44 +68,13 @@ pub(super) enum Place {
     Alone,
 }
 
-/// The VLAN tags of a frame, the outermost and the innermost, 0 where there is none.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub(super) struct Vlans {
-    /// The outer tag of two.
-    pub(super) outer: u16,
-    /// The only or the innermost tag.
-    pub(super) inner: u16,
-}
-
-impl Vlans {
-    const fn push(&mut self, control: u16) {
-        // A tag of VLAN 0 carries a priority only (IEEE 802.1Q, 6.9.1).
-        let id = control & 0xfff;
-        if id != 0 {
-            self.outer = self.inner;
-            self.inner = id;
-        }
-    }
-
-    /// With one more tag outside: the one that a network card took off.
-    pub(super) const fn within(self, control: u16) -> Self {
-        match (control & 0xfff, self.inner) {
-            (0, _) => self,
-            (id, 0) => Self { outer: 0, inner: id },
-            (id, inner) => Self { outer: id, inner },
-        }
-    }
-}
-
 /// A frame of any kind.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Frame<'a> {
     /// From whom, where the header says it.
     pub(super) source: Option<MacAddr>,
-    /// For whom, where the header says it.
-    pub(super) destination: Option<MacAddr>,
-    /// The tags before the payload.
-    pub(super) vlans: Vlans,
+    /// The VLAN of the innermost tag before the payload; 0 where there is none.
+    pub(super) vlan: u16,
     /// What the payload is, behind all VLAN tags; below 0x600 the length of an LLC frame.
     pub(super) ether_type: u16,
     /// What is inside.
@@ -117,9 +86,7 @@ pub(super) struct Frame<'a> {
 impl<'a> Frame<'a> {
     /// A packet without a link around it.
     pub(super) const fn alone(ether_type: u16, payload: &'a [u8]) -> Self {
-        let (source, destination) = (None, None);
-        let vlans = Vlans { outer: 0, inner: 0 };
-        Self { source, destination, vlans, ether_type, payload, place: Place::Alone }
+        Self { source: None, vlan: 0, ether_type, payload, place: Place::Alone }
     }
 
     /// The same from the version that the packet itself gives; `None` where it is neither.
@@ -164,11 +131,10 @@ pub(super) fn read(link: LinkType, bytes: &[u8]) -> Result<Option<Frame<'_>>, Ma
 /// A frame from its destination address on.
 pub(super) fn ethernet_frame(bytes: &[u8]) -> Result<Frame<'_>, Malformed> {
     let mut r = Reader::new(bytes);
-    let destination = MacAddr(r.array("destination address")?);
+    r.take("destination address", 6)?;
     let source = MacAddr(r.array("source address")?);
     let ether_type = r.u16("EtherType")?;
-    let frame = inside(Some(source), ether_type, r)?;
-    Ok(Frame { destination: Some(destination), ..frame })
+    inside(Some(source), ether_type, r)
 }
 
 /// The hardware type of Ethernet in Linux (ARPHRD_ETHER).
@@ -208,13 +174,17 @@ pub(super) fn inside(
     mut ether_type: u16,
     mut r: Reader<'_>,
 ) -> Result<Frame<'_>, Malformed> {
-    let mut vlans = Vlans::default();
+    let mut vlan = 0;
     // The tags of IEEE 802.1Q, 802.1ad and what came before it.
     for _ in 0..MOST_TAGS {
         if !matches!(ether_type, 0x8100 | 0x88a8 | 0x9100 | 0x9200) {
             break;
         }
-        vlans.push(r.u16("tag")?);
+        // A tag of VLAN 0 carries a priority only (IEEE 802.1Q, 6.9.1).
+        match r.u16("tag")? & 0xfff {
+            0 => {}
+            id => vlan = id,
+        }
         ether_type = r.u16("protocol type")?;
     }
     let payload = r.rest();
@@ -222,8 +192,7 @@ pub(super) fn inside(
         Some((kind, inside)) => (kind, inside),
         None => (ether_type, payload),
     };
-    let (destination, place) = (None, Place::OnLink);
-    Ok(Frame { source, destination, vlans, ether_type, payload, place })
+    Ok(Frame { source, vlan, ether_type, payload, place: Place::OnLink })
 }
 
 /// The EtherType behind SNAP's header with RFC 1042's code, or that of a bridge tunnel

@@ -2,23 +2,32 @@
 //!
 //! One file per protocol family; each says what a message tells and about whom. A network
 //! address is bound to a link-layer address only by the protocols whose business that is
-//! (ARP, neighbour discovery, DHCP), and only in the sender's own words: the frames of a
-//! router carry the packets of half the world. Facts are kept, payloads never. Nothing here
+//! (ARP, neighbour discovery, DHCP) and by packets that no router passes on (`on_link`), and
+//! only in the sender's own words: the frames of a router carry the packets of half the
+//! world. Facts are kept, payloads never. Nothing here
 //! opens a device or a file (`crate::net::file`), reads a clock, or knows what a fact means.
 
 mod arp;
+mod datagram;
+mod devices;
 mod dhcp;
+mod dhcpv6;
+mod discovery;
 mod flow;
 mod fragments;
-mod inside;
 mod link;
 mod mdns;
+mod names;
 mod neighbor;
+mod on_link;
+mod ours;
 mod radio;
 mod recent;
+mod routing;
 mod signature;
 mod stream;
 mod tunnel;
+mod uses;
 
 use std::{
     collections::HashMap,
@@ -30,12 +39,13 @@ use std::{
 pub use flow::FlowCounts;
 use flow::Flows;
 use fragments::Fragments;
-pub use inside::Inside;
-use inside::is_global;
 pub use link::LinkType;
 use link::{Frame, Place};
-use model::{Fact, MacAddr, Method, Observation, Subject, Timestamp, Vantage};
+use model::{AddressRange, Fact, MacAddr, Method, Observation, Subject, Timestamp, Vantage};
+use recent::Recent;
 use wire::{Malformed, Problem, ethernet, ip, udp};
+
+use self::ours::Ours;
 
 /// How often the same fact about the same subject is told again, in seconds: often enough for
 /// "last seen", seldom enough that a busy link does not drown the store.
@@ -52,30 +62,17 @@ const MOST_LAYERS: u8 = 8;
 /// How much memory a capture takes in all, unless told otherwise: 256 MiB.
 pub const MEMORY: usize = 256 << 20;
 
-/// How to listen.
-#[derive(Clone, Debug)]
-pub struct Settings {
-    /// How many bytes all that is remembered may take.
-    pub memory: usize,
-    /// Of whom to tell.
-    pub inside: Inside,
-}
-
-impl Default for Settings {
-    fn default() -> Self {
-        Self { memory: MEMORY, inside: Inside::Everybody }
-    }
-}
-
 /// Listens at one vantage point.
 #[derive(Debug)]
 pub struct Capture {
     vantage: Vantage,
     counts: Counts,
+    ours: Ours,
     hasher: RandomState,
+    /// Whom a frame was heard from, so that most frames cost one look.
+    recent: Recent,
     fragments: Fragments,
     flows: Flows,
-    inside: Inside,
     /// What a frame told, kept for its room.
     scratch: Vec<Told>,
     /// By subject and kind of fact: when it was told last, and what.
@@ -114,23 +111,31 @@ impl Capture {
     /// Prepares to listen. Every observation will carry the vantage point.
     #[must_use]
     pub fn new(vantage: Vantage) -> Self {
-        Self::with(vantage, Settings::default())
+        Self::with_memory(vantage, MEMORY)
     }
 
-    /// The same with other settings than the usual ones.
+    /// The same with so many bytes for all that is remembered.
     #[must_use]
-    pub fn with(vantage: Vantage, settings: Settings) -> Self {
-        let Settings { memory, inside } = settings;
+    pub fn with_memory(vantage: Vantage, memory: usize) -> Self {
         Self {
             vantage,
             counts: Counts::default(),
+            ours: Ours::default(),
             hasher: RandomState::new(),
+            recent: Recent::new(),
             fragments: Fragments::default(),
             flows: Flows::new(memory),
-            inside,
             scratch: Vec::new(),
             told: HashMap::new(),
         }
+    }
+
+    /// Tells only of the place's own: private addresses, those that are bound on the link, and
+    /// these public networks. Without this it tells of every address that it hears.
+    #[must_use]
+    pub fn only_ours(mut self, networks: Vec<AddressRange>) -> Self {
+        self.ours = Ours::only(networks);
+        self
     }
 
     /// What went through so far.
@@ -195,10 +200,7 @@ impl Capture {
     fn hand_on(&mut self, at: Timestamp, told: &mut Vec<Told>, sink: &mut dyn FnMut(Observation)) {
         for fact in told.drain(..) {
             let at = fact.at.unwrap_or(at);
-            if let (Subject::Address(address), Fact::LinkAddress(_)) = (fact.subject, &fact.fact) {
-                self.inside.learn(address);
-            }
-            if !self.inside.is_told_of(fact.subject) || !self.is_news(at, &fact) {
+            if !self.ours.holds(&fact) || !self.is_news(at, &fact) {
                 continue;
             }
             self.counts.observations = self.counts.observations.saturating_add(1);
@@ -298,14 +300,20 @@ impl Capture {
     ) -> Result<(), Malformed> {
         let before = told.len();
         if let Some(mac) = frame.source.filter(|mac| is_of_an_interface(*mac)) {
-            told.push(Told::new(Subject::Mac(mac), Fact::Alive { ttl: None }, &[]));
+            let vlan = frame.vlan;
+            if self.recent.is_news(at, self.hasher.hash_one((mac.0, vlan))) {
+                told.push(Told::new(Subject::Mac(mac), Fact::Alive { ttl: None }, &[]));
+                if (1..4_095).contains(&vlan) {
+                    told.push(Told::new(Subject::Mac(mac), Fact::Vlan(vlan), &[]));
+                }
+            }
         }
         let read = match frame.ether_type {
             ethernet::ARP => arp::read(frame, told),
             ethernet::IPV4 | ethernet::IPV6 => self.read_packet(at, frame, layers, told),
             _ => match tunnel::of_frame(frame)? {
                 Some(inside) => self.read_inside(at, &inside, layers, told),
-                None => Ok(()),
+                None => discovery::read(frame, told),
             },
         };
         // Where there is no link, nobody's word binds an address to an interface.
@@ -341,6 +349,10 @@ impl Capture {
         told: &mut Vec<Told>,
     ) -> Result<(), Malformed> {
         let packet = ip::Packet::parse(frame.payload)?;
+        // Neighbour discovery is stricter, and has its own words for it.
+        if packet.protocol != ip::ICMPV6 {
+            on_link::bind(frame.source, &packet, told);
+        }
         if packet.protocol == ip::TCP && !packet.fragment {
             return self.flows.take(at, &packet, frame.payload, told);
         }
@@ -373,30 +385,14 @@ impl Capture {
                 let ports = (datagram.source_port, datagram.destination_port);
                 match tunnel::of_datagram(ports, datagram.payload) {
                     Some(inside) => self.read_inside(at, &inside, layers, told),
-                    None => read_datagram(frame, packet, &datagram, told),
+                    None => datagram::read(frame, packet, &datagram, told),
                 }
             }
             _ => match tunnel::of_packet(packet)? {
                 Some(inside) => self.read_inside(at, &inside, layers, told),
-                None => Ok(()),
+                None => routing::read(packet, told),
             },
         }
-    }
-}
-
-fn read_datagram(
-    frame: &Frame<'_>,
-    packet: &ip::Packet<'_>,
-    datagram: &udp::Datagram<'_>,
-    told: &mut Vec<Told>,
-) -> Result<(), Malformed> {
-    match (datagram.source_port, datagram.destination_port) {
-        (
-            wire::dhcp::CLIENT_PORT | wire::dhcp::SERVER_PORT,
-            wire::dhcp::CLIENT_PORT | wire::dhcp::SERVER_PORT,
-        ) => dhcp::read(frame.source, datagram.payload, told),
-        (mdns::PORT, mdns::PORT) => mdns::read(packet, datagram.payload, told),
-        _ => Ok(()),
     }
 }
 

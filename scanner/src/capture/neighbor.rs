@@ -10,6 +10,10 @@ use wire::{
 
 use super::Told;
 
+/// Questions and reports of who listens to which groups: queries, and reports of both versions
+/// (RFC 2710 and RFC 3810).
+const LISTENERS: [u8; 4] = [130, 131, 132, 143];
+
 /// Solicitations and router messages name the link-layer address of their sender, neighbour
 /// advertisements that of the address they are about. Who asks whether an address is free
 /// (RFC 4862, section 5.4.2) sends from the unspecified one and binds nothing.
@@ -18,6 +22,10 @@ pub(super) fn read(
     packet: &ip::Packet<'_>,
     told: &mut Vec<Told>,
 ) -> Result<(), Malformed> {
+    super::routing::of_icmpv6(packet, told)?;
+    if packet.payload.first().is_some_and(|kind| LISTENERS.contains(kind)) {
+        super::on_link::bind(frame_source, packet, told);
+    }
     let is_discovery = packet
         .payload
         .first()

@@ -6,7 +6,7 @@
 use model::MacAddr;
 use wire::{Malformed, Problem, Reader};
 
-use super::link::{self, Frame, Place, Vlans};
+use super::link::{self, Frame, Place};
 
 /// The bits of the first two bytes, as they come.
 const TO_DS: u8 = 0x01;
@@ -25,16 +25,15 @@ pub(super) fn read(bytes: &[u8]) -> Result<Option<Frame<'_>>, Malformed> {
         return Ok(None);
     }
     r.u16("duration")?;
-    let first = MacAddr(r.array("address 1")?);
+    r.take("address 1", 6)?;
     let second = MacAddr(r.array("address 2")?);
     let third = MacAddr(r.array("address 3")?);
     r.u16("sequence control")?;
     // Who sent it first, which need not be who has the air (table 9-30 of IEEE 802.11-2020).
-    let (source, destination) = match (flags & TO_DS != 0, flags & FROM_DS != 0) {
-        (false, false) => (second, first),
-        (false, true) => (third, first),
-        (true, false) => (second, third),
-        (true, true) => (MacAddr(r.array("address 4")?), third),
+    let source = match (flags & TO_DS != 0, flags & FROM_DS != 0) {
+        (false | true, false) => second,
+        (false, true) => third,
+        (true, true) => MacAddr(r.array("address 4")?),
     };
     let mut many = false;
     if subtype & 8 != 0 {
@@ -46,28 +45,16 @@ pub(super) fn read(bytes: &[u8]) -> Result<Option<Frame<'_>>, Malformed> {
     }
     if flags & PROTECTED != 0 || many {
         // Whom it is from is said in the clear all the same.
-        return Ok(Some(frame(source, destination, 0, &[])));
+        return Ok(Some(frame(source, 0, &[])));
     }
     Ok(Some(match link::llc(r.rest()) {
-        Some((ether_type, payload)) => frame(source, destination, ether_type, payload),
-        None => frame(source, destination, 0, r.rest()),
+        Some((ether_type, payload)) => frame(source, ether_type, payload),
+        None => frame(source, 0, r.rest()),
     }))
 }
 
-const fn frame(
-    source: MacAddr,
-    destination: MacAddr,
-    ether_type: u16,
-    payload: &[u8],
-) -> Frame<'_> {
-    Frame {
-        source: Some(source),
-        destination: Some(destination),
-        vlans: Vlans { outer: 0, inner: 0 },
-        ether_type,
-        payload,
-        place: Place::OnLink,
-    }
+const fn frame(source: MacAddr, ether_type: u16, payload: &[u8]) -> Frame<'_> {
+    Frame { source: Some(source), vlan: 0, ether_type, payload, place: Place::OnLink }
 }
 
 /// The bits of radiotap's presence words that matter before the flags.

@@ -2,7 +2,7 @@
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
-use model::Site;
+use model::{NetworkRole, RouterProtocol, Site};
 use proptest::prelude::*;
 use wire::{arp::Arp, ndp};
 
@@ -123,7 +123,11 @@ fn neighbours_say_where_they_are() {
     check(&v6(DEVICE, 255, HERE6, ip::ICMPV6, &router), &here);
     let mut router = vec![134, 0, 0, 0, 64, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 1];
     router.extend(DEVICE.0);
-    check(&v6(DEVICE, 255, HERE6, ip::ICMPV6, &router), &here);
+    let told = heard(&[v6(DEVICE, 255, HERE6, ip::ICMPV6, &router)]);
+    let told: Vec<Fact> = told.into_iter().map(|observation| observation.fact).collect();
+    // For no time at all: it is nobody's way out.
+    let role = NetworkRole::Router(RouterProtocol::PrefixAdvertisement);
+    assert_eq!(told, [Fact::Role(role), Fact::LinkAddress(DEVICE)]);
 }
 
 #[test]
@@ -196,25 +200,29 @@ fn a_dhcp_client_says_who_it_is() {
     let told = heard(&[request(NOBODY, 0, options)]);
     assert!(told.iter().all(|o| o.subject == Subject::Mac(DEVICE)));
     let facts: Vec<Fact> = told.into_iter().map(|o| o.fact).collect();
-    let attributes = [("parameter_list", "1,3,6"), ("vendor_class", "udhcp 1.22.1")];
-    let attributes = attributes.map(|(name, value)| (name.to_owned(), value.to_owned()));
+    let fingerprint = |kind, value: &str| Fact::Fingerprint { kind, value: value.to_owned() };
     let expected = [
         Fact::HostName { name: "pc-7".into(), source: model::NameSource::Dhcp },
         Fact::MachineId {
             kind: model::MachineIdKind::DhcpClientId,
             value: "01001b21000007".into(),
         },
-        Fact::Service(model::Service {
-            attributes: attributes.into(),
-            ..model::Service::of("dhcp-client")
-        }),
+        fingerprint(model::FingerprintKind::DhcpVendorClass, "udhcp 1.22.1"),
+        fingerprint(model::FingerprintKind::Dhcp, "1,3,6"),
     ];
     assert_eq!(facts, expected);
 }
 
 #[test]
 fn addresses_are_given_by_acknowledgement_and_kept_by_renewal() {
-    check(&acknowledgement(), &[(IpAddr::V4(HERE), DEVICE)]);
+    let told = heard(&[acknowledgement()]);
+    let told: Vec<(Subject, Fact)> = told.into_iter().map(|o| (o.subject, o.fact)).collect();
+    let server = Subject::Address(Ipv4Addr::new(192, 0, 2, 1).into());
+    let expected = [
+        (server, Fact::Role(NetworkRole::DhcpServer)),
+        (Subject::Address(HERE.into()), Fact::LinkAddress(DEVICE)),
+    ];
+    assert_eq!(told, expected);
     let renewal = b"\x35\x01\x03\xff";
     check(&request(HERE, 0, renewal), &[(IpAddr::V4(HERE), DEVICE)]);
     check(&request(NOBODY, 0, b"\x35\x01\x03\x32\x04\xc0\0\x02\x07\xff"), &[]);
@@ -238,11 +246,12 @@ fn devices_announce_their_own_names_only() {
     let group = Ipv4Addr::new(224, 0, 0, 251);
     let say = |address| v4_udp(DEVICE, (HERE, group), (5353, 5353), &mdns_answer(address));
     let told = heard(&[say(HERE), say(THERE)]);
-    assert_eq!(told.len(), 1);
-    assert_eq!(told[0].subject, Subject::Address(HERE.into()));
+    // The group is never forwarded, so that the sender is where the frame comes from.
+    assert!(told.iter().all(|o| o.subject == Subject::Address(HERE.into())));
+    let told: Vec<&Fact> = told.iter().map(|observation| &observation.fact).collect();
     let name = Fact::HostName { name: "pc7.local".into(), source: model::NameSource::Mdns };
-    assert_eq!(told[0].fact, name);
-    assert!(heard(&[v4_udp(DEVICE, (HERE, group), (5353, 5353), &[0; 40])]).is_empty());
+    assert_eq!(told, [&Fact::LinkAddress(DEVICE), &name]);
+    check(&v4_udp(DEVICE, (HERE, group), (5353, 5353), &[0; 40]), &[(IpAddr::V4(HERE), DEVICE)]);
 }
 
 #[test]

@@ -54,22 +54,29 @@ impl Probe for Bacnet {
         let mut name = None;
         if let Some(second) = answer(talk, 2) {
             evidence = talk.heard(2).to_vec();
-            for (property, text) in &second.texts {
-                match *property {
-                    bacnet::VENDOR_NAME => attribute(&mut service, "vendor", text),
-                    bacnet::MODEL_NAME => attribute(&mut service, "model", text),
-                    bacnet::FIRMWARE_REVISION => attribute(&mut service, "firmware", text),
-                    bacnet::OBJECT_NAME => {
-                        attribute(&mut service, "device_name", text);
-                        name = machine_name(text, NameSource::Banner);
-                    }
-                    _ => {}
-                }
-            }
+            name = describe(&mut service, &second);
         }
         let facts = std::iter::once(Fact::Service(service)).chain(name).collect();
         Reading { facts, evidence }
     }
+}
+
+/// Fills in the service from the device's names; the fact besides it.
+pub(crate) fn describe(service: &mut Service, answer: &Answer) -> Option<Fact> {
+    let mut name = None;
+    for (property, text) in &answer.texts {
+        match *property {
+            bacnet::VENDOR_NAME => attribute(service, "vendor", text),
+            bacnet::MODEL_NAME => attribute(service, "model", text),
+            bacnet::FIRMWARE_REVISION => attribute(service, "firmware", text),
+            bacnet::OBJECT_NAME => {
+                attribute(service, "device_name", text);
+                name = machine_name(text, NameSource::Banner);
+            }
+            _ => {}
+        }
+    }
+    name
 }
 
 /// The answer to our n-th question.

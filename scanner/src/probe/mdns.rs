@@ -123,7 +123,7 @@ fn is_plain(label: &str) -> bool {
 }
 
 /// The name under which an address is looked up (RFC 1035, section 3.5; RFC 3596, section 2.5).
-pub(super) fn reverse(address: IpAddr) -> String {
+pub(crate) fn reverse(address: IpAddr) -> String {
     let mut name = String::new();
     match address {
         IpAddr::V4(v4) => {
@@ -164,7 +164,7 @@ fn host(records: &[Record], address: IpAddr) -> Option<String> {
 }
 
 /// Model and numbers from the TXT records, where they say `key=value` (RFC 6763, section 6).
-fn describe(service: &mut Service, records: &[Record]) -> Vec<Fact> {
+pub(crate) fn describe(service: &mut Service, records: &[Record]) -> Vec<Fact> {
     /// Keys by which devices name their model: AirPlay and device-info, Chromecast, printers.
     const MODEL: [&str; 5] = ["model", "md", "am", "ty", "usb_mdl"];
     let mut facts = Vec::new();

@@ -42,7 +42,7 @@ pub mod snmp;
 pub mod ssdp;
 pub mod ssh;
 pub mod starttls;
-mod sysdescr;
+pub(crate) mod sysdescr;
 pub mod telnet;
 #[cfg(test)]
 pub(crate) mod testing;

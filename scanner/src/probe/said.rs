@@ -16,12 +16,12 @@ pub(crate) fn machine_name(name: &str, source: NameSource) -> Option<Fact> {
 }
 
 /// A number that the machine reports for itself.
-pub(super) fn machine_id(kind: MachineIdKind, value: String) -> Fact {
+pub(crate) fn machine_id(kind: MachineIdKind, value: String) -> Fact {
     Fact::MachineId { kind, value }
 }
 
 /// Adds an attribute, made printable, unless it is empty.
-pub(super) fn attribute(service: &mut Service, name: &str, value: &str) {
+pub(crate) fn attribute(service: &mut Service, name: &str, value: &str) {
     let value = lines::squeeze(value);
     if !value.is_empty() {
         service.attributes.insert(name.to_owned(), value);
@@ -54,7 +54,7 @@ pub(super) fn anomaly(protocol: &str, why: &Malformed) -> Option<Fact> {
 }
 
 /// Bytes in lower-case hexadecimal.
-pub(super) fn hex(bytes: &[u8]) -> String {
+pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 

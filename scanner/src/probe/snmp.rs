@@ -116,7 +116,7 @@ fn number(cookie: u32) -> i32 {
 }
 
 /// The engine's id as a fact, and what it is made of.
-fn engine(service: &mut Service, bytes: &[u8]) -> Option<Fact> {
+pub(crate) fn engine(service: &mut Service, bytes: &[u8]) -> Option<Fact> {
     let parts = EngineId::parse(bytes)?;
     attribute(service, "snmp_enterprise", &parts.enterprise.to_string());
     if let Some(mac) = parts.mac {
@@ -130,7 +130,7 @@ fn engine(service: &mut Service, bytes: &[u8]) -> Option<Fact> {
 }
 
 /// Fills in the service from the system group; the facts besides it.
-fn describe(service: &mut Service, response: &Response) -> Vec<Fact> {
+pub(crate) fn describe(service: &mut Service, response: &Response) -> Vec<Fact> {
     let mut facts = Vec::new();
     for (object, value) in &response.bindings {
         match (object.as_str(), value) {

@@ -45,12 +45,16 @@ impl Probe for Ssdp {
 
 /// What an answer to a search shows.
 pub(super) fn read(bytes: &[u8]) -> Reading {
-    let Ok(answer) = Answer::parse(bytes) else {
-        return Reading::default();
-    };
+    let facts = Answer::parse(bytes).map_or_else(|_| Vec::new(), |answer| facts(&answer));
+    let evidence = if facts.is_empty() { Vec::new() } else { bytes.to_vec() };
+    Reading { facts, evidence }
+}
+
+/// What a device says of itself, asked or not.
+pub(crate) fn facts(answer: &Answer) -> Vec<Fact> {
     // Any web server could answer with a status; only this protocol has these fields.
     if answer.usn.is_none() && answer.target.is_none() {
-        return Reading::default();
+        return Vec::new();
     }
     let mut service = Service::of("ssdp");
     let mut facts = Vec::new();
@@ -62,7 +66,7 @@ pub(super) fn read(bytes: &[u8]) -> Reading {
     }
     facts.extend(answer.device_uuid().map(|uuid| machine_id(MachineIdKind::DeviceUuid, uuid)));
     facts.insert(0, Fact::Service(service));
-    Reading { facts, evidence: bytes.to_vec() }
+    facts
 }
 
 /// What stands before and behind `UPnP/1.0` in a SERVER field: system and product (UPnP

@@ -11,31 +11,31 @@ use super::product;
 
 /// What a description says.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
-pub(super) struct Described {
+pub(crate) struct Described {
     /// The maker of the device.
-    pub(super) vendor: Option<String>,
+    pub(crate) vendor: Option<String>,
     /// The model of the device.
-    pub(super) hardware: Option<String>,
+    pub(crate) hardware: Option<String>,
     /// The version of its system, or of its firmware where no system is named.
-    pub(super) version: Option<String>,
+    pub(crate) version: Option<String>,
     /// The version of its firmware, where a system of another version is named too.
-    pub(super) firmware: Option<String>,
+    pub(crate) firmware: Option<String>,
     /// The machine's own name, where the text is uname's.
-    pub(super) name: Option<String>,
+    pub(crate) name: Option<String>,
     /// The operating system: its name, vendor and product of its CPE name.
     system: Option<(&'static str, Option<(&'static str, &'static str)>)>,
 }
 
 impl Described {
     /// The operating system as a fact, where the text names one.
-    pub(super) fn operating_system(&self) -> Option<Fact> {
+    pub(crate) fn operating_system(&self) -> Option<Fact> {
         let (name, cpe) = self.system?;
         Some(product::system(name, self.version.as_deref(), cpe))
     }
 }
 
 /// Reads a description.
-pub(super) fn read(text: &str) -> Described {
+pub(crate) fn read(text: &str) -> Described {
     let text = text.trim();
     uname(text)
         .or_else(|| windows(text))

@@ -38,6 +38,12 @@ impl Half {
         self.start == Some(sequence)
     }
 
+    /// How far from the beginning that sequence number is, within what is read.
+    pub(super) fn distance(&self, sequence: u32) -> Option<usize> {
+        let distance = sequence.wrapping_sub(self.start?).cast_signed();
+        usize::try_from(distance).ok().filter(|distance| *distance <= MOST)
+    }
+
     /// The bytes from the first on without a gap.
     pub(super) fn stream(&self) -> &[u8] {
         match self.pieces.first() {

@@ -455,21 +455,26 @@ impl Open {
             sequence = segment.sequence.wrapping_add(1);
         }
         let grew = own.add(sequence, rest.data);
-        if grew {
-            self.turn(by_client);
+        if by_client && segment.has(tcp::ACK) {
+            self.turn(sequence, segment.acknowledgement);
         }
         grew
     }
 
-    /// Notes that one side speaks, and how much was said before.
-    fn turn(&mut self, by_client: bool) {
-        let is_new = self.turns.last().is_none_or(|turn| turn.by_client != by_client);
-        let [said, heard] =
-            [0, 1].map(|n: usize| self.halves.get(n).map_or(0, |half| half.stream().len()));
-        if let Some(turn) = self.turns.last_mut().filter(|_| !is_new) {
-            (turn.said, turn.heard) = (said, heard);
-        } else if self.turns.len() < MOST_TURNS {
-            self.turns.push(Turn { by_client, said, heard });
+    /// Notes how much the client had heard when it said something: by what it acknowledges,
+    /// so that it is the same whatever order the segments come in.
+    fn turn(&mut self, sequence: u32, acknowledgement: u32) {
+        let [client, server] = &self.halves;
+        let (Some(said), Some(heard)) =
+            (client.distance(sequence), server.distance(acknowledgement))
+        else {
+            return;
+        };
+        let place = self.turns.partition_point(|turn| turn.said < said);
+        if self.turns.get(place).is_none_or(|turn| turn.said != said) {
+            self.turns.insert(place, Turn { said, heard });
+            // The later ones matter less.
+            self.turns.truncate(MOST_TURNS);
         }
     }
 

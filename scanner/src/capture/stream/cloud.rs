@@ -57,7 +57,35 @@ pub(super) fn registered(name: &str) -> Option<&str> {
 
 /// The registered domain, where the server is one of the Internet.
 pub(super) fn domain_of(name: &str, server: IpAddr) -> Option<String> {
-    super::super::is_global(server).then(|| registered(name).map(str::to_owned))?
+    is_global(server).then(|| registered(name).map(str::to_owned))?
+}
+
+/// Whether the Internet has a way to the address (RFC 6890 and the registries that it made).
+fn is_global(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(v4) => {
+            let [a, b, c, _] = v4.octets();
+            !(v4.is_private()
+                || v4.is_loopback()
+                || v4.is_link_local()
+                || v4.is_multicast()
+                || v4.is_documentation()
+                || a == 0
+                || a >= 240
+                // Shared (RFC 6598), benchmarks (RFC 2544), protocol assignments.
+                || (a == 100 && b & 0xc0 == 64)
+                || (a == 198 && b & 0xfe == 18)
+                || (a, b, c) == (192, 0, 0))
+        }
+        IpAddr::V6(v6) => {
+            let [first, second, ..] = v6.segments();
+            // Global unicast is 2000::/3, less documentation and benchmarks.
+            let documentation =
+                (first, second) == (0x2001, 0xdb8) || (first == 0x3fff && second < 0x1000);
+            let benchmark = (first, second) == (0x2001, 2);
+            first & 0xe000 == 0x2000 && !documentation && !benchmark
+        }
+    }
 }
 
 #[cfg(test)]

@@ -132,10 +132,10 @@ pub(super) fn telnet(talk: &Conversation<'_>, told: &mut Vec<Told>) -> Option<Ve
     }
     let typed = typed_at(talk.said);
     let heard = match typed {
-        // As much as had been heard when the client began the turn in which it types.
+        // As much as had been heard when the client typed it.
         Some(typed) => {
-            let before = talk.turns.iter().take_while(|turn| turn.said <= typed).last();
-            before.map_or(0, |turn| turn.heard)
+            let turn = talk.turns.iter().rfind(|turn| turn.said <= typed);
+            turn.map_or(0, |turn| turn.heard)
         }
         None => talk.heard.len(),
     };

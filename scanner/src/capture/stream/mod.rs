@@ -33,10 +33,9 @@ pub(super) enum Roles {
     Guessed,
 }
 
-/// A part of a conversation in which one side spoke: how much both have said at its end.
+/// A moment at which the client said something: how much it had said and heard before.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) struct Turn {
-    pub(super) by_client: bool,
     pub(super) said: usize,
     pub(super) heard: usize,
 }
@@ -52,6 +51,7 @@ pub(super) struct Conversation<'a> {
     pub(super) said: &'a [u8],
     /// What the server said.
     pub(super) heard: &'a [u8],
+    /// When the client spoke, in the order of its words; empty where that was not seen.
     pub(super) turns: &'a [Turn],
     /// Whether nothing more will come.
     pub(super) ended: bool,
@@ -158,26 +158,20 @@ impl<'a> Conversation<'a> {
     /// What the server said before the client said anything. Where it was not seen who spoke
     /// when, what the server said at all.
     fn greeting(&self) -> &'a [u8] {
-        match self.turns.first() {
-            Some(turn) if turn.by_client => &[],
-            Some(turn) => self.heard.get(..turn.heard).unwrap_or_default(),
-            None => self.heard,
-        }
+        let before = self.turns.first().map_or(self.heard.len(), |turn| turn.heard);
+        self.heard.get(..before).unwrap_or(self.heard)
     }
 
-    /// What the server answered to the first part of the client's words in which a line is as
-    /// asked for.
+    /// What the server answered to the first words of the client's in which a line is as asked
+    /// for, up to when it spoke again.
     fn answer_to(&self, is: impl Fn(&[u8]) -> bool) -> Option<&'a [u8]> {
-        let mut said = 0;
-        for (number, turn) in self.turns.iter().enumerate() {
-            let part = self.said.get(said..turn.said).unwrap_or_default();
-            said = turn.said;
-            if turn.by_client && wire::lines::lines(part).any(&is) {
-                let next = self.turns.get(number.saturating_add(1))?;
-                return self.heard.get(turn.heard..next.heard);
-            }
-        }
-        None
+        let ends = self.turns.iter().skip(1).map(|turn| (turn.said, turn.heard));
+        let ends = ends.chain([(self.said.len(), self.heard.len())]);
+        self.turns.iter().zip(ends).find_map(|(turn, (said, heard))| {
+            let part = self.said.get(turn.said..said)?;
+            let asked = wire::lines::lines(part).any(&is);
+            asked.then(|| self.heard.get(turn.heard..heard)).flatten()
+        })
     }
 
     /// Whether the client said a line that is as asked for.

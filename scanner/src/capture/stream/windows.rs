@@ -89,7 +89,7 @@ pub(super) fn rdp(talk: &Conversation<'_>, told: &mut Vec<Told>) -> Option<Verdi
         return None;
     }
     // Without TLS the next message is the client's, and no hello.
-    let next = talk.turns.get(2).is_some();
+    let next = talk.turns.len() > 1;
     if !talk.ended && !(answers && next) {
         return Some(Verdict::More);
     }

@@ -37,9 +37,11 @@ pub(crate) fn ask_enip(talk: &Talk<'_>) -> Vec<u8> {
 pub(crate) fn read_enip(talk: &Talk<'_>) -> Vec<Fact> {
     let answer = enip::Identity::parse(talk.heard(1));
     let ours = answer.ok().filter(|found| found.context == enip::context(talk.cookie));
-    let Some(found) = ours else {
-        return Vec::new();
-    };
+    ours.as_ref().map_or_else(Vec::new, of_enip)
+}
+
+/// What a device says of itself, whoever asked.
+pub(crate) fn of_enip(found: &enip::Identity) -> Vec<Fact> {
     let mut service = Service::of("enip");
     attribute(&mut service, "model", &found.name);
     attribute(&mut service, "firmware", &format!("{}.{:03}", found.revision.0, found.revision.1));

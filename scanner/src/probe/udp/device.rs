@@ -14,15 +14,19 @@ pub(crate) fn ask_ws_discovery(talk: &Talk<'_>) -> Vec<u8> {
     ws_discovery::probe(talk.cookie)
 }
 
-/// The device's number, its types, and what ONVIF writes into scopes.
 pub(crate) fn read_ws_discovery(talk: &Talk<'_>) -> Vec<Fact> {
     let Ok(device) = ws_discovery::Match::parse(talk.heard(1)) else {
         return Vec::new();
     };
     let ours = ws_discovery::message_id(talk.cookie);
-    if device.relates_to.is_some_and(|id| !id.eq_ignore_ascii_case(&ours)) {
+    if device.relates_to.as_ref().is_some_and(|id| !id.eq_ignore_ascii_case(&ours)) {
         return Vec::new();
     }
+    of_ws_discovery(device)
+}
+
+/// The device's number, its types, and what ONVIF writes into scopes.
+pub(crate) fn of_ws_discovery(device: ws_discovery::Match) -> Vec<Fact> {
     let mut service = Service::of("ws-discovery");
     attribute(&mut service, "types", &device.types.join(","));
     for (part, name) in [("/hardware/", "model"), ("/name/", "device_name")] {
@@ -89,9 +93,11 @@ pub(crate) fn ask_mndp(_: &Talk<'_>) -> Vec<u8> {
 }
 
 pub(crate) fn read_mndp(talk: &Talk<'_>) -> Vec<Fact> {
-    let Ok(found) = mndp::Neighbour::parse(talk.heard(1)) else {
-        return Vec::new();
-    };
+    mndp::Neighbour::parse(talk.heard(1)).map_or_else(|_| Vec::new(), of_mndp)
+}
+
+/// What a router says of itself, asked or not.
+pub(crate) fn of_mndp(found: mndp::Neighbour) -> Vec<Fact> {
     let mut service = Service::of("mndp");
     let version = found.version.as_deref().and_then(|version| version.split(' ').next());
     if found.platform.as_deref() == Some("MikroTik") {
@@ -109,9 +115,11 @@ pub(crate) fn ask_ubiquiti(_: &Talk<'_>) -> Vec<u8> {
 }
 
 pub(crate) fn read_ubiquiti(talk: &Talk<'_>) -> Vec<Fact> {
-    let Ok(found) = ubiquiti::Device::parse(talk.heard(1)) else {
-        return Vec::new();
-    };
+    ubiquiti::Device::parse(talk.heard(1)).map_or_else(|_| Vec::new(), of_ubiquiti)
+}
+
+/// What a device says of itself, asked or not.
+pub(crate) fn of_ubiquiti(found: ubiquiti::Device) -> Vec<Fact> {
     let mut service = Service::of("ubiquiti");
     // `XM.ar7240.v5.6.3.28591.151130.1749`: platform, processor, version, build.
     let firmware = found.firmware.unwrap_or_default();

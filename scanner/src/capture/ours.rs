@@ -1,0 +1,108 @@
+//! Which addresses are assets of this place, and which are somebody's far away.
+//!
+//! A mirror port at the way out hears half the Internet. What is heard of an address there says
+//! nothing about an asset of ours, and would fill every store.
+
+use std::{
+    collections::HashSet,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
+};
+
+use model::{AddressRange, Fact, Subject};
+
+use super::Told;
+
+/// How many public addresses are remembered as seen on the link. With more, all are forgotten
+/// and found again.
+const MOST_ON_LINK: usize = 1 << 16;
+
+/// The addresses that are listened to.
+#[derive(Debug, Default)]
+pub(super) struct Ours {
+    /// `None`: all.
+    networks: Option<Vec<AddressRange>>,
+    /// Public addresses that the link itself bound.
+    on_link: HashSet<IpAddr>,
+}
+
+impl Ours {
+    /// Private addresses, those that are bound on the link, and these.
+    pub(super) fn only(networks: Vec<AddressRange>) -> Self {
+        Self { networks: Some(networks), on_link: HashSet::new() }
+    }
+
+    /// Whether the fact is about an asset of this place.
+    pub(super) fn holds(&mut self, told: &Told) -> bool {
+        let Some(networks) = &self.networks else { return true };
+        let Some(address) = told.subject.address() else { return true };
+        if is_private(address) || networks.iter().any(|range| range.contains(address)) {
+            return true;
+        }
+        match (&told.subject, &told.fact) {
+            (Subject::Address(_), Fact::LinkAddress(_)) => {
+                if self.on_link.len() >= MOST_ON_LINK {
+                    self.on_link.clear();
+                }
+                self.on_link.insert(address);
+                true
+            }
+            _ => self.on_link.contains(&address),
+        }
+    }
+}
+
+/// Whether the address means something in one place alone: RFC 1918, RFC 6598, RFC 3927, and
+/// RFC 4193 and the link's own of RFC 4291.
+fn is_private(address: IpAddr) -> bool {
+    const SHARED: [Ipv4Addr; 2] = [Ipv4Addr::new(100, 64, 0, 0), Ipv4Addr::new(100, 127, 255, 255)];
+    match address.to_canonical() {
+        IpAddr::V4(v4) => {
+            v4.is_private() || v4.is_link_local() || (SHARED[0]..=SHARED[1]).contains(&v4)
+        }
+        IpAddr::V6(v6) => is_local(v6),
+    }
+}
+
+fn is_local(address: Ipv6Addr) -> bool {
+    address.is_unicast_link_local() || address.is_unique_local()
+}
+
+#[cfg(test)]
+mod tests {
+    use model::{MacAddr, Use};
+
+    use super::*;
+
+    fn told(address: &str, fact: Fact) -> Told {
+        Told::new(Subject::Address(address.parse().unwrap()), fact, &[])
+    }
+
+    fn about(address: &str) -> Told {
+        told(address, Fact::Use(Use::Resolver(Ipv4Addr::LOCALHOST.into())))
+    }
+
+    #[test]
+    fn private_addresses_are_ours_and_public_ones_where_they_are_named_or_on_the_link() {
+        let range = |first: &str, last: &str| {
+            AddressRange::new(first.parse().unwrap(), last.parse().unwrap()).unwrap()
+        };
+        let mut ours = Ours::only(vec![range("198.51.100.0", "198.51.100.255")]);
+        for (address, expected) in [
+            ("10.1.2.3", true),
+            ("100.64.0.1", true),
+            ("100.128.0.1", false),
+            ("169.254.7.7", true),
+            ("fe80::1", true),
+            ("fd00::1", true),
+            ("198.51.100.7", true),
+            ("203.0.113.80", false),
+            ("2001:db8::1", false),
+        ] {
+            assert_eq!(ours.holds(&about(address)), expected, "{address}");
+        }
+        let mac = MacAddr([0, 0, 0x5e, 0, 0x53, 1]);
+        assert!(ours.holds(&told("203.0.113.80", Fact::LinkAddress(mac))));
+        assert!(ours.holds(&about("203.0.113.80")));
+        assert!(Ours::default().holds(&about("203.0.113.81")));
+    }
+}
