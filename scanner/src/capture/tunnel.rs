@@ -44,8 +44,13 @@ pub(super) fn of_datagram(ports: (u16, u16), payload: &[u8]) -> Option<Frame<'_>
         6635 => mpls(payload),
         2152 => gtp(payload),
         3544 => teredo(payload),
+        // RFC 8086.
+        4754 => gre(payload),
+        5072 => ayiya(payload),
         _ if ports.0 == 2152 => gtp(payload),
         _ if ports.0 == 3544 => teredo(payload),
+        _ if ports.0 == 5072 => ayiya(payload),
+        _ if is_teredo(payload) => teredo(payload),
         _ => return None,
     };
     inside.ok().flatten()
@@ -194,6 +199,30 @@ fn teredo(bytes: &[u8]) -> Result<Option<Frame<'_>>, Malformed> {
         r.take("origin", 8)?;
     }
     Ok(Frame::of_ip(r.rest()).filter(|frame| frame.ether_type == ethernet::IPV6))
+}
+
+/// Whether it is a packet between two Teredo clients, which use any port: one of version 6, as
+/// long as it says, from or to an address of 2001::/32.
+fn is_teredo(payload: &[u8]) -> bool {
+    const PREFIX: [u8; 4] = [0x20, 1, 0, 0];
+    let [0x60..=0x6f, _, _, _, a, b, _, _, rest @ ..] = payload else { return false };
+    let len = usize::from(u16::from_be_bytes([*a, *b])).saturating_add(40);
+    let is_of = |address: Option<&[u8]>| address.is_some_and(|bytes| bytes.starts_with(&PREFIX));
+    payload.len() == len && (is_of(rest.get(..16)) || is_of(rest.get(16..32)))
+}
+
+/// AYIYA, an Internet-Draft (draft-massar-v6ops-ayiya-02) that tunnel brokers used.
+fn ayiya(bytes: &[u8]) -> Result<Option<Frame<'_>>, Malformed> {
+    let mut r = Reader::new(bytes);
+    let identity = r.u8("identity length and type")? >> 4;
+    let signature = usize::from(r.u8("signature length and method")? >> 4);
+    r.u8("authentication method and operation")?;
+    let next = r.u8("next header")?;
+    r.u32("epoch time")?;
+    let identity = 1_usize.checked_shl(identity.into()).unwrap_or(usize::MAX);
+    r.take("identity", identity)?;
+    r.take("signature", signature.saturating_mul(4))?;
+    Ok(Frame::of_ip(r.rest()).filter(|_| matches!(next, IPV4 | IPV6)))
 }
 
 /// A label stack, and what is behind it: nothing says what, so the first bits must (RFC 4928).

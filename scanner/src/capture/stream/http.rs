@@ -183,8 +183,14 @@ pub(super) fn read(talk: &Conversation<'_>, told: &mut Vec<Told>) -> Option<Verd
             talk.tell_server(Fact::HostName { name: named, source }, told);
         }
     }
-    if let Some(head) = answer.filter(|_| !to_proxy) {
-        tell_server(talk, name, &head, told);
+    match answer {
+        // What is passed on is another server's word.
+        Some(_) if to_proxy => {
+            let attributes = [("proxy".to_owned(), "yes".to_owned())].into();
+            talk.tell_server(Fact::Service(Service { attributes, ..Service::of(name) }), told);
+        }
+        Some(head) => tell_server(talk, name, &head, told),
+        None => {}
     }
     Some(Verdict::Known)
 }

@@ -180,12 +180,13 @@ pub(super) fn banner(talk: &Conversation<'_>, told: &mut Vec<Told>) -> Option<Ve
         return None;
     }
     let reading = other::Banner.read(&talk.talk(&[greeting.to_vec()]));
-    let is_known = reading
-        .facts
-        .iter()
-        .any(|fact| matches!(fact, Fact::Service(service) if service.protocol != "unknown"));
-    is_known.then(|| {
-        talk.tell(reading, told);
-        Verdict::Known
-    })
+    let protocol = reading.facts.iter().find_map(|fact| match fact {
+        Fact::Service(service) if service.protocol != "unknown" => Some(&service.protocol),
+        _ => None,
+    })?;
+    if talk.may_turn_to_tls(protocol) {
+        return Some(Verdict::More);
+    }
+    talk.tell(reading, told);
+    Some(Verdict::Known)
 }

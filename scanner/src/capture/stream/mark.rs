@@ -57,6 +57,9 @@ pub(super) fn read(talk: &Conversation<'_>, told: &mut Vec<Told>) -> Option<Verd
         // A question shows nobody.
         return Some(if talk.ended { Verdict::Known } else { Verdict::More });
     }
+    if talk.may_turn_to_tls(protocol) {
+        return Some(Verdict::More);
+    }
     talk.tell_server(Fact::Service(Service::of(protocol)), told);
     Some(Verdict::Known)
 }

@@ -174,6 +174,16 @@ impl<'a> Conversation<'a> {
         })
     }
 
+    /// Whether a conversation in a protocol that is known by its first words may still go on in
+    /// TLS.
+    fn may_turn_to_tls(&self, protocol: &str) -> bool {
+        const KNOW_STARTTLS: [&str; 4] = ["xmpp", "irc", "nntp", "managesieve"];
+        /// Whoever has said more does not mean to.
+        const MOST: usize = 4 << 10;
+        let len = self.said.len().saturating_add(self.heard.len());
+        !self.ended && len < MOST && KNOW_STARTTLS.contains(&protocol)
+    }
+
     /// Whether the client said a line that is as asked for.
     fn says(&self, is: impl Fn(&[u8]) -> bool) -> bool {
         wire::lines::lines(self.said).any(is)
