@@ -500,4 +500,4 @@ impl Open {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

@@ -8,8 +8,8 @@ use wire::ethernet;
 use super::*;
 use crate::capture::Capture;
 
-const CLIENT: (Ipv4Addr, u16) = (Ipv4Addr::new(192, 0, 2, 1), 40_000);
-const SERVER: (Ipv4Addr, u16) = (Ipv4Addr::new(192, 0, 2, 2), 25);
+pub(in crate::capture) const CLIENT: (Ipv4Addr, u16) = (Ipv4Addr::new(192, 0, 2, 1), 40_000);
+pub(in crate::capture) const SERVER: (Ipv4Addr, u16) = (Ipv4Addr::new(192, 0, 2, 2), 25);
 
 fn capture(memory: usize) -> Capture {
     Capture::with_memory(Vantage { site: Site("plant".into()), name: "here".into() }, memory)
@@ -34,14 +34,14 @@ fn segment(
 }
 
 /// Who speaks, and what.
-enum Says<'a> {
+pub(in crate::capture) enum Says<'a> {
     Client(&'a [u8]),
     Server(&'a [u8]),
 }
-use Says::{Client, Server};
+pub(in crate::capture) use Says::{Client, Server};
 
 /// A whole connection: how it begins, what is said, and how it ends.
-fn connection(port: u16, parts: &[Says<'_>]) -> Vec<Vec<u8>> {
+pub(in crate::capture) fn connection(port: u16, parts: &[Says<'_>]) -> Vec<Vec<u8>> {
     let (client, server) = (CLIENT, (SERVER.0, port));
     let (mut here, mut there) = (1_000_u32, u32::MAX - 3);
     let mut frames = vec![
@@ -81,7 +81,7 @@ fn heard_by(capture: &mut Capture, frames: &[Vec<u8>]) -> Vec<Observation> {
     all
 }
 
-fn heard(frames: &[Vec<u8>]) -> Vec<Observation> {
+pub(in crate::capture) fn heard(frames: &[Vec<u8>]) -> Vec<Observation> {
     heard_by(&mut capture(1 << 20), frames)
 }
 

@@ -8,7 +8,7 @@ use wire::{
 };
 
 use super::{Conversation, Told, Verdict};
-use crate::probe::{mysql as maria, postgresql as elephant, product};
+use crate::probe::{mysql as maria, postgresql as elephant, product, said::name_product};
 
 pub(super) fn mysql(talk: &Conversation<'_>, told: &mut Vec<Told>) -> Option<Verdict> {
     let greeting = talk.greeting();
@@ -51,7 +51,7 @@ pub(super) fn postgresql(talk: &Conversation<'_>, told: &mut Vec<Told>) -> Optio
     if answer.in_clear || answer.version.is_some() || answer.refused {
         let mut service = Service::of("postgresql");
         let version = answer.version.as_deref();
-        product::put(&mut service, Some(product::named("postgresql", version)));
+        name_product(&mut service, "PostgreSQL", version, Some(("postgresql", "postgresql")));
         talk.tell_server(Fact::Service(service), told);
     }
     if answer.in_clear {
