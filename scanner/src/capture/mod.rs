@@ -184,10 +184,29 @@ impl Capture {
         bytes: &[u8],
         sink: &mut dyn FnMut(Observation),
     ) {
+        self.tagged_frame_of(link, None, at, bytes, sink);
+    }
+
+    /// The same, of a frame from which a network card took a VLAN tag: the identifier that it
+    /// had.
+    pub fn tagged_frame_of(
+        &mut self,
+        link: LinkType,
+        tag: Option<u16>,
+        at: Timestamp,
+        bytes: &[u8],
+        sink: &mut dyn FnMut(Observation),
+    ) {
         self.counts.frames = self.counts.frames.saturating_add(1);
         let mut told = std::mem::take(&mut self.scratch);
         let read = link::read(link, bytes).and_then(|frame| match frame {
-            Some(frame) => self.read(at, &frame, MOST_LAYERS, &mut told),
+            Some(mut frame) => {
+                // A tag that is still there was inside of the one that was taken off.
+                if let (Some(tag), 0) = (tag, frame.vlan) {
+                    frame.vlan = tag;
+                }
+                self.read(at, &frame, MOST_LAYERS, &mut told)
+            }
             None => Ok(()),
         });
         if read.is_err() {
