@@ -10,9 +10,13 @@ use std::{
 use anyhow::{Context as _, Result};
 use certs::{Remaining, Thresholds};
 use config::{Config, IoChoice, Layers, TlsChoice, Window};
-use inventory::store::Policy;
+use inventory::{
+    compare::{Approved, Network},
+    register::address_range,
+    store::Policy,
+};
 use jiff::tz::Offset;
-use model::{Site, Vantage};
+use model::{AddressRange, Site, Vantage};
 use scanner::{
     dialogue::Limits,
     net::select::Choice,
@@ -134,6 +138,20 @@ pub(crate) struct Settings {
     pub(crate) trusted: Trusted,
     /// Without the roots and lists, which are read where they are needed.
     pub(crate) policy: Policy,
+    /// The place's own public networks.
+    pub(crate) own_networks: Vec<AddressRange>,
+}
+
+/// Who is approved in a setting of that name.
+fn approved(key: &str, texts: &[String]) -> Result<Approved> {
+    Approved::read(texts.iter().map(String::as_str)).map_err(|text| {
+        anyhow::anyhow!("{key}: {text:?} is no address, network, range or MAC address")
+    })
+}
+
+fn range(text: &str) -> Result<AddressRange> {
+    address_range(text)
+        .with_context(|| format!("network.own: {text:?} is no address, network or range"))
 }
 
 /// Takes the configuration apart. The pattern has no `..`, so a setting that nothing uses does
@@ -171,6 +189,12 @@ pub(crate) fn settings(config: Config) -> Result<Settings> {
         list_files,
         certificate_files,
         password_files,
+        dhcp_servers,
+        routers,
+        resolvers,
+        time_servers,
+        cleartext,
+        own_networks,
         register_offset,
     } = config;
     let seconds = |time: Duration| i64::try_from(time.as_secs()).unwrap_or(i64::MAX);
@@ -236,7 +260,15 @@ pub(crate) fn settings(config: Config) -> Result<Settings> {
             },
             // The configuration allows no offset that is not one.
             offset: Offset::from_seconds(register_offset).unwrap_or(Offset::UTC),
+            network: Network {
+                dhcp_servers: approved("network.dhcp_servers", &dhcp_servers)?,
+                routers: approved("network.routers", &routers)?,
+                resolvers: approved("network.resolvers", &resolvers)?,
+                time_servers: approved("network.time_servers", &time_servers)?,
+                cleartext: cleartext.into_iter().collect(),
+            },
             anchors: Arc::default(),
         },
+        own_networks: own_networks.iter().map(|text| range(text)).collect::<Result<_>>()?,
     })
 }

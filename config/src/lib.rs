@@ -85,6 +85,18 @@ pub struct Config {
     pub certificate_files: Vec<PathBuf>,
     /// Files whose first lines are passwords for those.
     pub password_files: Vec<PathBuf>,
+    /// Who may give out leases, not yet parsed.
+    pub dhcp_servers: Vec<String>,
+    /// Who may advertise itself as a router, not yet parsed.
+    pub routers: Vec<String>,
+    /// Who may be asked for names, not yet parsed.
+    pub resolvers: Vec<String>,
+    /// Who may be asked for the time, not yet parsed.
+    pub time_servers: Vec<String>,
+    /// The protocols that may be spoken without encryption.
+    pub cleartext: Vec<String>,
+    /// The place's own public networks, not yet parsed.
+    pub own_networks: Vec<String>,
     /// Seconds east of UTC that dates in registers mean.
     pub register_offset: i32,
 }
@@ -231,6 +243,12 @@ impl Config {
             list_files: paths("certificates.crls")?,
             certificate_files: paths("certificates.files")?,
             password_files: paths("certificates.password_files")?,
+            dhcp_servers: layers.read("network.dhcp_servers", units::texts)?,
+            routers: layers.read("network.routers", units::texts)?,
+            resolvers: layers.read("network.resolvers", units::texts)?,
+            time_servers: layers.read("network.time_servers", units::texts)?,
+            cleartext: layers.read("network.cleartext", units::texts)?,
+            own_networks: layers.read("network.own", units::texts)?,
             register_offset: layers.read("register.utc_offset", units::utc_offset)?,
         })
     }

@@ -7,6 +7,8 @@ use model::{
     TlsServer, TlsVersion, Transport,
 };
 
+use crate::heard::Heard;
+
 /// The name we gave a thing that we concluded exists. It never changes, it says nothing,
 /// and no address is part of it.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -48,6 +50,8 @@ pub struct Asset {
     pub deployments: Vec<Deployment>,
     /// What it sent that breaks a protocol.
     pub anomalies: Vec<Anomaly>,
+    /// What it told unasked, and what it was heard to do, in the order of subject and fact.
+    pub heard: Vec<Heard>,
 }
 
 impl Asset {

@@ -7,7 +7,7 @@
 
 use std::{borrow::Cow, collections::BTreeMap, fmt};
 
-use model::MacAddr;
+use model::{FingerprintKind, MacAddr};
 
 use crate::{asset::Asset, vendor};
 
@@ -132,6 +132,8 @@ enum Sign {
     Port,
     /// A host name beginning with it.
     Name,
+    /// In a part in the network that it announces.
+    Role,
 }
 
 /// A class, where its sign is, what it is, and its weight. Words are lower case and match
@@ -141,7 +143,7 @@ type Rule = (Class, Sign, &'static str, u32);
 #[rustfmt::skip]
 const RULES: &[Rule] = {
     use Class::*;
-    use Sign::{Maker, Name, Port, Product, Protocol, Said};
+    use Sign::{Maker, Name, Port, Product, Protocol, Role, Said};
     &[
         // IPP (RFC 8011), LPD (RFC 1179), raw printing.
         (Printer, Protocol, "ipp", 4), (Printer, Port, "9100", 4), (Printer, Port, "515", 3), (Printer, Port, "631", 2),
@@ -161,6 +163,12 @@ const RULES: &[Rule] = {
         (Network, Product, "fortigate", 8), (Network, Product, "pan-os", 8), (Network, Product, "pfsense", 8), (Network, Product, "opnsense", 8), (Network, Product, "openwrt", 8), (Network, Product, "edgeos", 8), (Network, Product, "vyos", 8), (Network, Product, "arubaos", 8),
         (Network, Port, "179", 3), (Network, Port, "8291", 4), (Network, Port, "4786", 4), (Network, Said, "router", 3), (Network, Said, "switch", 3), (Network, Said, "firewall", 3), (Network, Said, "access point", 4),
         (Network, Name, "sw", 2), (Network, Name, "switch", 3), (Network, Name, "router", 3), (Network, Name, "gw", 2), (Network, Name, "fw", 2), (Network, Name, "ap", 2),
+
+        // What is announced is meant so, but servers route and bridge for what runs on them.
+        (Network, Role, "router", 4), (Network, Role, "virtual router", 6), (Network, Role, "switch", 4), (Network, Role, "spanning tree", 3), (Network, Role, "access point", 6), (Network, Role, "cable modem", 6), (Network, Role, "repeater", 4), (Network, Role, "querier", 2), (Network, Role, "dhcp server", 1),
+        (Network, Said, "cisco ios", 5), (Network, Said, "catalyst", 6), (Network, Said, "arubaap", 8), (Network, Said, "cisco ap", 8), (Network, Said, "routerboard", 6),
+        (Phone, Role, "phone", 8), (Phone, Said, "yealink", 6), (Phone, Said, "polycom", 5), (Phone, Said, "snom", 6), (Phone, Said, "grandstream", 5), (Printer, Said, "jetdirect", 7),
+        (Mobile, Said, "iphone", 7), (Mobile, Said, "ipad", 7), (Media, Said, "appletv", 7), (Workstation, Said, "macbook", 7), (Workstation, Said, "imac", 6),
 
         (Server, Protocol, "smtp", 2), (Server, Protocol, "imap", 2), (Server, Protocol, "pop3", 2), (Server, Protocol, "ldap", 2), (Server, Protocol, "mysql", 3), (Server, Protocol, "postgresql", 3),
         (Server, Protocol, "redis", 3), (Server, Protocol, "memcached", 3), (Server, Protocol, "mqtt", 2), (Server, Protocol, "dns", 1), (Server, Protocol, "ssh", 1), (Server, Protocol, "ntp", 1),
@@ -207,6 +215,7 @@ struct Facts {
     protocols: Vec<String>,
     ports: Vec<String>,
     names: Vec<String>,
+    roles: Vec<Phrase>,
 }
 
 impl Facts {
@@ -227,9 +236,20 @@ impl Facts {
         Self {
             makers: phrases(&mut asset.macs().filter_map(vendor::vendor).map(Cow::into_owned)),
             products: phrases(&mut software.map(|s| s.product.clone()).chain(os)),
-            said: phrases(&mut open().flat_map(|service| {
-                told.iter().filter_map(|name| service.attributes.get(*name).cloned())
-            })),
+            said: phrases(
+                &mut open()
+                    .flat_map(|service| {
+                        told.iter().filter_map(|name| service.attributes.get(*name).cloned())
+                    })
+                    .chain(asset.neighbors().flat_map(|neighbor| {
+                        [&neighbor.platform, &neighbor.system_description, &neighbor.version]
+                            .into_iter()
+                            .flatten()
+                            .cloned()
+                    }))
+                    .chain(asset.fingerprints(FingerprintKind::DhcpVendorClass).map(str::to_owned)),
+            ),
+            roles: phrases(&mut asset.roles().map(|(_, role)| role.to_string())),
             protocols: sorted(&mut open().filter_map(|service| service.protocol.clone())),
             ports: sorted(&mut open().map(|service| service.port.to_string())),
             names: sorted(&mut asset.names.iter().map(|name| name.name.clone())),
@@ -248,6 +268,7 @@ impl Facts {
             Sign::Said => format!("says {:?}", with_words(&self.said)?),
             Sign::Protocol => is_among(&self.protocols).then(|| format!("speaks {word}"))?,
             Sign::Port => is_among(&self.ports).then(|| format!("port {word} is open"))?,
+            Sign::Role => format!("says that it is a {}", with_words(&self.roles)?),
             Sign::Name => {
                 format!("is named {}", self.names.iter().find(|name| begins(name, word))?)
             }
@@ -352,8 +373,8 @@ pub fn by_maker(mac: MacAddr) -> Option<Class> {
 #[cfg(test)]
 mod tests {
     use model::{
-        Endpoint, Fact, MacAddr, Method, NameSource, Observation, Service, Site, Subject,
-        Timestamp, Vantage,
+        DiscoveryProtocol, Endpoint, Fact, MacAddr, Method, NameSource, Neighbor, NetworkRole,
+        Observation, RouterProtocol, Service, Site, Subject, Timestamp, Vantage,
     };
 
     use super::*;
@@ -365,6 +386,7 @@ mod tests {
         Title(u16, &'static str),
         Name(&'static str),
         Os(&'static str),
+        Fact(Fact),
     }
 
     fn asset(has: &[Has]) -> Asset {
@@ -395,6 +417,7 @@ mod tests {
                         let fact = Fact::HostName { name, source: NameSource::Mdns };
                         (Subject::Address(address), fact)
                     }
+                    Has::Fact(fact) => (Subject::Address(address), fact.clone()),
                     Has::Os(name) => {
                         let (name, version, cpe) = ((*name).to_owned(), None, None);
                         (Subject::Address(address), Fact::OperatingSystem { name, version, cpe })
@@ -444,6 +467,36 @@ mod tests {
         check(&[Title(443, "iDRAC9")], None);
         check(&[Title(443, "Integrated Lights-Out 5")], Some(Class::Management));
         check(&[Service(8009, "cast", None), Name("chromecast-1")], Some(Class::Media));
+    }
+
+    #[test]
+    fn what_is_announced_tells_the_class() {
+        let role = |role| Has::Fact(Fact::Role(role));
+        check(&[role(NetworkRole::Router(RouterProtocol::Ospf))], Some(Class::Network));
+        check(&[role(NetworkRole::Switch)], Some(Class::Network));
+        check(&[role(NetworkRole::DhcpServer)], None);
+        check(&[role(NetworkRole::Phone), role(NetworkRole::Station)], Some(Class::Phone));
+        let neighbor = Neighbor {
+            platform: Some("Cisco IP Phone 7960".to_owned()),
+            ..Neighbor::of(DiscoveryProtocol::Cdp)
+        };
+        check(&[Has::Fact(Fact::Neighbor(neighbor))], Some(Class::Phone));
+        let class = |value: &str| {
+            let kind = FingerprintKind::DhcpVendorClass;
+            Has::Fact(Fact::Fingerprint { kind, value: value.to_owned() })
+        };
+        check(&[class("Hewlett-Packard JetDirect")], Some(Class::Printer));
+        check(&[class("android-dhcp-13")], Some(Class::Mobile));
+        check(&[class("MSFT 5.0")], None);
+        check(&[class("udhcp 1.22.1")], None);
+        // A computer that routes for what runs on it.
+        let has = [
+            Has::Service(22, "ssh", Some("OpenSSH")),
+            Has::Service(3306, "mysql", None),
+            Has::Os("Debian"),
+            role(NetworkRole::Router(RouterProtocol::Discovery)),
+        ];
+        check(&has, Some(Class::Server));
     }
 
     #[test]

@@ -14,6 +14,7 @@ mod event;
 pub mod evidence;
 pub mod file;
 pub mod finding;
+pub mod heard;
 pub mod identity;
 pub mod owner;
 mod project;

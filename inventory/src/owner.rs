@@ -157,6 +157,7 @@ mod tests {
             os: None,
             deployments: serves.iter().map(place).collect(),
             anomalies: Vec::new(),
+            heard: Vec::new(),
         }
     }
 

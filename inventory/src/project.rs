@@ -17,8 +17,8 @@ use std::{
 };
 
 use model::{
-    Cpe, Endpoint, Fact, HostKey, Identifier, Method, NameSource, Observation, PortState, Subject,
-    Timestamp, Transport,
+    Cpe, Endpoint, Fact, FingerprintKind, HostKey, Identifier, Method, NameSource, Observation,
+    PortState, Subject, Timestamp, Transport,
 };
 
 use self::{
@@ -31,6 +31,7 @@ use crate::{
     asset::{Anomaly, Asset, Event, Name, OperatingSystem, ServiceState},
     event,
     evidence::{LeafKey, is_own_name, is_presence, plain_name},
+    heard,
 };
 
 /// The attribute of a service that holds its SSH host key of one algorithm is named by this
@@ -44,6 +45,8 @@ const HOST_CERTIFICATE: &str = "host_certificate:";
 const TLS_KEY: &str = "tls_key:";
 /// The source of an operating system is who told it and this.
 const OS_SOURCE: &str = " operating system";
+/// The same where nobody told it, but what its DHCP client calls itself says so.
+const OS_OPINION: &str = " vendor class, operating system";
 
 /// The algorithm whose host key a service's attribute of that name holds.
 pub(crate) fn host_key_algorithm(attribute: &str) -> Option<&str> {
@@ -95,6 +98,7 @@ pub(crate) fn apply(
     names(asset, seen, &at);
     anomalies(asset, seen, &at, &mut events);
     alive(asset, seen, &at);
+    heard::hear(asset, seen, &at);
     let after = keys(asset);
     let gone = |prefix: &str| {
         let still: BTreeSet<&String> =
@@ -199,9 +203,18 @@ fn operating_system(
     type Told<'a> = (bool, Timestamp, &'a str, Option<&'a str>, Option<&'a Cpe>);
     let mut told: BTreeMap<String, Told<'_>> = BTreeMap::new();
     for observation in seen {
-        let Fact::OperatingSystem { name, version, cpe } = &observation.fact else { continue };
-        let source = format!("{}{OS_SOURCE}", observation.subject);
-        let mine = (version.is_some(), at(observation), &**name, version.as_deref(), cpe.as_ref());
+        let (source, name, version, cpe) = match &observation.fact {
+            Fact::OperatingSystem { name, version, cpe } => {
+                let source = format!("{}{OS_SOURCE}", observation.subject);
+                (source, &**name, version.as_deref(), cpe.as_ref())
+            }
+            Fact::Fingerprint { kind: FingerprintKind::DhcpVendorClass, value } => {
+                let Some((name, version)) = heard::system_of_vendor_class(value) else { continue };
+                (format!("{}{OS_OPINION}", observation.subject), name, version, None)
+            }
+            _ => continue,
+        };
+        let mine = (version.is_some(), at(observation), name, version, cpe);
         let best = told.entry(source).or_insert(mine);
         *best = mine.max(*best);
     }
@@ -234,7 +247,11 @@ fn operating_system(
         .software
         .iter()
         .filter(|software| software.current && is_operating_system(&software.source))
-        .max_by_key(|s| (s.version.is_some(), s.last_seen, &s.product, &s.version));
+        // What only follows from a habit yields to what is told.
+        .max_by_key(|s| {
+            let told = !s.source.ends_with(OS_OPINION);
+            (told, s.version.is_some(), s.last_seen, &s.product, &s.version)
+        });
     asset.os = best.map(|software| OperatingSystem {
         name: software.product.clone(),
         version: software.version.clone(),
@@ -387,6 +404,20 @@ pub(crate) fn rehome(asset: &mut Asset, from: IpAddr, to: IpAddr) {
             software.source.clone_from(&new);
         }
     }
+    for heard in asset.heard.iter_mut().filter(|heard| heard.subject.address() == Some(from)) {
+        heard.subject = match heard.subject {
+            Subject::Endpoint(endpoint) => Subject::Endpoint(Endpoint { address: to, ..endpoint }),
+            Subject::Address(_) | Subject::Mac(_) => Subject::Address(to),
+        };
+    }
+    asset.heard.sort();
+    asset.heard.dedup_by(|b, a| {
+        let same = (a.subject, &a.what) == (b.subject, &b.what);
+        if same {
+            a.last_seen = a.last_seen.max(b.last_seen);
+        }
+        same
+    });
     release(asset, from);
     asset.services.sort_by_key(place);
 }
@@ -399,4 +430,5 @@ pub(crate) fn release(asset: &mut Asset, address: IpAddr) {
     for deployment in asset.deployments.iter_mut().filter(|d| d.address == address) {
         deployment.current = false;
     }
+    asset.heard.retain(|heard| heard.subject.address() != Some(address));
 }

@@ -517,6 +517,7 @@ mod tests {
             }),
             deployments: vec![],
             anomalies: vec![],
+            heard: vec![],
         }
     }
 

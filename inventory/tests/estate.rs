@@ -11,7 +11,7 @@ use inventory::{
     alert::{self, AlertKind, Policy, Told},
     asset::{Asset, AssetId, Deployment},
     chain::Chains,
-    compare::{Input, compare},
+    compare::{Input, Network, compare},
     finding::{Finding, FindingState, reconcile},
 };
 use jiff::tz::Offset;
@@ -122,6 +122,7 @@ fn asset(server: &Server) -> Asset {
         os: None,
         deployments: Vec::new(),
         anomalies: Vec::new(),
+        heard: Vec::new(),
     }
 }
 
@@ -200,6 +201,7 @@ fn two_years_of_certificates_are_told_in_time_and_once() {
             issuers: None,
             certificates: &certificates,
             chains: &Chains::default(),
+            network: &Network::default(),
             scans: &[],
             files: &[],
             thresholds: Thresholds::default(),

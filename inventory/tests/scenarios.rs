@@ -9,6 +9,8 @@
 //! 192.0.2.1:22/tcp key ALGORITHM KEY | certificate NAME key KEY [for SERVER-NAME]
 //! 192.0.2.1:22/tcp serves CERTIFICATE[,CERTIFICATE…] [for SERVER-NAME]
 //! mac MAC alive | name SOURCE NAME
+//! 192.0.2.1 role ROLE | uses resolver|time_server ADDRESS | uses cleartext PROTOCOL ADDRESS
+//! mac MAC fingerprint KIND VALUE | neighbor PROTOCOL SYSTEM-NAME | vlan NUMBER
 //! ```
 //!
 //! `@SECONDS ` before a sentence puts it that long after the scan's start; `via METHOD` after
@@ -36,7 +38,7 @@ mod review;
 mod sentence;
 
 use certificate::{Certificates, Description, ListDescription};
-use review::{Office, Registers};
+use review::{NetworkLists, Office, Registers};
 use sentence::{observation, sha256};
 
 #[derive(Deserialize)]
@@ -55,6 +57,9 @@ struct Scenario {
     own_roots: Vec<String>,
     #[serde(default)]
     list: Vec<ListDescription>,
+    /// What is approved in the network.
+    #[serde(default)]
+    network: NetworkLists,
     scan: Vec<Scan>,
     /// Every asset at the end.
     asset: Option<Vec<Expected>>,
@@ -127,6 +132,8 @@ struct Expected {
     /// `ENDPOINT CERTIFICATE [for NAME]`, those that are current.
     certificates: Option<Vec<String>>,
     anomalies: Option<Vec<String>>,
+    /// `SUBJECT FACT`, the fact as in JSON.
+    heard: Option<Vec<String>>,
 }
 
 fn text(parts: &[Option<&str>]) -> String {
@@ -250,13 +257,19 @@ fn compare(asset: &Asset, expected: &Expected, certificates: &BTreeMap<String, S
             asset.anomalies.iter().map(|a| format!("{} {} {}", a.subject, a.protocol, a.problem));
         same(&format!("anomalies of asset {id}"), got, anomalies);
     }
+    if let Some(heard) = &expected.heard {
+        let got = asset.heard.iter().map(|heard| {
+            format!("{} {}", heard.subject, serde_json::to_string(&heard.what.fact()).unwrap())
+        });
+        same(&format!("what was heard of asset {id}"), got, heard);
+    }
 }
 
-fn run(scenario: &Scenario) {
+fn run(scenario: Scenario) {
     let mut made = Certificates::make(&scenario.certificate);
     let anchors = made.anchors(&scenario.public_roots, &scenario.own_roots, &scenario.list);
     let mut run = Run { assets: BTreeMap::new(), made };
-    let mut office = Office::new(scenario.offset, anchors);
+    let mut office = Office::new(scenario.offset, anchors, scenario.network.into());
     let mut certificates = BTreeMap::new();
     for (number, scan) in scenario.scan.iter().enumerate() {
         let number = number + 1;
@@ -349,10 +362,11 @@ fn every_scenario_holds() {
                 continue;
             }
         };
-        let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| run(&scenario)));
+        let claim = scenario.claim.clone();
+        let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| run(scenario)));
         if let Err(panic) = outcome {
             let why = panic.downcast_ref::<String>().cloned().unwrap_or_default();
-            failed.push(format!("{name} ({}): {why}", scenario.claim));
+            failed.push(format!("{name} ({claim}): {why}"));
         }
     }
     assert!(failed.is_empty(), "\n{}", failed.join("\n\n"));

@@ -27,7 +27,7 @@ pub(crate) async fn run(
     let store = Store::open(&settings.database, OpenMode::ReadWrite).await?;
     let scan = store.begin_scan(&vantage, clock::now(), "file", &files, "watch").await?;
     let (sink, writer) = Writer::start(&store, scan)?;
-    let mut capture = Capture::new(vantage.clone());
+    let mut capture = Capture::new(vantage.clone()).only_ours(settings.own_networks.clone());
     // Two closures hand on: one while a frame is read, one while it is told.
     let failed = RefCell::new(false);
     let mut span: Option<(Timestamp, Timestamp)> = None;

@@ -62,13 +62,13 @@ pub const PORT: u16 = 123;
 /// What the sender of a message is to its receiver (RFC 5905, section 7.3).
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Sender {
-    /// It asks for the time.
+    /// It asks for the time, as a client or as an equal: older Windows asks its servers so.
     Client,
     /// It tells the time who asked.
     Server,
     /// It tells the time everybody.
     Broadcaster,
-    /// It exchanges the time with an equal, or talks of something else.
+    /// It talks of something else.
     Other,
 }
 
@@ -87,8 +87,8 @@ impl Sender {
             return Err(refused);
         }
         Ok(match first & 7 {
-            3 => Self::Client,
-            4 => Self::Server,
+            1 | 3 => Self::Client,
+            2 | 4 => Self::Server,
             5 => Self::Broadcaster,
             _ => Self::Other,
         })
@@ -200,9 +200,14 @@ mod tests {
 
     #[test]
     fn the_mode_says_who_serves_whom() {
-        for (mode, expected) in
-            [(1, Sender::Other), (3, Sender::Client), (4, Sender::Server), (5, Sender::Broadcaster)]
-        {
+        for (mode, expected) in [
+            (1, Sender::Client),
+            (2, Sender::Server),
+            (6, Sender::Other),
+            (3, Sender::Client),
+            (4, Sender::Server),
+            (5, Sender::Broadcaster),
+        ] {
             let mut bytes = client(7);
             bytes[0] = 0x20 | mode;
             assert_eq!(Sender::parse(&bytes), Ok(expected));

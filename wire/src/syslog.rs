@@ -53,6 +53,11 @@ fn host(rest: &[u8]) -> Option<String> {
         }
         None => {
             let month = next()?;
+            // A moment of RFC 3339 with no version before it, as rsyslog forwards.
+            let is_moment = month.len() >= 19 && month.get(10) == Some(&b'T');
+            if is_moment && month.iter().take(4).all(u8::is_ascii_digit) {
+                return named(next()?, words.next().is_some());
+            }
             if !MONTHS.iter().any(|known| month == known.as_bytes()) {
                 return None;
             }
@@ -69,15 +74,19 @@ fn host(rest: &[u8]) -> Option<String> {
             next()?
         }
     };
-    // Many devices leave the host out, and then the program stands there: `sshd[7]:`.
+    named(name, words.next().is_some())
+}
+
+/// The word as a host's name, where it is one and not cut at the datagram's end. Many devices
+/// leave the host out, and then the program stands there: `sshd[7]:`.
+fn named(name: &[u8], whole: bool) -> Option<String> {
     let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b".-_:".contains(byte);
     let is_name = !name.is_empty()
         && name != b"-"
         && name.len() <= 255
         && name.iter().all(plain)
         && !name.ends_with(b":");
-    // What is cut at the datagram's end may be a part of a name.
-    (is_name && words.next().is_some()).then(|| lines::text(name))
+    (is_name && whole).then(|| lines::text(name))
 }
 
 const MONTHS: [&str; 12] =
@@ -108,6 +117,7 @@ mod tests {
         check("<34>Oct  1 22:14:15 sw7.example su: x", Some("sw7.example"));
         check("<165>1 2003-10-11T22:14:15.003Z gw7 app - - - x", Some("gw7"));
         check("<165>1 - gw7 app - - - x", Some("gw7"));
+        check("<13>2013-09-12T19:16:34.457849+04:00 pc7 app: x", Some("pc7"));
     }
 
     #[test]

@@ -11,6 +11,7 @@ mod chain;
 mod device;
 mod file;
 mod matching;
+mod network;
 mod product;
 mod renewal;
 mod software;
@@ -36,6 +37,7 @@ use crate::{
 };
 
 pub use device::LOOKS_BEFORE_MISSING;
+pub use network::{Approved, Network};
 
 /// A register rule. The certificate rules are [`certs::RULES`].
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -93,6 +95,11 @@ pub const RULES: &[Rule] = &[
     tls::RULES[9].rule,
     tls::RULES[10].rule,
     tls::RULES[11].rule,
+    network::RULES[0],
+    network::RULES[1],
+    network::RULES[2],
+    network::RULES[3],
+    network::RULES[4],
 ];
 
 /// What an asset or an entry is in the light of the device register.
@@ -178,6 +185,8 @@ pub struct Input<'a> {
     pub certificates: &'a [Certificate],
     /// Whether clients would accept what is served.
     pub chains: &'a Chains,
+    /// What was approved in the network.
+    pub network: &'a Network,
     /// Where we looked, and when.
     pub scans: &'a [ScanRecord],
     /// What the certificate rules measure against.
@@ -307,6 +316,7 @@ pub fn compare(input: &Input<'_>) -> Comparison {
     file::compare(input, &mut detections, &mut comparison.evaluated);
     ssh::compare(input, &mut detections, &mut comparison.evaluated);
     tls::compare(input, &mut detections, &mut comparison.evaluated);
+    network::compare(input, &mut detections, &mut comparison.evaluated);
     // What one part of the input could not tell, another may have told.
     comparison.undecided = detections.undecided;
     for detection in detections.found.values() {

@@ -1,3 +1,5 @@
+use std::net::{IpAddr, Ipv4Addr};
+
 use certs::{
     Key, KeyKind, SelfSigned, Trust,
     chain::{Judgement, Reason},
@@ -5,8 +7,9 @@ use certs::{
     store::{Format, PrivateKey},
 };
 use model::{
-    AddressRange, Cpe, Identifier, MachineIdKind, Method, NameSource, PortState, Site, Strength,
-    TlsExtent, TlsServer, TlsVersion, Transport, Vantage,
+    AddressRange, Cpe, Identifier, MachineIdKind, Method, NameSource, NetworkRole, PortState,
+    RouterProtocol, Site, Strength, Subject, TlsExtent, TlsServer, TlsVersion, Transport, Use,
+    Vantage,
 };
 
 use super::*;
@@ -14,6 +17,7 @@ use crate::{
     asset::{Assigned, Deployment, KnownTls, Name, ServiceState, Software},
     chain::{Chain, KeptList},
     file::FileCertificate,
+    heard::{Heard, What},
     register::{Entry, read},
 };
 
@@ -38,6 +42,7 @@ fn asset(id: i64, identifiers: &[&str]) -> Asset {
         os: None,
         deployments: Vec::new(),
         anomalies: Vec::new(),
+        heard: Vec::new(),
     };
     for text in identifiers {
         let identifier = if let Some(serial) = text.strip_prefix("serial:") {
@@ -220,6 +225,7 @@ struct World {
     files: Vec<KeptFile>,
     chains: Chains,
     scans: Vec<ScanRecord>,
+    network: Network,
 }
 
 #[track_caller]
@@ -281,6 +287,7 @@ impl World {
             files: &self.files,
             certificates: &self.certificates,
             chains: &self.chains,
+            network: &self.network,
             scans: &self.scans,
             thresholds: Thresholds::default(),
             offset: Offset::UTC,
@@ -400,6 +407,26 @@ fn with_list(signer: Signer, outdated: bool) -> World {
     world
 }
 
+const STRANGER: IpAddr = IpAddr::V4(Ipv4Addr::new(203, 0, 113, 80));
+
+/// One server, which is not the first asset.
+fn approved() -> Approved {
+    Approved::read(["192.0.2.1"]).unwrap()
+}
+
+/// The good world in which the first asset was heard to say or do that.
+fn told(what: What, network: Network) -> World {
+    let mut world = World { network, ..good() };
+    let address = world.assets[0].addresses().next().unwrap();
+    world.assets[0].heard.push(Heard {
+        subject: Subject::Address(address),
+        what,
+        first_seen: YESTERDAY,
+        last_seen: YESTERDAY,
+    });
+    world
+}
+
 /// For each rule, a world that breaks it and no other.
 fn broken(rule: &str) -> World {
     match rule {
@@ -510,6 +537,27 @@ fn broken(rule: &str) -> World {
         "tls.insecure-renegotiation" => {
             with_server(TlsServer { secure_renegotiation: Some(false), ..server() })
         }
+        "dhcp.rogue-server" => {
+            let network = Network { dhcp_servers: approved(), ..Network::default() };
+            told(What::Role(NetworkRole::DhcpServer), network)
+        }
+        "ra.rogue-router" => {
+            let network = Network { routers: approved(), ..Network::default() };
+            let role = NetworkRole::Router(RouterProtocol::RouterAdvertisement);
+            told(What::Role(role), network)
+        }
+        "dns.unapproved-resolver" => {
+            let network = Network { resolvers: approved(), ..Network::default() };
+            told(What::Use(Use::Resolver(STRANGER)), network)
+        }
+        "ntp.unapproved-server" => {
+            let network = Network { time_servers: approved(), ..Network::default() };
+            told(What::Use(Use::TimeServer(STRANGER)), network)
+        }
+        "cleartext.in-use" => {
+            let spoken = Use::Cleartext { protocol: "telnet".into(), server: STRANGER };
+            told(What::Use(spoken), Network::default())
+        }
         "key.readable" => good().files([file("/etc/a.key", PrivateKey::Plain, 0o644, &[])]),
         other => panic!("add a world that breaks the rule {other}"),
     }
@@ -557,6 +605,51 @@ fn a_server_in_good_order_breaks_no_rule_and_a_broken_one_only_while_it_serves()
     let compared = with_server(many).compare();
     assert_eq!(compared.detections.len(), 1);
     assert!(compared.detections[0].detail.ends_with(" and 2 more"), "{compared:?}");
+}
+
+#[test]
+fn who_is_approved_by_address_or_mac_is_none_of_a_rogue_and_nobody_is_before_a_decision() {
+    let check = |list: &[&str], expected: &[&str]| {
+        let approved = Approved::read(list.iter().copied()).unwrap();
+        let network = Network { dhcp_servers: approved, ..Network::default() };
+        assert_eq!(
+            told(What::Role(NetworkRole::DhcpServer), network).rules(),
+            expected,
+            "{list:?}"
+        );
+    };
+    check(&[], &[]);
+    check(&["192.0.2.1"], &["dhcp.rogue-server"]);
+    check(&["192.0.2.1", IP], &[]);
+    check(&["192.0.2.0/28"], &[]);
+    check(&["192.0.2.1", MAC], &[]);
+    assert_eq!(Approved::read(["192.0.2.1", "nonsense"]), Err("nonsense"));
+    let undecided = told(What::Role(NetworkRole::DhcpServer), Network::default());
+    undecided.cannot_tell("dhcp.rogue-server", "asset:1", true);
+    undecided.cannot_tell("cleartext.in-use", "asset:1 cleartext:ftp", false);
+}
+
+#[test]
+fn what_is_asked_and_spoken_is_one_finding_with_the_first_few() {
+    let network = Network { resolvers: approved(), ..Network::default() };
+    let mut world = told(What::Use(Use::Resolver(STRANGER)), network);
+    for n in 1..=6 {
+        let server = IpAddr::V4(Ipv4Addr::new(192, 0, 2, n));
+        let mut heard = world.assets[0].heard[0].clone();
+        heard.what = What::Use(Use::Resolver(server));
+        world.assets[0].heard.push(heard);
+    }
+    let detections = world.compare().detections;
+    assert_eq!(detections.len(), 1);
+    let expected = "asks 192.0.2.2, 192.0.2.3, 192.0.2.4, 192.0.2.5, 192.0.2.6 and 1 more";
+    assert!(detections[0].detail.ends_with(expected), "{}", detections[0].detail);
+    let spoken = Use::Cleartext { protocol: "snmp_v2c".into(), server: STRANGER };
+    let detection = &told(What::Use(spoken.clone()), Network::default()).compare().detections[0];
+    assert_eq!(detection.subject, "asset:1 cleartext:snmp_v2c");
+    assert_eq!(detection.severity, Severity::Info);
+    let allowed = BTreeSet::from(["snmp_v2c".to_owned()]);
+    let network = Network { cleartext: allowed, ..Network::default() };
+    assert_eq!(told(What::Use(spoken), network).rules(), [] as [&str; 0]);
 }
 
 #[test]

@@ -99,6 +99,7 @@ impl State<'_> {
             os: None,
             deployments: Vec::new(),
             anomalies: Vec::new(),
+            heard: Vec::new(),
         }));
     }
 

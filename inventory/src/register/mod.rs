@@ -53,11 +53,10 @@ pub use issuer::IssuerEntry;
 pub use row::Row;
 pub use software::{Scope, ScopeItem, SoftwareEntry, SoftwareStatus};
 pub use text::Encoding;
-pub use value::Reason;
+pub use value::{Reason, address_range};
 pub use write::to_csv;
 
 pub(crate) use heading::{fold, plain};
-pub(crate) use value::address_range;
 
 /// How large a file may be, in bytes: a hundred times a list of a thousand devices.
 pub const MAX_BYTES: usize = 16 << 20;

@@ -329,7 +329,8 @@ fn range(text: &str) -> Result<AddressRange, Reason> {
 }
 
 /// An address, a network or a range, as registers and gaps write them.
-pub(crate) fn address_range(text: &str) -> Option<AddressRange> {
+#[must_use]
+pub fn address_range(text: &str) -> Option<AddressRange> {
     let text = plain(text);
     network(&text).or_else(|| range(&text).ok())
 }

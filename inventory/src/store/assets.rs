@@ -10,8 +10,12 @@ use std::iter::Peekable;
 use model::{Method, Site, Timestamp};
 
 use super::part::Part;
-use crate::asset::{
-    Anomaly, Asset, AssetId, Assigned, Deployment, Name, OperatingSystem, ServiceState, Software,
+use crate::{
+    asset::{
+        Anomaly, Asset, AssetId, Assigned, Deployment, Name, OperatingSystem, ServiceState,
+        Software,
+    },
+    heard::Heard,
 };
 
 /// A row of a part.
@@ -49,6 +53,7 @@ pub(super) struct Tables {
     pub(super) os: Vec<Row<OperatingSystem>>,
     pub(super) deployments: Vec<Row<Deployment>>,
     pub(super) anomalies: Vec<Row<Anomaly>>,
+    pub(super) heard: Vec<Row<Heard>>,
 }
 
 impl Tables {
@@ -62,6 +67,7 @@ impl Tables {
         sort(&mut self.os);
         sort(&mut self.deployments);
         sort(&mut self.anomalies);
+        sort(&mut self.heard);
     }
 
     /// The assets, merged ones as one, by number.
@@ -78,6 +84,7 @@ impl Tables {
         let mut os = united(self.os);
         let mut deployments = united(self.deployments);
         let mut anomalies = united(self.anomalies);
+        let mut heard = united(self.heard);
         self.heads
             .chunk_by(|a, b| a.root == b.root)
             .map(|heads| {
@@ -97,6 +104,7 @@ impl Tables {
                     os: take(&mut os, id).pop(),
                     deployments: take(&mut deployments, id),
                     anomalies: take(&mut anomalies, id),
+                    heard: take(&mut heard, id),
                 }
             })
             .collect()

@@ -14,8 +14,12 @@ use super::{
     part::strength,
     scan::{LoadError, json, parse},
 };
-use crate::asset::{
-    Anomaly, AssetId, Assigned, Deployment, KnownTls, Name, OperatingSystem, ServiceState, Software,
+use crate::{
+    asset::{
+        Anomaly, AssetId, Assigned, Deployment, KnownTls, Name, OperatingSystem, ServiceState,
+        Software,
+    },
+    heard::{Heard, What},
 };
 
 /// Assets in one statement: what keeps the text of their rows at half a megabyte, and lets
@@ -164,6 +168,12 @@ impl Tables {
                 .rows(
                     rows_of!("id, asset, subject, protocol, problem, last_seen", "anomaly"),
                     anomaly,
+                )
+                .await?,
+            heard: reader
+                .rows(
+                    rows_of!("id, asset, subject, fact, first_seen, last_seen", "heard"),
+                    heard,
                 )
                 .await?,
         };
@@ -361,6 +371,17 @@ fn anomaly(row: &Cells<'_>) -> Result<Anomaly, LoadError> {
         subject: row.owned(2)?,
         protocol: row.owned(3)?,
         problem: row.owned(4)?,
+        last_seen: row.time(5)?,
+    })
+}
+
+fn heard(row: &Cells<'_>) -> Result<Heard, LoadError> {
+    let fact = row.text(3)?;
+    let wrong = || LoadError::content("heard.fact", fact.to_owned());
+    Ok(Heard {
+        subject: parse("heard.subject", row.text(2)?)?,
+        what: What::of(&parse("heard.fact", fact)?).ok_or_else(wrong)?,
+        first_seen: row.time(4)?,
         last_seen: row.time(5)?,
     })
 }

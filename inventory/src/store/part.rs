@@ -7,10 +7,13 @@
 
 use std::net::IpAddr;
 
-use model::{Identifier, NameSource, PortState, Strength, Timestamp, Transport};
+use model::{Identifier, NameSource, PortState, Strength, Subject, Timestamp, Transport};
 
 use super::{insert::Value, scan::json};
-use crate::asset::{Anomaly, Assigned, Deployment, Name, OperatingSystem, ServiceState, Software};
+use crate::{
+    asset::{Anomaly, Assigned, Deployment, Name, OperatingSystem, ServiceState, Software},
+    heard::{Heard, What},
+};
 
 /// A part of an asset that is stored in rows of its own.
 pub(super) trait Part: Clone + PartialEq {
@@ -303,6 +306,36 @@ impl Part for Anomaly {
             (&self.subject).into(),
             (&self.protocol).into(),
             (&self.problem).into(),
+            self.last_seen.into(),
+        ]
+    }
+}
+
+impl Part for Heard {
+    type Key<'a> = (Subject, &'a What);
+
+    const INTO: &'static str = "heard (asset, subject, fact, first_seen, last_seen)";
+    const UPDATE: &'static str = "UPDATE heard SET
+            subject = v.value ->> 1, fact = v.value ->> 2, first_seen = v.value ->> 3,
+            last_seen = v.value ->> 4
+        FROM jsonb_each($1) AS v WHERE heard.id = v.value ->> 0";
+    const DELETE: &'static str = "DELETE FROM heard WHERE id IN (SELECT value FROM json_each($1))";
+
+    fn key(&self) -> (Subject, &What) {
+        (self.subject, &self.what)
+    }
+    fn last_seen(&self) -> Timestamp {
+        self.last_seen
+    }
+    fn unite(&mut self, older: &Self) {
+        self.first_seen = self.first_seen.min(older.first_seen);
+    }
+    fn columns(&self, number: i64) -> impl IntoIterator<Item = Value<'_>> {
+        [
+            number.into(),
+            json(&self.subject).into(),
+            json(&self.what.fact()).into(),
+            self.first_seen.into(),
             self.last_seen.into(),
         ]
     }

@@ -26,7 +26,7 @@ use super::{
 use crate::{
     asset::Asset,
     chain::{Anchors, Chains, Evidence, Memory, Stapled},
-    compare::{self, Comparison, Input},
+    compare::{self, Comparison, Input, Network},
     cores,
     file::KeptFile,
     finding::{Change, Finding, reconcile},
@@ -41,6 +41,8 @@ pub struct Policy {
     pub thresholds: Thresholds,
     /// How far the days of the registers are from UTC.
     pub offset: Offset,
+    /// What was approved in the network.
+    pub network: Network,
     /// Whom the organisation's clients trust.
     pub anchors: Arc<Anchors>,
 }
@@ -183,6 +185,7 @@ impl Stored {
             files: &self.files,
             certificates: &self.certificates,
             chains: &chains,
+            network: &policy.network,
             scans: &self.scans,
             thresholds: policy.thresholds,
             offset: policy.offset,

@@ -31,7 +31,8 @@ pub(super) async fn save(
     compare(&tables.software, new, |a| &a.software).write(connection).await?;
     compare(&tables.os, new, |a| a.os.as_slice()).write(connection).await?;
     compare(&tables.deployments, new, |a| &a.deployments).write(connection).await?;
-    compare(&tables.anomalies, new, |a| &a.anomalies).write(connection).await
+    compare(&tables.anomalies, new, |a| &a.anomalies).write(connection).await?;
+    compare(&tables.heard, new, |a| &a.heard).write(connection).await
 }
 
 /// Rows to write, with the number of their asset (to insert) or their own.

@@ -1,13 +1,13 @@
 //! Registers, coverage and findings of a scenario: the same functions that a review of the
 //! store calls, over values.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use certs::{Certificate, Thresholds};
 use inventory::{
     asset::{Asset, Detection},
     chain::{Anchors, Chains, Evidence},
-    compare::{self, Comparison, Input},
+    compare::{self, Approved, Comparison, Input, Network},
     finding::{Finding, FindingKey, accept, reconcile},
     register::{self, Day, DeviceEntry, Entry, IssuerEntry, SoftwareEntry},
 };
@@ -34,8 +34,34 @@ pub(crate) struct Office {
     scans: Vec<ScanRecord>,
     findings: BTreeMap<FindingKey, Finding>,
     anchors: Anchors,
+    /// What is approved in the network.
+    network: Network,
     /// Of the registers' days.
     offset: Offset,
+}
+
+/// What is approved in the network, as the configuration has it.
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct NetworkLists {
+    dhcp_servers: Vec<String>,
+    routers: Vec<String>,
+    resolvers: Vec<String>,
+    time_servers: Vec<String>,
+    cleartext: BTreeSet<String>,
+}
+
+impl From<NetworkLists> for Network {
+    fn from(lists: NetworkLists) -> Self {
+        let read = |texts: &[String]| Approved::read(texts.iter().map(String::as_str)).unwrap();
+        Self {
+            dhcp_servers: read(&lists.dhcp_servers),
+            routers: read(&lists.routers),
+            resolvers: read(&lists.resolvers),
+            time_servers: read(&lists.time_servers),
+            cleartext: lists.cleartext,
+        }
+    }
 }
 
 #[track_caller]
@@ -48,7 +74,7 @@ fn replace<E: Entry>(register: &mut Option<Vec<E>>, csv: Option<&String>, made: 
 }
 
 impl Office {
-    pub(crate) fn new(hours_from_utc: i8, anchors: Anchors) -> Self {
+    pub(crate) fn new(hours_from_utc: i8, anchors: Anchors, network: Network) -> Self {
         Self {
             devices: None,
             software: None,
@@ -56,6 +82,7 @@ impl Office {
             scans: Vec::new(),
             findings: BTreeMap::new(),
             anchors,
+            network,
             offset: Offset::constant(hours_from_utc),
         }
     }
@@ -124,6 +151,7 @@ impl Office {
             files: &[],
             certificates: &certificates,
             chains: &chains,
+            network: &self.network,
             scans: &self.scans,
             thresholds: Thresholds::default(),
             offset: self.offset,

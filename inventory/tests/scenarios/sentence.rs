@@ -3,8 +3,9 @@
 use std::net::IpAddr;
 
 use model::{
-    CertificateChain, Endpoint, Fact, HostKey, Identifier, Method, NameSource, Observation,
-    PortState, Service, Site, Subject, Timestamp, TlsVersion, Transport, Vantage,
+    CertificateChain, DiscoveryProtocol, Endpoint, Fact, FingerprintKind, HostKey, Identifier,
+    Method, NameSource, Neighbor, NetworkRole, Observation, PortState, Service, Site, Subject,
+    Timestamp, TlsVersion, Transport, Use, Vantage,
 };
 
 use crate::certificate::Certificates;
@@ -12,6 +13,12 @@ use crate::certificate::Certificates;
 pub(crate) fn sha256(bytes: &[u8]) -> String {
     let digest = ring::digest::digest(&ring::digest::SHA256, bytes);
     digest.as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// A role as in JSON; one that is only a word goes without its quotes.
+fn json(text: &str) -> NetworkRole {
+    let quoted = || serde_json::from_str(&format!("\"{text}\""));
+    serde_json::from_str(text).or_else(|_| quoted()).expect("a role")
 }
 
 fn name_source(text: &str) -> NameSource {
@@ -101,6 +108,28 @@ fn fact(words: &[&str], made: &Certificates) -> Option<(Fact, Method)> {
             };
             (Fact::Service(service), Method::Dialogue)
         }
+        ["role", role] => (Fact::Role(json(role)), Method::Capture),
+        ["uses", "resolver", server] => {
+            (Fact::Use(Use::Resolver(server.parse().ok()?)), Method::Capture)
+        }
+        ["uses", "time_server", server] => {
+            (Fact::Use(Use::TimeServer(server.parse().ok()?)), Method::Capture)
+        }
+        ["uses", "cleartext", protocol, server] => {
+            let (protocol, server) = (owned(protocol), server.parse().ok()?);
+            (Fact::Use(Use::Cleartext { protocol, server }), Method::Capture)
+        }
+        ["fingerprint", kind, value @ ..] => {
+            let kind = FingerprintKind::from_name(kind)?;
+            (Fact::Fingerprint { kind, value: value.join(" ") }, Method::Capture)
+        }
+        ["neighbor", protocol, name] => {
+            let protocol = DiscoveryProtocol::from_name(protocol)?;
+            let system_name = Some(owned(name));
+            let neighbor = Neighbor { system_name, ..Neighbor::of(protocol) };
+            (Fact::Neighbor(neighbor), Method::Capture)
+        }
+        ["vlan", number] => (Fact::Vlan(number.parse().ok()?), Method::Capture),
         ["key", algorithm, key] => {
             let key = HostKey { algorithm: owned(algorithm), sha256: owned(key) };
             (Fact::HostKey(key), Method::Dialogue)

@@ -33,6 +33,7 @@ fn policy() -> Policy {
     Policy {
         thresholds: certs::Thresholds::default(),
         offset: jiff::tz::Offset::UTC,
+        network: inventory::compare::Network::default(),
         anchors: Arc::default(),
     }
 }

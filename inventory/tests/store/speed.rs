@@ -85,6 +85,7 @@ async fn ten_thousand_chains_are_judged_once() {
     let policy = |own: Vec<Vec<u8>>| inventory::store::Policy {
         thresholds: certs::Thresholds::default(),
         offset: jiff::tz::Offset::UTC,
+        network: inventory::compare::Network::default(),
         anchors: std::sync::Arc::new(inventory::chain::Anchors { own, ..Default::default() }),
     };
     let (without, with) = (policy(Vec::new()), policy(vec![root]));

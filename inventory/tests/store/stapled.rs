@@ -91,6 +91,7 @@ async fn stapled(
     let policy = Policy {
         thresholds: certs::Thresholds::default(),
         offset: jiff::tz::Offset::UTC,
+        network: inventory::compare::Network::default(),
         anchors: Arc::new(Anchors { own: vec![ca], ..Anchors::default() }),
     };
     // While the certificates that were made just now are valid.

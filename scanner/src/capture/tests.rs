@@ -364,3 +364,6 @@ proptest! {
         }
     }
 }
+
+#[path = "tests/unasked.rs"]
+mod unasked;
