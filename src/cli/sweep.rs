@@ -387,7 +387,7 @@ impl Run<'_> {
 }
 
 /// Ctrl-C and SIGTERM ask for the end; the second one does not wait for it.
-fn listen_for_signals(stop: &Stop) -> Result<()> {
+pub(super) fn listen_for_signals(stop: &Stop) -> Result<()> {
     for (kind, number) in [(SignalKind::interrupt(), 2), (SignalKind::terminate(), 15)] {
         let mut signals = signal(kind).context("cannot listen for signals")?;
         let stop = stop.clone();

@@ -7,6 +7,7 @@ mod cli;
 mod files;
 mod home;
 mod lab;
+mod listen;
 mod robust;
 mod search;
 mod story;
