@@ -9,6 +9,7 @@
 
 mod before_tls;
 mod datagrams;
+mod flows;
 mod inside;
 pub mod mutate;
 mod neighbours;
@@ -31,6 +32,7 @@ pub struct Target {
 const ROOMS: &[&[Target]] = &[
     protocols::TARGETS,
     neighbours::TARGETS,
+    flows::TARGETS,
     probes::TARGETS,
     before_tls::TARGETS,
     outside::TARGETS,

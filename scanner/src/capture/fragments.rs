@@ -83,7 +83,7 @@ impl Fragments {
         let bad = end > LARGEST || packet.payload.is_empty();
         // All parts but the last have whole units of eight bytes; a capture that cut one left
         // a hole that nothing fills.
-        if bad || (part.more && packet.payload.len() % 8 != 0) {
+        if bad || (part.more && !packet.payload.len().is_multiple_of(8)) {
             self.give_up(&key);
             return None;
         }

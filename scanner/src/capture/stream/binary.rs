@@ -84,7 +84,7 @@ pub(super) fn ldap(talk: &Conversation<'_>, told: &mut Vec<Told>) -> Option<Verd
     let (said, heard) = (operation(talk.said), operation(talk.heard));
     let asks = matches!(said, Some((BIND | 0x63 | EXTENDED, _)));
     let answers = matches!(heard, Some((0x61 | 0x64 | 0x65 | 0x78, _)));
-    if !asks && !(answers && talk.said.is_empty()) {
+    if !(asks || (answers && talk.said.is_empty())) {
         return None;
     }
     // Behind an extended request TLS may come.

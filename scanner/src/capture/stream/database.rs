@@ -29,7 +29,7 @@ pub(super) fn postgresql(talk: &Conversation<'_>, told: &mut Vec<Told>) -> Optio
         [0, 0, _, _, 0, 3, 0, 0..=2, ..] | [0, 0, 0, 8, 0x04, 0xd2, 0x16, 0x2f | 0x30, ..]
     );
     let answers = matches!(talk.heard, [b'R', 0, 0, 0, 8 | 12 | 23..=50, 0, 0, 0, ..]);
-    if !asks && !(answers && talk.said.is_empty()) {
+    if !(asks || (answers && talk.said.is_empty())) {
         return None;
     }
     // `N` says no to encryption; what follows is the answer to the start.

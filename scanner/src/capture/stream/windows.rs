@@ -90,7 +90,7 @@ pub(super) fn rdp(talk: &Conversation<'_>, told: &mut Vec<Told>) -> Option<Verdi
     }
     // Without TLS the next message is the client's, and no hello.
     let next = talk.turns.len() > 1;
-    if !talk.ended && !(answers && next) {
+    if !(talk.ended || (answers && next)) {
         return Some(Verdict::More);
     }
     talk.ask(&remote::Rdp, &[Vec::new(), talk.heard.to_vec()], told);

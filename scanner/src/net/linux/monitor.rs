@@ -36,6 +36,10 @@ pub enum Heard {
     Up,
 }
 
+/// Who takes frames: how each begins, the VLAN of the tag that the card took off, when it came,
+/// and its bytes.
+pub type Take<'a> = &'a mut dyn FnMut(LinkType, Option<u16>, Timestamp, &[u8]);
+
 /// An interface that is listened to.
 #[derive(Debug)]
 pub struct Monitor {
@@ -86,7 +90,7 @@ impl Monitor {
     pub fn listen(
         &mut self,
         patience: Duration,
-        take: &mut dyn FnMut(LinkType, Option<u16>, Timestamp, &[u8]),
+        take: Take<'_>,
     ) -> io::Result<Heard> {
         let Some(open) = &mut self.open else {
             return Ok(self.look_again(patience));
@@ -153,7 +157,7 @@ impl Open {
     /// where nothing has come.
     fn read(
         &mut self,
-        take: &mut dyn FnMut(LinkType, Option<u16>, Timestamp, &[u8]),
+        take: Take<'_>,
     ) -> Option<u64> {
         let mut all: Option<u64> = None;
         let link = self.link;
@@ -163,7 +167,7 @@ impl Open {
                 for frame in block::frames(block) {
                     match frame {
                         Ok(frame) => {
-                            take(link, frame.tag.map(|tag| tag.vlan()), frame.at, frame.bytes);
+                            take(link, frame.tag.map(block::Tag::vlan), frame.at, frame.bytes);
                         }
                         Err(_) => damaged += 1,
                     }
