@@ -15,6 +15,9 @@ use scanner::{
     net::file::{self, FileError, FileReport},
 };
 
+#[path = "captures/heard.rs"]
+mod heard;
+
 /// The captures, or `None`, said aloud.
 fn corpus() -> Option<PathBuf> {
     let root = env::var_os("DAICHO_CORPUS");
@@ -148,8 +151,8 @@ impl Score {
 fn devices_say_who_they_are_when_they_are_set_up() {
     let Some(folder) = corpus() else { return };
     let folder = folder.join("iot");
-    let [mut macs, mut addresses, mut names, mut classes, mut lists] =
-        [(); 5].map(|()| Score::default());
+    let [mut macs, mut addresses, mut names, mut classes, mut lists, mut mdns, mut ssdp] =
+        [(); 7].map(|()| Score::default());
     let mut strangers = Vec::new();
     for row in table(&folder.join("expected.tsv")) {
         let path = folder.join(&row["device_label"]).join(&row["pcap"]);
@@ -180,6 +183,24 @@ fn devices_say_who_they_are_when_they_are_set_up() {
         classes.add(class, said(FingerprintKind::DhcpVendorClass, class));
         let list = &row["dhcp_param_list"];
         lists.add(list, said(FingerprintKind::Dhcp, list));
+        // Whether it announced itself at one of its addresses.
+        let announced = |test: &dyn Fn(&Fact) -> bool| {
+            observations.iter().any(|o| {
+                let own = o.subject.address().is_some_and(|address| {
+                    bound.get(&mac).is_some_and(|own| own.contains(&address))
+                });
+                own && test(&o.fact)
+            })
+        };
+        let sent = |column: &str| if row[column] == "0" { "" } else { "x" };
+        let name = |fact: &Fact| matches!(fact, Fact::HostName { source: NameSource::Mdns, .. });
+        // In these a service tells what changed of it, six times, and nobody is named.
+        let names_nobody = row["device_label"] == "HueSwitch";
+        assert!(!names_nobody || !announced(&name));
+        mdns.add(if names_nobody { "" } else { sent("mdns_pkts") }, announced(&name));
+        let service =
+            |fact: &Fact| matches!(fact, Fact::Service(service) if service.protocol == "ssdp");
+        ssdp.add(sent("ssdp_pkts"), announced(&service));
         // An address of the Internet behind the access point is never a device's own.
         for (mac, ips) in &bound {
             let foreign = |ip: &&IpAddr| matches!(ip, IpAddr::V4(v4) if !v4.is_private() && !v4.is_link_local());
@@ -192,6 +213,8 @@ fn devices_say_who_they_are_when_they_are_set_up() {
         ("host name", names),
         ("vendor class", classes),
         ("parameter list", lists),
+        ("mDNS name", mdns),
+        ("SSDP service", ssdp),
     ];
     for (what, Score(agree, of)) in &all {
         println!("iot: {what}: {agree} of {of}");
@@ -199,6 +222,7 @@ fn devices_say_who_they_are_when_they_are_set_up() {
     for (what, Score(agree, of)) in &all {
         assert_eq!(agree, of, "{what}");
     }
+    assert_eq!(all.map(|(_, score)| score.1), [77, 77, 48, 45, 69, 16, 37]);
     assert_eq!(strangers, []);
 }
 

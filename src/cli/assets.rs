@@ -4,10 +4,11 @@ use anyhow::{Result, ensure};
 use inventory::{
     asset::{AssetId, EventKind},
     class,
+    heard::What,
     query::Query,
     store::{Compared, Dossier, OpenMode, Store},
 };
-use model::{Fact, Observation};
+use model::{Fact, Observation, Use};
 use serde_json::{Value, json};
 
 use crate::{
@@ -229,6 +230,17 @@ fn text(dossier: &Dossier, shown: &Shown<'_>) -> String {
             service.last_seen.to_string(),
         ]);
     }
+    let mut heard = Table::new(&["heard of", "kind", "what", "first seen", "last seen"]);
+    for one in &asset.heard {
+        let (kind, what) = in_words(&one.what);
+        heard.row([
+            one.subject.to_string().as_str(),
+            kind,
+            &what,
+            &one.first_seen.to_string(),
+            &one.last_seen.to_string(),
+        ]);
+    }
     let mut observations = Table::new(&["method", "subject", "fact", "times", "last seen"]);
     for stored in &dossier.observations {
         let seen = &stored.observation;
@@ -249,6 +261,7 @@ fn text(dossier: &Dossier, shown: &Shown<'_>) -> String {
     for (rows, table) in [
         (asset.identifiers.len(), identifiers.render()),
         (asset.services.len(), services.render()),
+        (asset.heard.len(), heard.render()),
         (dossier.findings.len(), finding::table(&dossier.findings.iter().collect::<Vec<_>>())),
         (dossier.events.len(), events.render()),
         (dossier.observations.len(), observations.render()),
@@ -258,6 +271,33 @@ fn text(dossier: &Dossier, shown: &Shown<'_>) -> String {
         }
     }
     text
+}
+
+/// What was heard, for people: its kind and itself.
+fn in_words(what: &What) -> (&'static str, String) {
+    match what {
+        What::Role(role) => ("role", role.to_string()),
+        What::Use(Use::Resolver(server)) => ("resolver", server.to_string()),
+        What::Use(Use::TimeServer(server)) => ("time server", server.to_string()),
+        What::Use(Use::Cloud { domain, volume }) => ("cloud", format!("{domain} ({volume})")),
+        What::Use(Use::Cleartext { protocol, server }) => {
+            ("cleartext", format!("{protocol} with {server}"))
+        }
+        What::Fingerprint(kind, value) => ("fingerprint", format!("{kind}: {value}")),
+        What::Neighbor(neighbor) => {
+            let parts = [
+                &neighbor.system_name,
+                &neighbor.chassis,
+                &neighbor.port,
+                &neighbor.platform,
+                &neighbor.system_description,
+                &neighbor.version,
+            ];
+            let parts: Vec<&str> = parts.into_iter().flatten().map(String::as_str).collect();
+            ("neighbour", format!("{}: {}", neighbor.protocol, parts.join("; ")))
+        }
+        What::Vlan(number) => ("vlan", number.to_string()),
+    }
 }
 
 /// A fact for people. Of a chain only how it was served: its bytes are for programs, and would

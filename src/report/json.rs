@@ -16,8 +16,10 @@ use inventory::{
     alert::Alert,
     asset::{Asset, Deployment, KnownTls, ServiceState, Software},
     file::{FileCertificate, FoundFile, KeptFile},
+    heard::Heard,
     owner::Owners,
 };
+use model::Fact;
 use serde::Serialize;
 
 pub(crate) use trust::{
@@ -183,6 +185,28 @@ pub(crate) struct AssetJson<'a> {
     pub(crate) last_seen: String,
     pub(crate) alive_by: Vec<&'static str>,
     pub(crate) identity_uncertain: bool,
+    pub(crate) heard: Vec<HeardJson>,
+}
+
+/// What the asset told unasked, or was heard to do.
+#[derive(Debug, Serialize)]
+pub(crate) struct HeardJson {
+    pub(crate) subject: String,
+    /// As in an observation, whose form is promised too.
+    pub(crate) fact: Fact,
+    pub(crate) first_seen: String,
+    pub(crate) last_seen: String,
+}
+
+impl From<&Heard> for HeardJson {
+    fn from(heard: &Heard) -> Self {
+        Self {
+            subject: heard.subject.to_string(),
+            fact: heard.what.fact(),
+            first_seen: heard.first_seen.to_string(),
+            last_seen: heard.last_seen.to_string(),
+        }
+    }
 }
 
 #[derive(Debug, Serialize)]
@@ -333,6 +357,7 @@ impl<'a> AssetJson<'a> {
             last_seen: asset.last_seen.to_string(),
             alive_by: asset.alive_by.iter().map(|method| method.as_str()).collect(),
             identity_uncertain: asset.identity_uncertain,
+            heard: asset.heard.iter().map(HeardJson::from).collect(),
         }
     }
 }

@@ -53,6 +53,59 @@ fn a_capture_is_replayed_into_the_inventory_and_twice_is_once() {
     assert_eq!(home.json(&["assets"]), assets);
 }
 
+/// A server's offer (RFC 2131) of a lease, from that address.
+fn offer(mac: [u8; 6], server: [u8; 4]) -> Vec<u8> {
+    let mut message = vec![2, 1, 6, 0, 1, 2, 3, 4, 0, 0, 0, 0, 0, 0, 0, 0, 198, 18, 0, 99];
+    message.extend([0; 8]);
+    message.extend([0, 0, 0x5e, 0, 0x53, 0x99]);
+    message.resize(236, 0);
+    message.extend([0x63, 0x82, 0x53, 0x63, 53, 1, 2, 54, 4]);
+    message.extend(server);
+    message.push(255);
+    let length = |header: usize| u16::try_from(message.len() + header).unwrap().to_be_bytes();
+    let mut frame = vec![0xff; 6];
+    frame.extend(mac);
+    frame.extend([0x08, 0x00, 0x45, 0]);
+    frame.extend(length(28));
+    frame.extend([0, 0, 0, 0, 64, 17, 0, 0]);
+    frame.extend(server);
+    frame.extend([255; 4]);
+    frame.extend([0, 67, 0, 68]);
+    frame.extend(length(8));
+    frame.extend([0, 0]);
+    frame.extend(message);
+    frame
+}
+
+#[test]
+fn a_strange_dhcp_server_is_a_finding_where_servers_are_approved() {
+    let (own, strange) = ([198, 18, 0, 1], [198, 18, 0, 66]);
+    let (own_mac, strange_mac) = ([0, 0, 0x5e, 0, 0x53, 1], [0, 0, 0x5e, 0, 0x53, 0x66]);
+    let frames = [
+        arp(own_mac, own),
+        offer(own_mac, own),
+        arp(strange_mac, strange),
+        offer(strange_mac, strange),
+    ];
+    let rules = |settings: &str| {
+        let home = Home::new();
+        home.write("mirror.pcap", pcap(&frames));
+        home.write("site.toml", settings);
+        let result = home.json(&["--config", "site.toml", "watch", "--read", "mirror.pcap"]);
+        let findings = result["findings"].as_array().unwrap().clone();
+        let told = |finding: &serde_json::Value| {
+            format!("{} {}", finding["rule"].as_str().unwrap(), finding["detail"].as_str().unwrap())
+        };
+        let heard = home.json(&["assets"])[0]["heard"][0]["fact"]["role"].clone();
+        assert_eq!(heard, "dhcp_server");
+        findings.iter().map(told).collect::<Vec<String>>()
+    };
+    assert_eq!(rules(""), [""; 0]);
+    let expected = "dhcp.rogue-server 198.18.0.66: 198.18.0.66 gives out leases";
+    assert_eq!(rules("[network]\ndhcp_servers = [\"198.18.0.1\"]"), [expected]);
+    assert_eq!(rules("[network]\ndhcp_servers = [\"198.18.0.0/24\"]"), [""; 0]);
+}
+
 #[test]
 fn what_is_no_capture_is_refused_by_name_and_a_cut_one_gives_what_it_has() {
     let home = Home::new();

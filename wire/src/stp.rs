@@ -1,5 +1,6 @@
 //! The spanning tree's messages (IEEE 802.1D, clause 9; rapid and multiple trees are later
-//! versions of the same head): which bridge speaks, and which it takes for the root.
+//! versions of the same head; IEEE 802.1Q, clause 14): which bridge speaks, and which it takes
+//! for the root.
 
 use model::MacAddr;
 
@@ -51,7 +52,10 @@ impl Message {
                 r.u8("flags")?;
                 let root = bridge(&mut r, "root identifier")?;
                 r.u32("root path cost")?;
-                let bridge = bridge(&mut r, "bridge identifier")?;
+                let first = bridge(&mut r, "bridge identifier")?;
+                // In multiple trees the root of the region stands there, and the sender's own
+                // identifier further on.
+                let bridge = if version < 3 { first } else { of_region(&mut r)?.unwrap_or(first) };
                 Some(Bridges { root, bridge })
             }
             0x80 => None,
@@ -59,6 +63,20 @@ impl Message {
         };
         Ok(Self { version, bridges })
     }
+}
+
+/// The sender's identifier in a message of several trees (clause 14.4), or `None` where the
+/// message has none of its fields and is a rapid tree's (clause 14.5).
+fn of_region(r: &mut Reader<'_>) -> Result<Option<BridgeId>, Malformed> {
+    /// The fields of the common tree alone.
+    const LEAST: u16 = 64;
+    r.take("port identifier, times, version 1 length", 11)?;
+    if r.u16("version 3 length")? < LEAST {
+        return Ok(None);
+    }
+    r.take("MST configuration identifier", 51)?;
+    r.u32("CIST internal root path cost")?;
+    bridge(r, "CIST bridge identifier").map(Some)
 }
 
 fn bridge(r: &mut Reader<'_>, field: &'static str) -> Result<BridgeId, Malformed> {
@@ -93,6 +111,17 @@ mod tests {
             |priority, last| BridgeId { priority, address: MacAddr([0, 0, 0x5e, 0, 0x53, last]) };
         let bridges = Bridges { root: id(0x1001, 1), bridge: id(0x8001, 2) };
         check(&bytes, 25, Message { version: 2, bridges: Some(bridges) });
+        // Several trees: the region's root in its place, and the sender behind the region's name.
+        let mut several = bytes.clone();
+        several[2] = 3;
+        several.truncate(36);
+        several.extend([0, 64]);
+        several.extend([b'r'; 51]);
+        several.extend([0, 0, 0, 4, 0x80, 0, 0, 0, 0x5e, 0, 0x53, 3, 20]);
+        let own = Bridges { bridge: id(0x8000, 3), ..bridges };
+        check(&several, 101, Message { version: 3, bridges: Some(own) });
+        several[37] = 0;
+        assert_eq!(Message::parse(&several), Ok(Message { version: 3, bridges: Some(bridges) }));
         check(&[0, 0, 0, 0x80], 4, Message { version: 0, bridges: None });
         assert_eq!(Message::parse(&[0, 1, 0, 0]).unwrap_err().field, "protocol identifier");
         assert_eq!(Message::parse(&[0, 0, 0, 7]).unwrap_err().field, "BPDU type");

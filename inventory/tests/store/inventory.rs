@@ -11,7 +11,10 @@ use inventory::{
     register::{self, DeviceEntry, RegisterKind, SoftwareEntry},
     store::{Policy, RegisterSource},
 };
-use model::{HostCertificate, HostKey, Identifier, MachineIdKind, TlsExtent, TlsServer};
+use model::{
+    DiscoveryProtocol, FingerprintKind, HostCertificate, HostKey, Identifier, MachineIdKind,
+    Neighbor, NetworkRole, RedundancyProtocol, TlsExtent, TlsServer, Use,
+};
 
 use super::*;
 
@@ -26,6 +29,7 @@ const ASSET_TABLES: &[&str] = &[
     "deployment",
     "certificate",
     "anomaly",
+    "heard",
     "observation",
 ];
 
@@ -90,6 +94,7 @@ fn machine(seconds: i64, index: u32) -> Vec<Observation> {
                 protocol: "ssh".into(), problem: "ends too soon\0 \"x\" 台帳".into()
             },
         ),
+        observation(seconds, here, Method::Capture, Fact::Use(Use::Resolver(address(index + 1)))),
     ]
 }
 
@@ -106,6 +111,42 @@ impl Folder {
         store.finish_scan(scan, &record(seconds)).await.unwrap();
         store.digest(scan, at(seconds + 10)).await.unwrap()
     }
+}
+
+#[tokio::test]
+async fn what_was_heard_is_kept_as_it_was_told() {
+    let folder = Folder::new();
+    let store = folder.store().await;
+    let here = Subject::Address(address(7));
+    let neighbor = Neighbor {
+        system_name: Some("sw7 \"x\" 台帳".into()),
+        addresses: vec![address(7)],
+        ..Neighbor::of(DiscoveryProtocol::Lldp)
+    };
+    let facts = [
+        Fact::Role(NetworkRole::VirtualRouter {
+            protocol: RedundancyProtocol::Hsrp,
+            group: 300,
+            address: Some(address(9)),
+        }),
+        Fact::Use(Use::Cleartext { protocol: "telnet".into(), server: address(9) }),
+        Fact::Fingerprint { kind: FingerprintKind::Dhcp, value: "1,3,6".into() },
+        Fact::Neighbor(neighbor),
+        Fact::Vlan(7),
+    ];
+    let told = |seconds| {
+        let heard = |fact: &Fact| observation(seconds, here, Method::Capture, fact.clone());
+        facts.iter().map(heard).chain([link(seconds, 7)]).collect::<Vec<_>>()
+    };
+    folder.sweep(&store, 10, told(10)).await;
+    folder.sweep(&store, 20, told(20)).await;
+    let assets = store.assets().await.unwrap();
+    let kept: Vec<Fact> = assets[0].heard.iter().map(|heard| heard.what.fact()).collect();
+    assert_eq!(kept.len(), facts.len());
+    assert!(facts.iter().all(|fact| kept.contains(fact)), "{kept:?}");
+    assert!(assets[0].heard.iter().all(|heard| {
+        (heard.subject, heard.first_seen, heard.last_seen) == (here, at(10), at(20))
+    }));
 }
 
 #[tokio::test]
@@ -225,7 +266,7 @@ async fn what_was_seen_is_an_asset_with_all_its_parts() {
     let mut seen = machine(1, 7);
     seen.push(chain(1, 7, vec![leaf.clone(), issuer.clone()]));
     let digest = folder.sweep(&store, 1, seen).await;
-    assert_eq!(digest.observations, 10);
+    assert_eq!(digest.observations, 11);
     assert_eq!(digest.assets, store.assets().await.unwrap());
     let [asset] = &digest.assets[..] else { panic!("{:?}", digest.assets) };
     assert_eq!(asset.addresses().collect::<Vec<_>>(), [address(7)]);
@@ -292,7 +333,10 @@ async fn only_what_was_made_since_is_digested() {
 async fn what_waits_in_a_database_of_version_1_is_digested_once() {
     let folder = Folder::new();
     let store = folder.store().await;
-    folder.sweep(&store, 1, (0..5).flat_map(|index| machine(1, index)).collect()).await;
+    // Version 1 had no place for what is heard.
+    let seen = (0..5).flat_map(|index| machine(1, index));
+    let asked = seen.filter(|observation| observation.method != Method::Capture);
+    folder.sweep(&store, 1, asked.collect()).await;
     let scan = folder.begin(&store, 100).await;
     store.write_observations(scan, [link(100, 1), link(100, 7)]).await.unwrap();
     store.close().await;
@@ -308,6 +352,7 @@ async fn what_waits_in_a_database_of_version_1_is_digested_once() {
          DROP TABLE file;
          DROP TABLE told;
          DROP TABLE verdict;
+         DROP TABLE heard;
          DROP INDEX observation_ocsp;
          ALTER TABLE service DROP COLUMN tls_server;
          ALTER TABLE service DROP COLUMN tls_server_seen;
@@ -397,7 +442,7 @@ async fn a_merge_is_read_as_one_and_a_split_gives_back_every_byte() {
         assert_eq!(dossier.asset, merged[0]);
         assert_eq!(dossier.parts, apart);
         assert_eq!(dossier.merges.len(), 2);
-        assert_eq!(dossier.observations.len(), 27);
+        assert_eq!(dossier.observations.len(), 30);
     }
 
     store.split(b, "it was not", at(30)).await.unwrap();
@@ -505,7 +550,7 @@ async fn an_asset_tells_why() {
     folder.sweep(&store, 1, machine(1, 7)).await;
     folder.sweep(&store, 100, machine(100, 7)).await;
     let dossier = store.asset(AssetId(1)).await.unwrap();
-    assert_eq!(dossier.observations.len(), 9);
+    assert_eq!(dossier.observations.len(), 10);
     assert!(dossier.observations.iter().all(|o| o.times == 2 && o.first_seen == at(1)));
     assert!(dossier.asset.identifiers.iter().all(|assigned| !assigned.because.is_empty()));
     let guid = Identifier::MachineId(MachineIdKind::SmbGuid, "guid-7".into());

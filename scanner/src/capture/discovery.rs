@@ -18,6 +18,9 @@ use crate::probe::{
 /// (`ETH_P_802_2`).
 const COOKED_LLC: u16 = 4;
 
+/// Cisco's spanning tree for each VLAN: the same messages behind SNAP.
+const PVST: ([u8; 3], u16) = ([0x00, 0x00, 0x0c], 0x010b);
+
 /// Reads a frame whose type is none of IP's.
 ///
 /// # Errors
@@ -58,6 +61,7 @@ fn of_llc(
         llc::Inside::Snap { organization, protocol, payload } => match (organization, protocol) {
             cdp::CISCO => ("cdp", of_cdp(DiscoveryProtocol::Cdp, sender, payload, told)),
             cdp::FOUNDRY => ("fdp", of_cdp(DiscoveryProtocol::Fdp, sender, payload, told)),
+            PVST => ("stp", of_stp(sender, payload, told)),
             edp::EXTREME => ("edp", of_edp(sender, payload, told)),
             _ => ("llc", Ok(())),
         },

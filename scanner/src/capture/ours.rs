@@ -3,10 +3,7 @@
 //! A mirror port at the way out hears half the Internet. What is heard of an address there says
 //! nothing about an asset of ours, and would fill every store.
 
-use std::{
-    collections::HashSet,
-    net::{IpAddr, Ipv4Addr, Ipv6Addr},
-};
+use std::{collections::HashSet, net::IpAddr};
 
 use model::{AddressRange, Fact, Subject};
 
@@ -51,24 +48,28 @@ impl Ours {
     }
 }
 
-/// Whether the address means something in one place alone: RFC 1918, RFC 6598, RFC 3927, and
-/// RFC 4193 and the link's own of RFC 4291.
+/// Whether the address means something in one place alone, and is nobody's far away: what the
+/// registry of special-purpose addresses (RFC 6890) calls not globally reachable.
 fn is_private(address: IpAddr) -> bool {
-    const SHARED: [Ipv4Addr; 2] = [Ipv4Addr::new(100, 64, 0, 0), Ipv4Addr::new(100, 127, 255, 255)];
     match address.to_canonical() {
         IpAddr::V4(v4) => {
-            v4.is_private() || v4.is_link_local() || (SHARED[0]..=SHARED[1]).contains(&v4)
+            let [a, b, ..] = v4.octets();
+            // 100.64.0.0/10 (RFC 6598) and 198.18.0.0/15 (RFC 2544).
+            let shared = a == 100 && b & 0xc0 == 64;
+            let measuring = a == 198 && b & 0xfe == 18;
+            v4.is_private() || v4.is_link_local() || v4.is_documentation() || shared || measuring
         }
-        IpAddr::V6(v6) => is_local(v6),
+        IpAddr::V6(v6) => {
+            let documentation = matches!(v6.segments(), [0x2001, 0x0db8, ..]);
+            v6.is_unicast_link_local() || v6.is_unique_local() || documentation
+        }
     }
-}
-
-fn is_local(address: Ipv6Addr) -> bool {
-    address.is_unicast_link_local() || address.is_unique_local()
 }
 
 #[cfg(test)]
 mod tests {
+    use std::net::Ipv4Addr;
+
     use model::{MacAddr, Use};
 
     use super::*;
@@ -86,7 +87,7 @@ mod tests {
         let range = |first: &str, last: &str| {
             AddressRange::new(first.parse().unwrap(), last.parse().unwrap()).unwrap()
         };
-        let mut ours = Ours::only(vec![range("198.51.100.0", "198.51.100.255")]);
+        let mut ours = Ours::only(vec![range("9.9.8.0", "9.9.8.255")]);
         for (address, expected) in [
             ("10.1.2.3", true),
             ("100.64.0.1", true),
@@ -94,15 +95,19 @@ mod tests {
             ("169.254.7.7", true),
             ("fe80::1", true),
             ("fd00::1", true),
-            ("198.51.100.7", true),
-            ("203.0.113.80", false),
-            ("2001:db8::1", false),
+            ("198.19.255.7", true),
+            ("198.20.0.7", false),
+            ("203.0.113.80", true),
+            ("2001:db8::1", true),
+            ("9.9.8.7", true),
+            ("9.9.9.9", false),
+            ("2620:fe::fe", false),
         ] {
             assert_eq!(ours.holds(&about(address)), expected, "{address}");
         }
         let mac = MacAddr([0, 0, 0x5e, 0, 0x53, 1]);
-        assert!(ours.holds(&told("203.0.113.80", Fact::LinkAddress(mac))));
-        assert!(ours.holds(&about("203.0.113.80")));
-        assert!(Ours::default().holds(&about("203.0.113.81")));
+        assert!(ours.holds(&told("9.9.9.9", Fact::LinkAddress(mac))));
+        assert!(ours.holds(&about("9.9.9.9")));
+        assert!(Ours::default().holds(&about("9.9.9.10")));
     }
 }
