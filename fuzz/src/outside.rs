@@ -326,8 +326,8 @@ fn collect(kind: Kind, bytes: &[u8]) {
                 assert_eq!(collected.chain.is_empty(), name.contains("_anon_"));
                 let total: usize = collected.chain.iter().map(Vec::len).sum();
                 // What was packed is larger when it is unpacked.
-            let packed = matches!(bytes, [0x1f, 0x8b, ..] | [0x28, 0xb5, 0x2f, 0xfd, ..]);
-            assert!(packed || total <= bytes.len());
+                let packed = matches!(bytes, [0x1f, 0x8b, ..] | [0x28, 0xb5, 0x2f, 0xfd, ..]);
+                assert!(packed || total <= bytes.len());
             }
             Progress::Failed(why) => drop(black_box(why.to_string())),
         }

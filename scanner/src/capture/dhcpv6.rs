@@ -38,10 +38,10 @@ pub(super) fn read(
 
 fn client(message: &Message, subject: Subject, told: &mut Vec<Told>) {
     let mut say = |fact, evidence: &[u8]| told.push(Told::new(subject, fact, evidence));
-    if let Some(raw) = &message.name {
-        if let Some(name) = host_name(raw) {
-            say(Fact::HostName { name, source: NameSource::Dhcp }, raw);
-        }
+    if let Some(raw) = &message.name
+        && let Some(name) = host_name(raw)
+    {
+        say(Fact::HostName { name, source: NameSource::Dhcp }, raw);
     }
     if let Some(duid) = &message.client {
         say(machine_id(MachineIdKind::DhcpClientId, hex(&duid.0)), &duid.0);

@@ -27,7 +27,8 @@ pub(super) fn read(packet: &ip::Packet<'_>, told: &mut Vec<Told>) -> Result<(), 
             }
         }
         eigrp::PROTOCOL => {
-            if eigrp::Head::parse(packet.payload)?.code == eigrp::Head::HELLO {
+            let code = eigrp::Head::parse(packet.payload)?.code;
+            if code == eigrp::Head::HELLO {
                 role(packet, NetworkRole::Router(RouterProtocol::Eigrp), told);
             }
         }

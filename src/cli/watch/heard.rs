@@ -144,7 +144,7 @@ impl Heard {
         let end = self.span.map_or(Timestamp(0), |(_, end)| end);
         if let Self { capture, sink: Some(sink), failed, .. } = self {
             capture.finish(end, &mut |observation| {
-                *failed |= sink.send_blocking(observation).is_err()
+                *failed |= sink.send_blocking(observation).is_err();
             });
         }
         self.sink = None;

@@ -87,11 +87,7 @@ impl Monitor {
     /// # Errors
     ///
     /// Where the system does not let us wait.
-    pub fn listen(
-        &mut self,
-        patience: Duration,
-        take: Take<'_>,
-    ) -> io::Result<Heard> {
+    pub fn listen(&mut self, patience: Duration, take: Take<'_>) -> io::Result<Heard> {
         let Some(open) = &mut self.open else {
             return Ok(self.look_again(patience));
         };
@@ -155,10 +151,7 @@ impl Open {
 
     /// Reads a round of the ring at most, so that a flood keeps nobody from stopping. `None`
     /// where nothing has come.
-    fn read(
-        &mut self,
-        take: Take<'_>,
-    ) -> Option<u64> {
+    fn read(&mut self, take: Take<'_>) -> Option<u64> {
         let mut all: Option<u64> = None;
         let link = self.link;
         for _ in 0..self.ring.blocks() {
