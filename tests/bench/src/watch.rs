@@ -2,6 +2,7 @@
 //! others on the same files beside it, where they are installed.
 
 use std::{
+    io::Write as _,
     path::{Path, PathBuf},
     process::{Command, Stdio},
     time::{Duration, Instant},
@@ -66,7 +67,7 @@ pub(crate) fn watch(report: &mut Report, paths: &[String]) -> Result<()> {
     );
     for (name, times, arguments) in PEERS {
         let Some(theirs) = peer(name, arguments, &paths, frames.len())? else {
-            eprintln!("{name} is not installed");
+            writeln!(std::io::stderr(), "{name} is not installed: not compared")?;
             continue;
         };
         let goal = format!("we >= {times} times that");
