@@ -143,6 +143,8 @@ pub(crate) struct Settings {
     pub(crate) policy: Policy,
     /// The place's own public networks.
     pub(crate) own_networks: Vec<AddressRange>,
+    /// Bytes that listening may remember.
+    pub(crate) capture_memory: usize,
 }
 
 /// Who is approved in a setting of that name.
@@ -199,6 +201,7 @@ pub(crate) fn settings(config: Config) -> Result<Settings> {
         time_servers,
         cleartext,
         own_networks,
+        watch_memory,
         register_offset,
     } = config;
     let seconds = |time: Duration| i64::try_from(time.as_secs()).unwrap_or(i64::MAX);
@@ -278,6 +281,7 @@ pub(crate) fn settings(config: Config) -> Result<Settings> {
             },
             anchors: Arc::default(),
         },
+        capture_memory: watch_memory,
         own_networks: own_networks.iter().map(|text| range(text)).collect::<Result<_>>()?,
     })
 }

@@ -99,6 +99,8 @@ pub struct Config {
     pub cleartext: Vec<String>,
     /// The place's own public networks, not yet parsed.
     pub own_networks: Vec<String>,
+    /// Bytes that listening may remember.
+    pub watch_memory: usize,
     /// Seconds east of UTC that dates in registers mean.
     pub register_offset: i32,
 }
@@ -272,6 +274,7 @@ impl Config {
             time_servers: layers.read("network.time_servers", units::texts)?,
             cleartext: layers.read("network.cleartext", units::texts)?,
             own_networks: layers.read("network.own", units::texts)?,
+            watch_memory: layers.read("watch.memory", |v| units::size(v, 1 << 20, 64 << 30))?,
             register_offset: layers.read("register.utc_offset", units::utc_offset)?,
         })
     }

@@ -9,6 +9,7 @@
 
 mod before_tls;
 mod datagrams;
+mod flows;
 mod imports;
 mod inside;
 pub mod mutate;
@@ -33,6 +34,7 @@ pub struct Target {
 const ROOMS: &[&[Target]] = &[
     protocols::TARGETS,
     neighbours::TARGETS,
+    flows::TARGETS,
     probes::TARGETS,
     before_tls::TARGETS,
     outside::TARGETS,

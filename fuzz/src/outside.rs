@@ -204,7 +204,9 @@ fn run_store(bytes: &[u8]) {
         Ok(None) => {}
         Ok(Some(holdings)) => {
             let total: usize = holdings.certificates.iter().map(|held| held.der.len()).sum();
-            assert!(total <= bytes.len());
+            // What was packed is larger when it is unpacked.
+            let packed = matches!(bytes, [0x1f, 0x8b, ..] | [0x28, 0xb5, 0x2f, 0xfd, ..]);
+            assert!(packed || total <= bytes.len());
             black_box(holdings.notes.len());
         }
         Err(why) => drop(black_box(why.to_string())),
@@ -327,7 +329,9 @@ fn collect(kind: Kind, bytes: &[u8]) {
                 let name = collected.suite.and_then(suite_name).unwrap_or_default();
                 assert_eq!(collected.chain.is_empty(), name.contains("_anon_"));
                 let total: usize = collected.chain.iter().map(Vec::len).sum();
-                assert!(total <= bytes.len());
+                // What was packed is larger when it is unpacked.
+                let packed = matches!(bytes, [0x1f, 0x8b, ..] | [0x28, 0xb5, 0x2f, 0xfd, ..]);
+                assert!(packed || total <= bytes.len());
             }
             Progress::Failed(why) => drop(black_box(why.to_string())),
         }
@@ -477,7 +481,7 @@ fn bear(observation: &model::Observation) {
 }
 
 fn run_frames(bytes: &[u8]) {
-    for link in [1, 113, 276, 105] {
+    for link in [0, 1, 9, 101, 104, 105, 108, 113, 127, 239, 276] {
         let mut capture = listen();
         // The second time the capture knows what the first one told.
         for at in [0, 1, 90] {
@@ -508,7 +512,9 @@ fn run_file(bytes: &[u8]) {
     });
     match read {
         Ok(report) => {
-            assert!(total <= bytes.len());
+            // What was packed is larger when it is unpacked.
+            let packed = matches!(bytes, [0x1f, 0x8b, ..] | [0x28, 0xb5, 0x2f, 0xfd, ..]);
+            assert!(packed || total <= bytes.len());
             black_box(report.gaps.len());
         }
         Err(error) => drop(black_box(error.to_string())),

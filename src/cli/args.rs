@@ -135,9 +135,15 @@ pub(crate) struct Sweep {
 
 #[derive(Args, Debug)]
 pub(crate) struct Watch {
-    /// Capture files, pcap or pcapng
-    #[arg(long, required = true, num_args = 1.., value_name = "FILE")]
+    /// The interface to listen to: a mirror port, or any other. Sends nothing
+    #[arg(long, value_name = "IF", required_unless_present = "read", conflicts_with = "read")]
+    pub(crate) interface: Option<String>,
+    /// Capture files, pcap or pcapng, also packed by gzip or zstd; - is standard input
+    #[arg(long, num_args = 1.., value_name = "FILE")]
     pub(crate) read: Vec<PathBuf>,
+    /// How long to listen, such as 10m; without it until SIGINT or SIGTERM
+    #[arg(long, value_name = "TIME")]
+    pub(crate) duration: Option<String>,
 }
 
 #[derive(Debug, Subcommand)]

@@ -8,6 +8,7 @@ mod files;
 mod home;
 mod import;
 mod lab;
+mod listen;
 mod quic;
 mod refresh;
 mod robust;

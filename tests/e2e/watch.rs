@@ -4,7 +4,7 @@ use crate::home::Home;
 
 /// A pcap file (libpcap's format, little-endian, microseconds) of these Ethernet frames, a
 /// second apart.
-fn pcap(frames: &[Vec<u8>]) -> Vec<u8> {
+pub(crate) fn pcap(frames: &[Vec<u8>]) -> Vec<u8> {
     let mut bytes = Vec::new();
     for word in [0xa1b2_c3d4_u32, 0x0004_0002, 0, 0, 65_535, 1] {
         bytes.extend(word.to_le_bytes());
@@ -20,7 +20,7 @@ fn pcap(frames: &[Vec<u8>]) -> Vec<u8> {
 }
 
 /// An ARP request (RFC 826) by which a device tells who it is.
-fn arp(mac: [u8; 6], address: [u8; 4]) -> Vec<u8> {
+pub(crate) fn arp(mac: [u8; 6], address: [u8; 4]) -> Vec<u8> {
     let mut frame = vec![0xff; 6];
     frame.extend(mac);
     frame.extend([0x08, 0x06, 0, 1, 8, 0, 6, 4, 0, 1]);

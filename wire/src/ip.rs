@@ -10,7 +10,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use etherparse::{LaxIpSlice, err::ip::LaxHeaderSliceError};
 use pnet::packet::{ip::IpNextHeaderProtocol, util};
 
-use crate::{Malformed, Problem};
+use crate::{Malformed, Problem, Reader};
 
 /// Protocol number of ICMP.
 pub const ICMP: u8 = 1;
@@ -61,6 +61,53 @@ impl<'a> Packet<'a> {
             fragment: inside.fragmented,
             payload: inside.payload,
         })
+    }
+}
+
+/// Which part of which packet a fragment is (RFC 791, section 3.1; RFC 8200, section 4.5).
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Fragment {
+    /// The number that the parts of one packet share, beside their addresses and protocol.
+    pub identification: u32,
+    /// Where the part begins in the payload, in bytes.
+    pub offset: usize,
+    /// Whether more follow behind it.
+    pub more: bool,
+}
+
+impl Fragment {
+    /// Reads it from the whole packet. `None` where it is none.
+    #[must_use]
+    pub fn of(bytes: &[u8]) -> Option<Self> {
+        const HOP_BY_HOP: u8 = 0;
+        const ROUTING: u8 = 43;
+        const FRAGMENT: u8 = 44;
+        const DESTINATION: u8 = 60;
+
+        let mut r = Reader::new(bytes);
+        if bytes.first()? >> 4 == 4 {
+            r.u32("version to total length").ok()?;
+            let identification = r.u16("identification").ok()?.into();
+            let place = r.u16("flags and fragment offset").ok()?;
+            let (offset, more) = (usize::from(place & 0x1fff) << 3, place & 0x2000 != 0);
+            return (offset > 0 || more).then_some(Self { identification, offset, more });
+        }
+        r.take("version to payload length", 6).ok()?;
+        let mut next = r.u8("next header").ok()?;
+        r.take("hop limit, addresses", 33).ok()?;
+        while matches!(next, HOP_BY_HOP | ROUTING | DESTINATION) {
+            next = r.u8("next header").ok()?;
+            let len = usize::from(r.u8("header extension length").ok()?);
+            r.take("extension header", len.saturating_mul(8).saturating_add(6)).ok()?;
+        }
+        if next != FRAGMENT {
+            return None;
+        }
+        r.u16("next header, reserved").ok()?;
+        let place = r.u16("fragment offset").ok()?;
+        let identification = r.u32("identification").ok()?;
+        let (offset, more) = (usize::from(place & 0xfff8), place & 1 != 0);
+        (offset > 0 || more).then_some(Self { identification, offset, more })
     }
 }
 
@@ -205,6 +252,16 @@ mod tests {
         let bytes = packet(V6, 0, 64, &fragment);
         let read = Packet::parse(&bytes).unwrap();
         assert_eq!((read.protocol, read.fragment, read.payload), (TCP, true, &[0xde, 0xad][..]));
+        let part = Fragment { identification: 7, offset: 1448, more: false };
+        assert_eq!(Fragment::of(&bytes), Some(part));
+        for len in 0..bytes.len() {
+            assert_eq!(Fragment::of(&bytes[..len]).is_some(), len >= 56, "cut at {len}");
+        }
+        let mut old = V4_BYTES;
+        assert_eq!(Fragment::of(&old), None);
+        old[4..8].copy_from_slice(&[0xab, 0xcd, 0x20, 3]);
+        let part = Fragment { identification: 0xabcd, offset: 24, more: true };
+        assert_eq!(Fragment::of(&old), Some(part));
     }
 
     #[test]

@@ -128,6 +128,40 @@ impl Challenge {
     }
 }
 
+/// What a client says in its AUTHENTICATE ([MS-NLMP], section 2.2.1.3), of which only the
+/// machine is read: never the user, nor the answers that its secret made.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Authenticate {
+    /// The name of the computer that it runs on.
+    pub workstation: Option<String>,
+}
+
+impl Authenticate {
+    /// Finds and reads one in a message that holds it. `None` where there is none.
+    #[must_use]
+    pub fn find(blob: &[u8]) -> Option<Self> {
+        let mut r = Reader::new(blob);
+        r.until("NTLMSSP signature", SIGNATURE).ok()?;
+        let message = blob.get(r.offset().saturating_sub(SIGNATURE.len())..)?;
+        if r.u32_le("MessageType").ok()? != 3 {
+            return None;
+        }
+        // LmChallengeResponse, NtChallengeResponse, DomainName and UserName.
+        r.take("fields", 32).ok()?;
+        let len = r.u16_le("WorkstationLen").ok()?;
+        r.u16_le("WorkstationMaxLen").ok()?;
+        let at = r.u32_le("WorkstationBufferOffset").ok()?;
+        r.take("EncryptedRandomSessionKeyFields", 8).ok()?;
+        let flags = r.u32_le("NegotiateFlags").ok()?;
+        let mut r = Reader::new(message);
+        r.take("Workstation", usize::try_from(at).ok()?).ok()?;
+        let name = r.take("Workstation", len.into()).ok()?;
+        // NTLMSSP_NEGOTIATE_UNICODE; the OEM character set is not told.
+        let name = if flags & 1 != 0 { utf16(name) } else { crate::lines::text(name) };
+        Some(Self { workstation: Some(name).filter(|name| !name.is_empty()) })
+    }
+}
+
 /// UTF-16, little-endian; what is not becomes U+FFFD.
 #[must_use]
 pub fn utf16(bytes: &[u8]) -> String {

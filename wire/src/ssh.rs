@@ -190,6 +190,31 @@ fn read_payload(r: &mut Reader<'_>) -> Result<Message, Malformed> {
     })
 }
 
+/// The host key blob that a server sends behind its offer, in the key exchange of that name,
+/// and whether its clear words are over. None is found where the exchange shows none.
+#[must_use]
+pub fn host_key<'a>(stream: &'a [u8], method: &str) -> (Option<&'a [u8]>, bool) {
+    const NEW_KEYS: u8 = 21;
+    const GROUP_REPLY: u8 = 33;
+    // RFC 4419 gives the number of the plain reply to a message of its own.
+    let wanted = if method.contains("group-exchange") { GROUP_REPLY } else { MSG_KEX_REPLY };
+    let mut r = Reader::new(stream);
+    while let Ok(length) = r.u32("packet_length") {
+        let Ok(len) = usize::try_from(length) else { return (None, true) };
+        if !(2..=MAX_PACKET).contains(&length) {
+            return (None, true);
+        }
+        let Ok(mut packet) = r.nested("packet", len) else { return (None, false) };
+        let number = packet.u8("padding_length").and_then(|_| packet.u8("message number"));
+        match number {
+            Ok(number) if number == wanted => return (string(&mut packet, "K_S").ok(), true),
+            Ok(NEW_KEYS | MSG_DISCONNECT) | Err(_) => return (None, true),
+            Ok(_) => {}
+        }
+    }
+    (None, false)
+}
+
 /// The name of a key blob's algorithm: its first field.
 pub fn key_algorithm(blob: &[u8]) -> Result<String, Malformed> {
     let mut r = Reader::new(blob);

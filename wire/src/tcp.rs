@@ -56,6 +56,26 @@ impl Segment {
     }
 }
 
+/// What is behind the fixed part of a segment's header.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Rest<'a> {
+    /// The options, cut where the segment is.
+    pub options: &'a [u8],
+    /// The data.
+    pub data: &'a [u8],
+}
+
+impl<'a> Rest<'a> {
+    /// Finds both in the whole segment; both are empty where it is cut before them.
+    #[must_use]
+    pub fn of(bytes: &'a [u8]) -> Self {
+        const FIXED: usize = 20;
+        let header = bytes.get(12).map_or(0, |offset| usize::from(offset >> 4).saturating_mul(4));
+        let options = bytes.get(FIXED..header.min(bytes.len())).unwrap_or_default();
+        Self { options, data: bytes.get(header.max(FIXED)..).unwrap_or_default() }
+    }
+}
+
 /// The first eight bytes: all that an ICMP error must quote (RFC 792).
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Start {
@@ -206,7 +226,16 @@ mod tests {
                 false => assert_eq!(got, Segment::parse(&SYN_ACK).map_err(|e| e.problem)),
             }
             assert_eq!(Start::parse(&SYN_ACK[..len]).is_ok(), len >= 8, "cut at {len}");
+            let rest = Rest::of(&SYN_ACK[..len]);
+            assert_eq!(rest.options, SYN_ACK[..len].get(20..).unwrap_or_default());
+            assert!(rest.data.is_empty());
         }
+    }
+
+    #[test]
+    fn data_begins_behind_the_options() {
+        let bytes = [&SYN_ACK[..], b"data"].concat();
+        assert_eq!(Rest::of(&bytes), Rest { options: &[2, 4, 5, 0xb4], data: b"data" });
     }
 
     #[test]

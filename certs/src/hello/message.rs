@@ -117,7 +117,7 @@ impl<'a> ServerHello<'a> {
 }
 
 /// The extensions of a message, with their contents.
-fn extensions<'a>(r: &mut Reader<'a>) -> Result<Vec<(u16, &'a [u8])>, Malformed> {
+pub(crate) fn extensions<'a>(r: &mut Reader<'a>) -> Result<Vec<(u16, &'a [u8])>, Malformed> {
     let length = r.u16("extensions length")?;
     let mut r = r.nested("extensions", length.into())?;
     let mut found = Vec::new();

@@ -16,6 +16,7 @@ mod datagram;
 mod ending;
 mod error;
 mod handshake;
+pub mod heard;
 mod legacy;
 mod message;
 mod modern;

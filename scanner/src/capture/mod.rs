@@ -13,13 +13,20 @@ mod devices;
 mod dhcp;
 mod dhcpv6;
 mod discovery;
+mod flow;
+mod fragments;
 mod link;
 mod mdns;
 mod names;
 mod neighbor;
 mod on_link;
 mod ours;
+mod radio;
+mod recent;
 mod routing;
+mod signature;
+mod stream;
+mod tunnel;
 mod uses;
 
 use std::{
@@ -29,8 +36,13 @@ use std::{
     net::IpAddr,
 };
 
+pub use flow::FlowCounts;
+use flow::Flows;
+use fragments::Fragments;
 pub use link::LinkType;
+use link::{Frame, Place};
 use model::{AddressRange, Fact, MacAddr, Method, Observation, Subject, Timestamp, Vantage};
+use recent::Recent;
 use wire::{Malformed, Problem, ethernet, ip, udp};
 
 use self::ours::Ours;
@@ -43,6 +55,13 @@ pub const REPEATED_AFTER: i64 = 60;
 /// so that a flood of forged addresses costs repetition and not memory.
 const MOST_REMEMBERED: usize = 1 << 16;
 
+/// How many tunnels are looked into, one in the other. Real ones are three deep at most
+/// (a mirror of a tunnel's frames with a tunnel inside).
+const MOST_LAYERS: u8 = 8;
+
+/// How much memory a capture takes in all, unless told otherwise: 256 MiB.
+pub const MEMORY: usize = 256 << 20;
+
 /// Listens at one vantage point.
 #[derive(Debug)]
 pub struct Capture {
@@ -50,6 +69,12 @@ pub struct Capture {
     counts: Counts,
     ours: Ours,
     hasher: RandomState,
+    /// Whom a frame was heard from, so that most frames cost one look.
+    recent: Recent,
+    fragments: Fragments,
+    flows: Flows,
+    /// What a frame told, kept for its room.
+    scratch: Vec<Told>,
     /// By subject and kind of fact: when it was told last, and what.
     told: HashMap<u64, (Timestamp, u64)>,
 }
@@ -63,12 +88,22 @@ pub struct Counts {
     pub malformed: u64,
     /// Observations made.
     pub observations: u64,
+    /// What became of the flows.
+    pub flows: FlowCounts,
+    /// Packets whose parts did not all come, or contradict each other.
+    pub packets_given_up: u64,
 }
 
 impl fmt::Display for Counts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { frames, malformed, observations } = self;
-        write!(f, "{frames} frames, {malformed} malformed, {observations} observations")
+        let Self { frames, malformed, observations, flows, packets_given_up } = self;
+        let FlowCounts { flows, forgotten, given_up, with_gaps } = flows;
+        write!(
+            f,
+            "{frames} frames, {malformed} malformed, {observations} observations, {flows} flows \
+             ({forgotten} forgotten, {given_up} given up, {with_gaps} with gaps), \
+             {packets_given_up} fragmented packets given up"
+        )
     }
 }
 
@@ -76,11 +111,21 @@ impl Capture {
     /// Prepares to listen. Every observation will carry the vantage point.
     #[must_use]
     pub fn new(vantage: Vantage) -> Self {
+        Self::with_memory(vantage, MEMORY)
+    }
+
+    /// The same with so many bytes for all that is remembered.
+    #[must_use]
+    pub fn with_memory(vantage: Vantage, memory: usize) -> Self {
         Self {
             vantage,
             counts: Counts::default(),
             ours: Ours::default(),
             hasher: RandomState::new(),
+            recent: Recent::new(),
+            fragments: Fragments::default(),
+            flows: Flows::new(memory),
+            scratch: Vec::new(),
             told: HashMap::new(),
         }
     }
@@ -96,7 +141,32 @@ impl Capture {
     /// What went through so far.
     #[must_use]
     pub const fn counts(&self) -> Counts {
-        self.counts
+        let (flows, packets_given_up) = (self.flows.counts(), self.fragments.given_up());
+        Counts { flows, packets_given_up, ..self.counts }
+    }
+
+    /// How many bytes what is remembered takes, about.
+    #[must_use]
+    pub fn memory(&self) -> usize {
+        let told = self.told.capacity().saturating_mul(size_of::<(u64, (Timestamp, u64))>());
+        self.flows.memory().saturating_add(told)
+    }
+
+    /// Tells what is ripe at that time, where no frame comes to say that time has passed.
+    pub fn tick(&mut self, at: Timestamp, sink: &mut dyn FnMut(Observation)) {
+        let mut told = std::mem::take(&mut self.scratch);
+        self.flows.settle_before(at, &mut told);
+        self.hand_on(at, &mut told, sink);
+        self.scratch = told;
+    }
+
+    /// Tells what is known of the flows that have not ended. More may follow, and is a
+    /// beginning then.
+    pub fn finish(&mut self, at: Timestamp, sink: &mut dyn FnMut(Observation)) {
+        let mut told = std::mem::take(&mut self.scratch);
+        self.flows.settle_all(&mut told);
+        self.hand_on(at, &mut told, sink);
+        self.scratch = told;
     }
 
     /// Takes an Ethernet frame, from its destination address on and without its check
@@ -105,8 +175,8 @@ impl Capture {
         self.frame_of(LinkType::Ethernet, at, bytes, sink);
     }
 
-    /// Takes a frame of any link type; those of others than Ethernet and Linux's cooked ones
-    /// are counted and tell nothing.
+    /// Takes a frame of any link type; those of [`LinkType::Other`] are counted and tell
+    /// nothing.
     pub fn frame_of(
         &mut self,
         link: LinkType,
@@ -114,29 +184,53 @@ impl Capture {
         bytes: &[u8],
         sink: &mut dyn FnMut(Observation),
     ) {
+        self.tagged_frame_of(link, None, at, bytes, sink);
+    }
+
+    /// The same, of a frame from which a network card took a VLAN tag: the identifier that it
+    /// had.
+    pub fn tagged_frame_of(
+        &mut self,
+        link: LinkType,
+        tag: Option<u16>,
+        at: Timestamp,
+        bytes: &[u8],
+        sink: &mut dyn FnMut(Observation),
+    ) {
         self.counts.frames = self.counts.frames.saturating_add(1);
-        let mut told = Vec::new();
-        match link::read(link, bytes) {
-            Ok(Some(frame)) => {
-                if read(&frame, &mut told).is_err() {
-                    self.counts.malformed = self.counts.malformed.saturating_add(1);
+        let mut told = std::mem::take(&mut self.scratch);
+        let read = link::read(link, bytes).and_then(|frame| match frame {
+            Some(mut frame) => {
+                // A tag that is still there was inside of the one that was taken off.
+                if let (Some(tag), 0) = (tag, frame.vlan) {
+                    frame.vlan = tag;
                 }
+                self.read(at, &frame, MOST_LAYERS, &mut told)
             }
-            Ok(None) => {}
-            Err(_) => self.counts.malformed = self.counts.malformed.saturating_add(1),
+            None => Ok(()),
+        });
+        if read.is_err() {
+            self.counts.malformed = self.counts.malformed.saturating_add(1);
         }
-        for fact in told {
-            if self.ours.holds(&fact) && self.is_news(at, &fact) {
-                self.counts.observations = self.counts.observations.saturating_add(1);
-                sink(Observation {
-                    observed_at: at,
-                    vantage: self.vantage.clone(),
-                    method: Method::Capture,
-                    subject: fact.subject,
-                    fact: fact.fact,
-                    evidence: fact.evidence,
-                });
+        self.hand_on(at, &mut told, sink);
+        self.scratch = told;
+    }
+
+    fn hand_on(&mut self, at: Timestamp, told: &mut Vec<Told>, sink: &mut dyn FnMut(Observation)) {
+        for fact in told.drain(..) {
+            let at = fact.at.unwrap_or(at);
+            if !self.ours.holds(&fact) || !self.is_news(at, &fact) {
+                continue;
             }
+            self.counts.observations = self.counts.observations.saturating_add(1);
+            sink(Observation {
+                observed_at: at,
+                vantage: self.vantage.clone(),
+                method: Method::Capture,
+                subject: fact.subject,
+                fact: fact.fact,
+                evidence: fact.evidence,
+            });
         }
     }
 
@@ -171,17 +265,21 @@ impl Capture {
 }
 
 /// A fact before it has a time and a place.
+#[derive(Debug)]
 struct Told {
     subject: Subject,
     fact: Fact,
     evidence: Vec<u8>,
+    /// When it was so, where that was before the frame that made it known.
+    at: Option<Timestamp>,
 }
 
 impl Told {
     /// The evidence is a header, or the value itself: never what users said to each other.
     fn new(subject: Subject, fact: Fact, evidence: &[u8]) -> Self {
         let most = Observation::MAX_EVIDENCE;
-        Self { subject, fact, evidence: evidence.get(..most).unwrap_or(evidence).to_vec() }
+        let evidence = evidence.get(..most).unwrap_or(evidence).to_vec();
+        Self { subject, fact, evidence, at: None }
     }
 
     /// The address is answered for by that link-layer address, in the sender's own words.
@@ -206,39 +304,114 @@ impl Told {
     }
 }
 
-/// Reads a frame into what it tells.
-///
-/// # Errors
-///
-/// A message breaks its protocol or is cut; what was told before stays.
-fn read(frame: &link::Frame<'_>, told: &mut Vec<Told>) -> Result<(), Malformed> {
-    if let Some(mac) = frame.source.filter(|mac| is_of_an_interface(*mac)) {
-        told.push(Told::new(Subject::Mac(mac), Fact::Alive { ttl: None }, &[]));
-    }
-    match frame.ether_type {
-        ethernet::ARP => arp::read(frame, told),
-        ethernet::IPV4 | ethernet::IPV6 => read_packet(frame, told),
-        _ => discovery::read(frame, told),
-    }
-}
-
-fn read_packet(frame: &link::Frame<'_>, told: &mut Vec<Told>) -> Result<(), Malformed> {
-    let packet = ip::Packet::parse(frame.payload)?;
-    // Neighbour discovery is stricter, and has its own words for it.
-    if packet.protocol != ip::ICMPV6 {
-        on_link::bind(frame.source, &packet, told);
-    }
-    // All these messages are short: one in fragments is not theirs, or hides something.
-    if packet.fragment {
-        return Ok(());
-    }
-    match packet.protocol {
-        ip::ICMPV6 => neighbor::read(frame.source, &packet, told),
-        ip::UDP => {
-            let datagram = udp::Datagram::parse(packet.payload)?;
-            datagram::read(frame, &packet, &datagram, told)
+impl Capture {
+    /// Reads a frame into what it tells, and what is inside of it, so many layers deep.
+    ///
+    /// # Errors
+    ///
+    /// A message breaks its protocol or is cut; what was told before stays.
+    fn read(
+        &mut self,
+        at: Timestamp,
+        frame: &Frame<'_>,
+        layers: u8,
+        told: &mut Vec<Told>,
+    ) -> Result<(), Malformed> {
+        let before = told.len();
+        if let Some(mac) = frame.source.filter(|mac| is_of_an_interface(*mac)) {
+            let vlan = frame.vlan;
+            if self.recent.is_news(at, self.hasher.hash_one((mac.0, vlan))) {
+                told.push(Told::new(Subject::Mac(mac), Fact::Alive { ttl: None }, &[]));
+                if (1..4_095).contains(&vlan) {
+                    told.push(Told::new(Subject::Mac(mac), Fact::Vlan(vlan), &[]));
+                }
+            }
         }
-        _ => routing::read(&packet, told),
+        let read = match frame.ether_type {
+            ethernet::ARP => arp::read(frame, told),
+            ethernet::IPV4 | ethernet::IPV6 => self.read_packet(at, frame, layers, told),
+            _ => match tunnel::of_frame(frame)? {
+                Some(inside) => self.read_inside(at, &inside, layers, told),
+                None => discovery::read(frame, told),
+            },
+        };
+        // Where there is no link, nobody's word binds an address to an interface.
+        if frame.place == Place::Alone {
+            let mut place = 0;
+            told.retain(|fact| {
+                place += 1;
+                place <= before || !matches!(fact.fact, Fact::LinkAddress(_))
+            });
+        }
+        read
+    }
+
+    /// Reads what a tunnel carried. Deeper than real tunnels go is somebody's game.
+    fn read_inside(
+        &mut self,
+        at: Timestamp,
+        frame: &Frame<'_>,
+        layers: u8,
+        told: &mut Vec<Told>,
+    ) -> Result<(), Malformed> {
+        match layers.checked_sub(1) {
+            Some(left) => self.read(at, frame, left, told),
+            None => Ok(()),
+        }
+    }
+
+    fn read_packet(
+        &mut self,
+        at: Timestamp,
+        frame: &Frame<'_>,
+        layers: u8,
+        told: &mut Vec<Told>,
+    ) -> Result<(), Malformed> {
+        let packet = ip::Packet::parse(frame.payload)?;
+        // Neighbour discovery is stricter, and has its own words for it.
+        if packet.protocol != ip::ICMPV6 {
+            on_link::bind(frame.source, &packet, told);
+        }
+        if packet.protocol == ip::TCP && !packet.fragment {
+            return self.flows.take(at, &packet, frame.payload, told);
+        }
+        if !packet.fragment {
+            return self.read_payload(at, frame, &packet, layers, told);
+        }
+        let Some(part) = ip::Fragment::of(frame.payload) else { return Ok(()) };
+        match self.fragments.add(at, &packet, part) {
+            Some(payload) => {
+                let whole = ip::Packet { payload: &payload, fragment: false, ..packet };
+                self.read_payload(at, frame, &whole, layers, told)
+            }
+            None => Ok(()),
+        }
+    }
+
+    fn read_payload(
+        &mut self,
+        at: Timestamp,
+        frame: &Frame<'_>,
+        packet: &ip::Packet<'_>,
+        layers: u8,
+        told: &mut Vec<Told>,
+    ) -> Result<(), Malformed> {
+        match packet.protocol {
+            ip::ICMPV6 => neighbor::read(frame.source, packet, told),
+            ip::TCP => self.flows.take(at, packet, &[], told),
+            ip::UDP => {
+                let datagram = udp::Datagram::parse(packet.payload)?;
+                let ports = (datagram.source_port, datagram.destination_port);
+                match tunnel::of_datagram(ports, datagram.payload) {
+                    Some(inside) => self.read_inside(at, &inside, layers, told),
+                    None => datagram::read(frame, packet, &datagram, told),
+                }
+            }
+            _ => match tunnel::of_packet(packet)? {
+                Some(inside) => self.read_inside(at, &inside, layers, told),
+                None => routing::read(packet, told),
+            },
+        }
     }
 }
 

@@ -8,6 +8,8 @@ use wire::{arp::Arp, ndp};
 
 use super::*;
 
+mod tunnels;
+
 const DEVICE: MacAddr = MacAddr([0x00, 0x1b, 0x21, 0, 0, 7]);
 const OTHER: MacAddr = MacAddr([0x00, 0x1b, 0x21, 0, 0, 8]);
 const VIRTUAL: MacAddr = MacAddr([0x00, 0x00, 0x5e, 0x00, 0x01, 7]);
@@ -305,7 +307,7 @@ fn cooked_frames_say_the_same() {
         }
     }
     let mut capture = listen();
-    capture.frame_of(LinkType::Other(105), Timestamp(0), &message, &mut |o| panic!("{o:?}"));
+    capture.frame_of(LinkType::Other(147), Timestamp(0), &message, &mut |o| panic!("{o:?}"));
     assert_eq!(capture.counts(), Counts { frames: 1, ..Counts::default() });
 }
 

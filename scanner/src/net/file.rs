@@ -1,4 +1,4 @@
-//! Capture files, pcap and pcapng, to frames.
+//! Capture files, pcap and pcapng, to frames; unpacked on the way where gzip or zstd packed them.
 //!
 //! Read as a stream within bounded memory. A file that is cut or broken somewhere gives all
 //! that comes before, and a gap that says where it stopped: captures are stopped by full
@@ -48,11 +48,19 @@ pub enum FileError {
         /// Its path.
         path: PathBuf,
     },
-    /// It is compressed.
+    /// It is compressed in a way that is not read here.
     #[error("{} is compressed: unpack it first", path.display())]
     Compressed {
         /// Its path.
         path: PathBuf,
+    },
+    /// It says that zstd packed it, and begins otherwise.
+    #[error("cannot unpack {}", path.display())]
+    Unpack {
+        /// Its path.
+        path: PathBuf,
+        /// What is wrong.
+        source: Box<ruzstd::decoding::errors::FrameDecoderError>,
     },
 }
 
@@ -100,15 +108,55 @@ pub fn frames_of(
     take: &mut dyn FnMut(LinkType, Timestamp, &[u8]),
 ) -> Result<FileReport, FileError> {
     let open = |source| FileError::Open { path: path.to_owned(), source };
+    let mut head = Vec::new();
+    file.by_ref().take(HEAD).read_to_end(&mut head).map_err(open)?;
+    match head.as_slice() {
+        [0x1f, 0x8b, ..] => {
+            // More than one member may stand in a file: whoever appends makes them.
+            let packed = io::Cursor::new(head).chain(file);
+            plain_frames_of(path, flate2::read::MultiGzDecoder::new(packed), take)
+        }
+        [0x28, 0xb5, 0x2f, 0xfd, ..] => {
+            let packed = io::Cursor::new(head).chain(file);
+            let unpacked = ruzstd::decoding::StreamingDecoder::new(packed).map_err(|error| {
+                FileError::Unpack { path: path.to_owned(), source: Box::new(error) }
+            })?;
+            plain_frames_of(path, unpacked, take)
+        }
+        [b'B', b'Z', b'h', ..] | [0xfd, b'7', b'z', b'X', b'Z', ..] => {
+            Err(FileError::Compressed { path: path.to_owned() })
+        }
+        _ => plain_frames_of(path, io::Cursor::new(head).chain(file), take),
+    }
+}
+
+/// How much of a file is looked at to see what it is.
+const HEAD: u64 = 64;
+
+/// The time of the first frame of a capture file; `None` where it has none, or is no capture.
+/// Of a set of files it says which comes first.
+#[must_use]
+pub fn first_time(path: &Path) -> Option<Timestamp> {
+    /// Headers and one frame of the largest kind.
+    const ENOUGH: u64 = 1 << 20;
+    let mut first = None;
+    let file = File::open(path).ok()?.take(ENOUGH);
+    // That it ends too soon is our doing.
+    let _ = frames_of(path, file, &mut |_, at, _| {
+        first.get_or_insert(at);
+    });
+    first
+}
+
+fn plain_frames_of(
+    path: &Path,
+    mut file: impl Read + Send,
+    take: &mut dyn FnMut(LinkType, Timestamp, &[u8]),
+) -> Result<FileReport, FileError> {
+    let open = |source| FileError::Open { path: path.to_owned(), source };
     // pcap-parser decides by the first read, however short that is (a pipe's).
     let mut head = Vec::new();
-    file.by_ref().take(64).read_to_end(&mut head).map_err(open)?;
-    match head.as_slice() {
-        [0x1f, 0x8b, ..] | [0x28, 0xb5, 0x2f, 0xfd, ..] | [b'B', b'Z', b'h', ..] => {
-            return Err(FileError::Compressed { path: path.to_owned() });
-        }
-        _ => {}
-    }
+    file.by_ref().take(HEAD).read_to_end(&mut head).map_err(open)?;
     let mut state = State {
         report: FileReport::default(),
         interfaces: Vec::new(),
@@ -468,9 +516,46 @@ mod tests {
         };
         check(b"", "x.pcap is neither pcap nor pcapng");
         check(b"GET / HTTP/1.1\r\n\r\n", "x.pcap is neither pcap nor pcapng");
-        check(&[0x1f, 0x8b, 8, 0, 0, 0], "x.pcap is compressed: unpack it first");
+        check(b"BZh91AY&SY", "x.pcap is compressed: unpack it first");
+        check(&[0x28, 0xb5, 0x2f, 0xfd, 0xff], "cannot unpack x.pcap");
         let missing = frames(Path::new("no/such.pcap"), &mut |_, _, _| {}).unwrap_err();
         assert_eq!(missing.to_string(), "cannot open no/such.pcap");
+    }
+
+    #[test]
+    fn what_was_packed_is_unpacked() {
+        use std::io::Write;
+        let file = pcap(false, 1, &[(1, 0, b"first"), (2, 0, b"second")]);
+        let expected = all(&file).unwrap().1;
+        let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        gzip.write_all(&file[..30]).unwrap();
+        let first = gzip.finish().unwrap();
+        let mut gzip = flate2::write::GzEncoder::new(first, flate2::Compression::fast());
+        gzip.write_all(&file[30..]).unwrap();
+        let packed = gzip.finish().unwrap();
+        assert_eq!(all(&packed).unwrap().1, expected);
+        let fastest = ruzstd::encoding::CompressionLevel::Fastest;
+        let zstd = ruzstd::encoding::compress_to_vec(file.as_slice(), fastest);
+        assert_eq!(all(&zstd).unwrap().1, expected);
+        for packed in [packed, zstd] {
+            for len in 1..packed.len() {
+                // What is cut gives what is before the cut.
+                if let Ok((_, some)) = all(&packed[..len]) {
+                    assert!(expected.starts_with(&some), "cut at {len}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn the_first_time_says_which_file_comes_first() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("x.pcap");
+        std::fs::write(&path, pcap(true, 1, &[(9, 7, b"first"), (2, 0, b"second")])).unwrap();
+        assert_eq!(first_time(&path), Some(Timestamp(9_000_007)));
+        std::fs::write(&path, b"none").unwrap();
+        assert_eq!(first_time(&path), None);
+        assert_eq!(first_time(Path::new("no/such.pcap")), None);
     }
 
     #[test]
@@ -485,9 +570,9 @@ mod tests {
     #[test]
     fn a_large_frame_and_another_link_are_read_and_told() {
         let large = vec![7; 200 << 10];
-        let (report, frames) = all(&pcap(true, 105, &[(1, 0, &large)])).unwrap();
+        let (report, frames) = all(&pcap(true, 147, &[(1, 0, &large)])).unwrap();
         assert_eq!(frames[0].2.len(), large.len());
-        assert_eq!(report.other_links, BTreeMap::from([(LinkType::Other(105), 1)]));
+        assert_eq!(report.other_links, BTreeMap::from([(LinkType::Other(147), 1)]));
         assert_eq!(report.gaps.len(), 1);
     }
 }

@@ -29,7 +29,7 @@ pub(crate) fn attribute(service: &mut Service, name: &str, value: &str) {
 }
 
 /// Names the product of a service; `cpe` is the vendor and product of its CPE name.
-pub(super) fn name_product(
+pub(crate) fn name_product(
     service: &mut Service,
     name: &str,
     version: Option<&str>,

@@ -110,7 +110,7 @@ fn number(negotiated: &Negotiated) -> Option<Fact> {
     machine_name(&String::from_utf8_lossy(name), NameSource::Ntlm)
 }
 
-fn read_challenge(service: &mut Service, facts: &mut Vec<Fact>, challenge: &Challenge) {
+pub(crate) fn read_challenge(service: &mut Service, facts: &mut Vec<Fact>, challenge: &Challenge) {
     let text = |value: &Option<String>| value.clone().unwrap_or_default();
     attribute(service, "netbios_name", &text(&challenge.netbios_name));
     attribute(service, "netbios_domain", &text(&challenge.netbios_domain));

@@ -200,7 +200,7 @@ impl State {
 }
 
 /// What a key blob says: a certificate says its key as well.
-fn shown(blob: &[u8]) -> Result<Vec<Fact>, Malformed> {
+pub(crate) fn shown(blob: &[u8]) -> Result<Vec<Fact>, Malformed> {
     let key = host_key(blob)?;
     if !ssh::is_certificate(&key.algorithm) {
         return Ok(vec![Fact::HostKey(key)]);

@@ -7,6 +7,9 @@
 //! `cargo run --release -p daicho-bench -- certs` measures the collecting of certificates; it needs
 //! root, for a namespace of its own.
 //!
+//! `cargo run --release -p daicho-bench -- watch FILE…` replays captures from memory, with p0f,
+//! prads and tshark on the same files beside it where they are installed.
+//!
 //! `cargo run --release -p daicho-bench -- sweep [ROW…]` measures the sweep engine against its
 //! peers on the measuring ground: two namespaces, a cable, and a network that answers from an
 //! XDP program (`ground.bpf.c`). It needs root, what `tests/bench/install` installs, and
@@ -23,6 +26,7 @@ mod sweep;
 mod tasks;
 mod tools;
 mod truth;
+mod watch;
 
 use anyhow::{Result, bail};
 
@@ -43,6 +47,11 @@ fn main() -> Result<()> {
     let mut report = Report::default();
     if let Some(("sweep", rows)) = names.split_first().map(|(first, rest)| (first.as_str(), rest)) {
         sweep::run(&mut report, rows)?;
+        return report.print();
+    }
+    if let Some(("watch", files)) = names.split_first().map(|(first, rest)| (first.as_str(), rest))
+    {
+        watch::watch(&mut report, files)?;
         return report.print();
     }
     if names.is_empty() {

@@ -4,6 +4,7 @@
 //! every length is, so that a mistake of either side is an error and no wild read. All
 //! numbers are in the order of this machine.
 
+use model::Timestamp;
 use wire::{Malformed, Problem, Reader};
 
 /// The length of a block's header: version, offset, and `struct tpacket_hdr_v1`.
@@ -18,6 +19,8 @@ const FRAME_HEADER: usize = 48;
 /// A frame as it arrived.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Captured<'a> {
+    /// When it came, by the kernel's clock.
+    pub at: Timestamp,
     /// The frame from its destination address on, without the tag that was taken off.
     pub bytes: &'a [u8],
     /// The outermost VLAN tag, which the card or the kernel takes off and tells beside.
@@ -87,7 +90,8 @@ impl<'a> Frames<'a> {
         let mut r = Reader::new(rest);
         let next = u32::from_ne_bytes(r.array("offset to next packet")?);
         let too_near = r.invalid("offset to next packet", next);
-        r.take("time", 8)?;
+        let seconds = i64::from(u32::from_ne_bytes(r.array("seconds")?));
+        let nanoseconds = i64::from(u32::from_ne_bytes(r.array("nanoseconds")?));
         let len = u32::from_ne_bytes(r.array("snapshot length")?);
         r.take("length", 4)?;
         let status = u32::from_ne_bytes(r.array("status")?);
@@ -117,7 +121,8 @@ impl<'a> Frames<'a> {
         }
         let tag = (status & TAGGED != 0)
             .then(|| Tag { ether_type: (status & TYPE_TOLD != 0).then_some(ether_type), control });
-        Ok(Captured { bytes, tag })
+        let at = Timestamp(seconds.saturating_mul(1_000_000).saturating_add(nanoseconds / 1_000));
+        Ok(Captured { at, bytes, tag })
     }
 }
 
@@ -159,6 +164,8 @@ mod tests {
             bytes.resize(header + whole, 0);
             let slot = &mut bytes[header..];
             slot[..4].copy_from_slice(&next.to_ne_bytes());
+            slot[4..8].copy_from_slice(&1_700_000_000_u32.to_ne_bytes());
+            slot[8..12].copy_from_slice(&5_999_u32.to_ne_bytes());
             slot[12..16].copy_from_slice(&(frame.len() as u32).to_ne_bytes());
             slot[16..20].copy_from_slice(&(frame.len() as u32).to_ne_bytes());
             slot[20..24].copy_from_slice(&status.to_ne_bytes());
@@ -185,13 +192,14 @@ mod tests {
         let bytes = three();
         let all: Vec<_> = frames(&bytes).map(Result::unwrap).collect();
         let seven = Tag { ether_type: None, control: 0x2007 };
+        let at = Timestamp(1_700_000_000_000_005);
         let nine = Tag { ether_type: Some(0x88a8), control: 9 };
         assert_eq!(
             all,
             [
-                Captured { bytes: b"first", tag: None },
-                Captured { bytes: b"", tag: Some(seven) },
-                Captured { bytes: b"last one", tag: Some(nine) },
+                Captured { at, bytes: b"first", tag: None },
+                Captured { at, bytes: b"", tag: Some(seven) },
+                Captured { at, bytes: b"last one", tag: Some(nine) },
             ]
         );
         assert_eq!((seven.vlan(), nine.vlan()), (7, 9));

@@ -66,6 +66,10 @@ const EXCEEDS: u32 = libc::BPF_JMP | libc::BPF_JGT | libc::BPF_K;
 const REACHES: u32 = libc::BPF_JMP | libc::BPF_JGE | libc::BPF_K;
 const HAS_ANY: u32 = libc::BPF_JMP | libc::BPF_JSET | libc::BPF_K;
 const AND: u32 = libc::BPF_ALU | libc::BPF_AND | libc::BPF_K;
+const SHIFT_RIGHT: u32 = libc::BPF_ALU | libc::BPF_RSH | libc::BPF_K;
+const ADD_INDEX: u32 = libc::BPF_ALU | libc::BPF_ADD | libc::BPF_X;
+const TO_INDEX: u32 = libc::BPF_MISC | libc::BPF_TAX;
+const EQUALS_INDEX: u32 = libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_X;
 const RETURN: u32 = libc::BPF_RET | libc::BPF_K;
 
 /// Where the kernel tells whether it took a VLAN tag off.
@@ -229,6 +233,57 @@ fn assemble(lines: &[Line]) -> Vec<libc::sock_filter> {
     program
 }
 
+/// The program for listening to others: all but the segments of TCP that carry nothing, which
+/// are half of all and say nothing that the data does not. More than that it cannot tell: which
+/// data is the first of its flow only a memory of flows knows.
+pub(in super::super) fn for_watch() -> Vec<libc::sock_filter> {
+    let matters = u32::from(tcp::SYN | tcp::FIN | tcp::RST);
+    // The length of TCP's header, added to that of IP's in the index.
+    let add_header = [Plain(AND, 0xf0), Plain(SHIFT_RIGHT, 2), Plain(ADD_INDEX, 0)];
+    let mut lines = vec![
+        Plain(HALF, 12),
+        Jump(EQUALS, ethernet::IPV4.into(), Label::V4, Label::Next),
+        Jump(EQUALS, ethernet::IPV6.into(), Label::V6, Label::Accept),
+        Here(Label::V4),
+        Plain(BYTE, IP + 9),
+        Jump(EQUALS, ip::TCP.into(), Label::Next, Label::Accept),
+        // Parts of larger packets: more to come, or not the first.
+        Plain(HALF, IP + 6),
+        Jump(HAS_ANY, 0x3fff, Label::Accept, Label::Next),
+        Plain(HEADER_LENGTH, IP),
+        Plain(BYTE_BEHIND, IP + 13),
+        Jump(HAS_ANY, matters, Label::Accept, Label::Next),
+        Plain(BYTE_BEHIND, IP + 12),
+    ];
+    lines.extend(add_header);
+    lines.extend([
+        Plain(TO_INDEX, 0),
+        Plain(HALF, IP + 2),
+        Jump(EQUALS_INDEX, 0, Label::Drop, Label::Accept),
+        Here(Label::V6),
+        Plain(BYTE, IP + 6),
+        Jump(EQUALS, ip::TCP.into(), Label::Next, Label::Accept),
+        Plain(BYTE, V6_TRANSPORT + 13),
+        Jump(HAS_ANY, matters, Label::Accept, Label::Next),
+        Plain(BYTE, V6_TRANSPORT + 12),
+        Plain(AND, 0xf0),
+        Plain(SHIFT_RIGHT, 2),
+        Plain(TO_INDEX, 0),
+        Plain(HALF, IP + 4),
+        Jump(EQUALS_INDEX, 0, Label::Drop, Label::Accept),
+        Here(Label::Accept),
+        Plain(RETURN, ALL),
+        Here(Label::Drop),
+        Plain(RETURN, 0),
+    ]);
+    assemble(&lines)
+}
+
+/// The program that lets everything in.
+pub(in super::super) fn for_all() -> Vec<libc::sock_filter> {
+    assemble(&[Plain(RETURN, ALL)])
+}
+
 /// Whether a frame gets through [`for_search`], for tests elsewhere.
 #[cfg(test)]
 pub(in super::super) fn lets_search_in(frame: &[u8]) -> bool {
@@ -302,6 +357,22 @@ mod tests {
                 }
                 AND => {
                     a &= k;
+                    continue;
+                }
+                SHIFT_RIGHT => {
+                    a >>= k;
+                    continue;
+                }
+                ADD_INDEX => {
+                    a = a.wrapping_add(x);
+                    continue;
+                }
+                TO_INDEX => {
+                    x = a;
+                    continue;
+                }
+                EQUALS_INDEX => {
+                    next += jump(a == x);
                     continue;
                 }
                 RETURN => return k,
@@ -442,6 +513,48 @@ mod tests {
         let good = frame(true, ip::TCP, &segment(61_000, tcp::RST));
         for tag in [[0x81, 0, 0, 7], [0x88, 0xa8, 0, 7]] {
             assert!(!lets_in(&[&good[..12], &tag, &good[12..]].concat()));
+        }
+    }
+
+    #[test]
+    fn a_watch_drops_segments_that_carry_nothing_and_no_other() {
+        let program = for_watch();
+        let lets_in = |frame: &[u8]| run(&program, frame, None) > 0;
+        let segment = |flags: u8, options: u8, data: &[u8]| {
+            let mut bytes =
+                vec![0, 80, 0xf0, 1, 0, 0, 0, 1, 0, 0, 0, 1, 0x50 + (options << 4), flags];
+            bytes.extend([0xff, 0xff, 0, 0, 0, 0]);
+            bytes.resize(20 + usize::from(options) * 4, 1);
+            bytes.extend(data);
+            bytes
+        };
+        let (a, b) = ([192, 0, 2, 1].into(), [192, 0, 2, 2].into());
+        let v4 = |inside: &[u8]| {
+            let packet = ip::packet(Ends::V4(a, b), ip::TCP, 64, inside);
+            ethernet::frame(HERE, THERE, ethernet::IPV4, &packet)
+        };
+        let v6 = |inside: &[u8]| {
+            let packet =
+                ip::packet(Ends::V6(a.to_ipv6_mapped(), b.to_ipv6_mapped()), ip::TCP, 64, inside);
+            ethernet::frame(HERE, THERE, ethernet::IPV6, &packet)
+        };
+        for frame in [&v4 as &dyn Fn(&[u8]) -> Vec<u8>, &v6] {
+            for options in [0, 3, 10] {
+                assert!(!lets_in(&frame(&segment(tcp::ACK, options, b""))));
+                assert!(lets_in(&frame(&segment(tcp::ACK, options, b"x"))));
+                for flags in [tcp::SYN, tcp::SYN | tcp::ACK, tcp::FIN | tcp::ACK, tcp::RST] {
+                    assert!(lets_in(&frame(&segment(flags, options, b""))), "{flags}");
+                }
+            }
+        }
+        let mut part = v4(&segment(tcp::ACK, 0, b""));
+        part[IP as usize + 6] = 0x20;
+        assert!(lets_in(&part));
+        let udp = udp::datagram(Ends::V4(a, b), 53, 53, b"");
+        let packet = ip::packet(Ends::V4(a, b), ip::UDP, 64, &udp);
+        assert!(lets_in(&ethernet::frame(HERE, THERE, ethernet::IPV4, &packet)));
+        for other in [ethernet::ARP, 0x88cc, 0x8100, 40] {
+            assert!(lets_in(&ethernet::frame(HERE, THERE, other, b"")));
         }
     }
 

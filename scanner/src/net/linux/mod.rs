@@ -9,6 +9,7 @@
 pub mod block;
 pub(super) mod filter;
 mod listener;
+pub mod monitor;
 mod ring;
 mod sender;
 

@@ -66,6 +66,31 @@ impl Ring {
         let socket = socket_with_ring(shape)?;
         super::super::raw_socket::attach(&socket, filter)?;
         ignore_outgoing(&socket);
+        Self::bound(socket, interface, shape)
+    }
+
+    /// Opens one for what others say to each other on the interface of that number, as far as
+    /// it passes the filter, and for what this machine says.
+    pub(super) fn open_to_all(
+        interface: u32,
+        filter: &[libc::sock_filter],
+        shape: Shape,
+    ) -> io::Result<Self> {
+        let socket = socket_with_ring(shape)?;
+        super::super::raw_socket::attach(&socket, filter)?;
+        let index = i32::try_from(interface).map_err(|_| io::ErrorKind::InvalidInput)?;
+        let membership = libc::packet_mreq {
+            mr_ifindex: index,
+            mr_type: libc::PACKET_MR_PROMISC as libc::c_ushort,
+            mr_alen: 0,
+            mr_address: [0; 8],
+        };
+        // It ends with the socket.
+        set(&socket, libc::SOL_PACKET, libc::PACKET_ADD_MEMBERSHIP, &membership)?;
+        Self::bound(socket, interface, shape)
+    }
+
+    fn bound(socket: Socket, interface: u32, shape: Shape) -> io::Result<Self> {
         let memory = Memory::of(&socket, shape)?;
         // Last: before this nothing arrives.
         bind(&socket, interface, libc::ETH_P_ALL as u16)?;

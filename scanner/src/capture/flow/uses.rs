@@ -1,0 +1,109 @@
+//! How much went between a client and a service of the Internet, in classes.
+
+use std::{collections::HashMap, net::IpAddr};
+
+use model::{Fact, Subject, Timestamp, Use, Volume};
+
+use super::{super::Told, table::NO_USE};
+
+/// How many pairs are counted at once. With more, all begin again: their volume is told smaller
+/// than it is, which the facts that were told before make good.
+const MOST: usize = 1 << 16;
+
+#[derive(Debug)]
+struct Counted {
+    client: IpAddr,
+    domain: String,
+    bytes: u64,
+    volume: Volume,
+}
+
+/// See the module.
+#[derive(Debug, Default)]
+pub(super) struct Uses {
+    all: Vec<Counted>,
+    numbers: HashMap<(IpAddr, String), u32>,
+    /// How often all began again: a number of an earlier time counts for nobody.
+    age: u32,
+}
+
+/// How many bits of a number say which pair it is; the others are the age.
+const BITS: u32 = 17;
+
+impl Uses {
+    /// The number under which the pair is counted.
+    pub(super) fn of(&mut self, client: IpAddr, domain: String) -> u32 {
+        let age = (self.age << BITS) & (NO_USE >> 1);
+        if let Some(number) = self.numbers.get(&(client, domain.clone())) {
+            return *number | age;
+        }
+        if self.all.len() >= MOST {
+            self.all.clear();
+            self.numbers.clear();
+            self.age = self.age.wrapping_add(1);
+        }
+        let Ok(number) = u32::try_from(self.all.len()) else { return NO_USE };
+        self.numbers.insert((client, domain.clone()), number);
+        self.all.push(Counted { client, domain, bytes: 0, volume: Volume::Small });
+        number | ((self.age << BITS) & (NO_USE >> 1))
+    }
+
+    /// Adds so many bytes to a pair, and tells where they make it a larger class.
+    pub(super) fn add(&mut self, number: u32, bytes: usize, at: Timestamp, told: &mut Vec<Told>) {
+        let age = (self.age << BITS) & (NO_USE >> 1);
+        let index = number & ((1 << BITS) - 1);
+        let index = usize::try_from(index).unwrap_or(usize::MAX);
+        let Some(counted) = self.all.get_mut(index).filter(|_| number & !((1 << BITS) - 1) == age)
+        else {
+            return;
+        };
+        counted.bytes = counted.bytes.saturating_add(u64::try_from(bytes).unwrap_or(u64::MAX));
+        let volume = Volume::of(counted.bytes);
+        if volume != counted.volume {
+            counted.volume = volume;
+            let used = Use::Cloud { domain: counted.domain.clone(), volume };
+            let mut fact = Told::new(Subject::Address(counted.client), Fact::Use(used), &[]);
+            fact.at = Some(at);
+            told.push(fact);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_volume_is_told_when_it_grows_out_of_its_class() {
+        let mut uses = Uses::default();
+        let client = IpAddr::from([192, 0, 2, 1]);
+        let number = uses.of(client, "example.com".into());
+        assert_eq!(uses.of(client, "example.com".into()), number);
+        let mut told = Vec::new();
+        for _ in 0..1_600_000 {
+            uses.add(number, 100, Timestamp(0), &mut told);
+        }
+        let volumes: Vec<Volume> = told
+            .iter()
+            .map(|told| match &told.fact {
+                Fact::Use(Use::Cloud { volume, .. }) => *volume,
+                other => panic!("{other:?}"),
+            })
+            .collect();
+        assert_eq!(volumes, [Volume::Medium, Volume::Large]);
+    }
+
+    #[test]
+    fn numbers_of_an_earlier_time_count_for_nobody() {
+        let mut uses = Uses::default();
+        let client = IpAddr::from([192, 0, 2, 1]);
+        let first = uses.of(client, "example.com".into());
+        for n in 0..MOST {
+            uses.of(client, format!("{n}.example"));
+        }
+        let mut told = Vec::new();
+        uses.add(first, 200 << 20, Timestamp(0), &mut told);
+        assert!(told.is_empty());
+        assert!(uses.all.len() <= MOST);
+    }
+}

@@ -1,0 +1,114 @@
+//! From what an HTTP client calls itself to its family: name, major version, system.
+//!
+//! A User-Agent in full is nearly a name of its user (build numbers, plug-ins, sometimes an
+//! address); its family is what many share.
+
+/// Browsers by the token that only they have, the ones that wear others' tokens first.
+const BROWSERS: &[(&str, &str)] = &[
+    ("Edg/", "Edge"),
+    ("EdgA/", "Edge"),
+    ("Edge/", "Edge"),
+    ("OPR/", "Opera"),
+    ("SamsungBrowser/", "Samsung Browser"),
+    ("Vivaldi/", "Vivaldi"),
+    ("YaBrowser/", "Yandex Browser"),
+    ("HeadlessChrome/", "Headless Chrome"),
+    ("Thunderbird/", "Thunderbird"),
+    ("Firefox/", "Firefox"),
+    ("FxiOS/", "Firefox"),
+    ("CriOS/", "Chrome"),
+    ("Chrome/", "Chrome"),
+    ("Version/", "Safari"),
+    ("MSIE ", "Internet Explorer"),
+];
+
+/// Systems by what browsers and others say of them, the more particular first.
+const SYSTEMS: &[(&str, &str)] = &[
+    ("Windows NT 10.0", "Windows 10 or later"),
+    ("Windows NT 6.3", "Windows 8.1"),
+    ("Windows NT 6.2", "Windows 8"),
+    ("Windows NT 6.1", "Windows 7"),
+    ("Windows NT 6.0", "Windows Vista"),
+    ("Windows NT 5.2", "Windows Server 2003"),
+    ("Windows NT 5.1", "Windows XP"),
+    ("Windows NT 5.0", "Windows 2000"),
+    ("iPhone OS", "iOS"),
+    ("iPad", "iPadOS"),
+    ("Android", "Android"),
+    ("CrOS", "ChromeOS"),
+    ("Mac OS X", "macOS"),
+    ("Darwin/", "Darwin"),
+    ("FreeBSD", "FreeBSD"),
+    ("OpenBSD", "OpenBSD"),
+    ("Windows", "Windows"),
+    ("Linux", "Linux"),
+];
+
+/// The family, `name/version; system` with what is known of it; `None` where nothing is.
+pub(super) fn family(agent: &str) -> Option<String> {
+    let version =
+        |rest: &str| -> String { rest.chars().take_while(char::is_ascii_digit).take(6).collect() };
+    let browser = BROWSERS.iter().find_map(|(token, name)| {
+        let (_, rest) = agent.split_once(token)?;
+        let is_one = *name != "Safari" || agent.contains("Safari/");
+        is_one.then(|| (*name).to_owned() + "/" + &version(rest))
+    });
+    let ie = || {
+        let (_, rest) = agent.split_once("Trident/")?;
+        rest.contains("rv:11").then(|| "Internet Explorer/11".to_owned())
+    };
+    let name = browser.or_else(ie).or_else(|| plain(agent))?;
+    let system = SYSTEMS.iter().find(|(token, _)| agent.contains(token)).map(|(_, name)| *name);
+    Some(match system {
+        Some(system) => format!("{}; {system}", name.trim_end_matches('/')),
+        None => name.trim_end_matches('/').to_owned(),
+    })
+}
+
+/// The first word of a program that is no browser, with as much of its version as two numbers.
+fn plain(agent: &str) -> Option<String> {
+    let word = agent.split([' ', '(', ';', ',']).next()?;
+    let (name, version) = word.split_once('/').unwrap_or((word, ""));
+    let is_name = (2..=40).contains(&name.len())
+        && name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '+'))
+        && name.chars().filter(char::is_ascii_digit).count() <= 4
+        && name.contains(|c: char| c.is_ascii_alphabetic());
+    let mut numbers = version.split('.');
+    let number = |part: Option<&str>| -> Option<String> {
+        let digits: String = part?.chars().take_while(char::is_ascii_digit).collect();
+        (1..=6).contains(&digits.len()).then_some(digits)
+    };
+    let major = number(numbers.next());
+    let minor = number(numbers.next()).filter(|_| major.is_some());
+    let version = [major, minor].into_iter().flatten().collect::<Vec<_>>().join(".");
+    is_name.then(|| format!("{name}/{version}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_family_is_what_many_share() {
+        let check = |agent: &str, expected: Option<&str>| {
+            assert_eq!(family(agent).as_deref(), expected, "{agent}");
+        };
+        let browser = "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like \
+            Gecko) Chrome/120.0.6099.71 Safari/537.36";
+        check(browser, Some("Chrome/120; Windows 10 or later"));
+        check(&format!("{browser} Edg/119.0.1"), Some("Edge/119; Windows 10 or later"));
+        let phone = "Mozilla/5.0 (iPhone; CPU iPhone OS 16_5 like Mac OS X) AppleWebKit/605.1.15 \
+            (KHTML, like Gecko) Version/16.5 Mobile/15E148 Safari/604.1";
+        check(phone, Some("Safari/16; iOS"));
+        check("curl/7.88.1", Some("curl/7.88"));
+        check("Wget/1.21.3 (linux-gnu)", Some("Wget/1.21"));
+        check("Microsoft-Delivery-Optimization/10.0", Some("Microsoft-Delivery-Optimization/10.0"));
+        check(
+            "Dalvik/2.1.0 (Linux; U; Android 13; SM-A536B Build/TP1A)",
+            Some("Dalvik/2.1; Android"),
+        );
+        check("alice@example.com", None);
+        check("8f14e45fceea167a5a36dedd4bea2543", None);
+        check("", None);
+    }
+}

@@ -1,0 +1,68 @@
+//! Listening to an interface.
+
+use std::{sync::Mutex, time::Duration};
+
+use anyhow::{Context as _, Result};
+use model::Timestamp;
+use scanner::{
+    net::linux::{
+        Shape,
+        monitor::{self, Monitor},
+    },
+    stop::Stop,
+};
+
+use super::{Heard, lock};
+use crate::{clock, tell};
+
+/// The ring: 64 MiB, a tenth of a second of the largest frames at 5 Gbit/s.
+pub(super) const SHAPE: Shape = Shape { block_size: 1 << 20, blocks: 64 };
+
+/// How long nothing may come before a signal is looked for.
+const PATIENCE: Duration = Duration::from_millis(100);
+
+/// Listens until it is asked to stop, or nobody takes what is heard.
+pub(super) fn listen(mut monitor: Monitor, heard: &Mutex<Heard>, stop: &Stop) -> Result<()> {
+    let name = monitor.interface().to_owned();
+    let mut down: Option<Timestamp> = None;
+    let mut ticked = clock::now();
+    while !stop.is_requested() {
+        // Locked for as long as what has come is read, not while nothing comes.
+        let came = monitor
+            .listen(PATIENCE, &mut |link, tag, at, bytes| lock(heard).take(link, tag, at, bytes))
+            .with_context(|| format!("cannot listen to {name}"))?;
+        let now = clock::now();
+        match came {
+            monitor::Heard::Frames(0) | monitor::Heard::Nothing => {}
+            monitor::Heard::Frames(damaged) => {
+                lock(heard).gap(&name, format!("{damaged} frames could not be read, at {now}"));
+            }
+            monitor::Heard::Down => {
+                tell::line(&format!("{name} is down: waiting for it"));
+                down = Some(now);
+            }
+            monitor::Heard::Up => {
+                tell::line(&format!("{name} is up again"));
+                if let Some(since) = down.take() {
+                    lock(heard).gap(&name, format!("it was down from {since} to {now}"));
+                }
+            }
+        }
+        if now.seconds_since(ticked) != 0 {
+            ticked = now;
+            let lost = monitor.lost();
+            let mut heard = lock(heard);
+            heard.tick(&name, now, lost);
+            if !heard.goes_on() {
+                return Ok(());
+            }
+        }
+    }
+    let (now, lost) = (clock::now(), monitor.lost());
+    let mut heard = lock(heard);
+    heard.tick(&name, now, lost);
+    if let Some(since) = down {
+        heard.gap(&name, format!("it was down from {since} on"));
+    }
+    Ok(())
+}

@@ -1,0 +1,147 @@
+//! `daicho watch`: listens instead of asking, to an interface or to captures that somebody made.
+//!
+//! A thread of its own hears, and this one waits for its end, for a signal, or for the time to be
+//! over. What was heard is committed while it runs, and so is how it went.
+
+mod heard;
+mod live;
+mod replay;
+
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use anyhow::{Context as _, Result};
+use inventory::store::{OpenMode, Store, Writer};
+use model::ScanRecord;
+use scanner::{capture::Capture, net::linux::monitor::Monitor, stop::Stop};
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    sync::oneshot,
+    time::{Instant, sleep_until},
+};
+
+use crate::{
+    cli::{
+        args::{self, Format},
+        conclude::{Notes, conclude},
+        listen_for_signals,
+    },
+    clock,
+    compose::Settings,
+    tell,
+};
+use heard::Heard;
+
+/// How often a line says what was heard, and the scan's record is written.
+const EVERY: Duration = Duration::from_secs(60);
+
+/// How long who listens may take to stop.
+const LAST_WORDS: Duration = Duration::from_millis(300);
+
+pub(crate) async fn run(
+    settings: &Settings,
+    arguments: &args::Watch,
+    format: Format,
+) -> Result<()> {
+    let duration = arguments.duration.as_deref().map(config::duration).transpose();
+    let duration = duration.context("--duration")?;
+    let source = match &arguments.interface {
+        Some(name) => Source::Live(Monitor::open(name, live::SHAPE)?),
+        None => Source::Files(replay::in_time_order(&arguments.read)),
+    };
+    let (io, targets) = match &source {
+        Source::Live(monitor) => ("capture", vec![monitor.interface().to_owned()]),
+        Source::Files(files) => {
+            ("file", files.iter().map(|path| path.display().to_string()).collect())
+        }
+    };
+    let vantage = settings.vantage.clone();
+    let store = Store::open(&settings.database, OpenMode::ReadWrite).await?;
+    let begun = clock::now();
+    let scan = store.begin_scan(&vantage, begun, io, &targets, "watch").await?;
+    let (sink, writer) = Writer::start(&store, scan)?;
+    let capture = Capture::with_memory(vantage.clone(), settings.capture_memory)
+        .only_ours(settings.own_networks.clone());
+    let heard = Arc::new(Mutex::new(Heard::new(capture, sink)));
+    let stop = Stop::new();
+    listen_for_signals(&stop)?;
+    let mut again = signal(SignalKind::hangup()).context("cannot listen for signals")?;
+
+    let (ended, mut end) = oneshot::channel();
+    let shared = Arc::clone(&heard);
+    let to_stop = stop.clone();
+    std::thread::Builder::new()
+        .name("capture".to_owned())
+        .spawn(move || {
+            let result = match source {
+                Source::Live(monitor) => live::listen(monitor, &shared, &to_stop),
+                Source::Files(files) => replay::read(&files, &shared, &to_stop),
+            };
+            // Whoever waited may have had enough.
+            let _ = ended.send(result);
+        })
+        .context("cannot start the thread that listens")?;
+
+    let until = duration.map(|time| Instant::now() + time);
+    let mut pulse = tokio::time::interval_at(Instant::now() + EVERY, EVERY);
+    let mut asked = tokio::time::interval(Duration::from_millis(50));
+    // `None` where somebody had enough before it ended by itself.
+    let outcome = loop {
+        tokio::select! {
+            // The thread's own end says more than any other.
+            biased;
+            result = &mut end => break Some(result.unwrap_or(Ok(()))),
+            () = async {
+                match until {
+                    Some(until) => sleep_until(until).await,
+                    None => std::future::pending().await,
+                }
+            } => break None,
+            _ = asked.tick() => if stop.is_requested() { break None },
+            _ = again.recv() => tell::line(&lock(&heard).line()),
+            _ = pulse.tick() => {
+                let record = {
+                    let heard = lock(&heard);
+                    tell::line(&heard.line());
+                    heard.record(&vantage, io, begun)
+                };
+                store.finish_scan(scan, &ScanRecord { ended_at: None, complete: false, ..record }).await?;
+            }
+        }
+    };
+    stop.request();
+    let outcome = match outcome {
+        Some(outcome) => outcome,
+        // It may be waiting for a pipe that never ends, and is not waited for any longer.
+        None => match tokio::time::timeout(LAST_WORDS, end).await {
+            Ok(Ok(outcome)) => outcome,
+            Ok(Err(_)) | Err(_) => Ok(()),
+        },
+    };
+    tokio::task::block_in_place(|| lock(&heard).finish());
+    let written = writer.finish().await?;
+    outcome?;
+    let record = {
+        let heard = lock(&heard);
+        tell::line(&heard.line());
+        let mut record = heard.record(&vantage, io, begun);
+        record.drops += written.dropped;
+        record
+    };
+    conclude(&store, scan, &record, &Notes::default(), &settings.policy, format).await?;
+    store.close().await;
+    Ok(())
+}
+
+/// Where frames come from.
+enum Source {
+    Live(Monitor),
+    Files(Vec<std::path::PathBuf>),
+}
+
+fn lock(heard: &Mutex<Heard>) -> std::sync::MutexGuard<'_, Heard> {
+    // What a thread that panicked left is as good as any other moment's.
+    heard.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,190 @@
+//! The product listening: at the end of a cable between two namespaces with no way out, and at
+//! the end of a pipe. Making namespaces needs root and the program ip.
+
+use std::{
+    io::Write as _,
+    process::{Child, Command, Stdio},
+    thread,
+    time::{Duration, Instant},
+};
+
+use serde_json::Value;
+
+use crate::{
+    home::{Home, Run, program},
+    watch::{arp, pcap},
+};
+
+const MAC: &str = "02:00:00:00:00:02";
+
+/// The longest that a test waits for something that must come.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// The cable. Its namespaces go when this goes.
+struct Cable {
+    near: String,
+    far: String,
+}
+
+impl Cable {
+    fn new() -> Self {
+        let name = |end| format!("listen-{}-{end}", std::process::id());
+        let cable = Self { near: name("near"), far: name("far") };
+        let Self { near, far } = &cable;
+        for namespace in [near, far] {
+            must(&format!("ip netns add {namespace}"));
+            // A system speaks of itself as soon as it has IPv6: only IPv4 here.
+            let quiet = "net.ipv6.conf.all.disable_ipv6=1 net.ipv6.conf.default.disable_ipv6=1";
+            must(&format!("ip netns exec {namespace} sysctl -qw {quiet}"));
+        }
+        must(&format!(
+            "ip link add near0 netns {near} address 02:00:00:00:00:01 type veth peer name far0 \
+             netns {far} address {MAC}"
+        ));
+        must(&format!("ip -n {near} link set near0 up"));
+        must(&format!("ip -n {far} link set far0 up"));
+        must(&format!("ip -n {far} address add 198.18.0.2/24 dev far0"));
+        cable
+    }
+
+    /// The far end asks who has an address that nobody has.
+    fn speak(&self) {
+        let line = format!("ip netns exec {} bash -c", self.far);
+        let mut words = line.split(' ');
+        let status = Command::new(words.next().unwrap())
+            .args(words)
+            .arg("echo hello > /dev/udp/198.18.0.9/9")
+            .status()
+            .unwrap();
+        assert!(status.success());
+    }
+
+    fn link(&self) -> Value {
+        let output = Command::new("ip")
+            .args(["-n", &self.near, "-s", "-d", "-j", "link", "show", "near0"])
+            .output()
+            .unwrap();
+        serde_json::from_slice::<Value>(&output.stdout).unwrap()[0].clone()
+    }
+
+    /// Until somebody listens to all that passes at the near end.
+    fn wait_for_listener(&self) {
+        wait_until("a listener", || self.link()["promiscuity"].as_u64() > Some(0));
+    }
+}
+
+impl Drop for Cable {
+    fn drop(&mut self) {
+        for namespace in [&self.near, &self.far] {
+            // What is left when a test fails must not hide why.
+            let _ = Command::new("ip").args(["netns", "delete", namespace]).status();
+        }
+    }
+}
+
+fn must(line: &str) {
+    let mut words = line.split_whitespace();
+    let status = Command::new(words.next().unwrap()).args(words).status();
+    assert!(status.is_ok_and(|status| status.success()), "{line}");
+}
+
+fn wait_until(what: &str, mut is: impl FnMut() -> bool) {
+    let begun = Instant::now();
+    while !is() {
+        assert!(begun.elapsed() < PATIENCE, "no {what}");
+        thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// Asks it to end, and says how long it took and what it left.
+fn terminate(child: Child) -> (Duration, Run) {
+    let begun = Instant::now();
+    must(&format!("kill -TERM {}", child.id()));
+    let output = child.wait_with_output().unwrap();
+    (begun.elapsed(), Run::of(output))
+}
+
+#[test]
+fn an_interface_is_heard_through_its_troubles_and_nothing_is_sent() {
+    let cable = Cable::new();
+    let home = Home::new();
+    let child = Command::new("ip")
+        .args(["netns", "exec", &cable.near, program()])
+        .args(["--format", "json", "watch", "--interface", "near0"])
+        .env_clear()
+        .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+        .env("HOME", home.path(""))
+        .env("DAICHO_DATABASE", home.path("daicho.db"))
+        .env("DAICHO_SITE_VANTAGE", "test")
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    cable.wait_for_listener();
+    must(&format!("ip -n {} link set near0 down", cable.near));
+    wait_until("end of listening", || cable.link()["promiscuity"].as_u64() == Some(0));
+    must(&format!("ip -n {} link set near0 up", cable.near));
+    cable.wait_for_listener();
+    let before = cable.link()["stats64"]["rx"]["packets"].as_u64();
+    wait_until("frame", || {
+        cable.speak();
+        cable.link()["stats64"]["rx"]["packets"].as_u64() > before
+    });
+    must(&format!("kill -HUP {}", child.id()));
+    // A block of the ring is handed over within a moment.
+    thread::sleep(Duration::from_millis(200));
+    let (took, run) = terminate(child);
+    let result = run.json();
+    assert!(took < Duration::from_secs(1), "{took:?}");
+    let asset = &result["assets"][0];
+    assert_eq!(asset["macs"], serde_json::json!([MAC]), "{result}\n{}", run.stderr);
+    assert_eq!(asset["addresses"], serde_json::json!(["198.18.0.2"]));
+    let scan = &result["scan"];
+    assert_eq!((scan["io"].as_str(), scan["probes_sent"].as_u64()), (Some("capture"), Some(0)));
+    let gap = scan["gaps"][0]["reason"].as_str().unwrap();
+    assert!(gap.starts_with("it was down from "), "{gap}");
+    assert_eq!(scan["complete"], false);
+    assert!(run.stderr.contains("near0 is up again"), "{}", run.stderr);
+    assert_eq!(cable.link()["stats64"]["tx"]["packets"].as_u64(), Some(0));
+}
+
+#[test]
+fn a_listener_ends_when_its_time_is_over_and_refuses_what_is_not_there() {
+    let home = Home::new();
+    let run = home.run(&["watch", "--interface", "nothere0", "--duration", "1s"]);
+    assert_eq!(run.code, Some(2));
+    assert!(run.stderr.contains("there is no interface nothere0 here"), "{}", run.stderr);
+    let run = home.run(&["watch", "--read", "x.pcap", "--interface", "nothere0"]);
+    assert_eq!(run.code, Some(2));
+    let run = home.run(&["watch"]);
+    assert_eq!(run.code, Some(2));
+    assert!(run.stderr.contains("--interface"), "{}", run.stderr);
+}
+
+#[test]
+fn a_pipe_that_never_ends_is_left_when_asked() {
+    let home = Home::new();
+    let printer = arp([0x00, 0x00, 0x5e, 0, 0x53, 0x21], [198, 18, 0, 33]);
+    let mut child = home
+        .command(&["--format", "json", "watch", "--read", "-"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut pipe = child.stdin.take().unwrap();
+    // More than a reader takes at once, so that the first frames are read while it waits.
+    let many = vec![printer; 4_000];
+    pipe.write_all(&pcap(&many)).unwrap();
+    wait_until("observation", || {
+        let run = home.run(&["assets", "--format", "json"]);
+        run.code == Some(0) || run.stderr.contains("no database") || home.path("daicho.db").exists()
+    });
+    thread::sleep(Duration::from_millis(500));
+    let (took, run) = terminate(child);
+    let result = run.json();
+    assert!(took < Duration::from_secs(1), "{took:?}");
+    assert_eq!(result["assets"][0]["addresses"], serde_json::json!(["198.18.0.33"]));
+    drop(pipe);
+}
