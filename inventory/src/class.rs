@@ -212,9 +212,12 @@ const RULES: &[Rule] = {
     ]
 };
 
-/// The rules of each sign, by the first byte of their words: most texts need a look at a few.
-static BY_FIRST: LazyLock<HashMap<(Sign, u8), Vec<(usize, &'static Rule)>>> = LazyLock::new(|| {
-    let mut by_first: HashMap<_, Vec<_>> = HashMap::new();
+/// Rules with their numbers, by sign and by the first byte of their words.
+type ByFirst = HashMap<(Sign, u8), Vec<(usize, &'static Rule)>>;
+
+/// All rules: most texts need a look at a few.
+static BY_FIRST: LazyLock<ByFirst> = LazyLock::new(|| {
+    let mut by_first = ByFirst::new();
     for (number, rule) in RULES.iter().enumerate() {
         let (_, sign, word, _) = rule;
         let first = word.as_bytes().first().copied();
