@@ -36,6 +36,11 @@ pub(crate) const TARGETS: &[Target] = &[
     Target { name: "certs/hello/datagram", run: run_datagram, seeds: seeds_datagram },
     Target { name: "certs/hello/quic", run: quic::run, seeds: quic::seeds },
     Target { name: "certs/hello/quic/frames", run: quic::run_frames, seeds: quic::seeds_frames },
+    Target {
+        name: "certs/hello/quic/overheard",
+        run: quic::run_overheard,
+        seeds: quic::seeds_overheard,
+    },
     Target { name: "certs/hello/framed", run: run_framed, seeds: seeds_framed },
     Target { name: "certs/hello/name", run: run_name, seeds: seeds_name },
     Target { name: "scanner/capture", run: run_frames, seeds: seeds_frames },

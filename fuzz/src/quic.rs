@@ -3,7 +3,7 @@
 
 use std::hint::black_box;
 
-use certs::hello::{Kind, Progress, Question, QuicCollector, Shares};
+use certs::hello::{Kind, Overheard, Progress, Question, QuicCollector, Shares, heard::Carrier};
 use rustls::{
     Side, Tls13CipherSuite,
     crypto::ring::cipher_suite::TLS13_AES_128_GCM_SHA256,
@@ -59,8 +59,12 @@ pub(crate) fn seeds() -> Vec<Vec<u8>> {
 }
 
 fn keys() -> Option<Keys> {
+    keys_of(Side::Server)
+}
+
+fn keys_of(side: Side) -> Option<Keys> {
     let suite = TLS13_AES_128_GCM_SHA256.tls13().and_then(Tls13CipherSuite::quic_suite)?;
-    Some(suite.keys(&ID, Side::Server, Version::V1))
+    Some(suite.keys(&ID, side, Version::V1))
 }
 
 /// A packet with these frames.
@@ -95,6 +99,35 @@ pub(crate) fn run_frames(bytes: &[u8]) {
         }
     }
     finish(collector);
+}
+
+/// A handshake of two others: frames of the client, in packets as long as the first byte says,
+/// then the same as the server's, and all of it as it is.
+pub(crate) fn run_overheard(bytes: &[u8]) {
+    black_box((Overheard::is_initial(bytes), Overheard::begin(bytes).is_some()));
+    let Some((size, bytes)) = bytes.split_first() else { return };
+    let (Some(client), Some(server)) = (keys_of(Side::Client), keys()) else { return };
+    let mut heard = None;
+    for (part, number) in bytes.chunks(usize::from(*size).max(1) * 8).zip(0..) {
+        let packets = (closed(&client, number, part), closed(&server, number, part));
+        let (Some(said), Some(answer)) = packets else { continue };
+        let Some(handshake) = heard.as_mut() else {
+            heard = Overheard::begin(&said);
+            assert!(heard.is_some(), "the first packet of a client opens");
+            continue;
+        };
+        black_box(handshake.said(&said).map(|hello| hello.ja4(Carrier::Quic)));
+        black_box(handshake.heard(&answer));
+        black_box(handshake.said(part));
+    }
+}
+
+pub(crate) fn seeds_overheard() -> Vec<Vec<u8>> {
+    let mut client = vec![1, 0, 0, 43, 3, 3];
+    client.extend([7; 32]);
+    client.extend([0, 0, 2, 0x13, 1, 1, 0, 0, 0]);
+    let asked = [&[6][..], &[0; 7], &frames(0, &client)].concat();
+    vec![asked, [&[0xff][..], &frames(0, &hello())].concat(), seeds().concat()]
 }
 
 /// An acknowledgement and a part of a message, which is short.

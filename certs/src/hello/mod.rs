@@ -41,7 +41,7 @@ pub use datagram::{DTLS10, DTLS12, DatagramCollector};
 pub use error::HelloError;
 pub use offer::ServerName;
 pub use question::{Kind, PROTOCOLS, PROTOCOLS_OF_QUIC, Question, Signer, Signers};
-pub use quic::QuicCollector;
+pub use quic::{Overheard, QuicCollector};
 pub use share::Shares;
 pub use suite::{group_name, suite_name, suites_of};
 

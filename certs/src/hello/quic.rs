@@ -13,6 +13,7 @@
 
 mod frame;
 mod keys;
+mod overheard;
 mod packet;
 mod stream;
 #[cfg(test)]
@@ -31,6 +32,7 @@ use super::{
 };
 use frame::Frame;
 use keys::{Keys, TAG};
+pub use overheard::Overheard;
 use packet::{Head, Packet};
 use stream::Stream;
 use version::{Kind, Version};

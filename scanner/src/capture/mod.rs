@@ -21,6 +21,7 @@ mod names;
 mod neighbor;
 mod on_link;
 mod ours;
+mod quic;
 mod radio;
 mod recent;
 mod routing;
@@ -73,6 +74,7 @@ pub struct Capture {
     recent: Recent,
     fragments: Fragments,
     flows: Flows,
+    handshakes: quic::Handshakes,
     /// What a frame told, kept for its room.
     scratch: Vec<Told>,
     /// By subject and kind of fact: when it was told last, and what.
@@ -125,6 +127,7 @@ impl Capture {
             recent: Recent::new(),
             fragments: Fragments::default(),
             flows: Flows::new(memory),
+            handshakes: quic::Handshakes::default(),
             scratch: Vec::new(),
             told: HashMap::new(),
         }
@@ -404,7 +407,10 @@ impl Capture {
                 let ports = (datagram.source_port, datagram.destination_port);
                 match tunnel::of_datagram(ports, datagram.payload) {
                     Some(inside) => self.read_inside(at, &inside, layers, told),
-                    None => datagram::read(frame, packet, &datagram, told),
+                    None => {
+                        self.handshakes.take(at, packet, &datagram, told);
+                        datagram::read(frame, packet, &datagram, told)
+                    }
                 }
             }
             _ => match tunnel::of_packet(packet)? {

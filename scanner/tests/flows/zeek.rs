@@ -130,6 +130,23 @@ fn server_names_versions_and_suites_of_tls_are_zeeks() {
 }
 
 #[test]
+fn server_names_of_quic_are_zeeks() {
+    let mut names = Score::default();
+    let each = each("quic", &mut |trace, row, told| {
+        let (Some(server), Some(name)) = (endpoint(row), row.get("server_name")) else { return };
+        let subject = Subject::Endpoint(Endpoint { transport: Transport::Udp, ..server });
+        let named = has(told, subject, &|fact| {
+            matches!(fact, Fact::HostName { name: n, source: NameSource::ServerName }
+                if *n == name.to_lowercase())
+        });
+        names.add(named, || format!("{trace} {server} {name}"));
+    });
+    if each.is_some() {
+        names.check("server names of QUIC", (4, 11));
+    }
+}
+
+#[test]
 fn certificates_are_zeeks() {
     let mut score = Score::default();
     let each = each("x509", &mut |trace, row, told| {

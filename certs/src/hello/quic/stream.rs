@@ -17,6 +17,10 @@ pub(super) struct Stream {
 }
 
 impl Stream {
+    pub(super) const fn new() -> Self {
+        Self { taken: 0, pieces: BTreeMap::new() }
+    }
+
     /// Keeps a piece, if it is news.
     ///
     /// # Errors

@@ -56,7 +56,7 @@ pub(super) fn registered(name: &str) -> Option<&str> {
 }
 
 /// The registered domain, where the server is one of the Internet.
-pub(super) fn domain_of(name: &str, server: IpAddr) -> Option<String> {
+pub(in crate::capture) fn domain_of(name: &str, server: IpAddr) -> Option<String> {
     is_global(server).then(|| registered(name).map(str::to_owned))?
 }
 

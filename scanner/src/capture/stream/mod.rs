@@ -19,6 +19,8 @@ mod windows;
 
 use std::net::IpAddr;
 
+pub(super) use cloud::domain_of;
+
 use model::{Endpoint, Fact, PortState, Subject, Use};
 
 use super::Told;
