@@ -486,8 +486,8 @@ fn bear(observation: &model::Observation) {
 }
 
 fn run_frames(bytes: &[u8]) {
+    let mut capture = listen();
     for link in [0, 1, 9, 101, 104, 105, 108, 113, 127, 239, 276] {
-        let mut capture = listen();
         // The second time the capture knows what the first one told.
         for at in [0, 1, 90] {
             let at = model::Timestamp::from_seconds(at);

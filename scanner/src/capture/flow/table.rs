@@ -8,8 +8,8 @@
 /// Places of a set.
 const WAYS: usize = 8;
 
-/// Sets at first: a mebibyte and a half.
-const FIRST_SETS: usize = 1 << 13;
+/// Sets at first: 200 KiB.
+const FIRST_SETS: usize = 1 << 10;
 
 /// What is known of a flow.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
