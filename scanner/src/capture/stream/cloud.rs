@@ -1,58 +1,28 @@
 //! The registered domain of a name: what somebody pays a registry for.
 //!
-//! By a rule and a short list, not by the Public Suffix List, whose licence (MPL 2.0) is not the
-//! project's: below a country's two letters, a second label that is one of the words that
-//! countries use for kinds of owners counts as part of the suffix (`co.uk`, `ne.jp`, `com.br`).
-//! A country with its own words gives its second-level domain instead, which is coarser and
-//! never another owner's.
+//! By the first part of the Public Suffix List, which the registries write. Its second part is of
+//! owners who let others have names below theirs (`github.io`, `s3.amazonaws.com`): there it is
+//! the owner who runs the service, and whose name is told.
 
 use std::net::IpAddr;
 
-/// The words for kinds of owners, of which every one is used so by several registries.
-const KINDS: &[&str] = &[
-    "ac", "co", "com", "ed", "edu", "gen", "go", "gob", "gouv", "gov", "govt", "gr", "gub", "id",
-    "idv", "info", "ltd", "me", "mil", "ne", "net", "nhs", "nom", "or", "org", "plc", "police",
-    "sch", "school", "web",
-];
-
-/// Ends of names that are of no registry (RFC 6761, RFC 6762, RFC 8375, ICANN's `internal`, and
-/// what routers make up).
-const PRIVATE: &[&str] = &[
-    "local",
-    "localhost",
-    "localdomain",
-    "lan",
-    "home",
-    "internal",
-    "intranet",
-    "corp",
-    "test",
-    "invalid",
-    "arpa",
-    "onion",
-    "workgroup",
-    "private",
-    "domain",
-];
-
 /// The registered domain of a name; `None` for a name that no registry gave.
 pub(super) fn registered(name: &str) -> Option<&str> {
-    let mut labels = name.rsplit('.');
-    let top = labels.next()?;
-    let second = labels.next().filter(|label| !label.is_empty())?;
-    let is_word = top.len() > 1 && !top.bytes().all(|byte| byte.is_ascii_digit());
-    if !is_word || PRIVATE.contains(&top) {
+    // On the list, but of addresses and of homes (RFC 3172, RFC 8375): nobody's to register.
+    if name.ends_with(".arpa") {
         return None;
     }
-    let is_country = top.len() == 2;
-    let third = labels.next().filter(|_| is_country && KINDS.contains(&second));
-    let len = match third {
-        Some(third) => third.len().saturating_add(second.len()).saturating_add(4),
-        // A suffix alone has no owner.
-        None if is_country && KINDS.contains(&second) => return None,
-        None => second.len().saturating_add(top.len()).saturating_add(1),
-    };
-    name.get(name.len().checked_sub(len)?..)
+    let mut rest = name;
+    let mut owned = None;
+    loop {
+        match psl::suffix(rest.as_bytes())?.typ()? {
+            psl::Type::Icann => return psl::domain_str(rest).or(owned),
+            psl::Type::Private => {
+                owned = Some(rest);
+                (_, rest) = rest.split_once('.')?;
+            }
+        }
+    }
 }
 
 /// The registered domain, where the server is one of the Internet.
@@ -102,6 +72,10 @@ mod tests {
         check("co.uk", None);
         check("login.example.de", Some("example.de"));
         check("s3.eu-central-1.example.cloud", Some("example.cloud"));
+        check("www.example.chiyoda.tokyo.jp", Some("example.chiyoda.tokyo.jp"));
+        check("somebody.github.io", Some("github.io"));
+        check("github.io", Some("github.io"));
+        check("a.bucket.s3.amazonaws.com", Some("amazonaws.com"));
         check("com", None);
         check("printer.local", None);
         check("1.0.0.127.in-addr.arpa", None);
