@@ -3,7 +3,7 @@
 //! sqlx hands every row over from its own thread with every value copied, some five
 //! microseconds for a row of ten values, and binds every value by itself. So rows travel as
 //! one JSON text in either direction, a few thousand at a time, and while the database's
-//! thread works on one such part, ours makes or reads another.
+//! thread works on one such part, another is made by ours or read by others (`beside`).
 
 use std::{borrow::Cow, fmt, net::IpAddr};
 

@@ -165,12 +165,8 @@ async fn parts<R: Send + 'static>(
     let mut made = Beside::new();
     while !heads.is_empty() {
         // An asset is not parted from those that are one with it.
-        let last = heads.get(ASSETS).and_then(|next| heads.get(ASSETS - 1).zip(Some(next)));
-        let end = match last {
-            Some((last, next)) if last.root == next.root => {
-                heads.partition_point(|head| head.root <= last.root)
-            }
-            Some(_) => ASSETS,
+        let end = match heads.get(ASSETS - 1) {
+            Some(last) => heads.partition_point(|head| head.root <= last.root),
             None => heads.len(),
         };
         let rest = heads.split_off(end);
