@@ -181,7 +181,7 @@ impl fmt::Display for Subject {
 }
 
 /// What was learned about a subject.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Fact {
     /// The address answered. `ttl` is the IP time to live (hop limit) of the answer, where seen.
@@ -325,7 +325,7 @@ impl fmt::Display for PortState {
 }
 
 /// What a service said about itself, in values that do not change by themselves.
-#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, Deserialize, Eq, Hash, PartialEq, Serialize)]
 pub struct Service {
     /// The application protocol, lower case: `ssh`, `http`, `smtp`, `mysql`, …
     pub protocol: String,
@@ -355,7 +355,7 @@ impl Service {
 }
 
 /// The certificates that a TLS server sent, and how they were obtained.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
 pub struct CertificateChain {
     /// DER, undecoded, leaf first, as served.
     pub chain: Vec<Vec<u8>>,
@@ -390,7 +390,7 @@ impl fmt::Display for TlsVersion {
 }
 
 /// An SSH host key (RFC 4253, section 6.6).
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
 pub struct HostKey {
     /// The key's algorithm name, such as `ssh-ed25519`.
     pub algorithm: String,
@@ -400,7 +400,7 @@ pub struct HostKey {
 
 /// A certificate for an SSH host key (PROTOCOL.certkeys of OpenSSH). Nobody has verified its
 /// signature.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
 pub struct HostCertificate {
     /// The host key, as it is without the certificate.
     pub key: HostKey,

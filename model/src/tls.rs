@@ -9,7 +9,7 @@ use crate::TlsVersion;
 /// What a TLS server showed of itself beside its certificates. Of what was not asked nothing
 /// follows: [`Self::asked`] says how much that was. Everything is bounded by what we offer,
 /// except the names in [`Self::client_authorities`], which are cut.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
 pub struct TlsServer {
     /// How much it was asked.
     pub asked: TlsExtent,

@@ -7,7 +7,7 @@
 use std::{fmt, net::IpAddr};
 
 use hickory_proto::{
-    op::{Header, MessageType, Query},
+    op::{Header, HeaderCounts, MessageType, Query},
     rr::{self, RData},
     serialize::binary::{BinDecodable, BinDecoder},
 };
@@ -149,6 +149,22 @@ impl Answer {
     /// # Errors
     /// Where the header is cut, or it is a query.
     pub fn parse(bytes: &[u8]) -> Result<Self, Malformed> {
+        Self::parse_up_to(bytes, |counts| [counts.answers, counts.authorities, counts.additionals])
+    }
+
+    /// The same without the records behind the answers, which are not looked at.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::parse`].
+    pub fn parse_answers(bytes: &[u8]) -> Result<Self, Malformed> {
+        Self::parse_up_to(bytes, |counts| [counts.answers, 0, 0])
+    }
+
+    fn parse_up_to(
+        bytes: &[u8],
+        wanted: impl Fn(&HeaderCounts) -> [u16; 3],
+    ) -> Result<Self, Malformed> {
         let cut = Malformed { field: "header", offset: 0, problem: Problem::Truncated };
         let mut decoder = BinDecoder::new(bytes);
         let header = Header::read(&mut decoder).map_err(|_| cut)?;
@@ -171,8 +187,7 @@ impl Answer {
                 return Ok(answer);
             }
         }
-        let records = [counts.answers, counts.authorities, counts.additionals];
-        let records: usize = records.into_iter().map(usize::from).sum();
+        let records: usize = wanted(counts).into_iter().map(usize::from).sum();
         for _ in 0..records.min(MAX_RECORDS) {
             let at = decoder.index();
             let Ok(record) = rr::Record::read(&mut decoder) else {

@@ -118,13 +118,15 @@ pub(crate) fn fields(r: &mut Reader<'_>) -> Result<Vec<(String, String)>, Malfor
             return Ok(fields);
         }
         // Without a colon it is no field; servers send such lines, and mean nothing by them.
-        let Some(colon) = line.iter().position(|byte| *byte == b':') else {
+        let Some(colon) = memchr::memchr(b':', line) else {
             continue;
         };
         let (name, value) = line.split_at_checked(colon).unwrap_or((line, &[]));
         if fields.len() < MAX_FIELDS {
             let value = lines::text(value.get(1..).unwrap_or(&[]));
-            fields.push((lines::text(name).to_ascii_lowercase(), value));
+            let mut name = lines::text(name);
+            name.make_ascii_lowercase();
+            fields.push((name, value));
         }
     }
 }

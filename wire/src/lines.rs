@@ -87,13 +87,20 @@ fn leading(line: &[u8]) -> u32 {
 
 /// The lines, without their ends. The last one may be cut.
 pub fn lines(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
-    bytes.split(|byte| *byte == b'\n').map(|line| line.strip_suffix(b"\r").unwrap_or(line))
+    let mut rest = Some(bytes);
+    std::iter::from_fn(move || {
+        let whole = rest?;
+        let end = memchr::memchr(b'\n', whole);
+        let (line, behind) = whole.split_at_checked(end.unwrap_or(whole.len()))?;
+        rest = behind.split_first().map(|(_, behind)| behind);
+        Some(line.strip_suffix(b"\r").unwrap_or(line))
+    })
 }
 
 /// Whether a whole line has come.
 #[must_use]
 pub fn has_line(bytes: &[u8]) -> bool {
-    bytes.contains(&b'\n')
+    memchr::memchr(b'\n', bytes).is_some()
 }
 
 /// Bytes as text fit to be kept and shown: invalid UTF-8 and control characters (which
@@ -103,7 +110,19 @@ pub fn has_line(bytes: &[u8]) -> bool {
 pub fn text(bytes: &[u8]) -> String {
     // Four bytes make a character at most, and blanks are squeezed: a generous piece will do.
     let piece = bytes.get(..MAX_TEXT.saturating_mul(8)).unwrap_or(bytes);
+    if let Some(text) = plain(piece) {
+        return text.to_owned();
+    }
     squeeze(&String::from_utf8_lossy(piece))
+}
+
+/// What is fit to be shown as it is, but for blanks around it, as most values are.
+fn plain(bytes: &[u8]) -> Option<&str> {
+    let bytes = bytes.trim_ascii();
+    let fits = |byte: &u8| matches!(byte, b' '..=b'~');
+    let squeezed = || !bytes.windows(2).any(|two| two == b"  ");
+    (bytes.len() <= MAX_TEXT && bytes.iter().all(fits) && squeezed())
+        .then(|| str::from_utf8(bytes).ok())?
 }
 
 /// [`text`] for what is text already.

@@ -73,7 +73,11 @@ impl<'a> Reader<'a> {
     /// Takes everything up to `end`, and `end` itself, which is not returned.
     pub fn until(&mut self, field: &'static str, end: &[u8]) -> Result<&'a [u8], Malformed> {
         self.field_start = self.offset;
-        let found = self.rest.windows(end.len().max(1)).position(|window| window == end);
+        let found = match end {
+            [] => None,
+            [byte] => memchr::memchr(*byte, self.rest),
+            _ => memchr::memmem::find(self.rest, end),
+        };
         let Some(len) = found else {
             return Err(self.malformed(field, Problem::Truncated));
         };

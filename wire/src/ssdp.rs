@@ -49,9 +49,10 @@ impl Answer {
     pub fn of_notice(bytes: &[u8]) -> Result<Option<Self>, Malformed> {
         let mut r = Reader::new(bytes);
         let method = r.until("method", b" ")?;
-        let is_notice = method == b"NOTIFY";
-        if !is_notice && method != b"M-SEARCH" {
-            return Err(r.invalid("method", method.first().copied().unwrap_or_default()));
+        match method {
+            b"NOTIFY" => {}
+            b"M-SEARCH" => return Ok(None),
+            _ => return Err(r.invalid("method", method.first().copied().unwrap_or_default())),
         }
         r.until("request line", b"\n")?;
         let fields = http::fields(&mut r)?;
@@ -61,7 +62,7 @@ impl Answer {
         };
         // ssdp:alive and ssdp:update; some firmware leaves out which.
         let gone = field("nts").is_some_and(|kind| kind.eq_ignore_ascii_case("ssdp:byebye"));
-        Ok((is_notice && !gone).then(|| Self {
+        Ok((!gone).then(|| Self {
             server: field("server"),
             usn: field("usn"),
             target: field("nt"),

@@ -443,8 +443,8 @@ pub fn old_client(stream: &[u8]) -> Option<TlsVersion> {
 /// a handshake record with nothing but room for a whole ClientHello in it.
 #[must_use]
 pub fn find_client(stream: &[u8]) -> Option<usize> {
-    stream.windows(11).position(|window| match window {
-        [22, 3, 0..=4, a, b, 1, 0, c, d, 3, 0..=4] => {
+    find(stream, |start| match start {
+        [22, 3, 0..=4, a, b, 1, 0, c, d, 3, 0..=4, ..] => {
             let (record, body) = (u16::from_be_bytes([*a, *b]), u16::from_be_bytes([*c, *d]));
             // A hello of post-quantum shares may span two records.
             record >= 41 && body >= 37 && u32::from(record) <= u32::from(body).saturating_add(4)
@@ -453,11 +453,17 @@ pub fn find_client(stream: &[u8]) -> Option<usize> {
     })
 }
 
+/// The first place from which on the stream is as asked for, a handshake record's first byte
+/// there.
+fn find(stream: &[u8], is_start: impl Fn(&[u8]) -> bool) -> Option<usize> {
+    memchr::memchr_iter(22, stream).find(|at| stream.get(*at..).is_some_and(&is_start))
+}
+
 /// Where a server's first record begins: a ServerHello, or the alert that refuses.
 #[must_use]
 pub fn find_server(stream: &[u8]) -> Option<usize> {
-    stream.windows(11).position(|window| match window {
-        [22, 3, 0..=3, a, b, 2, 0, _, _, 3, 0..=3] => u16::from_be_bytes([*a, *b]) >= 42,
+    find(stream, |start| match start {
+        [22, 3, 0..=3, a, b, 2, 0, _, _, 3, 0..=3, ..] => u16::from_be_bytes([*a, *b]) >= 42,
         _ => false,
     })
 }

@@ -7,6 +7,19 @@ use wire::{
 
 use super::{Told, devices, dhcp, dhcpv6, link::Frame, mdns, names, routing, uses};
 
+/// What a datagram says that it would say again in the same words, of protocols in which that is
+/// common; `None` of others.
+pub(super) fn words<'a>(datagram: &udp::Datagram<'a>) -> Option<&'a [u8]> {
+    let is_of = |port| [datagram.source_port, datagram.destination_port].contains(&port);
+    let bytes = datagram.payload;
+    // A question's number is new each time. That of mDNS is 0.
+    if is_of(names::DNS_PORT) || is_of(names::LLMNR_PORT) || is_of(nbns::PORT) {
+        return bytes.get(2..);
+    }
+    let announces = [mdns::PORT, ssdp::PORT, ws_discovery::PORT, MNDP_PORT, UBIQUITI_PORT];
+    announces.into_iter().any(is_of).then_some(bytes)
+}
+
 /// Reads a datagram.
 ///
 /// # Errors

@@ -30,15 +30,11 @@ mod stream;
 mod tunnel;
 mod uses;
 
-use std::{
-    collections::HashMap,
-    fmt,
-    hash::{BuildHasher, RandomState},
-    net::IpAddr,
-};
+use std::{collections::HashMap, fmt, hash::BuildHasher, net::IpAddr};
 
 pub use flow::FlowCounts;
 use flow::Flows;
+use foldhash::quality::RandomState;
 use fragments::Fragments;
 pub use link::LinkType;
 use link::{Frame, Place};
@@ -75,6 +71,8 @@ pub struct Capture {
     fragments: Fragments,
     flows: Flows,
     handshakes: quic::Handshakes,
+    /// Datagrams that were read a moment ago.
+    heard: Recent,
     /// What a frame told, kept for its room.
     scratch: Vec<Told>,
     /// By subject and kind of fact: when it was told last, and what.
@@ -123,11 +121,12 @@ impl Capture {
             vantage,
             counts: Counts::default(),
             ours: Ours::default(),
-            hasher: RandomState::new(),
+            hasher: RandomState::default(),
             recent: Recent::new(),
             fragments: Fragments::default(),
             flows: Flows::new(memory),
             handshakes: quic::Handshakes::default(),
+            heard: Recent::new(),
             scratch: Vec::new(),
             told: HashMap::new(),
         }
@@ -247,7 +246,7 @@ impl Capture {
             Fact::Alive { .. } => (hash("alive"), 0),
             Fact::LinkAddress(mac) => (hash("link"), self.hasher.hash_one(mac)),
             other => {
-                let place = hash(&format!("{other:?}"));
+                let place = self.hasher.hash_one((told.subject, other));
                 (place, place)
             }
         };
@@ -409,7 +408,7 @@ impl Capture {
                     Some(inside) => self.read_inside(at, &inside, layers, told),
                     None => {
                         self.handshakes.take(at, packet, &datagram, told);
-                        datagram::read(frame, packet, &datagram, told)
+                        self.read_datagram(at, frame, packet, &datagram, told)
                     }
                 }
             }
@@ -418,6 +417,35 @@ impl Capture {
                 None => routing::read(packet, told),
             },
         }
+    }
+}
+
+impl Capture {
+    /// Reads a datagram, unless the same was read a moment ago: devices announce themselves in
+    /// the same words again and again, and those tell nothing new.
+    fn read_datagram(
+        &mut self,
+        at: Timestamp,
+        frame: &Frame<'_>,
+        packet: &ip::Packet<'_>,
+        datagram: &udp::Datagram<'_>,
+        told: &mut Vec<Told>,
+    ) -> Result<(), Malformed> {
+        let Some(words) = datagram::words(datagram) else {
+            return datagram::read(frame, packet, datagram, told);
+        };
+        let ports = (datagram.source_port, datagram.destination_port);
+        let ends = (packet.source, packet.destination, packet.ttl, ports);
+        let hash = self.hasher.hash_one((frame.source.map(|mac| mac.0), ends, words));
+        if self.heard.holds(at, hash) {
+            return Ok(());
+        }
+        let read = datagram::read(frame, packet, datagram, told);
+        // What is malformed is counted each time.
+        if read.is_ok() {
+            self.heard.note(at, hash);
+        }
+        read
     }
 }
 

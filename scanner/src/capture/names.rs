@@ -47,13 +47,13 @@ pub(super) fn of_dns(
         }
         return Ok(());
     }
-    let answer = Answer::parse(bytes)?;
+    let answer = Answer::parse_answers(bytes)?;
     // No error, or no such name: whoever says so looked.
     if matches!(answer.code, 0 | 3) {
         let endpoint = Endpoint::udp(packet.source, DNS_PORT);
         told.push(Told::new(Subject::Endpoint(endpoint), Fact::Service(Service::of("dns")), &[]));
     }
-    for record in answer.records.iter().take(answer.answers) {
+    for record in &answer.records {
         let (address, name) = match &record.data {
             Data::Address(address) => (Some(*address), &record.name),
             Data::Pointer(name) => (address_of(&record.name), name),
@@ -109,8 +109,8 @@ pub(super) fn of_llmnr(
     if !is_response(bytes) {
         return Ok(());
     }
-    let answer = Answer::parse(bytes)?;
-    let own = answer.records.iter().take(answer.answers);
+    let answer = Answer::parse_answers(bytes)?;
+    let own = answer.records.iter();
     for record in own.filter(|record| record.data == Data::Address(packet.source)) {
         if let Some(name) = host_name(record.name.to_string().as_bytes()) {
             let fact = Fact::HostName { name, source: NameSource::Llmnr };

@@ -19,19 +19,40 @@ impl Recent {
         Self { places: vec![(0, i64::MIN); PLACES] }
     }
 
-    /// Whether something of that hash is to be told: not within so many seconds before.
+    /// Whether something of that hash is to be told: not within so many seconds before. If so
+    /// it counts as told.
     pub(super) fn is_news(&mut self, at: Timestamp, hash: u64) -> bool {
-        let seconds = at.0.div_euclid(1_000_000);
-        // PLACES is not 0 and fits.
-        let place = usize::try_from(hash % PLACES as u64).unwrap_or(0);
-        let Some(slot) = self.places.get_mut(place) else { return true };
-        let recent = slot.0 == hash
-            && seconds.saturating_sub(slot.1).saturating_abs() < super::REPEATED_AFTER;
-        if !recent {
-            *slot = (hash, seconds);
+        let is_news = !self.holds(at, hash);
+        if is_news {
+            self.note(at, hash);
         }
-        !recent
+        is_news
     }
+
+    /// Whether something of that hash was told within so many seconds before.
+    pub(super) fn holds(&self, at: Timestamp, hash: u64) -> bool {
+        let slot = self.places.get(place(hash));
+        slot.is_some_and(|(known, then)| {
+            let ago = seconds(at).saturating_sub(*then).saturating_abs();
+            *known == hash && ago < super::REPEATED_AFTER
+        })
+    }
+
+    /// Something of that hash was told.
+    pub(super) fn note(&mut self, at: Timestamp, hash: u64) {
+        if let Some(slot) = self.places.get_mut(place(hash)) {
+            *slot = (hash, seconds(at));
+        }
+    }
+}
+
+fn place(hash: u64) -> usize {
+    // PLACES is not 0 and fits.
+    usize::try_from(hash % PLACES as u64).unwrap_or(0)
+}
+
+const fn seconds(at: Timestamp) -> i64 {
+    at.0.div_euclid(1_000_000)
 }
 
 #[cfg(test)]

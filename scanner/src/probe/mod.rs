@@ -39,6 +39,7 @@ pub(crate) mod said;
 pub mod smb;
 pub mod smtp;
 pub mod snmp;
+mod spelled;
 pub mod ssdp;
 pub mod ssh;
 pub mod starttls;

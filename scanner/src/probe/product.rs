@@ -8,7 +8,7 @@
 
 use model::{Cpe, Fact, Service};
 
-use super::known::{Known, PRODUCTS};
+use super::{known::Known, spelled};
 
 /// A product that a server named.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -59,11 +59,8 @@ const FILLERS: &[&str] = &[
 #[must_use]
 pub fn named(name: &str, version: Option<&str>) -> Product {
     let lower = name.trim().to_ascii_lowercase().replace('_', " ");
-    let known = PRODUCTS
-        .iter()
-        .find(|known| known.spellings.iter().any(|spelling| spelling.replace('_', " ") == lower));
     let version = version.map(upstream).filter(|version| !version.is_empty());
-    match known {
+    match spelled::of_name(&lower) {
         Some(known) => known.product(version),
         None => Product { name: name.trim().to_owned(), version, cpe: None },
     }
@@ -81,39 +78,8 @@ impl Known {
 /// its name.
 #[must_use]
 pub fn find(text: &str) -> Option<Product> {
-    let lower = text.to_ascii_lowercase();
-    let mut best: Option<(usize, usize, &Known)> = None;
-    for known in PRODUCTS {
-        for spelling in known.spellings {
-            let Some(at) = find_word(&lower, spelling) else {
-                continue;
-            };
-            let better = best
-                .is_none_or(|(start, len, _)| at < start || (at == start && spelling.len() > len));
-            if better {
-                best = Some((at, spelling.len(), known));
-            }
-        }
-    }
-    let (at, len, known) = best?;
-    let after = text.get(at.saturating_add(len)..).unwrap_or("");
+    let (known, after) = spelled::first_in(text)?;
     Some(known.product(version_after(after)))
-}
-
-/// Where a word (or words) stands with no letter or digit at either side.
-fn find_word(text: &str, word: &str) -> Option<usize> {
-    let mut from = 0;
-    while let Some(found) = text.get(from..)?.find(word) {
-        let at = from + found;
-        let end = at + word.len();
-        let edge = |c: Option<char>| c.is_none_or(|c| !c.is_alphanumeric());
-        let before = text.get(..at)?.chars().next_back();
-        if edge(before) && edge(text.get(end..)?.chars().next()) {
-            return Some(at);
-        }
-        from = at + word.chars().next().map_or(1, char::len_utf8);
-    }
-    None
 }
 
 /// The version right behind a name: past separators and words that mean nothing.
@@ -135,8 +101,7 @@ fn version_after(text: &str) -> Option<String> {
         }
         marked = is_version_word(&lower);
         // Another spelling of the name may stand between: `Bitvise SSH Server (WinSSHD) 6.03`.
-        let alias = PRODUCTS.iter().any(|known| known.spellings.contains(&lower.as_str()));
-        if !alias && !FILLERS.contains(&lower.as_str()) {
+        if !spelled::is_one(&lower) && !FILLERS.contains(&lower.as_str()) {
             return None;
         }
     }
@@ -371,7 +336,7 @@ pub fn host_name_fact(word: &str) -> Option<Fact> {
 mod tests {
     use proptest::prelude::*;
 
-    use super::*;
+    use super::{super::known::PRODUCTS, *};
 
     #[track_caller]
     fn check(text: &str, expected: Option<(&str, Option<&str>)>) {

@@ -87,6 +87,13 @@ impl Half {
         if from >= end || (self.pieces.len() >= MOST_PIECES && from > before) {
             return false;
         }
+        // As it nearly always is: the next segment of a stream without gaps.
+        if from == self.bytes.len() && self.pieces.len() <= 1 && !self.has_gap() {
+            self.bytes.extend_from_slice(data.get(..end.saturating_sub(from)).unwrap_or(data));
+            self.pieces.clear();
+            self.pieces.push((0, end));
+            return true;
+        }
         if self.bytes.len() < end {
             self.bytes.resize(end, 0);
         }

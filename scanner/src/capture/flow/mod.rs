@@ -10,13 +10,10 @@ mod half;
 mod table;
 mod uses;
 
-use std::{
-    collections::VecDeque,
-    hash::{BuildHasher, RandomState},
-    net::IpAddr,
-};
+use std::{collections::VecDeque, hash::BuildHasher, net::IpAddr};
 
-use model::{Endpoint, Fact, FingerprintKind, PortState, Subject, Timestamp};
+use foldhash::quality::RandomState;
+use model::{Endpoint, Fact, FingerprintKind, PortState, Subject, Timestamp, Use};
 use wire::{
     Malformed, ip,
     tcp::{self, Rest, Segment},
@@ -108,7 +105,7 @@ impl Flows {
             bytes: 0,
             most_bytes: memory / 2,
             serial: 0,
-            hasher: RandomState::new(),
+            hasher: RandomState::default(),
             recent: Recent::new(),
             uses: Uses::default(),
             counts: FlowCounts::default(),
@@ -328,7 +325,8 @@ impl Flows {
             let verdict = stream::read(&open.conversation(false), told);
             stamp(told, before, at);
             if let Verdict::Known = verdict {
-                self.close(place);
+                let domain = cloud_of(told, before);
+                self.close(place, domain);
             } else {
                 told.truncate(before);
             }
@@ -337,15 +335,16 @@ impl Flows {
 
     /// Tells what a flow has, and wants no more of it.
     fn settle(&mut self, place: u32, told: &mut Vec<Told>) {
+        let before = told.len();
         if let Some(open) = self.get(place) {
-            let before = told.len();
             let _ = stream::read(&open.conversation(true), told);
             stamp(told, before, open.last);
             if open.halves.iter().any(Half::has_gap) {
                 self.counts.with_gaps = self.counts.with_gaps.saturating_add(1);
             }
         }
-        self.close(place);
+        let domain = cloud_of(told, before);
+        self.close(place, domain);
     }
 
     /// The same for want of memory.
@@ -354,8 +353,8 @@ impl Flows {
         self.settle(place, told);
     }
 
-    /// Forgets what a flow said, and remembers that it is known.
-    fn close(&mut self, place: u32) {
+    /// Forgets what a flow said, and remembers that it is known, and which service it uses.
+    fn close(&mut self, place: u32, domain: Option<String>) {
         let index = usize::try_from(place).unwrap_or(usize::MAX);
         let Some(open) = self.open.get_mut(index).and_then(Option::take) else { return };
         self.bytes = self.bytes.saturating_sub(open.counted);
@@ -364,7 +363,7 @@ impl Flows {
             && entry.open == place
         {
             entry.open = KNOWN;
-            if let Some(domain) = stream::cloud(&open.conversation(true)) {
+            if let Some(domain) = domain {
                 entry.used = self.uses.of(open.ends[0].address, domain);
             }
         }
@@ -399,6 +398,14 @@ fn stamp(told: &mut [Told], from: usize, at: Timestamp) {
     for fact in told.iter_mut().skip(from) {
         fact.at = Some(at);
     }
+}
+
+/// The service of the Internet that is used, by what was told from that place on.
+fn cloud_of(told: &[Told], from: usize) -> Option<String> {
+    told.iter().skip(from).find_map(|told| match &told.fact {
+        Fact::Use(Use::Cloud { domain, .. }) => Some(domain.clone()),
+        _ => None,
+    })
 }
 
 impl Open {

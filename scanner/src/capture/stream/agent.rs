@@ -48,21 +48,52 @@ const SYSTEMS: &[(&str, &str)] = &[
 pub(super) fn family(agent: &str) -> Option<String> {
     let version =
         |rest: &str| -> String { rest.chars().take_while(char::is_ascii_digit).take(6).collect() };
-    let browser = BROWSERS.iter().find_map(|(token, name)| {
-        let (_, rest) = agent.split_once(token)?;
-        let is_one = *name != "Safari" || agent.contains("Safari/");
-        is_one.then(|| (*name).to_owned() + "/" + &version(rest))
-    });
+    // Without the browser's own name the version is that of whoever built on it.
+    let is_safari = |token: &str| token != "Version/" || agent.contains("Safari/");
+    let browser = first_of(BROWSERS, agent, is_safari)
+        .map(|(name, rest)| (*name).to_owned() + "/" + &version(rest));
     let ie = || {
         let (_, rest) = agent.split_once("Trident/")?;
         rest.contains("rv:11").then(|| "Internet Explorer/11".to_owned())
     };
     let name = browser.or_else(ie).or_else(|| plain(agent))?;
-    let system = SYSTEMS.iter().find(|(token, _)| agent.contains(token)).map(|(_, name)| *name);
+    let system = first_of(SYSTEMS, agent, |_| true).map(|(name, _)| name);
     Some(match system {
         Some(system) => format!("{}; {system}", name.trim_end_matches('/')),
         None => name.trim_end_matches('/').to_owned(),
     })
+}
+
+/// The first row of a table whose token begins a word of the text, and what is behind it.
+fn first_of<'a>(
+    table: &[(&str, &'static str)],
+    text: &'a str,
+    is_meant: impl Fn(&str) -> bool,
+) -> Option<(&'static str, &'a str)> {
+    let mut best = None;
+    let mut before = 0_u8;
+    let bit = |letter: u8| 1_u128.checked_shl(letter.into()).unwrap_or(0);
+    let first = |token: &str| token.bytes().next().map_or(0, bit);
+    let letters = table.iter().fold(0, |all, (token, _)| all | first(token));
+    // Tokens are found at ASCII letters, so that each is at the beginning of a character.
+    for (at, byte) in text.bytes().enumerate() {
+        let is_start = letters & bit(byte) != 0 && !before.is_ascii_alphanumeric();
+        before = byte;
+        if !is_start {
+            continue;
+        }
+        // What stands further down in the table than what was found does not matter.
+        let rows = best.map_or(table.len(), |(row, _, _)| row);
+        let Some(rest) = text.get(at..) else { continue };
+        let found = table.iter().take(rows).enumerate().find_map(|(row, (token, name))| {
+            if token.bytes().next() != Some(byte) || !is_meant(token) {
+                return None;
+            }
+            rest.strip_prefix(token).map(|behind| (row, *name, behind))
+        });
+        best = found.or(best);
+    }
+    best.map(|(_, name, behind)| (name, behind))
 }
 
 /// The first word of a program that is no browser, with as much of its version as two numbers.

@@ -52,26 +52,32 @@ struct Head<'a> {
 }
 
 impl<'a> Head<'a> {
-    /// The head at the beginning of the stream; `None` while it is not whole.
-    fn read(stream: &'a [u8]) -> Option<Self> {
-        let stream = stream.get(..MOST_HEAD).unwrap_or(stream);
-        let mut all = Vec::new();
-        let mut ended = false;
-        for line in lines::lines(stream) {
-            if line.is_empty() {
-                ended = true;
-                break;
-            }
-            all.push(line);
-        }
-        let mut all = all.into_iter();
-        let first = all.next().filter(|_| ended)?;
-        let field = |line: &'a [u8]| {
-            let colon = line.iter().position(|byte| *byte == b':')?;
-            let (name, value) = line.split_at_checked(colon)?;
-            Some((name.trim_ascii(), value.get(1..)?.trim_ascii()))
+    /// The head at the beginning of the stream, and what is behind it; `None` while it is not
+    /// whole. At the end of a conversation its whole lines are as much as there will be.
+    fn read(stream: &'a [u8], ended: bool) -> Option<(Self, &'a [u8])> {
+        let mut rest = stream.get(..MOST_HEAD).unwrap_or(stream);
+        let mut line = || {
+            let end = memchr::memchr(b'\n', rest)?;
+            let (line, behind) = rest.split_at_checked(end)?;
+            rest = behind.get(1..)?;
+            Some(line.strip_suffix(b"\r").unwrap_or(line))
         };
-        Some(Self { first, fields: all.filter_map(field).collect() })
+        let first = line()?;
+        let mut fields = Vec::with_capacity(8);
+        loop {
+            let line = match line() {
+                Some([]) => break,
+                Some(line) => line,
+                None if ended => break,
+                None => return None,
+            };
+            let colon = memchr::memchr(b':', line).and_then(|colon| line.split_at_checked(colon));
+            if let Some((name, [_, value @ ..])) = colon {
+                fields.push((name.trim_ascii(), value.trim_ascii()));
+            }
+        }
+        let len = stream.len().min(MOST_HEAD).saturating_sub(rest.len());
+        Some((Self { first, fields }, stream.get(len..)?))
     }
 
     fn field(&self, name: &str) -> Option<&'a [u8]> {
@@ -97,9 +103,13 @@ fn protocol(part: &[u8]) -> Option<&'static str> {
 
 /// Whether the stream begins as a client's does.
 pub(super) fn is_request(stream: &[u8]) -> bool {
-    METHODS.iter().any(|method| {
-        stream.strip_prefix(method.as_bytes()).is_some_and(|rest| rest.first() == Some(&b' '))
-    })
+    let longest = stream.get(..14).unwrap_or(stream);
+    let Some((word, _)) =
+        memchr::memchr(b' ', longest).and_then(|end| longest.split_at_checked(end))
+    else {
+        return false;
+    };
+    METHODS.iter().any(|method| method.as_bytes() == word)
 }
 
 /// Whether it begins as a server's.
@@ -108,31 +118,27 @@ pub(super) fn is_response(stream: &[u8]) -> bool {
 }
 
 /// The heads of all requests that the stream holds, as far as their bodies can be passed over.
-fn requests(mut stream: &[u8]) -> Vec<Head<'_>> {
+fn requests(mut stream: &[u8], ended: bool) -> Vec<Head<'_>> {
     /// Later ones say what the first ones did.
     const MOST: usize = 16;
     let mut all = Vec::new();
     while is_request(stream) && all.len() < MOST {
-        let Some(head) = Head::read(stream) else { break };
+        let Some((head, behind)) = Head::read(stream, ended) else { break };
         let body: usize = head
             .field("content-length")
             .and_then(|value| str::from_utf8(value).ok()?.parse().ok())
             .unwrap_or(0);
-        let end = stream.windows(2).enumerate().position(|(at, two)| {
-            two == b"\n\n" || (two == b"\n\r" && stream.get(at.saturating_add(2)) == Some(&b'\n'))
-        });
-        let Some(end) = end else { break };
-        let skip = if stream.get(end.saturating_add(1)) == Some(&b'\n') { 2 } else { 3 };
-        stream = stream.get(end.saturating_add(skip).saturating_add(body)..).unwrap_or_default();
+        stream = behind.get(body..).unwrap_or_default();
         all.push(head);
     }
     all
 }
 
-/// The server's name in the first request, where the server is the one that is named.
-pub(super) fn host(talk: &Conversation<'_>) -> Option<String> {
-    let all = requests(talk.said);
-    let head = all.first().filter(|head| !is_to_proxy(head))?;
+/// The server's name in a request, where the server is the one that is named.
+fn host(head: &Head<'_>) -> Option<String> {
+    if is_to_proxy(head) {
+        return None;
+    }
     let host = lines::text(head.field("host")?);
     let name = host.rsplit_once(':').map_or(host.as_str(), |(name, _)| name);
     product::host_name(name)
@@ -145,12 +151,16 @@ fn is_to_proxy(head: &Head<'_>) -> bool {
 }
 
 pub(super) fn read(talk: &Conversation<'_>, told: &mut Vec<Told>) -> Option<Verdict> {
-    let all = requests(talk.said);
     let asks = is_request(talk.said);
     if !asks && !is_response(talk.heard) {
         return None;
     }
-    let answer = protocol(talk.heard).and_then(|_| Head::read(talk.heard));
+    if talk.heard.is_empty() && !talk.ended {
+        return Some(Verdict::More);
+    }
+    let all = requests(talk.said, talk.ended);
+    let answer =
+        protocol(talk.heard).and_then(|_| Head::read(talk.heard, talk.ended)).map(|(head, _)| head);
     let basic = all
         .iter()
         .any(|head| head.field("authorization").is_some_and(|value| super::begins(value, "basic")));
@@ -173,7 +183,7 @@ pub(super) fn read(talk: &Conversation<'_>, told: &mut Vec<Told>) -> Option<Verd
     if basic {
         talk.tell_cleartext("http_basic", told);
     }
-    if let Some(named) = host(talk) {
+    if let Some(named) = first.and_then(host) {
         if let Some(domain) = cloud::domain_of(&named, talk.server.address) {
             let used = Use::Cloud { domain, volume: Volume::Small };
             talk.tell_client(Fact::Use(used), told);

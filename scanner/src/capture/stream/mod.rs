@@ -128,12 +128,6 @@ fn plain(talk: &Conversation<'_>, told: &mut Vec<Told>) -> Option<Verdict> {
     DISSECTORS.iter().find_map(|dissector| dissector(talk, told))
 }
 
-/// The registered domain of the service of the Internet that a client speaks with, if it says.
-pub(super) fn cloud(talk: &Conversation<'_>) -> Option<String> {
-    let name = tls::server_name(talk).or_else(|| http::host(talk))?;
-    cloud::domain_of(&name, talk.server.address)
-}
-
 impl<'a> Conversation<'a> {
     /// The same with client and server exchanged.
     fn turned(&self) -> Self {

@@ -11,7 +11,7 @@ use model::{
     Use, Volume,
 };
 
-use super::{Conversation, Told, Verdict, cloud};
+use super::{Conversation, Told, Verdict, cloud, http};
 
 /// Whether the stream begins as a client's does.
 pub(super) fn is_client(stream: &[u8]) -> bool {
@@ -70,6 +70,10 @@ fn place(talk: &Conversation<'_>) -> Option<(usize, usize, Before)> {
         // Each side at its own beginning, or not at all.
         return Some((0, 0, Before::Nothing));
     }
+    // A request leads to TLS only where it asks a proxy for it.
+    if http::is_request(talk.said) && !talk.said.starts_with(b"CONNECT ") {
+        return None;
+    }
     let (client, server) = (heard::find_client(talk.said), heard::find_server(talk.heard));
     let (client_at, server_at) = match (client, server) {
         (Some(client), Some(server)) => (client, server),
@@ -80,12 +84,6 @@ fn place(talk: &Conversation<'_>) -> Option<(usize, usize, Before)> {
     let words = talk.said.get(..client_at)?;
     let greeting = talk.heard.get(..server_at)?;
     Some((client_at, server_at, before(words, greeting, talk.server.port)?))
-}
-
-/// The name that the client asks for.
-pub(super) fn server_name(talk: &Conversation<'_>) -> Option<String> {
-    let (client_at, _, _) = place(talk)?;
-    heard::side(talk.said.get(client_at..)?).client?.server_name
 }
 
 pub(super) fn read(talk: &Conversation<'_>, told: &mut Vec<Told>) -> Option<Verdict> {
