@@ -4,10 +4,14 @@
 //! the times, the count and the latest evidence change. Certificates are taken out of the
 //! facts and stored by their SHA-256, because one chain is served in many places.
 
-use std::collections::{BTreeMap, HashMap, hash_map::Entry};
+use std::{
+    collections::{BTreeMap, HashMap, hash_map::Entry},
+    hash::{BuildHasher as _, Hash as _, RandomState},
+};
 
 use model::{Fact, Method, Observation, ScanId, Subject, Timestamp, TlsVersion, Vantage};
 use serde::{Deserialize, Serialize};
+use siphasher::sip128::{Hasher128 as _, SipHasher13};
 use sqlx::{Connection, SqliteConnection};
 
 use super::{
@@ -50,17 +54,33 @@ pub struct Written {
 }
 
 /// Observations of one scan, coalesced, on their way to the database.
+///
+/// What is seen again costs a hash, a tenth of what its key does: most of what a mirror port
+/// hears was heard before.
 #[derive(Debug, Default)]
 pub(super) struct Batch {
     rows: Vec<Sighting>,
-    /// Where in `rows` the sighting with that key is.
-    places: HashMap<Key, usize>,
+    /// Where in `rows` the sighting is of which this is the hash. Of 128 bits, under a key that
+    /// nobody knows: two facts of one are not to be had.
+    places: HashMap<u128, usize>,
+    hasher: Secret,
     /// The vantage points of the sightings: one, or a few.
     vantages: Vec<Vantage>,
     /// What a key was last made of, kept for its room.
     text: Vec<u8>,
     certificates: BTreeMap<String, Certificate>,
     taken: u64,
+}
+
+/// A hash's key, new for each batch.
+#[derive(Debug)]
+struct Secret([u64; 2]);
+
+impl Default for Secret {
+    fn default() -> Self {
+        let random = RandomState::new();
+        Self([random.hash_one(0), random.hash_one(1)])
+    }
 }
 
 #[derive(Debug)]
@@ -89,13 +109,16 @@ impl Batch {
     pub(super) fn add(&mut self, mut observation: Observation) {
         self.taken = self.taken.saturating_add(1);
         let at = observation.observed_at;
-        let fact = self.encode(&observation.fact, at);
+        let vantage = place_of(&mut self.vantages, &observation.vantage);
         let mut evidence = std::mem::take(&mut observation.evidence);
         evidence.truncate(observation.fact.max_evidence());
-        let key = self.key(&observation, &fact);
-        match self.places.entry(key) {
+        let hash = self.hash(&observation);
+        match self.places.entry(hash) {
             Entry::Occupied(place) => {
                 let Some(known) = self.rows.get_mut(*place.get()) else { return };
+                if let Fact::Certificates(served) = &observation.fact {
+                    seen_again(&mut self.certificates, &served.chain, at);
+                }
                 known.times = known.times.saturating_add(1);
                 known.first_seen = known.first_seen.min(at);
                 if at >= known.last_seen {
@@ -106,8 +129,9 @@ impl Batch {
             Entry::Vacant(free) => {
                 free.insert(self.rows.len());
                 let (first_seen, last_seen) = (at, at);
-                let Observation { vantage, method, subject, .. } = observation;
-                let vantage = place_of(&mut self.vantages, vantage);
+                let fact = self.encode(&observation.fact, at);
+                let key = self.key(&observation, &fact);
+                let Observation { method, subject, .. } = observation;
                 let times = 1;
                 self.rows.push(Sighting {
                     key,
@@ -124,7 +148,16 @@ impl Batch {
         }
     }
 
-    /// What makes the observation the same as another.
+    /// What makes the observation the same as another of the batch.
+    fn hash(&self, observation: &Observation) -> u128 {
+        let Secret([first, second]) = self.hasher;
+        let mut hasher = SipHasher13::new_with_keys(first, second);
+        let Observation { vantage, method, subject, fact, .. } = observation;
+        (vantage, method, subject, fact).hash(&mut hasher);
+        hasher.finish128().as_u128()
+    }
+
+    /// What makes the observation the same as another of the database.
     fn key(&mut self, observation: &Observation, fact: &str) -> Key {
         let Observation { vantage, method, subject, .. } = observation;
         self.text.clear();
@@ -180,9 +213,18 @@ pub(super) enum Stored {
 /// How the stored form of [`Fact::Certificates`] begins.
 pub(super) const CERTIFICATES: &str = r#"{"certificates":"#;
 
-fn place_of(vantages: &mut Vec<Vantage>, vantage: Vantage) -> usize {
-    vantages.iter().position(|known| *known == vantage).unwrap_or_else(|| {
-        vantages.push(vantage);
+/// Notes when certificates that are known were seen once more.
+fn seen_again(known: &mut BTreeMap<String, Certificate>, chain: &[Vec<u8>], at: Timestamp) {
+    for der in chain {
+        let Some(seen) = known.get_mut(&certificate::sha256(der)) else { continue };
+        seen.first_seen = seen.first_seen.min(at);
+        seen.last_seen = seen.last_seen.max(at);
+    }
+}
+
+fn place_of(vantages: &mut Vec<Vantage>, vantage: &Vantage) -> usize {
+    vantages.iter().position(|known| known == vantage).unwrap_or_else(|| {
+        vantages.push(vantage.clone());
         vantages.len() - 1
     })
 }
