@@ -8,7 +8,10 @@
 //! root, for a namespace of its own.
 //!
 //! `cargo run --release -p daicho-bench -- watch FILE…` replays captures from memory, with p0f,
-//! prads and tshark on the same files beside it where they are installed.
+//! prads and tshark on the same files beside it where they are installed; `watch-live FILE` listens
+//! to a cable on which the file's frames are sent, beside a reader that looks at nothing;
+//! `watch-long` hears 50 million packets and says how much memory that took. `coalesce` gives the
+//! store observations that it has.
 //!
 //! `cargo run --release -p daicho-bench -- sweep [ROW…]` measures the sweep engine against its
 //! peers on the measuring ground: two namespaces, a cable, and a network that answers from an
@@ -21,6 +24,7 @@ mod collect;
 mod counters;
 mod ground;
 mod helpers;
+mod live;
 mod measure;
 mod sweep;
 mod tasks;
@@ -39,6 +43,8 @@ fn main() -> Result<()> {
         ["pnet-send", interface, count] => return helpers::pnet_send(interface, count.parse()?),
         ["noise", interface] => return helpers::noise(interface),
         ["listen", ports] => return helpers::listen(ports),
+        ["blast", interface, file] => return live::blast(interface, file),
+        ["take", interface] => return live::take(interface),
         ["serve", kind] => return collect::serve(kind),
         ["certs-inside", kind] => return collect::inside(kind),
         ["certs"] => return collect::certificates(),
@@ -54,6 +60,12 @@ fn main() -> Result<()> {
         watch::watch(&mut report, files)?;
         return report.print();
     }
+    if let [first, file] = &names[..]
+        && first == "watch-live"
+    {
+        live::live(&mut report, file)?;
+        return report.print();
+    }
     if names.is_empty() {
         names = ["lab", "memory", "inventory"].map(str::to_owned).to_vec();
     }
@@ -63,10 +75,12 @@ fn main() -> Result<()> {
             "memory" => tasks::memory(&mut report, "raw")?,
             "memory-connect" => tasks::memory(&mut report, "connect")?,
             "inventory" => tasks::inventory(&mut report)?,
+            "watch-long" => watch::long(&mut report)?,
+            "coalesce" => tasks::coalesce(&mut report)?,
             "build" => tasks::build(&mut report)?,
             other => bail!(
                 "there is no measurement {other:?} (sweep, lab, memory, memory-connect, inventory, \
-                 build)"
+                 coalesce, watch, watch-live, watch-long, build)"
             ),
         }
     }

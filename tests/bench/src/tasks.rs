@@ -20,7 +20,7 @@ use crate::measure::{Report, median, run};
 const RUNS: usize = 5;
 
 /// The product's binary, built beside this one.
-fn program() -> Result<PathBuf> {
+pub(crate) fn program() -> Result<PathBuf> {
     let own = std::env::current_exe()?;
     let path = own.parent().context("no folder")?.join("daicho");
     ensure!(path.exists(), "{} is not there: cargo build --release first", path.display());
@@ -172,6 +172,66 @@ async fn import(database: &Path, facts: Vec<Observation>) -> Result<()> {
     store.digest(scan, at.plus_seconds(60)).await?;
     store.close().await;
     Ok(())
+}
+
+/// Observations that were made before, and rows that change, into a real database.
+pub(crate) fn coalesce(report: &mut Report) -> Result<()> {
+    /// Assets of four facts each.
+    const ASSETS: u32 = 2_500;
+    const TIMES: usize = 200;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let facts = observations(ASSETS);
+    let (mut again, mut changed) = (Vec::new(), Vec::new());
+    for _ in 0..RUNS {
+        let folder = tempfile::tempdir()?;
+        let database = folder.path().join("daicho.db");
+        let (many, few) = runtime.block_on(write_again(&database, &facts, TIMES))?;
+        again.push(facts.len() as f64 * TIMES as f64 / many.as_secs_f64());
+        changed.push(100_000.0 / few.as_secs_f64());
+    }
+    let (again, changed) = (median(again), median(changed));
+    report.row(
+        &format!("observations of {} facts, made {TIMES} times each", facts.len()),
+        format!("{again:.0} a second"),
+        ">= 1,000,000",
+        again >= 1e6,
+    );
+    report.row(
+        "rows of 100,000 facts that were stored before, changed",
+        format!("{changed:.0} a second"),
+        ">= 100,000",
+        changed >= 1e5,
+    );
+    Ok(())
+}
+
+/// How long it takes to write facts so many times, made in turns as a mirror port hears them, and
+/// to change 100,000 rows.
+async fn write_again(
+    database: &Path,
+    facts: &[Observation],
+    times: usize,
+) -> Result<(Duration, Duration)> {
+    let store = Store::open(database, OpenMode::ReadWrite).await?;
+    let vantage = Vantage { site: Site("office".into()), name: "bench".into() };
+    let at = Timestamp::from_seconds(1_795_339_800);
+    let scan = store.begin_scan(&vantage, at, "connect", &["bench".into()], "bench").await?;
+    // What hearing costs, the making of the observation, is not the store's.
+    let made = Instant::now();
+    let count = (0..times).flat_map(|_| facts.iter().cloned()).map(std::hint::black_box).count();
+    let making = made.elapsed();
+    ensure!(count == facts.len() * times, "not all were made");
+    let began = Instant::now();
+    store.write_observations(scan, (0..times).flat_map(|_| facts.iter().cloned())).await?;
+    let many = began.elapsed().saturating_sub(making);
+    let rows = observations(25_000);
+    store.write_observations(scan, rows.clone()).await?;
+    let began = Instant::now();
+    let written = store.write_observations(scan, rows).await?;
+    let few = began.elapsed();
+    ensure!(written.rows == 100_000, "{written:?}");
+    store.close().await;
+    Ok((many, few))
 }
 
 /// A release build of the binary from nothing, in a target folder of its own.

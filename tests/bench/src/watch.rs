@@ -3,6 +3,7 @@
 
 use std::{
     io::Write as _,
+    net::Ipv4Addr,
     path::{Path, PathBuf},
     process::{Command, Stdio},
     time::{Duration, Instant},
@@ -75,6 +76,93 @@ pub(crate) fn watch(report: &mut Report, paths: &[String]) -> Result<()> {
         report.row(&format!("{name} on the same files"), measured, &goal, own >= theirs * times);
     }
     Ok(())
+}
+
+/// Addresses of the long run, each with flows of its own.
+const ASSETS: u32 = 100_000;
+const FLOWS: u32 = 1_000_000;
+const PACKETS: u32 = 50_000_000;
+
+/// 50 million packets of a million flows between 100,000 assets, an hour of a busy mirror port:
+/// what this process holds at most.
+pub(crate) fn long(report: &mut Report) -> Result<()> {
+    let vantage = Vantage { site: Site("bench".into()), name: "wire".into() };
+    let mut capture = Capture::new(vantage);
+    let mut told = 0_u64;
+    let began = Instant::now();
+    let each = PACKETS / FLOWS;
+    // A thousand flows are under way at once, packet by packet in turns.
+    for window in 0..FLOWS / 1_000 {
+        for packet in 0..each {
+            for flow in window * 1_000..(window + 1) * 1_000 {
+                let number = u64::from(window * each + packet) * 1_000 + u64::from(flow % 1_000);
+                let at = Timestamp(i64::try_from(number)? * 72);
+                let frame = frame(flow, packet, each);
+                capture.frame(at, &frame, &mut |seen| {
+                    told += 1;
+                    drop(std::hint::black_box(seen));
+                });
+            }
+        }
+    }
+    let rate = f64::from(PACKETS) / began.elapsed().as_secs_f64();
+    let counts = capture.counts();
+    ensure!(counts.frames == u64::from(PACKETS), "{counts}");
+    let status = std::fs::read_to_string("/proc/self/status")?;
+    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let peak: u64 = peak.and_then(|p| p.trim().strip_suffix(" kB")?.parse().ok()).unwrap_or(0);
+    report.row(
+        "50 million packets, 1 million flows, 100,000 assets",
+        format!("{} MiB at most, {rate:.0} packets/s, {told} observations; {counts}", peak >> 10),
+        "<= 256 MiB",
+        peak > 0 && peak >> 10 <= 256,
+    );
+    Ok(())
+}
+
+/// A packet of a flow: its beginning, a request and an answer, what follows, its end.
+fn frame(flow: u32, packet: u32, last: u32) -> Vec<u8> {
+    let client = Ipv4Addr::from(0xc612_0000 + flow % ASSETS);
+    let server = Ipv4Addr::from(0xc613_0000 + flow % 97);
+    let port = 20_000 + u16::try_from(flow / ASSETS).unwrap_or(0);
+    let by_client = !matches!(packet, 1 | 4) && packet.is_multiple_of(2) || packet == 3;
+    let text = match packet {
+        3 => format!(
+            "GET /{flow} HTTP/1.1\r\nHost: s{}.example\r\nUser-Agent: curl/8.1\r\n\r\n",
+            flow % 97
+        ),
+        4 => "HTTP/1.1 200 OK\r\nServer: nginx/1.22.1\r\nContent-Length: 9000\r\n\r\n".to_owned(),
+        _ if packet > 4 && packet + 1 < last => "x".repeat(200),
+        _ => String::new(),
+    };
+    let flags: u8 = match packet {
+        0 => 2,
+        1 => 0x12,
+        _ if packet + 2 >= last => 0x11,
+        _ => 0x10,
+    };
+    let sequence = match packet {
+        0 | 1 => 100_u32,
+        2..=4 => 101,
+        _ => 1_000 + packet * 200,
+    };
+    let (from, to) = if by_client { (client, server) } else { (server, client) };
+    let (source, destination) = if by_client { (port, 80) } else { (80, port) };
+    let mac = |address: Ipv4Addr| [[2, 0].as_slice(), &address.octets()].concat();
+    let mut segment = [source.to_be_bytes(), destination.to_be_bytes()].concat();
+    segment.extend(sequence.to_be_bytes());
+    segment.extend(if packet == 0 { 0_u32 } else { 101 }.to_be_bytes());
+    segment.extend([0x50, flags, 0xfa, 0xf0, 0, 0, 0, 0]);
+    segment.extend(text.as_bytes());
+    let length = u16::try_from(segment.len() + 20).unwrap_or(u16::MAX);
+    let mut frame = [mac(to), mac(from)].concat();
+    frame.extend([8, 0, 0x45, 0]);
+    frame.extend(length.to_be_bytes());
+    frame.extend([0, 0, 0x40, 0, 64, 6, 0, 0]);
+    frame.extend(from.octets());
+    frame.extend(to.octets());
+    frame.extend(segment);
+    frame
 }
 
 /// A tool, how many times faster than it we are to be, and what it is started with before a
