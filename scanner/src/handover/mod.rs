@@ -88,7 +88,7 @@ pub enum Ask {
 pub struct Counts {
     /// Requests that were handed out.
     pub asked: u64,
-    /// Requests that wait now.
+    /// Requests that wait now, or are not over yet.
     pub waiting: usize,
     /// How often something was heard that there was no room to remember.
     pub no_room: u64,
@@ -109,6 +109,8 @@ pub struct Handover {
     macs: HashMap<IpAddr, MacAddr>,
     gentle: HashSet<IpAddr>,
     gentle_macs: HashSet<MacAddr>,
+    /// How many requests were handed out and are not over.
+    busy: usize,
     looked: Timestamp,
     counts: Counts,
 }
@@ -127,6 +129,7 @@ impl Handover {
             macs: HashMap::new(),
             gentle: HashSet::new(),
             gentle_macs: HashSet::new(),
+            busy: 0,
             looked: Timestamp(0),
             counts: Counts::default(),
         }
@@ -135,7 +138,7 @@ impl Handover {
     /// What became of what was heard.
     #[must_use]
     pub fn counts(&self) -> Counts {
-        Counts { waiting: self.waiting.len(), ..self.counts }
+        Counts { waiting: self.waiting.len().saturating_add(self.busy), ..self.counts }
     }
 
     /// Takes what was heard.
@@ -274,6 +277,7 @@ impl Handover {
         known.stage = Stage::Idle;
         let Question { ask, names } = known.question(now)?;
         known.stage = Stage::Asked;
+        self.busy = self.busy.saturating_add(1);
         if ask == Ask::Everything {
             known.visited = Some(now);
             known.tls_asked = known.tls;
@@ -300,6 +304,7 @@ impl Handover {
 
     /// Notes that asking this is over, and the way to TLS that was found there, if one was.
     pub fn ended(&mut self, request: &Request, found: Option<Door>, now: Timestamp) {
+        self.busy = self.busy.saturating_sub(1);
         let endpoint = request.open.endpoint;
         let Some(known) = self.known.get_mut(&endpoint) else { return };
         known.stage = Stage::Idle;
@@ -312,6 +317,7 @@ impl Handover {
 
     /// Takes back what there was no time to ask: it waits as if it had not been handed out.
     pub fn put_back(&mut self, request: &Request, now: Timestamp) {
+        self.busy = self.busy.saturating_sub(1);
         let endpoint = request.open.endpoint;
         let Some(known) = self.known.get_mut(&endpoint) else { return };
         known.stage = Stage::Idle;

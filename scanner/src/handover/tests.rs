@@ -238,6 +238,7 @@ fn what_was_put_back_is_asked_as_if_it_had_not_been() {
     let mut handover = handover();
     on(&mut handover, 0, 443, &[OPEN, name("a.example")]);
     let requests = handover.take(at(2), 9);
+    assert_eq!(handover.counts(), Counts { asked: 1, waiting: 1, no_room: 0 });
     handover.put_back(&requests[0], at(3));
     assert_eq!(handover.counts(), Counts { asked: 0, waiting: 1, no_room: 0 });
     assert_eq!(handover.take(at(9), 9), requests);

@@ -8,6 +8,7 @@
 //! test compares the product with that and not with itself.
 
 mod asset;
+mod mirror;
 mod network;
 mod servers;
 
@@ -21,6 +22,7 @@ use std::{
 use thiserror::Error;
 
 pub use asset::{Asset, Service, Transport};
+pub use mirror::Mirror;
 use network::Namespace;
 
 /// The network of the lab.
@@ -163,6 +165,11 @@ impl Lab {
     pub fn set_cable(&self, connected: bool) -> Result<(), LabError> {
         let state = if connected { "up" } else { "down" };
         self.scanner.run(&format!("ip link set eth0 {state}"))
+    }
+
+    /// Makes a hub of the switch and plugs in a sensor that hears everything, and a client.
+    pub fn mirror(&self) -> Result<Mirror, LabError> {
+        Mirror::on(&self.switch)
     }
 
     /// Packets that have left the scanner's interface so far, by the kernel's own count.
