@@ -12,7 +12,7 @@ servers="openssh-server dropbear-bin nginx apache2 lighttpd postfix dovecot-imap
  tigervnc-standalone-server inn2 caddy"
 # Those that talk with the servers, where somebody listens.
 clients="curl openssh-client snmp bind9-dnsutils smbclient ldap-utils mosquitto-clients redis-tools
- mariadb-client ntpsec-ntpdig"
+ mariadb-client cups-client ntpsec-ntpdig"
 
 missing=""
 for package in $tools $servers $clients; do

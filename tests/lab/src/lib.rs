@@ -79,6 +79,11 @@ pub struct Lab {
 const START: Duration = Duration::from_secs(90);
 
 impl Lab {
+    /// The scanner's IPv4 address.
+    pub const SCANNER: &str = "198.18.0.2";
+    /// Its MAC address.
+    pub const SCANNER_MAC: &str = "02:00:5e:00:53:02";
+
     /// Makes the network and starts every server; returns when all of them listen.
     pub fn up() -> Result<Self, LabError> {
         Self::with(servers::all())
@@ -101,10 +106,12 @@ impl Lab {
         open_to_all(folder.path())?;
         let authority = servers::Authority::new()?;
         let switch = Namespace::new("switch")?;
+        // It forwards, and says nothing of its own.
+        switch.be_quiet()?;
         switch.run("ip link add br0 type bridge stp_state 0")?;
         switch.run("ip link set br0 up")?;
         let scanner = Namespace::new("scanner")?;
-        scanner.plug_into(&switch, "02:00:5e:00:53:02", &["198.18.0.2/24", "2001:db8::2/64"])?;
+        scanner.plug_into(&switch, Self::SCANNER_MAC, &["198.18.0.2/24", "2001:db8::2/64"])?;
         let mut lab = Self { assets: Vec::new(), scanner, switch, folder };
         for server in servers {
             let asset = Asset::start(server, &lab.switch, lab.folder.path(), &authority)?;

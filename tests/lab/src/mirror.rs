@@ -21,11 +21,9 @@ impl Mirror {
         // A switch that forgets at once where everybody is has to tell all of them everything.
         switch.run("ip link set br0 type bridge ageing_time 0")?;
         let sensor = Namespace::new("sensor")?;
-        // A system speaks of itself as soon as it has IPv6, and a sensor is to be silent.
-        let quiet = "net.ipv6.conf.all.disable_ipv6=1 net.ipv6.conf.default.disable_ipv6=1";
-        sensor.run(&format!("sysctl -qw {quiet}"))?;
+        sensor.be_quiet()?;
         sensor.plug(Self::LISTENS, switch, "02:00:5e:00:53:04", &[])?;
-        sensor.plug("eth0", switch, "02:00:5e:00:53:05", &["198.18.0.5/24"])?;
+        sensor.plug("eth0", switch, Self::SENSOR_MAC, &["198.18.0.5/24"])?;
         let client = Namespace::new("client")?;
         client.plug_into(switch, Self::CLIENT_MAC, &["198.18.0.3/24", "2001:db8::3/64"])?;
         Ok(Self { sensor, client })
@@ -36,6 +34,8 @@ impl Mirror {
     pub const LISTENS: &str = "mirror0";
     /// The sensor's address.
     pub const SENSOR: &str = "198.18.0.5";
+    /// The MAC address that it belongs to.
+    pub const SENSOR_MAC: &str = "02:00:5e:00:53:05";
     /// The client's IPv4 address; its other one is 2001:db8::3.
     pub const CLIENT: &str = "198.18.0.3";
     /// The client's MAC address.
@@ -99,6 +99,8 @@ impl Mirror {
     ///
     /// A client is not installed, or has not ended after 20 s.
     pub fn use_services(&self) -> Result<(), LabError> {
+        // It has been away: it asks where they are, which is all that binds their addresses.
+        self.client.run("ip neigh flush all")?;
         let mut running = Vec::new();
         for line in CLIENTS {
             let child = self
@@ -129,7 +131,8 @@ impl Mirror {
 const CLIENTS: &[&str] = &[
     "ssh-keyscan -T 10 198.18.0.10 198.18.0.11 198.18.0.42 198.18.0.44 2001:db8::10",
     "ssh-keyscan -T 10 -p 50022 198.18.0.41",
-    "curl -sS http://198.18.0.12/ http://198.18.0.13/ http://198.18.0.14/ http://198.18.0.26:631/",
+    "curl -sS http://198.18.0.12/ http://198.18.0.13/ http://198.18.0.14/",
+    "lpstat -h 198.18.0.26:631 -r -p",
     "curl -sS 'http://[2001:db8::14]/' 'http://[2001:db8::13]/'",
     "curl -sSk --resolve nginx.lab.example:443:198.18.0.12 https://nginx.lab.example/",
     "openssl s_client -connect 198.18.0.13:8443 -servername apache.lab.example",

@@ -27,6 +27,12 @@ impl Namespace {
         Ok(space)
     }
 
+    /// Keeps the system from speaking by itself, which it does as soon as it has IPv6.
+    pub(crate) fn be_quiet(&self) -> Result<(), LabError> {
+        let off = "net.ipv6.conf.all.disable_ipv6=1 net.ipv6.conf.default.disable_ipv6=1";
+        self.run(&format!("sysctl -qw {off}"))
+    }
+
     /// Joins this namespace to the switch by a cable, its end named `eth0`.
     pub(crate) fn plug_into(
         &self,
