@@ -118,15 +118,36 @@ fn requests(mut stream: &[u8]) -> Vec<Head<'_>> {
             .field("content-length")
             .and_then(|value| str::from_utf8(value).ok()?.parse().ok())
             .unwrap_or(0);
-        let end = stream.windows(2).enumerate().position(|(at, two)| {
-            two == b"\n\n" || (two == b"\n\r" && stream.get(at.saturating_add(2)) == Some(&b'\n'))
-        });
-        let Some(end) = end else { break };
-        let skip = if stream.get(end.saturating_add(1)) == Some(&b'\n') { 2 } else { 3 };
-        stream = stream.get(end.saturating_add(skip).saturating_add(body)..).unwrap_or_default();
+        let Some(behind) = behind_head(stream) else { break };
+        stream = behind.get(body..).unwrap_or_default();
         all.push(head);
     }
     all
+}
+
+/// What follows the empty line that ends a head.
+fn behind_head(stream: &[u8]) -> Option<&[u8]> {
+    let end = stream.windows(2).enumerate().position(|(at, two)| {
+        two == b"\n\n" || (two == b"\n\r" && stream.get(at.saturating_add(2)) == Some(&b'\n'))
+    })?;
+    let skip = if stream.get(end.saturating_add(1)) == Some(&b'\n') { 2 } else { 3 };
+    stream.get(end.saturating_add(skip)..)
+}
+
+/// The first answer that is one: who says to go on (RFC 9110, section 15.2) has not answered yet,
+/// and names neither itself nor what it has.
+fn answer(mut stream: &[u8]) -> Option<Head<'_>> {
+    /// A request has one or two.
+    const MOST: usize = 4;
+    for _ in 0..MOST {
+        protocol(stream)?;
+        let head = Head::read(stream)?;
+        match head.first.split(|byte| *byte == b' ').nth(1) {
+            Some(b"100" | b"102" | b"103") => stream = behind_head(stream)?,
+            _ => return Some(head),
+        }
+    }
+    None
 }
 
 /// The server's name in the first request, where the server is the one that is named.
@@ -150,7 +171,7 @@ pub(super) fn read(talk: &Conversation<'_>, told: &mut Vec<Told>) -> Option<Verd
     if !asks && !is_response(talk.heard) {
         return None;
     }
-    let answer = protocol(talk.heard).and_then(|_| Head::read(talk.heard));
+    let answer = answer(talk.heard);
     let basic = all
         .iter()
         .any(|head| head.field("authorization").is_some_and(|value| super::begins(value, "basic")));
@@ -165,6 +186,11 @@ pub(super) fn read(talk: &Conversation<'_>, told: &mut Vec<Told>) -> Option<Verd
     let first = all.first();
     let name = first.and_then(|head| head.first.rsplit(|b| *b == b' ').next()).and_then(protocol);
     let name = name.or_else(|| protocol(talk.heard)).unwrap_or("http");
+    // Printing (RFC 8010, section 4) is a protocol of its own inside of it.
+    let prints = answer.as_ref().is_some_and(|head| {
+        head.field("content-type").is_some_and(|value| value.starts_with(b"application/ipp"))
+    });
+    let name = if prints { "ipp" } else { name };
     let to_proxy = first.is_some_and(is_to_proxy);
     if let Some(value) = all.iter().find_map(|head| agent::family(&head.text("user-agent")?)) {
         let kind = FingerprintKind::UserAgent;

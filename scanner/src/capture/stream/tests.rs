@@ -79,6 +79,20 @@ fn http_tells_its_server_and_the_family_of_its_client() {
 }
 
 #[test]
+fn a_printers_answer_comes_behind_the_leave_to_go_on() {
+    let parts = [
+        Client(b"POST /printers HTTP/1.1\r\nContent-Length: 2\r\nExpect: 100-continue\r\n\r\n"),
+        Server(b"HTTP/1.1 100 Continue\r\n\r\n"),
+        Client(b"\x02\0"),
+        Server(
+            b"HTTP/1.1 200 OK\r\nContent-Type: application/ipp\r\n\
+              Server: CUPS/2.4.2 (Linux 6.1.0; x86_64) IPP/2.1\r\n\r\n",
+        ),
+    ];
+    check(631, &parts, "ipp", Some("CUPS"), &[]);
+}
+
+#[test]
 fn a_proxy_is_not_the_server_that_it_asks() {
     let told = told(
         3128,
