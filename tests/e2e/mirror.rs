@@ -135,6 +135,11 @@ fn listen(lab: &Lab, mirror: &Mirror, claims: &mut Claims, swept: &Home, heard: 
     let waited = waiting.end();
     let now = mirror.packets_sent().unwrap();
     claims.claim(sent == now, || format!("heard: {sent:?} packets were sent before, {now:?} now"));
+    let scan = &waited["scan"];
+    let gap = scan["gaps"][0].to_string();
+    claims.claim(gap.contains("not asked before the end") && scan["probes_sent"] == 0, || {
+        format!("closed window: {scan}")
+    });
     let scan = &result["scan"];
     claims
         .claim(scan["complete"] == true && scan["probes_sent"] == 0 && scan["drops"] == 0, || {

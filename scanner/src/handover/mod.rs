@@ -147,10 +147,11 @@ impl Handover {
             (Subject::Endpoint(endpoint), fact) if self.may_ask(endpoint.address) => {
                 self.hear_of(endpoint, fact, observation.observed_at);
             }
-            (Subject::Address(address), Fact::LinkAddress(mac)) if self.may_ask(address) => {
-                if self.macs.len() < MOST_ADDRESSES || self.macs.contains_key(&address) {
-                    self.macs.insert(address, *mac);
-                }
+            (Subject::Address(address), Fact::LinkAddress(mac))
+                if self.may_ask(address)
+                    && (self.macs.len() < MOST_ADDRESSES || self.macs.contains_key(&address)) =>
+            {
+                self.macs.insert(address, *mac);
             }
             (Subject::Mac(mac), Fact::Neighbor(neighbor))
                 if neighbor.protocol == DiscoveryProtocol::Profinet
