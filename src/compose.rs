@@ -44,10 +44,13 @@ pub(crate) fn configuration(cli: &Cli) -> Result<Config> {
     if let Some(path) = &cli.db {
         layers.add_flag("--db", "database", &path.to_string_lossy())?;
     }
-    if let Command::Sweep(sweep) = &cli.command {
-        for (flag, key, value) in sweep.settings() {
-            layers.add_flag(flag, key, &value)?;
-        }
+    let flags = match &cli.command {
+        Command::Sweep(sweep) => sweep.settings(),
+        Command::Watch(watch) => watch.settings(),
+        _ => Vec::new(),
+    };
+    for (flag, key, value) in flags {
+        layers.add_flag(flag, key, &value)?;
     }
     Ok(Config::from_layers(&layers)?)
 }
@@ -145,6 +148,9 @@ pub(crate) struct Settings {
     pub(crate) own_networks: Vec<AddressRange>,
     /// Bytes that listening may remember.
     pub(crate) capture_memory: usize,
+    /// Whether what is heard is followed by questions, and to whom.
+    pub(crate) ask: bool,
+    pub(crate) ask_targets: Vec<String>,
 }
 
 /// Who is approved in a setting of that name.
@@ -202,6 +208,8 @@ pub(crate) fn settings(config: Config) -> Result<Settings> {
         cleartext,
         own_networks,
         watch_memory,
+        watch_ask,
+        watch_targets,
         register_offset,
     } = config;
     let seconds = |time: Duration| i64::try_from(time.as_secs()).unwrap_or(i64::MAX);
@@ -282,6 +290,8 @@ pub(crate) fn settings(config: Config) -> Result<Settings> {
             anchors: Arc::default(),
         },
         capture_memory: watch_memory,
+        ask: watch_ask,
+        ask_targets: watch_targets,
         own_networks: own_networks.iter().map(|text| range(text)).collect::<Result<_>>()?,
     })
 }

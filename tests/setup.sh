@@ -1,6 +1,7 @@
 #!/bin/sh
 # Installs what the tests need beyond Rust and git: the tools that make network namespaces, and the
-# real servers of the lab. Says so first, and does nothing where all of it is already there.
+# real servers of the lab and their clients. Says so first, and does nothing where all of it is
+# already there.
 # No server starts by itself: a policy-rc.d that answers 101 stands in the way while installing.
 set -eu
 
@@ -9,9 +10,12 @@ servers="openssh-server dropbear-bin nginx apache2 lighttpd postfix dovecot-imap
  dovecot-lmtpd dovecot-managesieved vsftpd samba snmpd bind9 redis-server mariadb-server postgresql
  mosquitto slapd cups ntpsec memcached inetutils-telnetd inetutils-inetd prosody inspircd xrdp
  tigervnc-standalone-server inn2 caddy"
+# Those that talk with the servers, where somebody listens.
+clients="curl openssh-client snmp bind9-dnsutils smbclient ldap-utils mosquitto-clients redis-tools
+ mariadb-client cups-client ntpsec-ntpdig"
 
 missing=""
-for package in $tools $servers; do
+for package in $tools $servers $clients; do
     state=$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null || true)
     [ "$state" = installed ] || missing="$missing $package"
 done

@@ -101,6 +101,10 @@ pub struct Config {
     pub own_networks: Vec<String>,
     /// Bytes that listening may remember.
     pub watch_memory: usize,
+    /// Whether what is heard is followed by questions.
+    pub watch_ask: bool,
+    /// Who may be asked then, not yet parsed.
+    pub watch_targets: Vec<String>,
     /// Seconds east of UTC that dates in registers mean.
     pub register_offset: i32,
 }
@@ -275,6 +279,8 @@ impl Config {
             cleartext: layers.read("network.cleartext", units::texts)?,
             own_networks: layers.read("network.own", units::texts)?,
             watch_memory: layers.read("watch.memory", |v| units::size(v, 1 << 20, 64 << 30))?,
+            watch_ask: switch("watch.ask")?,
+            watch_targets: layers.read("watch.targets", units::texts)?,
             register_offset: layers.read("register.utc_offset", units::utc_offset)?,
         })
     }
@@ -332,6 +338,7 @@ mod tests {
         assert_eq!(config.tls, TlsChoice::Certificates);
         assert_eq!(config.download, DownloadChoice::No);
         assert!(!config.snmp_public && !config.reverse_dns && !config.assume_alive);
+        assert!(!config.watch_ask && config.watch_targets.is_empty());
     }
 
     #[test]

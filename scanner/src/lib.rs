@@ -1,6 +1,7 @@
 //! Turning a network into observations.
 //!
 //! `targets`, `scope`, `rate`, `plan`, `search` and `sweep` decide what to ask, of whom and when;
+//! `capture` listens, and `handover` says what of the heard is worth a question;
 //! `probe` knows protocols; `dialogue` talks with services; `net` is the only module of
 //! the workspace that opens a socket. All of it ends in [`model::Observation`]s and none
 //! of it knows what becomes of them: there is no database here, no inventory, no opinion.
@@ -9,6 +10,7 @@ pub mod capture;
 pub mod collect;
 pub mod dialogue;
 mod error;
+pub mod handover;
 pub mod import;
 pub mod net;
 pub mod order;

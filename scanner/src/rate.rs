@@ -58,6 +58,9 @@ impl Rates {
     }
 }
 
+/// Packets a second to what is fragile: those of the profile `ot`.
+pub(crate) const GENTLE: u32 = 2;
+
 /// Keeps packets within [`Rates`].
 ///
 /// If the caller sends only at or after [`Pacer::earliest`] and reports with

@@ -135,12 +135,20 @@ pub(crate) struct Sweep {
 
 #[derive(Args, Debug)]
 pub(crate) struct Watch {
-    /// The interface to listen to: a mirror port, or any other. Sends nothing
+    /// The interface to listen to: a mirror port, or any other. Sends nothing by itself
     #[arg(long, value_name = "IF", required_unless_present = "read", conflicts_with = "read")]
     pub(crate) interface: Option<String>,
     /// Capture files, pcap or pcapng, also packed by gzip or zstd; - is standard input
     #[arg(long, num_args = 1.., value_name = "FILE")]
     pub(crate) read: Vec<PathBuf>,
+    /// Ask what is heard, politely: new endpoints, certificates that TLS hides, new server names.
+    /// Only these targets are ever asked, written as for a sweep (default: watch.targets of the
+    /// configuration)
+    #[arg(long, num_args = 0.., value_name = "TARGET", conflicts_with = "read")]
+    pub(crate) ask: Option<Vec<String>>,
+    /// Never ask this target; wins over everything
+    #[arg(long, value_name = "TARGET", conflicts_with = "read")]
+    pub(crate) exclude: Vec<String>,
     /// How long to listen, such as 10m; without it until SIGINT or SIGTERM
     #[arg(long, value_name = "TIME")]
     pub(crate) duration: Option<String>,
@@ -383,6 +391,16 @@ impl Sweep {
     }
 }
 
+impl Watch {
+    /// The settings that the flags stand for, as [`Sweep::settings`].
+    pub(crate) fn settings(&self) -> Vec<(&'static str, &'static str, String)> {
+        let Some(targets) = &self.ask else { return Vec::new() };
+        let targets = Some(targets.join(",")).filter(|targets| !targets.is_empty());
+        let targets = targets.map(|targets| ("--ask", "watch.targets", targets));
+        targets.into_iter().chain([("--ask", "watch.ask", "true".to_owned())]).collect()
+    }
+}
+
 /// A plain number of packets a second gets the unit that the setting wants.
 fn with_unit(text: &str) -> String {
     match text.bytes().all(|b| b.is_ascii_digit()) {
@@ -416,6 +434,16 @@ mod tests {
         let config = config::Config::from_layers(&layers).unwrap();
         assert_eq!((config.rate, config.host_rate, config.network_rate), (5, 2, 3));
         assert!(config.assume_alive && !config.services);
+
+        let line = "daicho watch --interface lo --ask 127.0.0.1 ::1";
+        let Command::Watch(watch) = Cli::parse_from(line.split_whitespace()).command else {
+            panic!("not a watch");
+        };
+        for (flag, key, value) in watch.settings() {
+            layers.add_flag(flag, key, &value).unwrap();
+        }
+        let config = config::Config::from_layers(&layers).unwrap();
+        assert!(config.watch_ask && config.watch_targets == ["127.0.0.1", "::1"]);
     }
 
     #[test]

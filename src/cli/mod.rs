@@ -16,6 +16,7 @@ mod register;
 mod scope;
 pub(crate) mod search;
 mod sweep;
+mod talk;
 mod watch;
 mod window;
 

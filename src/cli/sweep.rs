@@ -2,7 +2,7 @@
 //! is wrong.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
+    collections::{BTreeSet, HashMap},
     net::IpAddr,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
@@ -14,8 +14,7 @@ use inventory::store::{OpenMode, ReviewSummary, Sink, Store, Writer};
 use model::{Endpoint, Gap, MacAddr, Observation, ScanRecord, Severity};
 use scanner::{
     LinkError,
-    collect::Collecting,
-    dialogue::{ControlSystems, Dialogue, Open, Pace},
+    dialogue::{Open, Pace},
     net::{
         Tier,
         clock::Clock,
@@ -26,7 +25,7 @@ use scanner::{
     },
     plan::Plan,
     ports::PortSpec,
-    probe::{starttls::Starttls, udp},
+    probe::udp,
     rate::{Pacer, Tempo},
     stop::Stop,
     sweep::{Fragile, Sweep, SweepOutcome, UdpQuestions},
@@ -42,6 +41,7 @@ use crate::{
         refresh::Refresh,
         scope::{self, Chosen},
         search::{Found, Searches},
+        talk::Talk,
         window,
     },
     clock,
@@ -334,18 +334,11 @@ impl Run<'_> {
         sink: &Sink,
         asked: &mut Asked,
     ) {
-        let Settings { limits, except, vantage, control_systems, .. } = self.settings;
-        let dialogue = Dialogue {
+        let talk = Talk {
+            settings: self.settings,
             scope: Arc::new(self.plan.scope.clone()),
-            vantage: vantage.clone(),
-            limits: *limits,
             pace: pace.clone(),
             stop: self.stop.clone(),
-            except: except.clone(),
-            control_systems: match *control_systems {
-                true => ControlSystems::Ask,
-                false => ControlSystems::LeaveAlone,
-            },
         };
         let macs: HashMap<IpAddr, Option<MacAddr>> = outcome.alive.iter().copied().collect();
         let replies: HashMap<Endpoint, &Vec<u8>> =
@@ -361,33 +354,18 @@ impl Run<'_> {
             |observation| tokio::task::block_in_place(|| self.store(sink, observation));
         let open: Vec<Open> = outcome.open.iter().map(open).collect();
         let mut progress = |done, of| self.bar.talk("what speaks there", done, of);
-        let talked = dialogue.converse(open.clone(), &mut observe, &mut progress).await;
+        let talked = talk.converse(open, &mut observe, &mut progress).await;
         asked.complete &= talked.complete;
-        asked.gaps.extend(talked.gaps);
 
         // A name that cannot be asked for is none that a server could have.
         let name = |address: IpAddr| names.get(&address).and_then(|name| ServerName::new(name));
-        let starttls: BTreeMap<Endpoint, Starttls> = talked.starttls.into_iter().collect();
-        let tls: BTreeMap<Endpoint, BTreeSet<ServerName>> = talked
-            .tls
-            .into_iter()
-            .chain(starttls.keys().copied())
-            .map(|endpoint| (endpoint, name(endpoint.address).into_iter().collect()))
-            .collect();
-        let collecting = Collecting {
-            scope: dialogue.scope,
-            vantage: dialogue.vantage,
-            pace: dialogue.pace,
-            stop: dialogue.stop,
-            at_once: limits.at_once,
-            time: limits.time,
-            extent: self.settings.tls,
-            gentle: outcome.gentle.iter().copied().collect(),
-            starttls,
-            quic: talked.quic.into_iter().collect(),
-        };
+        let doors = talked.doors().into_iter().map(|(endpoint, door)| {
+            (endpoint, (door, name(endpoint.address).into_iter().collect()))
+        });
+        asked.gaps.extend(talked.gaps);
+        let gentle = outcome.gentle.iter().copied().collect();
         let mut progress = |done, of| self.bar.talk("certificates", done, of);
-        let collected = collecting.collect(tls, &mut observe, &mut progress).await;
+        let collected = talk.collect(doors.collect(), gentle, &mut observe, &mut progress).await;
         asked.complete &= collected.complete;
         asked.gaps.extend(collected.gaps);
     }

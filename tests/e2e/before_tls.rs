@@ -10,7 +10,7 @@ use serde_json::Value;
 use crate::home::{Home, Run};
 
 /// The SHA-256 of the first certificate in a file, as another program tells it.
-fn fingerprint(file: &Path) -> String {
+pub(crate) fn fingerprint(file: &Path) -> String {
     let arguments = ["x509", "-noout", "-fingerprint", "-sha256", "-in"];
     let output = Command::new("openssl").args(arguments).arg(file).output().unwrap();
     let text = String::from_utf8(output.stdout).unwrap();
@@ -19,7 +19,12 @@ fn fingerprint(file: &Path) -> String {
 }
 
 /// Whether a certificate is known to be served there, after that dialogue or without one.
-fn is_served(certificates: &Value, sha256: &str, address: &str, service: &Service) -> bool {
+pub(crate) fn is_served(
+    certificates: &Value,
+    sha256: &str,
+    address: &str,
+    service: &Service,
+) -> bool {
     let certificates = certificates.as_array().expect("a list of certificates");
     let found = certificates.iter().find(|certificate| certificate["sha256"] == sha256);
     let places = found.and_then(|certificate| certificate["endpoints"].as_array());

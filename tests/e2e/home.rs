@@ -44,6 +44,11 @@ impl Home {
         self.dress(lab.command(Path::new(program())), arguments)
     }
 
+    /// The same where a sensor stands.
+    pub(crate) fn command_at(&self, mirror: &lab::Mirror, arguments: &[&str]) -> Command {
+        self.dress(mirror.command(Path::new(program())), arguments)
+    }
+
     /// The same where these lines of hosts(5) are known, and no others.
     pub(crate) fn command_knowing(
         &self,

@@ -163,6 +163,31 @@ fn a_listener_ends_when_its_time_is_over_and_refuses_what_is_not_there() {
 }
 
 #[test]
+fn asking_wants_targets_and_an_interface() {
+    let home = Home::new();
+    let run = home.run(&["watch", "--interface", "lo", "--ask"]);
+    assert_eq!(run.code, Some(2));
+    assert!(run.stderr.contains("name the targets behind --ask"), "{}", run.stderr);
+    home.write("site.toml", "[watch]\nask = true\n");
+    let run = home.run(&["--config", "site.toml", "watch", "--interface", "lo"]);
+    assert_eq!(run.code, Some(2));
+    assert!(run.stderr.contains("watch.targets of the configuration"), "{}", run.stderr);
+    let run = home.run(&["watch", "--interface", "lo", "--ask", "nothing at all"]);
+    assert_eq!(run.code, Some(2));
+    assert!(run.stderr.contains("nothing at all"), "{}", run.stderr);
+
+    // What a file holds is never asked, whoever is configured.
+    let run = home.run(&["watch", "--read", "x.pcap", "--ask", "127.0.0.1"]);
+    assert_eq!(run.code, Some(2));
+    assert!(run.stderr.contains("cannot be used with"), "{}", run.stderr);
+    home.write("site.toml", "[watch]\nask = true\ntargets = [\"198.18.0.0/24\"]\n");
+    home.write("x.pcap", pcap(&[arp([0x00, 0x00, 0x5e, 0, 0x53, 0x21], [198, 18, 0, 33])]));
+    let result = home.json(&["--config", "site.toml", "watch", "--read", "x.pcap"]);
+    assert_eq!(result["scan"]["probes_sent"], 0);
+    assert_eq!(result["scan"]["complete"], true);
+}
+
+#[test]
 fn a_pipe_that_never_ends_is_left_when_asked() {
     let home = Home::new();
     let printer = arp([0x00, 0x00, 0x5e, 0, 0x53, 0x21], [198, 18, 0, 33]);

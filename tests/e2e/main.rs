@@ -9,6 +9,7 @@ mod home;
 mod import;
 mod lab;
 mod listen;
+mod mirror;
 mod quic;
 mod refresh;
 mod robust;

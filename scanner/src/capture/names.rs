@@ -5,7 +5,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use model::{Endpoint, Fact, NameSource, Service, Subject, Use};
+use model::{Endpoint, Fact, NameSource, Subject, Use};
 use wire::{
     Malformed,
     dns::{Answer, Asked, Data, Name},
@@ -14,7 +14,7 @@ use wire::{
 };
 
 use super::{Told, dhcp::host_name};
-use crate::probe::said::machine_name;
+use crate::probe::{dns, said::machine_name};
 
 /// The port of name servers.
 pub(super) const DNS_PORT: u16 = 53;
@@ -48,11 +48,7 @@ pub(super) fn of_dns(
         return Ok(());
     }
     let answer = Answer::parse_answers(bytes)?;
-    // No error, or no such name: whoever says so looked.
-    if matches!(answer.code, 0 | 3) {
-        let endpoint = Endpoint::udp(packet.source, DNS_PORT);
-        told.push(Told::new(Subject::Endpoint(endpoint), Fact::Service(Service::of("dns")), &[]));
-    }
+    of_server(Endpoint::udp(packet.source, DNS_PORT), &answer, told);
     for record in &answer.records {
         let (address, name) = match &record.data {
             Data::Address(address) => (Some(*address), &record.name),
@@ -68,6 +64,15 @@ pub(super) fn of_dns(
         }
     }
     answer.broken.map_or(Ok(()), Err)
+}
+
+/// What an answer says of the server.
+pub(super) fn of_server(endpoint: Endpoint, answer: &Answer, told: &mut Vec<Told>) {
+    // No error, or no such name: whoever says so looked.
+    if matches!(answer.code, 0 | 3) {
+        let facts = dns::overheard(answer).into_iter();
+        told.extend(facts.map(|fact| Told::new(Subject::Endpoint(endpoint), fact, &[])));
+    }
 }
 
 /// The address whose reverse name this is (RFC 1035, section 3.5; RFC 3596, section 2.5).

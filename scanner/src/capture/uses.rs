@@ -6,13 +6,14 @@
 use model::{Endpoint, Fact, NameSource, Service, Subject, Use};
 use wire::{
     Malformed, ip, lines,
-    ntp::{self, Sender},
+    ntp::{self, Control, Sender},
     snmp::{self, Head, Message},
     syslog, tftp,
 };
 
 use super::Told;
 use crate::probe::{
+    ntp as clock,
     said::{attribute, machine_name},
     snmp::{describe, engine},
 };
@@ -25,7 +26,7 @@ fn cleartext(packet: &ip::Packet<'_>, protocol: &str) -> Option<Told> {
     })
 }
 
-/// Who asks for the time, and who tells it.
+/// Who asks for the time, and who tells it, or what it is where it is asked for that.
 ///
 /// # Errors
 ///
@@ -35,6 +36,12 @@ pub(super) fn of_ntp(
     bytes: &[u8],
     told: &mut Vec<Told>,
 ) -> Result<(), Malformed> {
+    let own = Control::parse(bytes).ok().and_then(|control| clock::variables(&control));
+    if let Some(facts) = own {
+        let endpoint = Subject::Endpoint(Endpoint::udp(packet.source, ntp::PORT));
+        told.extend(facts.into_iter().map(|fact| Told::new(endpoint, fact, &[])));
+        return Ok(());
+    }
     match Sender::parse(bytes)? {
         Sender::Client if super::is_of_a_station(packet.destination) => {
             let fact = Fact::Use(Use::TimeServer(packet.destination));

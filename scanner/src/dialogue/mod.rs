@@ -98,6 +98,17 @@ impl Open {
     }
 }
 
+/// The way to TLS at an endpoint.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub enum Door {
+    /// From the first byte on; over UDP it is DTLS.
+    Tls,
+    /// Behind these words in the clear.
+    Starttls(Starttls),
+    /// In QUIC.
+    Quic,
+}
+
 /// What conversations brought, beside their observations.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Outcome {
@@ -117,6 +128,20 @@ pub struct Outcome {
     pub conversations: u64,
     /// Whether every endpoint had its turn. Gaps leave it true, a stop does not.
     pub complete: bool,
+}
+
+impl Outcome {
+    /// Every endpoint that speaks TLS, or may, and how to get there.
+    #[must_use]
+    pub fn doors(&self) -> BTreeMap<Endpoint, Door> {
+        let starttls =
+            self.starttls.iter().map(|(endpoint, words)| (*endpoint, Door::Starttls(*words)));
+        let tls = self.tls.iter().map(|endpoint| match self.quic.binary_search(endpoint) {
+            Ok(_) => (*endpoint, Door::Quic),
+            Err(_) => (*endpoint, Door::Tls),
+        });
+        starttls.chain(tls).collect()
+    }
 }
 
 /// The driver of conversations.

@@ -8,7 +8,10 @@ use std::{
     },
 };
 
-use crate::{net::clock::Clock, rate::Pacer};
+use crate::{
+    net::clock::Clock,
+    rate::{GENTLE, Pacer},
+};
 
 /// The shared [`Pacer`], in the time of one clock. Clones count together.
 #[derive(Clone, Debug)]
@@ -35,6 +38,12 @@ impl Pace {
     #[must_use]
     pub fn packets(&self) -> u64 {
         self.packets.load(Ordering::Relaxed)
+    }
+
+    /// From now on, as few packets to `host` as something fragile bears.
+    pub fn be_gentle(&self, host: IpAddr) {
+        let mut pacer = self.pacer.lock().unwrap_or_else(PoisonError::into_inner);
+        pacer.slow_down(host, GENTLE);
     }
 
     /// Waits until one more packet to `host` may go, and accounts for that many, which the

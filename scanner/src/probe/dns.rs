@@ -6,7 +6,7 @@
 use model::{Cpe, Fact, Service, Transport};
 use wire::{
     Malformed, Problem, Reader,
-    dns::{self, Answer, CHAOS, Data, TXT},
+    dns::{self, Answer, CHAOS, Data, Name, TXT},
     lines,
 };
 
@@ -82,7 +82,7 @@ impl Probe for DnsTcp {
 }
 
 /// The first message of a stream. RFC 1035, section 4.2.2.
-fn message(bytes: &[u8]) -> Result<&[u8], Malformed> {
+pub(crate) fn message(bytes: &[u8]) -> Result<&[u8], Malformed> {
     let mut r = Reader::new(bytes);
     let len = r.u16("length")?;
     r.take("message", len.into())
@@ -104,10 +104,23 @@ fn read(message: &[u8], cookie: u32) -> Reading {
     if answer.id != id(cookie) {
         return Reading::default();
     }
+    Reading { facts: describe(&answer, |_| true), evidence: message.to_vec() }
+}
+
+/// What an answer to somebody else's question says of the server: its version, if that was the
+/// question. Other texts are about others.
+pub(crate) fn overheard(answer: &Answer) -> Vec<Fact> {
+    describe(answer, |name| {
+        let name = name.to_string().to_ascii_lowercase();
+        matches!(name.as_str(), "version.bind" | "version.server")
+    })
+}
+
+fn describe(answer: &Answer, is_version: impl Fn(&Name) -> bool) -> Vec<Fact> {
     let mut service = Service::of("dns");
     let mut facts = Vec::new();
     let text = answer.records.iter().find_map(|record| match &record.data {
-        Data::Text(strings) => Some(lines::text(&strings.concat())),
+        Data::Text(strings) if is_version(&record.name) => Some(lines::text(&strings.concat())),
         _ => None,
     });
     if let Some(text) = text {
@@ -116,7 +129,7 @@ fn read(message: &[u8], cookie: u32) -> Reading {
         facts.extend(operating_system(&text));
     }
     facts.insert(0, Fact::Service(service));
-    Reading { facts, evidence: message.to_vec() }
+    facts
 }
 
 /// How a text begins, without regard to case; the product; vendor and product of its CPE name.

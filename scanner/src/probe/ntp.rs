@@ -48,21 +48,28 @@ impl Probe for Ntp {
         if !is_answer(talk) {
             return Reading::default();
         }
-        let mut service = Service::of("ntp");
-        let mut facts = Vec::new();
-        let mut evidence = talk.heard(1).to_vec();
-        if let Ok(control) = Control::parse(talk.heard(2))
-            && control.response
-            && !control.error
-            && control.opcode == READ_VARIABLES
-            && control.sequence == sequence(talk.cookie)
-        {
-            evidence = talk.heard(2).to_vec();
-            facts = describe(&mut service, &String::from_utf8_lossy(&control.data));
+        let control = Control::parse(talk.heard(2)).ok();
+        let own = control.filter(|control| control.sequence == sequence(talk.cookie));
+        match own.and_then(|control| variables(&control)) {
+            Some(facts) => Reading { facts, evidence: talk.heard(2).to_vec() },
+            None => Reading {
+                facts: vec![Fact::Service(Service::of("ntp"))],
+                evidence: talk.heard(1).to_vec(),
+            },
         }
-        facts.insert(0, Fact::Service(service));
-        Reading { facts, evidence }
     }
+}
+
+/// What a server says of itself to whoever asks for its system variables; `None` where that is
+/// not what the message is.
+pub(crate) fn variables(control: &Control) -> Option<Vec<Fact>> {
+    if !control.response || control.error || control.opcode != READ_VARIABLES {
+        return None;
+    }
+    let mut service = Service::of("ntp");
+    let mut facts = describe(&mut service, &String::from_utf8_lossy(&control.data));
+    facts.insert(0, Fact::Service(service));
+    Some(facts)
 }
 
 /// The number that the answer's origin timestamp repeats. Not a time: a server needs none

@@ -29,10 +29,7 @@ use super::{
     sending::port_of,
     state::{Ask, Host},
 };
-use crate::{net::Tier, plan::PORT_TRIES};
-
-/// Packets a second to what is fragile: those of the profile `ot`.
-pub(super) const GENTLE: u32 = 2;
+use crate::{net::Tier, plan::PORT_TRIES, rate::GENTLE};
 
 /// Ports that printers (raw printing) and controllers (Modbus, S7, EtherNet/IP, DNP3,
 /// BACnet) have open, and hardly anything else.

@@ -104,7 +104,7 @@ fn frames_cut_at_every_length_and_too_long_ones_are_read_as_far_as_they_say_some
         lab.far("link set far0 mtu 9000");
         let _fake = Fake::start(lab, answer);
         // The smallest block cuts the long frame.
-        let small = Via::Ring(Shape { block_size: 4_096, blocks: 64 });
+        let small = Via::Ring(Shape { block_size: 4_096, blocks: 64, age: 1 });
         for via in ways().into_iter().chain([small]) {
             let link = &mut raw_via(via);
             send(link, address("198.18.0.50"), &Question::Tcp(80)).unwrap();
@@ -163,7 +163,7 @@ fn a_burst_of_twenty_thousand_answers_is_heard_whole() {
 fn what_a_ring_has_no_room_for_is_counted() {
     lab(With::default(), |lab| {
         let _fake = Fake::start(lab, burst);
-        let link = &mut raw_via(Via::Ring(Shape { block_size: 4_096, blocks: 2 }));
+        let link = &mut raw_via(Via::Ring(Shape { block_size: 4_096, blocks: 2, age: 1 }));
         send(link, address("198.18.0.50"), &Question::Tcp(80)).unwrap();
         let heard = all(link).len() as u64;
         let drops = link.drops();
@@ -176,7 +176,7 @@ fn what_a_ring_has_no_room_for_is_counted() {
 fn where_the_kernel_makes_no_ring_the_portable_channel_serves() {
     lab(With::default(), |_| {
         // Not a multiple of a page, which is refused.
-        let link = &mut raw_via(Via::Ring(Shape { block_size: 5_000, blocks: 2 }));
+        let link = &mut raw_via(Via::Ring(Shape { block_size: 5_000, blocks: 2, age: 1 }));
         check(link, FAR_V4, Question::Tcp(22), Answer::TcpOpen(22));
     });
 }

@@ -2,7 +2,12 @@
 
 use inventory::store::Sink;
 use model::{Gap, Observation, ScanRecord, Timestamp, Vantage};
-use scanner::capture::{Capture, LinkType};
+use scanner::{
+    capture::{Capture, LinkType},
+    handover::Counts,
+};
+
+use super::ask::Asked;
 
 /// How many gaps are kept one by one; of more the last grows.
 const MOST_GAPS: usize = 256;
@@ -24,6 +29,8 @@ pub(super) enum Lost {
     Flows,
     /// Observations that found no room on the way to the database.
     Observations,
+    /// What would have been worth a question, and found no room to wait for it.
+    Requests,
 }
 
 impl Lost {
@@ -32,6 +39,7 @@ impl Lost {
             Self::Frames => "frames found no room",
             Self::Flows => "flows were given up for want of memory",
             Self::Observations => "observations found no room on the way to the database",
+            Self::Requests => "questions to endpoints found no room to wait",
         }
     }
 }
@@ -39,6 +47,8 @@ impl Lost {
 /// What is heard, shared between who hears and who waits.
 pub(super) struct Heard {
     capture: Capture,
+    /// What is asked of what is heard, where something is.
+    pub(super) asked: Option<Asked>,
     /// Gone when it is over: what is heard then is nobody's.
     sink: Option<Sink>,
     /// Whether the database takes no more.
@@ -47,22 +57,23 @@ pub(super) struct Heard {
     span: Option<(Timestamp, Timestamp)>,
     pub(super) gaps: Vec<Gap>,
     losses: Vec<(Lost, String, Loss)>,
-    /// Of the three kinds, how much was counted before.
-    before: [u64; 3],
+    /// Of the four kinds, how much was counted before.
+    before: [u64; 4],
     /// Frames that a file says its maker lost.
     pub(super) lost_before: u64,
 }
 
 impl Heard {
-    pub(super) fn new(capture: Capture, sink: Sink) -> Self {
+    pub(super) fn new(capture: Capture, asked: Option<Asked>, sink: Sink) -> Self {
         Self {
             capture,
+            asked,
             sink: Some(sink),
             failed: false,
             span: None,
             gaps: Vec::new(),
             losses: Vec::new(),
-            before: [0; 3],
+            before: [0; 4],
             lost_before: 0,
         }
     }
@@ -83,8 +94,13 @@ impl Heard {
 
     /// Takes a frame of an interface: the network cannot wait.
     pub(super) fn take(&mut self, link: LinkType, tag: Option<u16>, at: Timestamp, bytes: &[u8]) {
-        let Self { capture, sink: Some(sink), failed, .. } = self else { return };
-        let mut hand_on = |observation: Observation| *failed |= sink.offer(observation).is_err();
+        let Self { capture, asked, sink: Some(sink), failed, .. } = self else { return };
+        let mut hand_on = |observation: Observation| {
+            if let Some(asked) = asked {
+                asked.handover.hear(&observation);
+            }
+            *failed |= sink.offer(observation).is_err();
+        };
         capture.tagged_frame_of(link, tag, at, bytes, &mut hand_on);
         self.saw(at);
     }
@@ -95,14 +111,23 @@ impl Heard {
 
     /// Says that time has passed, and how many frames were lost until now.
     pub(super) fn tick(&mut self, interface: &str, now: Timestamp, lost: u64) {
-        if let Self { capture, sink: Some(sink), failed, .. } = self {
-            capture.tick(now, &mut |observation| *failed |= sink.offer(observation).is_err());
+        if let Self { capture, asked, sink: Some(sink), failed, .. } = self {
+            capture.tick(now, &mut |observation| {
+                if let Some(asked) = asked {
+                    asked.handover.hear(&observation);
+                }
+                *failed |= sink.offer(observation).is_err();
+            });
         }
+        let requests = self.asked.as_ref().map_or(0, |asked| asked.handover.counts().no_room);
         let flows = self.capture.counts().flows.given_up;
         let dropped = self.sink.as_ref().map_or(0, Sink::dropped);
-        for (kind, now_lost, place) in
-            [(Lost::Frames, lost, 0), (Lost::Flows, flows, 1), (Lost::Observations, dropped, 2)]
-        {
+        for (kind, now_lost, place) in [
+            (Lost::Frames, lost, 0),
+            (Lost::Flows, flows, 1),
+            (Lost::Observations, dropped, 2),
+            (Lost::Requests, requests, 3),
+        ] {
             let Some(before) = self.before.get_mut(place) else { continue };
             let more = now_lost.saturating_sub(*before);
             *before = now_lost.max(*before);
@@ -148,6 +173,9 @@ impl Heard {
             });
         }
         self.sink = None;
+        if let Some(left) = self.asked.as_ref().and_then(Asked::left) {
+            self.gaps.push(left);
+        }
     }
 
     /// How it went until now.
@@ -169,16 +197,20 @@ impl Heard {
             let reason = format!("{} {}", counts.flows.given_up, Lost::Flows.name());
             gaps.push(Gap { target: "flows".to_owned(), reason });
         }
-        let [frames, _, _] = self.before;
+        let complete = gaps.is_empty();
+        let asked = self.asked.as_ref();
+        // An endpoint that does not answer is a gap of its own, and hides nothing that was heard.
+        gaps.extend(asked.map(Asked::gaps).unwrap_or_default());
+        let [frames, ..] = self.before;
         ScanRecord {
             vantage: vantage.clone(),
             started_at,
             ended_at: Some(ended_at),
             io: io.to_owned(),
-            probes_sent: 0,
-            replies: 0,
+            probes_sent: asked.map_or(0, Asked::packets),
+            replies: asked.map_or(0, |asked| asked.replies),
             drops: self.lost_before.saturating_add(frames),
-            complete: gaps.is_empty(),
+            complete,
             gaps,
             // Who only listens has not looked: silence in a capture says nothing.
             coverage: Vec::new(),
@@ -189,8 +221,15 @@ impl Heard {
     pub(super) fn line(&self) -> String {
         let counts = self.capture.counts();
         let [frames, ..] = self.before;
+        let asked = self.asked.as_ref().map_or_else(String::new, |asked| {
+            let Counts { asked: endpoints, waiting, no_room } = asked.handover.counts();
+            format!(
+                "; asked {endpoints} times, {} answered, {waiting} waiting, {no_room} without room",
+                asked.replies
+            )
+        });
         format!(
-            "heard {counts}; {} lost; {} MiB",
+            "heard {counts}; {} lost; {} MiB{asked}",
             frames.saturating_add(self.lost_before),
             self.capture.memory() >> 20
         )

@@ -1,8 +1,10 @@
 //! `daicho watch`: listens instead of asking, to an interface or to captures that somebody made.
 //!
 //! A thread of its own hears, and this one waits for its end, for a signal, or for the time to be
-//! over. What was heard is committed while it runs, and so is how it went.
+//! over. What was heard is committed while it runs, and so is how it went. Where it is wanted,
+//! what is heard is asked meanwhile, on this thread's runtime.
 
+mod ask;
 mod heard;
 mod live;
 mod replay;
@@ -32,6 +34,7 @@ use crate::{
     compose::Settings,
     tell,
 };
+use ask::Asking;
 use heard::Heard;
 
 /// How often a line says what was heard, and the scan's record is written.
@@ -47,12 +50,16 @@ pub(crate) async fn run(
 ) -> Result<()> {
     let duration = arguments.duration.as_deref().map(config::duration).transpose();
     let duration = duration.context("--duration")?;
+    let (asking, asked) = Asking::prepare(settings, arguments).await?.unzip();
     let source = match &arguments.interface {
         Some(name) => Source::Live(Monitor::open(name, live::SHAPE)?),
         None => Source::Files(replay::in_time_order(&arguments.read)),
     };
-    let (io, targets) = match &source {
-        Source::Live(monitor) => ("capture", vec![monitor.interface().to_owned()]),
+    let (io, targets): (_, Vec<String>) = match &source {
+        Source::Live(monitor) => {
+            let asked = asking.iter().flat_map(|_| settings.ask_targets.iter().cloned());
+            ("capture", [monitor.interface().to_owned()].into_iter().chain(asked).collect())
+        }
         Source::Files(files) => {
             ("file", files.iter().map(|path| path.display().to_string()).collect())
         }
@@ -64,7 +71,8 @@ pub(crate) async fn run(
     let (sink, writer) = Writer::start(&store, scan)?;
     let capture = Capture::with_memory(vantage.clone(), settings.capture_memory)
         .only_ours(settings.own_networks.clone());
-    let heard = Arc::new(Mutex::new(Heard::new(capture, sink)));
+    let answers = sink.clone();
+    let heard = Arc::new(Mutex::new(Heard::new(capture, asked, sink)));
     let stop = Stop::new();
     listen_for_signals(&stop)?;
     let mut again = signal(SignalKind::hangup()).context("cannot listen for signals")?;
@@ -84,6 +92,9 @@ pub(crate) async fn run(
         })
         .context("cannot start the thread that listens")?;
 
+    let mut asking = asking.map(|asking| {
+        Box::pin(asking.run(Arc::clone(&heard), store.clone(), answers, stop.clone()))
+    });
     let until = duration.map(|time| Instant::now() + time);
     let mut pulse = tokio::time::interval_at(Instant::now() + EVERY, EVERY);
     let mut asked = tokio::time::interval(Duration::from_millis(50));
@@ -93,6 +104,16 @@ pub(crate) async fn run(
             // The thread's own end says more than any other.
             biased;
             result = &mut end => break Some(result.unwrap_or(Ok(()))),
+            result = async {
+                match &mut asking {
+                    Some(asking) => asking.await,
+                    None => std::future::pending().await,
+                }
+            } => {
+                asking = None;
+                // It ends without trouble only because it is to.
+                break result.err().map(Err);
+            }
             () = async {
                 match until {
                     Some(until) => sleep_until(until).await,
@@ -120,6 +141,10 @@ pub(crate) async fn run(
             Ok(Err(_)) | Err(_) => Ok(()),
         },
     };
+    if let Some(asking) = asking {
+        // What it still holds is given up.
+        let _ = tokio::time::timeout(LAST_WORDS, asking).await;
+    }
     tokio::task::block_in_place(|| lock(&heard).finish());
     let written = writer.finish().await?;
     outcome?;

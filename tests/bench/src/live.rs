@@ -30,7 +30,7 @@ const RUNS: usize = 5;
 /// How long the sender sends.
 const SPAN: Duration = Duration::from_secs(4);
 /// What the product's own ring has.
-const SHAPE: Shape = Shape { block_size: 1 << 20, blocks: 64 };
+const SHAPE: Shape = Shape { block_size: 1 << 20, blocks: 64, age: 50 };
 
 /// Sends the frames of a capture again and again, for the span, from an interface.
 pub(crate) fn blast(interface: &str, path: &str) -> Result<()> {

@@ -8,6 +8,7 @@
 //! test compares the product with that and not with itself.
 
 mod asset;
+mod mirror;
 mod network;
 mod servers;
 
@@ -21,6 +22,7 @@ use std::{
 use thiserror::Error;
 
 pub use asset::{Asset, Service, Transport};
+pub use mirror::Mirror;
 use network::Namespace;
 
 /// The network of the lab.
@@ -77,6 +79,11 @@ pub struct Lab {
 const START: Duration = Duration::from_secs(90);
 
 impl Lab {
+    /// The scanner's IPv4 address.
+    pub const SCANNER: &str = "198.18.0.2";
+    /// Its MAC address.
+    pub const SCANNER_MAC: &str = "02:00:5e:00:53:02";
+
     /// Makes the network and starts every server; returns when all of them listen.
     pub fn up() -> Result<Self, LabError> {
         Self::with(servers::all())
@@ -99,10 +106,12 @@ impl Lab {
         open_to_all(folder.path())?;
         let authority = servers::Authority::new()?;
         let switch = Namespace::new("switch")?;
+        // It forwards, and says nothing of its own.
+        switch.be_quiet()?;
         switch.run("ip link add br0 type bridge stp_state 0")?;
         switch.run("ip link set br0 up")?;
         let scanner = Namespace::new("scanner")?;
-        scanner.plug_into(&switch, "02:00:5e:00:53:02", &["198.18.0.2/24", "2001:db8::2/64"])?;
+        scanner.plug_into(&switch, Self::SCANNER_MAC, &["198.18.0.2/24", "2001:db8::2/64"])?;
         let mut lab = Self { assets: Vec::new(), scanner, switch, folder };
         for server in servers {
             let asset = Asset::start(server, &lab.switch, lab.folder.path(), &authority)?;
@@ -163,6 +172,11 @@ impl Lab {
     pub fn set_cable(&self, connected: bool) -> Result<(), LabError> {
         let state = if connected { "up" } else { "down" };
         self.scanner.run(&format!("ip link set eth0 {state}"))
+    }
+
+    /// Makes a hub of the switch and plugs in a sensor that hears everything, and a client.
+    pub fn mirror(&self) -> Result<Mirror, LabError> {
+        Mirror::on(&self.switch)
     }
 
     /// Packets that have left the scanner's interface so far, by the kernel's own count.

@@ -27,6 +27,12 @@ impl Namespace {
         Ok(space)
     }
 
+    /// Keeps the system from speaking by itself, which it does as soon as it has IPv6.
+    pub(crate) fn be_quiet(&self) -> Result<(), LabError> {
+        let off = "net.ipv6.conf.all.disable_ipv6=1 net.ipv6.conf.default.disable_ipv6=1";
+        self.run(&format!("sysctl -qw {off}"))
+    }
+
     /// Joins this namespace to the switch by a cable, its end named `eth0`.
     pub(crate) fn plug_into(
         &self,
@@ -34,17 +40,28 @@ impl Namespace {
         mac: &str,
         addresses: &[&str],
     ) -> Result<(), LabError> {
+        self.plug("eth0", switch, mac, addresses)
+    }
+
+    /// The same with another name.
+    pub(crate) fn plug(
+        &self,
+        interface: &str,
+        switch: &Self,
+        mac: &str,
+        addresses: &[&str],
+    ) -> Result<(), LabError> {
         let port = format!("p{}", COUNT.fetch_add(1, Ordering::Relaxed));
         let Self { name } = self;
         switch.run(&format!(
-            "ip link add {port} type veth peer name eth0 address {mac} netns {name}"
+            "ip link add {port} type veth peer name {interface} address {mac} netns {name}"
         ))?;
         switch.run(&format!("ip link set {port} master br0 up"))?;
         for address in addresses {
             let flags = if address.contains(':') { " nodad" } else { "" };
-            self.run(&format!("ip addr add {address} dev eth0{flags}"))?;
+            self.run(&format!("ip addr add {address} dev {interface}{flags}"))?;
         }
-        self.run("ip link set eth0 up")
+        self.run(&format!("ip link set {interface} up"))
     }
 
     /// Runs a command line without quoting in the namespace.

@@ -1,10 +1,13 @@
-//! VNC, MQTT and LDAP.
+//! VNC, MQTT, LDAP and the name service.
 
 use model::{Fact, Service};
-use wire::{Reader, ber};
+use wire::{Problem, Reader, ber, dns::Answer};
 
 use super::{Conversation, Told, Verdict};
-use crate::probe::vnc as screen;
+use crate::{
+    capture::names,
+    probe::{dns as server, vnc as screen},
+};
 
 pub(super) fn vnc(talk: &Conversation<'_>, told: &mut Vec<Told>) -> Option<Verdict> {
     if !talk.heard.starts_with(b"RFB ") {
@@ -101,4 +104,21 @@ pub(super) fn ldap(talk: &Conversation<'_>, told: &mut Vec<Told>) -> Option<Verd
         }
     }
     Some(Verdict::Known)
+}
+
+/// The first answer of a name server. Who asks it over TCP is not told: servers of domains are
+/// asked so too.
+pub(super) fn dns(talk: &Conversation<'_>, told: &mut Vec<Told>) -> Option<Verdict> {
+    if talk.server.port != names::DNS_PORT || talk.heard.is_empty() {
+        return None;
+    }
+    match server::message(talk.heard) {
+        Err(why) if why.problem == Problem::Truncated && !talk.ended => Some(Verdict::More),
+        Err(_) => None,
+        Ok(message) => {
+            let answer = Answer::parse(message).ok()?;
+            names::of_server(talk.server, &answer, told);
+            Some(Verdict::Known)
+        }
+    }
 }

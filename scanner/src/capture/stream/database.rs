@@ -7,8 +7,10 @@ use wire::{
     postgresql::{self, ErrorResponse},
 };
 
-use super::{Conversation, Told, Verdict};
-use crate::probe::{mysql as maria, postgresql as elephant, product, said::name_product};
+use super::{Conversation, Told, Verdict, begins};
+use crate::probe::{
+    memcached::Memcached, mysql as maria, postgresql as elephant, product, said::name_product,
+};
 
 pub(super) fn mysql(talk: &Conversation<'_>, told: &mut Vec<Told>) -> Option<Verdict> {
     let greeting = talk.greeting();
@@ -131,6 +133,24 @@ pub(super) fn redis(talk: &Conversation<'_>, told: &mut Vec<Told>) -> Option<Ver
     talk.tell_server(Fact::Service(service), told);
     if talk.says(|line| line.eq_ignore_ascii_case(b"AUTH")) {
         talk.tell_cleartext("redis", told);
+    }
+    Some(Verdict::Known)
+}
+
+/// The text protocol of memcached, on its port: what it answers first says that it is one, and
+/// what it is where that was the question. Values are passed over.
+pub(super) fn memcached(talk: &Conversation<'_>, told: &mut Vec<Told>) -> Option<Verdict> {
+    const PORT: u16 = 11_211;
+    const ANSWERS: [&str; 6] = ["VERSION", "VALUE", "STORED", "END", "STAT", "DELETED"];
+    if talk.server.port != PORT || !lines::has_line(talk.heard) {
+        return None;
+    }
+    let line = lines::lines(talk.heard).next()?;
+    if !ANSWERS.iter().any(|word| begins(line, word)) {
+        return None;
+    }
+    if !talk.ask(&Memcached, &[Vec::new(), [line, b"\r\n"].concat()], told) {
+        talk.tell_server(Fact::Service(Service::of("memcached")), told);
     }
     Some(Verdict::Known)
 }

@@ -134,6 +134,22 @@ fn requests(mut stream: &[u8], ended: bool) -> Vec<Head<'_>> {
     all
 }
 
+/// The first answer that is one: who says to go on (RFC 9110, section 15.2) has not answered yet,
+/// and names neither itself nor what it has.
+fn answer(mut stream: &[u8], ended: bool) -> Option<Head<'_>> {
+    /// A request has one or two.
+    const MOST: usize = 4;
+    for _ in 0..MOST {
+        protocol(stream)?;
+        let (head, behind) = Head::read(stream, ended)?;
+        match head.first.split(|byte| *byte == b' ').nth(1) {
+            Some(b"100" | b"102" | b"103") => stream = behind,
+            _ => return Some(head),
+        }
+    }
+    None
+}
+
 /// The server's name in a request, where the server is the one that is named.
 fn host(head: &Head<'_>) -> Option<String> {
     if is_to_proxy(head) {
@@ -159,8 +175,7 @@ pub(super) fn read(talk: &Conversation<'_>, told: &mut Vec<Told>) -> Option<Verd
         return Some(Verdict::More);
     }
     let all = requests(talk.said, talk.ended);
-    let answer =
-        protocol(talk.heard).and_then(|_| Head::read(talk.heard, talk.ended)).map(|(head, _)| head);
+    let answer = answer(talk.heard, talk.ended);
     let basic = all
         .iter()
         .any(|head| head.field("authorization").is_some_and(|value| super::begins(value, "basic")));
@@ -175,6 +190,11 @@ pub(super) fn read(talk: &Conversation<'_>, told: &mut Vec<Told>) -> Option<Verd
     let first = all.first();
     let name = first.and_then(|head| head.first.rsplit(|b| *b == b' ').next()).and_then(protocol);
     let name = name.or_else(|| protocol(talk.heard)).unwrap_or("http");
+    // Printing (RFC 8010, section 4) is a protocol of its own inside of it.
+    let prints = answer.as_ref().is_some_and(|head| {
+        head.field("content-type").is_some_and(|value| value.starts_with(b"application/ipp"))
+    });
+    let name = if prints { "ipp" } else { name };
     let to_proxy = first.is_some_and(is_to_proxy);
     if let Some(value) = all.iter().find_map(|head| agent::family(&head.text("user-agent")?)) {
         let kind = FingerprintKind::UserAgent;

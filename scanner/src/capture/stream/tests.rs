@@ -79,6 +79,20 @@ fn http_tells_its_server_and_the_family_of_its_client() {
 }
 
 #[test]
+fn a_printers_answer_comes_behind_the_leave_to_go_on() {
+    let parts = [
+        Client(b"POST /printers HTTP/1.1\r\nContent-Length: 2\r\nExpect: 100-continue\r\n\r\n"),
+        Server(b"HTTP/1.1 100 Continue\r\n\r\n"),
+        Client(b"\x02\0"),
+        Server(
+            b"HTTP/1.1 200 OK\r\nContent-Type: application/ipp\r\n\
+              Server: CUPS/2.4.2 (Linux 6.1.0; x86_64) IPP/2.1\r\n\r\n",
+        ),
+    ];
+    check(631, &parts, "ipp", Some("CUPS"), &[]);
+}
+
+#[test]
 fn a_proxy_is_not_the_server_that_it_asks() {
     let told = told(
         3128,
@@ -199,6 +213,34 @@ fn databases_tell_their_versions_and_nobody_who_logs_in() {
         Some("Redis"),
         &["redis"],
     );
+}
+
+#[test]
+fn a_store_in_memory_is_known_by_its_first_answer_and_a_name_server_by_its_own() {
+    let version = [Client(b"version\r\n"), Server(b"VERSION 1.6.18\r\n")];
+    check(11_211, &version, "memcached", Some("memcached"), &[]);
+    let get = [Client(b"get salary\r\n"), Server(b"VALUE salary 0 4\r\n1234\r\nEND\r\n")];
+    check(11_211, &get, "memcached", None, &[]);
+    assert_eq!(services(&told(8_000, &version), 8_000), []);
+
+    // RFC 1035, section 4: the answer to a question for the text of a name, in one class.
+    let answer = |name: &[u8], class: u8, text: &str| {
+        let mut message = b"\0\x07\x84\0\0\0\0\x01\0\0\0\0".to_vec();
+        message.extend(name);
+        message.extend([0, 0, 16, 0, class, 0, 0, 0, 0, 0]);
+        let len = u8::try_from(text.len()).unwrap();
+        message.extend([len + 1, len]);
+        message.extend(text.bytes());
+        [&u16::try_from(message.len()).unwrap().to_be_bytes()[..], &message].concat()
+    };
+    let (own, other) = (b"\x07version\x04bind" as &[u8], b"\x03www\x07example" as &[u8]);
+    let question = b"\0\x04\0\x07\0\0" as &[u8];
+    let own = answer(own, 3, "9.18.49-1-Debian");
+    check(53, &[Client(question), Server(&own)], "dns", Some("BIND"), &[]);
+    let halves = [Client(question), Server(&own[..20]), Server(&own[20..])];
+    check(53, &halves, "dns", Some("BIND"), &[]);
+    // Somebody else's text says nothing of the server.
+    check(53, &[Client(question), Server(&answer(other, 1, "dnsmasq-2.89"))], "dns", None, &[]);
 }
 
 #[test]

@@ -398,6 +398,14 @@ fn clients_are_known_by_whom_they_ask_and_secrets_stay_where_they_are() {
     let uses = |used| [(here(), Fact::Use(used))];
     let time = udp(SERVER, (123, 123), &ntp::client(7));
     tells(&time, &uses(Use::TimeServer(SERVER.into())));
+    // An answer to whoever asks for the system's variables (RFC 9327, section 2): 25 bytes of them.
+    let mut variables = vec![0x16, 0x82, 0, 1, 0, 0, 0, 0, 0, 0, 0, 25];
+    variables.extend(b"version=\"ntpd 4.2.8p15@1\"\0\0\0");
+    let told = told(&udp(SERVER, (123, 40_000), &variables));
+    let is_ntpd =
+        |fact: &Fact| matches!(fact, Fact::Service(s) if s.version.as_deref() == Some("4.2.8p15"));
+    let server = Subject::Endpoint(Endpoint::udp(HERE.into(), 123));
+    assert!(told.iter().any(|(subject, fact)| *subject == server && is_ntpd(fact)), "{told:?}");
     let cleartext = |protocol: &str| {
         uses(Use::Cleartext { protocol: protocol.to_owned(), server: SERVER.into() })
     };

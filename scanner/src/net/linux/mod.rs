@@ -25,5 +25,5 @@ use std::io;
 ///
 /// What it says instead.
 pub(super) fn rings_work() -> io::Result<()> {
-    ring::socket_with_ring(Shape { block_size: Shape::LEAST, blocks: 1 }).map(|_| ())
+    ring::socket_with_ring(Shape { block_size: Shape::LEAST, blocks: 1, age: 1 }).map(|_| ())
 }

@@ -2,7 +2,7 @@
 //! (packet(7), TPACKET_V3).
 //!
 //! A block is the kernel's or ours; the status in its header says whose, and changes hands
-//! with it. The kernel hands a block over when it is full or a millisecond old.
+//! with it. The kernel hands a block over when it is full or old enough.
 
 use std::{
     io,
@@ -25,6 +25,10 @@ pub struct Shape {
     pub block_size: usize,
     /// How many there are.
     pub blocks: usize,
+    /// How old a block gets before it is handed over, in milliseconds. With little traffic every
+    /// block that comes holds no more than what came meanwhile, so that all of them together are
+    /// the longest that a reader may be late without a loss.
+    pub age: u32,
 }
 
 impl Shape {
@@ -33,14 +37,12 @@ impl Shape {
 }
 
 impl Default for Shape {
-    /// 16 MiB: at a million answers a second the reader may be late by a tenth of one.
+    /// 16 MiB: at a million answers a second the reader may be late by a tenth of one. Answers are
+    /// waited for, so that a block comes after a millisecond.
     fn default() -> Self {
-        Self { block_size: 256 * 1024, blocks: 64 }
+        Self { block_size: 256 * 1024, blocks: 64, age: 1 }
     }
 }
-
-/// How old a block gets before it is handed over, in milliseconds.
-const RETIRE: libc::c_uint = 1;
 
 /// The kernel wants to know it, and uses it for nothing with blocks of frames of any
 /// length.
@@ -147,7 +149,7 @@ pub(super) fn socket_with_ring(shape: Shape) -> io::Result<Socket> {
         tp_block_nr: blocks,
         tp_frame_size: FRAME,
         tp_frame_nr: frames,
-        tp_retire_blk_tov: RETIRE,
+        tp_retire_blk_tov: shape.age,
         tp_sizeof_priv: 0,
         tp_feature_req_word: 0,
     };

@@ -1,0 +1,290 @@
+//! Asking what is heard. `scanner::handover` says what is worth a question; here it is asked, some
+//! at a time, as a sweep would: with the same permits, rates, limits, windows and manners.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    net::IpAddr,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use anyhow::{Result, ensure};
+use certs::hello::ServerName;
+use inventory::store::{Sink, Store};
+use model::{Endpoint, Gap, Observation, Subject};
+use scanner::{
+    dialogue::{Door, Open, Pace},
+    handover::{Ask, Handover, Request},
+    net::clock::Clock,
+    rate::Pacer,
+    stop::Stop,
+};
+use tokio::time::{Instant, sleep};
+
+use super::{Heard, lock};
+use crate::{
+    cli::{
+        args,
+        fragile::Known,
+        scope,
+        talk::{Talk, control_systems},
+        window,
+    },
+    clock,
+    compose::Settings,
+    tell,
+};
+
+/// How often it is looked for requests whose turn it is, and for the stop.
+const LOOK: Duration = Duration::from_millis(50);
+
+/// How many requests are asked together: who is slow keeps no more than these waiting.
+const AT_ONCE: usize = 128;
+
+/// How often the inventory is asked anew who is fragile.
+const KNOWN_FOR: Duration = Duration::from_secs(3_600);
+
+/// How many gaps are kept one by one; of more the number.
+const MOST_GAPS: usize = 256;
+
+/// What came of asking until now, and what waits for it.
+pub(super) struct Asked {
+    pub(super) handover: Handover,
+    pace: Pace,
+    /// Endpoints that answered.
+    pub(super) replies: u64,
+    gaps: Vec<Gap>,
+    more_gaps: u64,
+}
+
+impl Asked {
+    /// Packets that went out, those that the kernel sends for us included.
+    pub(super) fn packets(&self) -> u64 {
+        self.pace.packets()
+    }
+
+    fn gap(&mut self, gap: Gap) {
+        match self.gaps.len() < MOST_GAPS {
+            true => self.gaps.push(gap),
+            false => self.more_gaps = self.more_gaps.saturating_add(1),
+        }
+    }
+
+    /// Where it was asked in vain.
+    pub(super) fn gaps(&self) -> Vec<Gap> {
+        let mut gaps = self.gaps.clone();
+        if self.more_gaps > 0 {
+            let reason = "asked in vain, like those before".to_owned();
+            gaps.push(Gap { target: format!("{} endpoints", self.more_gaps), reason });
+        }
+        gaps
+    }
+
+    /// What is left to ask, where it ends now.
+    pub(super) fn left(&self) -> Option<Gap> {
+        let waiting = self.handover.counts().waiting;
+        (waiting > 0).then(|| Gap {
+            target: format!("{waiting} endpoints"),
+            reason: "heard, and not asked before the end".to_owned(),
+        })
+    }
+}
+
+/// Who may be asked, and how.
+pub(super) struct Asking<'a> {
+    settings: &'a Settings,
+    /// The names by which targets were given.
+    names: HashMap<IpAddr, String>,
+    pace: Pace,
+}
+
+impl<'a> Asking<'a> {
+    /// What is wanted by the configuration and the command line; `None` where nothing is to be
+    /// asked.
+    ///
+    /// # Errors
+    ///
+    /// Nobody may be asked, or a target cannot be understood.
+    pub(super) async fn prepare(
+        settings: &'a Settings,
+        arguments: &args::Watch,
+    ) -> Result<Option<(Self, Asked)>> {
+        // What a capture holds was on a network some time ago, perhaps another one.
+        if !settings.ask || arguments.interface.is_none() {
+            return Ok(None);
+        }
+        ensure!(
+            !settings.ask_targets.is_empty(),
+            "there is nobody who may be asked: name the targets behind --ask, such as \
+             --ask 192.0.2.0/24, or in watch.targets of the configuration"
+        );
+        ensure!(
+            settings.services,
+            "services.enabled is false, and asking what is heard is talking with services"
+        );
+        let excluded = [&settings.exclude[..], &arguments.exclude].concat();
+        // Nobody is asked who is not heard, so that it does not matter how many there may be.
+        let chosen = scope::choose(&settings.ask_targets, &excluded, true).await?;
+        let pacer = Arc::new(Mutex::new(Pacer::new(settings.rates)));
+        let pace = Pace::new(pacer, Clock::start());
+        let asked = Asked {
+            handover: Handover::new(chosen.scope, control_systems(settings)),
+            pace: pace.clone(),
+            replies: 0,
+            gaps: chosen.gaps,
+            more_gaps: 0,
+        };
+        Ok(Some((Self { settings, names: chosen.names, pace }, asked)))
+    }
+
+    /// Asks until it is to stop.
+    ///
+    /// # Errors
+    ///
+    /// The inventory cannot be read.
+    pub(super) async fn run(
+        self,
+        heard: Arc<Mutex<Heard>>,
+        store: Store,
+        sink: Sink,
+        stop: Stop,
+    ) -> Result<()> {
+        let site = &self.settings.vantage.site;
+        let mut known = Known::read(&store, site).await?;
+        let mut read = Instant::now();
+        let windows = &self.settings.windows;
+        if let Err(closed) = window::time_left(windows, clock::now()) {
+            tell::line(&format!("what is heard waits to be asked: {closed}"));
+        }
+        while !stop.is_requested() {
+            sleep(LOOK).await;
+            let Ok(left) = window::time_left(windows, clock::now()) else { continue };
+            let (requests, scope) = {
+                let mut heard = lock(&heard);
+                let Some(asked) = &mut heard.asked else { return Ok(()) };
+                let requests = asked.handover.take(clock::now(), AT_ONCE);
+                if requests.is_empty() {
+                    continue;
+                }
+                let scope = asked.handover.scope_of(&requests);
+                (requests, scope)
+            };
+            if read.elapsed() > KNOWN_FOR {
+                known = Known::read(&store, site).await?;
+                read = Instant::now();
+            }
+            let batch = Stop::new();
+            let talk = Talk {
+                settings: self.settings,
+                scope: Arc::new(scope),
+                pace: self.pace.clone(),
+                stop: batch.clone(),
+            };
+            let mut asking = std::pin::pin!(self.ask(&talk, &requests, &known, &heard, &sink));
+            let until = left.map(|left| Instant::now() + left);
+            tokio::select! {
+                biased;
+                () = &mut asking => continue,
+                () = ended(&stop, until) => batch.request(),
+            }
+            asking.await;
+        }
+        Ok(())
+    }
+
+    async fn ask(
+        &self,
+        talk: &Talk<'_>,
+        requests: &[Request],
+        known: &Known,
+        heard: &Mutex<Heard>,
+        sink: &Sink,
+    ) {
+        let mut gentle = BTreeSet::new();
+        let mut open = Vec::new();
+        let mut doors = BTreeMap::new();
+        for request in requests {
+            let one = self.dress(&request.open, known);
+            let Endpoint { address, .. } = one.endpoint;
+            if one.gentle && gentle.insert(address) {
+                self.pace.be_gentle(address);
+            }
+            match request.ask {
+                Ask::Everything => open.push(one),
+                Ask::Certificates(door) => {
+                    doors.insert(one.endpoint, (door, request.names.clone()));
+                }
+            }
+        }
+        let mut answered = BTreeSet::new();
+        let mut observe = |observation: Observation| {
+            if let Subject::Endpoint(endpoint) = observation.subject {
+                answered.insert(endpoint);
+            }
+            let sent = tokio::task::block_in_place(|| sink.send_blocking(observation));
+            if sent.is_err() {
+                // The writer says why at its end.
+                lock(heard).failed = true;
+                talk.stop.request();
+            }
+        };
+        let talked = talk.converse(open, &mut observe, &mut |_, _| ()).await;
+        let found = talked.doors();
+        for request in requests {
+            let endpoint = request.open.endpoint;
+            if let Some(door) = found.get(&endpoint) {
+                let given = self.names.get(&endpoint.address);
+                let given = given.and_then(|name| ServerName::new(name));
+                let names = request.names.iter().cloned().chain(given).collect();
+                doors.insert(endpoint, (*door, names));
+            }
+        }
+        let collected = talk.collect(doors, gentle, &mut observe, &mut |_, _| ()).await;
+
+        let cut = talk.stop.is_requested();
+        let was_reached = |endpoint: &Endpoint, door: Option<Door>| {
+            answered.contains(endpoint)
+                && (door.is_none() || collected.served.contains_key(endpoint))
+        };
+        let now = clock::now();
+        let mut heard = lock(heard);
+        let Some(asked) = &mut heard.asked else { return };
+        for request in requests {
+            let endpoint = request.open.endpoint;
+            let door = match request.ask {
+                Ask::Certificates(door) => Some(door),
+                Ask::Everything => found.get(&endpoint).copied(),
+            };
+            match cut && !was_reached(&endpoint, door) {
+                true => asked.handover.put_back(request, now),
+                false => asked.handover.ended(request, door, now),
+            }
+        }
+        asked.replies = asked.replies.saturating_add(answered.len() as u64);
+        // What a stop left is put back: it is told in sum, and no gap yet.
+        let own: BTreeSet<String> =
+            requests.iter().map(|request| request.open.endpoint.to_string()).collect();
+        let gaps = talked.gaps.into_iter().chain(collected.gaps);
+        for gap in gaps.filter(|gap| own.contains(&gap.target)) {
+            asked.gap(gap);
+        }
+    }
+
+    /// The same with what the inventory and the command line know of it.
+    fn dress(&self, open: &Open, known: &Known) -> Open {
+        let Endpoint { address, .. } = open.endpoint;
+        let name = open.server_name.as_ref().or_else(|| self.names.get(&address));
+        Open {
+            server_name: name.cloned(),
+            gentle: open.gentle || known.is_fragile(address, open.mac),
+            ..open.clone()
+        }
+    }
+}
+
+/// Waits for the stop, or for the end of the window in which may be asked.
+async fn ended(stop: &Stop, until: Option<Instant>) {
+    while !stop.is_requested() && until.is_none_or(|until| Instant::now() < until) {
+        sleep(LOOK).await;
+    }
+}
