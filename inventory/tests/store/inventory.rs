@@ -39,6 +39,7 @@ fn policy() -> Policy {
         offset: jiff::tz::Offset::UTC,
         network: inventory::compare::Network::default(),
         anchors: Arc::default(),
+        routes: Vec::new(),
     }
 }
 
