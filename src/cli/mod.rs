@@ -1,5 +1,6 @@
 //! The commands: each takes its values, calls the crates, and prints.
 
+mod alert;
 pub(crate) mod args;
 mod assets;
 mod certs;
@@ -17,7 +18,7 @@ mod scope;
 pub(crate) mod search;
 mod sweep;
 mod watch;
-mod window;
+pub(crate) mod window;
 
 use std::{path::Path, process, sync::Arc};
 
@@ -38,7 +39,8 @@ pub(crate) fn run(cli: &Cli) -> Result<u8> {
     let judges = match &cli.command {
         Command::Sweep(_) | Command::Watch(_) | Command::Import { .. } => true,
         Command::Findings { .. } | Command::Certs { .. } => true,
-        Command::Assets { .. } | Command::Register { .. } | Command::Doctor => false,
+        Command::Assets { .. } | Command::Register { .. } => false,
+        Command::Alert { .. } | Command::Doctor => false,
     };
     if judges {
         settings.policy.anchors = Arc::new(settings.trusted.read()?);
@@ -79,6 +81,7 @@ pub(crate) fn run(cli: &Cli) -> Result<u8> {
                 readiness::run(&settings, format).await?;
             }
             Command::Register { command } => register::run(command, path, format).await?,
+            Command::Alert { command } => return alert::run(&settings, command, format).await,
             Command::Doctor => doctor::run(&settings, format).await?,
         }
         Ok(0)

@@ -33,7 +33,7 @@ const ASSET_TABLES: &[&str] = &[
     "observation",
 ];
 
-fn policy() -> Policy {
+pub(crate) fn policy() -> Policy {
     Policy {
         thresholds: certs::Thresholds::default(),
         offset: jiff::tz::Offset::UTC,
@@ -61,7 +61,7 @@ fn chain(seconds: i64, index: u32, chain: Vec<Vec<u8>>) -> Observation {
 }
 
 /// A machine with something in every table.
-fn machine(seconds: i64, index: u32) -> Vec<Observation> {
+pub(crate) fn machine(seconds: i64, index: u32) -> Vec<Observation> {
     let here = Subject::Address(address(index));
     vec![
         link(seconds, index),
@@ -101,7 +101,7 @@ fn machine(seconds: i64, index: u32) -> Vec<Observation> {
 
 impl Folder {
     /// A sweep that saw this, stored and digested.
-    async fn sweep(
+    pub(crate) async fn sweep(
         &self,
         store: &Store,
         seconds: i64,
