@@ -474,6 +474,10 @@ impl<'a> Fields<'a> {
                 Err(format!("{what}: expected one of {what}_file and {what}_variable"))
             }
             (Some(path), None) => Ok(Some(Secret::File(PathBuf::from(path)))),
+            // All those are settings, and one that is none is refused.
+            (None, Some(variable)) if variable.starts_with("DAICHO_") => {
+                Err(format!("{what}_variable: the name must not begin with DAICHO_"))
+            }
             (None, Some(variable)) => Ok(Some(Secret::Variable(variable))),
             (None, None) => Ok(None),
         }

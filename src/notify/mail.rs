@@ -12,7 +12,7 @@ use lettre::{
     Address, AsyncSmtpTransport, AsyncTransport as _, Message, Tokio1Executor,
     message::{
         Mailbox,
-        header::{ContentType, HeaderName, HeaderValue},
+        header::{ContentType, HeaderName, HeaderValue, MIME_VERSION_1_0},
     },
     transport::smtp::{
         authentication::Credentials,
@@ -94,6 +94,7 @@ impl Mail {
             .subject(letter.subject.clone())
             .message_id(Some(id))
             .date(UNIX_EPOCH + Duration::from_secs(since))
+            .header(MIME_VERSION_1_0)
             .header(ContentType::TEXT_PLAIN)
             // RFC 3834: nobody's holiday reply comes back.
             .raw_header(header("Auto-Submitted", "auto-generated")?)

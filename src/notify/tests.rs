@@ -85,6 +85,12 @@ fn press(language: Language, list: usize, page: Option<&str>) -> Press {
     Press::load(&setting, &Sender { page: page.map(str::to_owned), ..sender() }).unwrap()
 }
 
+/// The letter as a person sees it.
+fn written(letter: &Letter) -> String {
+    let text = format!("{}\n\n{}", letter.subject, letter.text);
+    text.replace(env!("CARGO_PKG_VERSION"), "0.0.0")
+}
+
 #[test]
 fn a_letter_in_english_reads_well() {
     let mut over = item("Device is missing", "not seen for 30 days");
@@ -92,7 +98,26 @@ fn a_letter_in_english_reads_well() {
     over.owners = Vec::new();
     let items = vec![item("Device is not registered", "192.0.2.9"), over, item("Third", "")];
     let letter = press(Language::English, 2, None).print(&claimed(items, 38)).unwrap();
-    insta::assert_snapshot!(format!("{}\n\n{}", letter.subject, letter.text).replace(env!("CARGO_PKG_VERSION"), "0.0.0"), @"");
+    insta::assert_snapshot!(written(&letter), @r#"
+    [daicho] warning: 41 news: Device is not registered …
+
+    New:
+    - warning: Device is not registered
+      asset:1 (plant), answered for by Sato
+      192.0.2.9
+      finding 2
+
+    Over:
+    - warning: Device is missing
+      asset:1 (plant)
+      not seen for 30 days
+      finding 2
+
+    And 39 more: see `daicho findings`.
+
+    --
+    Daicho 0.0.0 at test, route r, message 00000000000000000000000000000001
+    "#);
 }
 
 #[test]
@@ -102,7 +127,23 @@ fn a_letter_in_japanese_reads_well() {
     let items = vec![item("Device is not registered", "192.0.2.9"), happened];
     let press = press(Language::Japanese, 25, Some("https://d.example/"));
     let letter = press.print(&claimed(items, 0)).unwrap();
-    insta::assert_snapshot!(format!("{}\n\n{}", letter.subject, letter.text).replace(env!("CARGO_PKG_VERSION"), "0.0.0"), @"");
+    insta::assert_snapshot!(written(&letter), @r#"
+    [daicho] 警告: 2件: Device is not registered ほか
+
+    ■ 新規
+    ・警告: Device is not registered
+      対象: asset:1(拠点: plant) 担当: Sato
+      詳細: 192.0.2.9
+      https://d.example/findings/2
+
+    ■ 変化
+    ・Port opened: 192.0.2.9 tcp/443
+      対象: asset:1(拠点: plant) 担当: Sato
+      https://d.example/findings/2
+
+    --
+    Daicho 0.0.0(test)、経路 r、通知 00000000000000000000000000000001
+    "#);
 }
 
 /// What devices may say of themselves.
