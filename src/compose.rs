@@ -9,10 +9,7 @@ use std::{
 
 use anyhow::{Context as _, Result};
 use certs::{Remaining, Thresholds};
-use config::{
-    Config, DownloadChoice, IoChoice, Layers, TlsChoice, Window,
-    route::RouteSetting,
-};
+use config::{Config, DownloadChoice, IoChoice, Layers, TlsChoice, Window, route::RouteSetting};
 use inventory::{
     alert::{self, AlertKind},
     compare::{Approved, Network},

@@ -273,9 +273,7 @@ fn route(fields: &Fields<'_>, name: String) -> Result<RouteSetting, String> {
         remind: fields.duration("remind", Duration::ZERO, 366 * DAY, 7 * DAY)?,
         digest: fields.duration("digest", Duration::ZERO, 31 * DAY, Duration::from_secs(60))?,
         quiet: fields
-            .take("quiet", |value| {
-                units::texts(value)?.iter().map(|text| text.parse()).collect()
-            })?
+            .take("quiet", |value| units::texts(value)?.iter().map(|text| text.parse()).collect())?
             .unwrap_or_default(),
         urgent: fields
             .take("urgent", |value| match value.as_str() {
@@ -580,7 +578,8 @@ mod tests {
             "mail: password: secrets do not belong into the configuration: password_file or \
              password_variable"
         );
-        let hook = "[[routes]]\nname = \"h\"\ntype = \"webhook\"\nurl = \"https://h.example/S3CRET\"";
+        let hook =
+            "[[routes]]\nname = \"h\"\ntype = \"webhook\"\nurl = \"https://h.example/S3CRET\"";
         let error = read(&format!("{hook}\nform = \"slck\"")).unwrap_err();
         assert!(!error.contains("S3CRET"), "{error}");
     }

@@ -116,9 +116,7 @@ pub fn retry_at(
 ) -> Option<Timestamp> {
     let doubled = FIRST.saturating_mul(1 << message.attempts.saturating_sub(1).min(16));
     let pause = match failure {
-        Failure::Later(asked) => {
-            doubled.min(LONGEST).max(asked.unwrap_or(0).clamp(0, LONGEST))
-        }
+        Failure::Later(asked) => doubled.min(LONGEST).max(asked.unwrap_or(0).clamp(0, LONGEST)),
         Failure::Refused if message.attempts >= REFUSALS => return None,
         Failure::Refused => doubled.saturating_mul(10).min(LONGEST),
     };

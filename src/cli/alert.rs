@@ -96,7 +96,8 @@ fn show(settings: &Settings, messages: &[Message], format: Format) -> Result<()>
     if messages.is_empty() {
         return print("no messages\n");
     }
-    let headings = ["id", "route", "state", "severity", "news", "created", "attempts", "next", "last"];
+    let headings =
+        ["id", "route", "state", "severity", "news", "created", "attempts", "next", "last"];
     let mut table = Table::new(&headings);
     for message in messages {
         let known = settings.routes.iter().any(|route| route.name == message.route);

@@ -79,7 +79,11 @@ impl Mail {
             }
             Err(error) => {
                 let words = format!("{}: {}", self.server, tell::chain(&error));
-                Err(if error.is_permanent() { Trouble::refused(words) } else { Trouble::later(words) })
+                Err(if error.is_permanent() {
+                    Trouble::refused(words)
+                } else {
+                    Trouble::later(words)
+                })
             }
         }
     }
@@ -159,14 +163,26 @@ mod tests {
 
     #[test]
     fn a_hostile_title_is_no_header_and_no_second_message() {
-        let letter = letter_of("x\r\nBcc: evil@example.net\r\n\r\n.\r\nMAIL FROM:<a@b>", "受付\n.\n");
+        let letter =
+            letter_of("x\r\nBcc: evil@example.net\r\n\r\n.\r\nMAIL FROM:<a@b>", "受付\n.\n");
         let text = String::from_utf8(mail().message(&letter).unwrap().formatted()).unwrap();
         let (head, body) = text.split_once("\r\n\r\n").unwrap();
-        let names: Vec<&str> =
-            head.lines().filter(|l| !l.starts_with(' ')).filter_map(|l| l.split(':').next()).collect();
+        let names: Vec<&str> = head
+            .lines()
+            .filter(|l| !l.starts_with(' '))
+            .filter_map(|l| l.split(':').next())
+            .collect();
         let expected = [
-            "From", "Subject", "Message-ID", "Date", "Content-Type", "Auto-Submitted",
-            "X-Daicho-Route", "To", "MIME-Version", "Content-Transfer-Encoding",
+            "From",
+            "Subject",
+            "Message-ID",
+            "Date",
+            "Content-Type",
+            "Auto-Submitted",
+            "X-Daicho-Route",
+            "To",
+            "MIME-Version",
+            "Content-Transfer-Encoding",
         ];
         let mut sorted = names.clone();
         sorted.sort_unstable();
@@ -180,10 +196,19 @@ mod tests {
 
     #[test]
     fn an_address_that_is_none_is_named() {
-        let email = Email { to: vec!["nobody".into()], ..Email {
-            server: "s".into(), port: 1, security: MailSecurity::None, user: None, password: None,
-            from: "a@b.example".into(), to: Vec::new(), roots: None,
-        } };
+        let email = Email {
+            to: vec!["nobody".into()],
+            ..Email {
+                server: "s".into(),
+                port: 1,
+                security: MailSecurity::None,
+                user: None,
+                password: None,
+                from: "a@b.example".into(),
+                to: Vec::new(),
+                roots: None,
+            }
+        };
         let error = Mail::load(&email, Duration::from_secs(1)).unwrap_err();
         assert!(format!("{error:#}").starts_with("to: \"nobody\" is no address"), "{error:#}");
     }

@@ -167,9 +167,7 @@ impl Way {
             Destination::Email(email) => {
                 Carrier::Mail(mail::Mail::load(email, setting.time_limit)?)
             }
-            Destination::Webhook(webhook) => {
-                Carrier::Webhook(webhook::Webhook::load(webhook)?)
-            }
+            Destination::Webhook(webhook) => Carrier::Webhook(webhook::Webhook::load(webhook)?),
             Destination::Syslog(syslog) => {
                 Carrier::Syslog(syslog::Syslog::load(syslog, &sender.vantage)?)
             }
@@ -229,7 +227,8 @@ impl Way {
         trouble: &Trouble,
         done: &mut Delivered,
     ) -> Result<(), StoreError> {
-        let (now, expire) = (clock::now(), i64::try_from(self.expire.as_secs()).unwrap_or(i64::MAX));
+        let (now, expire) =
+            (clock::now(), i64::try_from(self.expire.as_secs()).unwrap_or(i64::MAX));
         let next = retry_at(&claimed.message, trouble.failure, expire, chance(), now);
         store.message_not_sent(claimed, next, &trouble.words, now).await?;
         let id = claimed.message.id;
@@ -264,10 +263,9 @@ impl Way {
             Ok(result) => result,
             Err(_) => Err(Trouble::later(format!("it took longer than {:?}", self.time_limit))),
         };
-        result.map(|words| text::words(&words, WORDS)).map_err(|trouble| Trouble {
-            words: text::words(&trouble.words, WORDS),
-            ..trouble
-        })
+        result
+            .map(|words| text::words(&words, WORDS))
+            .map_err(|trouble| Trouble { words: text::words(&trouble.words, WORDS), ..trouble })
     }
 }
 

@@ -323,6 +323,8 @@ mod tests {
         letter.parts.total = 41;
         let records = records(&letter.parts, &setting(SyslogForm::Rfc5424), "h", RECORD);
         assert_eq!(records.len(), 2);
-        assert!(records[1].contains("/2\"") && records[1].ends_with("40 more are not in this message"));
+        assert!(
+            records[1].contains("/2\"") && records[1].ends_with("40 more are not in this message")
+        );
     }
 }

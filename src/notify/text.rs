@@ -61,7 +61,10 @@ mod tests {
     #[test]
     fn nothing_of_a_line_begins_another_or_turns_it_round() {
         assert_eq!(line("a\r\nBcc: b\tc"), "a  Bcc: b c");
-        assert_eq!(line("\u{202e}gpj.exe\u{0}\u{1b}[2J\u{feff}"), "\u{fffd}gpj.exe\u{fffd}\u{fffd}[2J\u{fffd}");
+        assert_eq!(
+            line("\u{202e}gpj.exe\u{0}\u{1b}[2J\u{feff}"),
+            "\u{fffd}gpj.exe\u{fffd}\u{fffd}[2J\u{fffd}"
+        );
         assert_eq!(line("a\u{2028}b\u{85}c"), "a b\u{fffd}c");
         assert_eq!(lines("a\r\nb\u{7}"), "a\nb\u{fffd}");
     }

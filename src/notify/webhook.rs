@@ -106,15 +106,13 @@ fn body(form: WebhookForm, letter: &Letter) -> (&'static str, Vec<u8>) {
 /// Sections of plain text, which knows no marks; the text of the notification with the three
 /// letters replaced that begin marks in it.
 fn slack(letter: &Letter) -> Value {
-    let subject =
-        letter.subject.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
+    let subject = letter.subject.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
     let plain = |text: String| json!({ "type": "plain_text", "text": text, "emoji": false });
     let sections = pieces(&letter.text, 2_800, 10);
     let mut blocks =
         vec![json!({ "type": "header", "text": plain(text::cut(&letter.subject, 140)) })];
-    blocks.extend(
-        sections.into_iter().map(|text| json!({ "type": "section", "text": plain(text) })),
-    );
+    blocks
+        .extend(sections.into_iter().map(|text| json!({ "type": "section", "text": plain(text) })));
     json!({ "text": subject, "blocks": blocks })
 }
 

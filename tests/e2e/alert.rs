@@ -196,10 +196,19 @@ fn each_way_is_told_once_and_a_test_says_what_the_other_side_says() {
     ].concat());
 
     let test = office.run(&["alert", "test", "hook"]);
-    assert_eq!((test.code, test.stdout.as_str()), (Some(0), "sent: 200 OK ok\n"), "{}", test.stderr);
+    assert_eq!(
+        (test.code, test.stdout.as_str()),
+        (Some(0), "sent: 200 OK ok\n"),
+        "{}",
+        test.stderr
+    );
     let test = office.run(&["alert", "test", "nobody"]);
     assert_eq!(test.code, Some(2));
-    assert!(test.stderr.contains("there is no route \"nobody\"; there are: hook, chat"), "{}", test.stderr);
+    assert!(
+        test.stderr.contains("there is no route \"nobody\"; there are: hook, chat"),
+        "{}",
+        test.stderr
+    );
     let test = office.run(&["alert", "test", "lost"]);
     assert_eq!(test.code, Some(2));
     assert!(test.stderr.contains("not sent: cannot connect to 127.0.0.1 port"), "{}", test.stderr);
@@ -346,10 +355,8 @@ fn nothing_is_lost_when_deliverers_are_killed_and_doubles_can_be_told() {
     let path = files.path("alerts.jsonl");
     let mut routes = String::new();
     for number in 0..6 {
-        routes += &route(
-            &format!("hook{number}"),
-            &format!("type = \"webhook\"\nurl = \"{}\"", web.url),
-        );
+        routes +=
+            &route(&format!("hook{number}"), &format!("type = \"webhook\"\nurl = \"{}\"", web.url));
         routes += &route(
             &format!("file{number}"),
             &format!("type = \"file\"\npath = \"{}\"", path.display()),
@@ -572,9 +579,8 @@ fn a_mail_server_gets_each_message_also_when_deliverers_are_killed() {
     let wrong = route("wrong", &rest.replace("roots =", "# roots ="));
     let stranger = route("stranger", &rest.replace("admins@office", "admins@elsewhere"));
     let mut office = Office::new(&format!("{mails}{wrong}{stranger}"));
-    let test = |route| {
-        Run::of(postfix.enter(office.command(&["alert", "test", route])).output().unwrap())
-    };
+    let test =
+        |route| Run::of(postfix.enter(office.command(&["alert", "test", route])).output().unwrap());
     let good = test("mail0");
     assert!(good.stdout.starts_with("sent: 250 2.0.0 Ok: queued as"), "{good:?}");
     let bad = test("wrong");

@@ -71,10 +71,8 @@ fn rules(items: &[Item]) -> Vec<(&'static str, &str)> {
 fn wants(change: impl FnOnce(&mut Route), expected: bool) {
     let mut route = route();
     change(&mut route);
-    let wrong =
-        finding("device.unregistered", "asset:1", Severity::Warning, FindingState::Open);
-    let (items, _) =
-        news(&route, &settled("plant"), &[known(&wrong, "plant")], &[], &[], at(1));
+    let wrong = finding("device.unregistered", "asset:1", Severity::Warning, FindingState::Open);
+    let (items, _) = news(&route, &settled("plant"), &[known(&wrong, "plant")], &[], &[], at(1));
     assert_eq!(!items.is_empty(), expected, "{route:?}");
 }
 
@@ -100,8 +98,7 @@ fn what_is_of_no_site_goes_where_no_sites_are_named() {
     wrong.asset = None;
     let of_none = Known { site: None, ..known(&wrong, "") };
     let told = |route: &Route| {
-        let (items, _) =
-            news(route, &settled(""), std::slice::from_ref(&of_none), &[], &[], at(1));
+        let (items, _) = news(route, &settled(""), std::slice::from_ref(&of_none), &[], &[], at(1));
         items.len()
     };
     assert_eq!(told(&route()), 1);
@@ -177,7 +174,8 @@ fn what_happened_is_told_where_it_was_asked_for() {
         site: Some("plant"),
         owners: Vec::new(),
     };
-    let events = [event(EventKind::AssetFirstSeen), event(EventKind::PortOpened), event(EventKind::Merged)];
+    let events =
+        [event(EventKind::AssetFirstSeen), event(EventKind::PortOpened), event(EventKind::Merged)];
     let told = |about: &[About]| {
         let route = Route { about: about.iter().copied().collect(), ..route() };
         let (items, _) = news(&route, &settled("plant"), &[], &events, &[], at(1));
@@ -210,7 +208,10 @@ fn news_waits_for_the_digest_and_what_is_urgent_for_nothing() {
     assert_eq!(route.due_at(None, Severity::Warning, now), later);
     assert_eq!(route.due_at(None, Severity::Critical, now), now);
     // More of it does not put it off.
-    assert_eq!(route.due_at(Some(now.plus_seconds(5)), Severity::Warning, now), now.plus_seconds(5));
+    assert_eq!(
+        route.due_at(Some(now.plus_seconds(5)), Severity::Warning, now),
+        now.plus_seconds(5)
+    );
     assert_eq!(route.due_at(Some(later), Severity::Critical, now), now);
     let patient = Route { urgent: None, ..route };
     assert_eq!(patient.due_at(None, Severity::Critical, now), later);

@@ -7,7 +7,11 @@
 use model::{Severity, Timestamp};
 use sqlx::{Connection, SqliteConnection};
 
-use super::{BEGIN_WRITE, Store, StoreError, route::rank, scan::{LoadError, parse}};
+use super::{
+    BEGIN_WRITE, Store, StoreError,
+    route::rank,
+    scan::{LoadError, parse},
+};
 use crate::{
     outbox::{Claimed, Message, MessageState},
     route::{Item, ItemKind},
@@ -214,13 +218,12 @@ impl Store {
     pub async fn messages(&self, state: Option<MessageState>) -> Result<Vec<Message>, StoreError> {
         let failed = self.failed("reading the outbox");
         let mut reader = self.reader().await?;
-        let rows: Vec<Row> = sqlx::query_as(message_where!(
-            "$1 IS NULL OR state = $1 ORDER BY id DESC"
-        ))
-        .bind(state.map(MessageState::as_str))
-        .fetch_all(&mut *reader)
-        .await
-        .map_err(&failed)?;
+        let rows: Vec<Row> =
+            sqlx::query_as(message_where!("$1 IS NULL OR state = $1 ORDER BY id DESC"))
+                .bind(state.map(MessageState::as_str))
+                .fetch_all(&mut *reader)
+                .await
+                .map_err(&failed)?;
         rows.into_iter().map(|row| read(row).map_err(|e| e.or(&failed))).collect()
     }
 
@@ -274,11 +277,11 @@ impl Store {
                  SELECT id FROM outbox WHERE state = 'sent' AND ended_at < $1
                      OR state = 'failed' AND ended_at < $2)",
         )
-            .bind(now.plus_seconds(-SENT).0)
-            .bind(now.plus_seconds(-FAILED).0)
-            .execute(&mut *transaction)
-            .await
-            .map_err(&failed)?;
+        .bind(now.plus_seconds(-SENT).0)
+        .bind(now.plus_seconds(-FAILED).0)
+        .execute(&mut *transaction)
+        .await
+        .map_err(&failed)?;
         let done = sqlx::query(
             "DELETE FROM outbox WHERE state = 'sent' AND ended_at < $1
                  OR state = 'failed' AND ended_at < $2",

@@ -12,8 +12,8 @@ use super::{
     scan::{LoadError, count, json},
 };
 use crate::{
-    asset::{Event, EventKind},
     asset::AssetId,
+    asset::{Event, EventKind},
     owner::Owner,
     route::{About, Happened, Item, Known, Memory, Route, news},
 };
@@ -104,9 +104,8 @@ async fn events_for(
         .fetch_optional(&mut *connection)
         .await?;
     let Some(seen) = seen.filter(|seen| *seen < last) else { return Ok((Vec::new(), last)) };
-    let wanted = |kind: &EventKind| {
-        About::of_event(*kind).is_some_and(|about| route.about.contains(&about))
-    };
+    let wanted =
+        |kind: &EventKind| About::of_event(*kind).is_some_and(|about| route.about.contains(&about));
     let kinds: Vec<&str> =
         EventKind::ALL.iter().filter(|kind| wanted(kind)).map(|kind| kind.as_str()).collect();
     if kinds.is_empty() {
@@ -186,12 +185,14 @@ async fn append(
     let due = route.due_at(open.map(|(_, due, _)| Timestamp(due)), worst, as_of);
     let (message, there) = match open {
         Some((message, _, there)) => {
-            sqlx::query("UPDATE outbox SET due_at = $1, severity = max(severity, $2) WHERE id = $3")
-                .bind(due.0)
-                .bind(rank(worst))
-                .bind(message)
-                .execute(&mut *connection)
-                .await?;
+            sqlx::query(
+                "UPDATE outbox SET due_at = $1, severity = max(severity, $2) WHERE id = $3",
+            )
+            .bind(due.0)
+            .bind(rank(worst))
+            .bind(message)
+            .execute(&mut *connection)
+            .await?;
             (message, u64::try_from(there).unwrap_or(0))
         }
         None => {

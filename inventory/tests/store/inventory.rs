@@ -352,6 +352,10 @@ async fn what_waits_in_a_database_of_version_1_is_digested_once() {
          DROP TABLE file_certificate;
          DROP TABLE file;
          DROP TABLE told;
+         DROP TABLE route;
+         DROP TABLE baseline;
+         DROP TABLE outbox_item;
+         DROP TABLE outbox;
          DROP TABLE verdict;
          DROP TABLE heard;
          DROP TABLE download;

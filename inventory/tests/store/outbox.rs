@@ -9,7 +9,10 @@ use inventory::{
 };
 use model::Severity;
 
-use super::{inventory_of::{machine, policy}, *};
+use super::{
+    inventory_of::{machine, policy},
+    *,
+};
 
 fn route(name: &str) -> Route {
     Route {
@@ -36,9 +39,8 @@ async fn strangers(folder: &Folder, count: u32) -> Store {
     let seen = (1..=count).flat_map(|index| machine(1, index)).collect();
     folder.sweep(&store, 1, seen).await;
     let source = RegisterSource::of("devices.csv", b"");
-    let other = inventory::register::read::<DeviceEntry>(
-        b"reference,mac\nPC-1,00:00:5e:00:00:fe\n",
-    );
+    let other =
+        inventory::register::read::<DeviceEntry>(b"reference,mac\nPC-1,00:00:5e:00:00:fe\n");
     store.replace_register(&other.unwrap().entries, &source, at(2)).await.unwrap();
     store
 }
@@ -90,9 +92,8 @@ async fn a_message_has_one_sender_until_the_lease_ends() {
     let folder = Folder::new();
     let store = strangers(&folder, 1).await;
     store.review(at(30), &telling(&[route("mail")])).await.unwrap();
-    let claim = async |by: &str, now| {
-        store.claim_message("mail", ALL, by, 60, at(now)).await.unwrap()
-    };
+    let claim =
+        async |by: &str, now| store.claim_message("mail", ALL, by, 60, at(now)).await.unwrap();
     let first = claim("a", 30).await.unwrap();
     assert_eq!(claim("b", 31).await, None);
     assert_eq!(claim("b", 89).await, None);
@@ -101,7 +102,7 @@ async fn a_message_has_one_sender_until_the_lease_ends() {
     assert!(store.has_due("mail", ALL, at(90)).await.unwrap());
     let second = claim("b", 90).await.unwrap();
     assert_eq!(second.message.key, first.message.key);
-    assert_eq!((second.message.attempts, second.items), (2, first.items.clone()));
+    assert_eq!((second.message.attempts, &second.items), (2, &first.items));
     // The late one's word counts no more.
     assert!(!store.message_not_sent(&first, None, "late", at(91)).await.unwrap());
     assert!(store.message_sent(&second, "250 ok", at(92)).await.unwrap());
@@ -135,8 +136,7 @@ async fn an_hour_without_a_receiver_loses_and_doubles_nothing() {
     // A pass every five seconds; the receiver is there from 3,600 s on.
     while now < 3 * 3_600 {
         for route in &routes {
-            let claimed =
-                store.claim_message(&route.name, ALL, "x", 65, at(now)).await.unwrap();
+            let claimed = store.claim_message(&route.name, ALL, "x", 65, at(now)).await.unwrap();
             let Some(claimed) = claimed else { continue };
             if now < 3_600 {
                 let (later, chance) = (Failure::Later(None), now as u64 * 31);
