@@ -68,6 +68,15 @@ async fn deliver(settings: &Settings, format: Format) -> Result<u8> {
     store.forget_messages(clock::now()).await?;
     let delivered = courier.deliver(&store).await?;
     tell_troubles(&delivered);
+    let waiting = store.messages(Some(MessageState::Pending)).await?;
+    let strays = waiting.iter().filter(|message| !courier.names().any(|n| n == message.route));
+    let strays = strays.count() as u64;
+    if strays > 0 {
+        let how_many = count(strays, "message waits", "messages wait");
+        tell::line(&format!(
+            "{how_many} for routes that the configuration does not have: daicho alert list"
+        ));
+    }
     match format {
         Format::Json => print_json(&DeliveredJson::from(&delivered))?,
         Format::Text => print(&format!(

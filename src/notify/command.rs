@@ -66,13 +66,10 @@ fn run(words: &[String], key: &str, input: String, limit: Duration) -> Result<St
     });
     let status = wait(&mut child, limit);
     kill_group(&child);
-    let status = match status {
-        Some(status) => status,
-        None => {
-            // It was killed, so this does not last.
-            let _ = child.wait();
-            return Err(Trouble::later(format!("{program} took longer than {limit:?}")));
-        }
+    let Some(status) = status else {
+        // It was killed, so this does not last.
+        let _ = child.wait();
+        return Err(Trouble::later(format!("{program} took longer than {limit:?}")));
     };
     let said = said.and_then(|said| said.join().ok()).unwrap_or_default();
     let last = said.lines().rfind(|line| !line.trim().is_empty()).unwrap_or_default();

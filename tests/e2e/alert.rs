@@ -48,13 +48,7 @@ impl Office {
     fn something_expires(&mut self) {
         self.certificates += 1;
         let name = format!("shop{}.example", self.certificates);
-        let mut params = rcgen::CertificateParams::new(vec![name.clone()]).unwrap();
-        params.not_before = rcgen::date_time_ymd(2020, 1, 1);
-        params.not_after = rcgen::date_time_ymd(2021, 1, 1);
-        params.distinguished_name.push(rcgen::DnType::CommonName, name);
-        let certificate = params.self_signed(&rcgen::KeyPair::generate().unwrap()).unwrap();
-        let path = format!("web/{}.pem", self.certificates);
-        self.home.write(&path, certificate.pem());
+        self.home.write(&format!("web/{}.pem", self.certificates), expired(&name));
         let run = self.run(&["certs", "collect", "--file", "web"]);
         assert_eq!(run.code, Some(0), "{}", run.stderr);
     }
@@ -257,6 +251,8 @@ fn what_a_server_refuses_is_given_up_and_can_be_tried_again() {
     assert_eq!((&run["put_off"], &run["failed"]), (&0.into(), &1.into()), "{run}");
     let [failed] = office.messages("failed").try_into().unwrap();
     assert_eq!(failed["outcome"], "404 Not Found no <such>");
+    let doctor = office.run(&["doctor"]).stdout;
+    assert!(doctor.contains("1 message was given up: see daicho alert list"), "{doctor}");
     *web.answer.lock().unwrap() = YES;
     office.json(&["alert", "retry", &failed["id"].to_string()]);
     assert_eq!(office.json(&["alert", "deliver"])["sent"], 1);
@@ -313,6 +309,11 @@ fn expired(name: &str) -> String {
     params.self_signed(&rcgen::KeyPair::generate().unwrap()).unwrap().pem()
 }
 
+#[expect(clippy::print_stderr, reason = "how often what is allowed to happen did happen")]
+fn say(text: &str) {
+    eprintln!("{text}");
+}
+
 /// How often the program is killed. The environment may ask for more.
 fn kills() -> u64 {
     let asked = std::env::var("DAICHO_KILLS").ok().and_then(|text| text.parse().ok());
@@ -321,8 +322,14 @@ fn kills() -> u64 {
 
 /// Starts deliverers and kills each at another moment, with news in between; then lets one end.
 /// Each message must have been sent in the end.
-fn kill_deliverers(office: &mut Office, start: impl Fn(&Office) -> Command, span: u64) {
+fn kill_deliverers(office: &mut Office, start: impl Fn(&Office) -> Command) {
     let kills = kills();
+    // How long a whole pass takes here, so that the kills fall into all of it.
+    office.something_expires();
+    let began = Instant::now();
+    let whole = Run::of(start(office).output().unwrap());
+    assert_eq!(whole.code, Some(0), "{}", whole.stderr);
+    let span = u64::try_from(began.elapsed().as_micros()).unwrap() * 11 / 10;
     // A moment for each, in an order that looks like none, and all of them within the span.
     let moments = (0..kills).map(|number| (number * 7_919 + 13) % kills * span / kills);
     for (number, moment) in moments.enumerate() {
@@ -363,7 +370,7 @@ fn nothing_is_lost_when_deliverers_are_killed_and_doubles_can_be_told() {
         );
     }
     let mut office = Office::new(&routes);
-    kill_deliverers(&mut office, |office| office.command(&["alert", "deliver"]), 120_000);
+    kill_deliverers(&mut office, |office| office.command(&["alert", "deliver"]));
 
     let sent = office.messages("sent");
     let of = |way: &str| -> BTreeSet<String> {
@@ -374,12 +381,12 @@ fn nothing_is_lost_when_deliverers_are_killed_and_doubles_can_be_told() {
     assert_eq!(came.keys().cloned().collect::<BTreeSet<_>>(), of("hook"));
     let doubled = came.values().filter(|times| **times > 1).count();
     let attempts: u64 = sent.iter().map(|message| message["attempts"].as_u64().unwrap()).sum();
-    eprintln!(
+    say(&format!(
         "{} kills: {} messages, {attempts} attempts, {doubled} of {} webhooks came twice",
         kills(),
         sent.len(),
         came.len()
-    );
+    ));
     // In a file each is once, because it is looked for.
     let mut lines = BTreeMap::new();
     for line in fs::read_to_string(&path).unwrap().lines() {
@@ -429,7 +436,7 @@ fn a_problem_is_told_once_wherever_the_review_that_finds_it_is_killed() {
     }
     assert_eq!(told.len(), problems);
     assert!(told.values().all(|times| *times == 1), "{told:?}");
-    eprintln!("{kills} kills: {problems} problems, each told once");
+    say(&format!("{kills} kills: {problems} problems, each told once"));
 }
 
 #[test]
@@ -595,13 +602,13 @@ fn a_mail_server_gets_each_message_also_when_deliverers_are_killed() {
 
     office.home.write("daicho.toml", mails);
     let deliver = |office: &Office| postfix.enter(office.command(&["alert", "deliver"]));
-    kill_deliverers(&mut office, deliver, 200_000);
+    kill_deliverers(&mut office, deliver);
     let sent = office.keys("sent");
     wait_until("letters are missing", || sent.iter().all(|key| postfix.keys().contains_key(key)));
     let there = postfix.keys();
     assert_eq!(there.len(), sent.len() + 1, "all that lies there was sent, and the test");
     let doubled = there.values().filter(|times| **times > 1).count();
-    eprintln!("{} kills: {} letters, {doubled} came twice", kills(), sent.len());
+    say(&format!("{} kills: {} letters, {doubled} came twice", kills(), sent.len()));
 }
 
 #[test]
