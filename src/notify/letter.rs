@@ -1,6 +1,6 @@
 //! A message as it is written: its subject and text by a template, and its parts as JSON.
 //!
-//! Everything in it that the network said goes through [`text`](super::text) here, so no way
+//! Everything in it that the network said goes through [`text`] here, so no way
 //! has to think of control characters; what it quotes beyond that is its own.
 
 use std::{fs, path::PathBuf};

@@ -1,6 +1,6 @@
 //! Templates: the first line of what one writes is the subject, the rest the text.
 //!
-//! A template gets the parts of a message ([`Parts`](super::letter::Parts)) and two more:
+//! A template gets the parts of a message ([`Parts`]) and two more:
 //! `listed`, the pieces of news that the route's `list` lets through, and `unlisted`, how many
 //! are left. It reads no file and no other template. A name that it misspells is an error.
 

@@ -269,6 +269,75 @@ impl Office {
 }
 
 #[test]
+fn a_server_that_is_silent_or_leads_elsewhere_is_not_followed_or_waited_for() {
+    let (web, elsewhere) = (Web::start(), Web::start());
+    // Connections are taken by the system, and nobody answers.
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let silent_url = format!("http://{}/", silent.local_addr().unwrap());
+    let hook = |name: &str, url: &str, rest: &str| {
+        route(name, &format!("type = \"webhook\"\nurl = \"{url}\"\n{rest}"))
+    };
+    let proxy = Proxy::start();
+    let routes = [
+        hook("redirected", &web.url, ""),
+        hook("silent", &silent_url, ""),
+        hook("proxied", &elsewhere.url, &format!("proxy = \"{}\"", proxy.url)),
+    ];
+    let office = Office::new(&routes.concat());
+    let to = format!("HTTP/1.1 302 Found\r\nLocation: {}\r\n\r\n", elsewhere.url);
+    *web.answer.lock().unwrap() = to.leak();
+    let run = office.run(&["alert", "test", "redirected"]);
+    assert_eq!(run.code, Some(2));
+    assert!(run.stderr.contains("302 Found  (no redirection is followed)"), "{}", run.stderr);
+    assert_eq!(elsewhere.asked.lock().unwrap().len(), 0);
+
+    let began = Instant::now();
+    let run = office.run(&["alert", "test", "silent"]);
+    assert!(run.stderr.contains("it took longer than 1s"), "{}", run.stderr);
+    assert!(began.elapsed() < Duration::from_secs(10));
+
+    let run = office.run(&["alert", "test", "proxied"]);
+    assert_eq!(run.stdout, "sent: 200 OK ok\n", "{}", run.stderr);
+    let target = elsewhere.url.trim_start_matches("http://").trim_end_matches("/hook");
+    assert_eq!(*proxy.asked.lock().unwrap(), [format!("CONNECT {target} HTTP/1.1")]);
+    assert_eq!(elsewhere.asked.lock().unwrap().len(), 1);
+}
+
+/// A proxy that makes tunnels and notes where to.
+struct Proxy {
+    url: String,
+    asked: Arc<Mutex<Vec<String>>>,
+}
+
+impl Proxy {
+    fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let asked: Arc<Mutex<Vec<String>>> = Arc::default();
+        let notes = Arc::clone(&asked);
+        thread::spawn(move || {
+            for connection in listener.incoming() {
+                let Ok(mut inner) = connection else { return };
+                let mut head = Vec::new();
+                while !head.ends_with(b"\r\n\r\n") {
+                    let mut byte = [0];
+                    inner.read_exact(&mut byte).unwrap();
+                    head.push(byte[0]);
+                }
+                let first = String::from_utf8(head).unwrap().lines().next().unwrap().to_owned();
+                let mut outer = TcpStream::connect(first.split(' ').nth(1).unwrap()).unwrap();
+                notes.lock().unwrap().push(first);
+                inner.write_all(b"HTTP/1.1 200 Connection established\r\n\r\n").unwrap();
+                let (mut from, mut to) = (inner.try_clone().unwrap(), outer.try_clone().unwrap());
+                thread::spawn(move || std::io::copy(&mut from, &mut to));
+                let _ = std::io::copy(&mut outer, &mut inner);
+            }
+        });
+        Self { url, asked }
+    }
+}
+
+#[test]
 fn forty_problems_are_one_message_and_the_first_day_is_none() {
     let file = Home::new();
     let path = file.path("alerts.jsonl");
@@ -647,6 +716,11 @@ fn a_log_server_gets_each_record_inside_tls() {
     let cef = format!("{rest}\nform = \"cef\"");
     let routes = [route("log", &rest), route("siem", &cef)].concat().replace("\"1s\"", "\"10s\"");
     let mut office = Office::new(&routes);
+    let trusting = rest.replace("roots =", "# roots =");
+    office.home.write("daicho.toml", route("log", &trusting));
+    let run = office.run(&["alert", "test", "log"]);
+    assert!(run.stderr.contains("UnknownIssuer"), "{}", run.stderr);
+    office.home.write("daicho.toml", &routes);
     for _ in 0..3 {
         office.something_expires();
         assert_eq!(office.json(&["alert", "deliver"])["sent"], 2);
