@@ -12,8 +12,7 @@ use super::{
     scan::{LoadError, count, json},
 };
 use crate::{
-    asset::AssetId,
-    asset::{Event, EventKind},
+    asset::{AssetId, Event, EventKind},
     owner::Owner,
     route::{About, Happened, Item, Known, Memory, Route, news},
 };
@@ -67,11 +66,16 @@ pub(super) async fn tell(
         if after.sites != before.sites {
             write_sites(connection, &route.name, &after).await?;
         }
-        sqlx::query("INSERT OR REPLACE INTO route (name, event) VALUES ($1, $2)")
-            .bind(&route.name)
-            .bind(seen)
-            .execute(&mut *connection)
-            .await?;
+        // Where nothing happened nothing is written, and a review is what it was.
+        sqlx::query(
+            "INSERT INTO route (name, event) VALUES ($1, $2)
+             ON CONFLICT (name) DO UPDATE SET event = excluded.event
+             WHERE event <> excluded.event",
+        )
+        .bind(&route.name)
+        .bind(seen)
+        .execute(&mut *connection)
+        .await?;
         append(connection, route, &items, as_of).await?;
     }
     Ok(())
