@@ -9,11 +9,13 @@ use std::{
 
 use anyhow::{Context as _, Result};
 use certs::{Remaining, Thresholds};
-use config::{Config, DownloadChoice, IoChoice, Layers, TlsChoice, Window};
+use config::{Config, DownloadChoice, IoChoice, Layers, TlsChoice, Window, route::RouteSetting};
 use inventory::{
+    alert::{self, AlertKind},
     compare::{Approved, Network},
     download,
     register::address_range,
+    route::{About, Baseline, Route},
     store::Policy,
 };
 use jiff::tz::Offset;
@@ -27,6 +29,7 @@ use scanner::{
 
 use crate::{
     cli::args::{Cli, Command},
+    notify::Sender,
     trusted::Trusted,
 };
 
@@ -151,6 +154,34 @@ pub(crate) struct Settings {
     /// Whether what is heard is followed by questions, and to whom.
     pub(crate) ask: bool,
     pub(crate) ask_targets: Vec<String>,
+    /// By which ways who is told; what of, is in the policy.
+    pub(crate) routes: Vec<RouteSetting>,
+    /// Who writes to them.
+    pub(crate) sender: Sender,
+}
+
+/// What a route is to tell, without the way.
+fn route(setting: &RouteSetting) -> Route {
+    let seconds = |time: Duration| i64::try_from(time.as_secs()).unwrap_or(i64::MAX);
+    let kinds = [AlertKind::New, AlertKind::Worse, AlertKind::Reminder, AlertKind::Over];
+    Route {
+        name: setting.name.clone(),
+        policy: alert::Policy { least: setting.severity, remind: seconds(setting.remind) },
+        rules: setting.rules.clone(),
+        sites: setting.sites.clone(),
+        owners: setting.owners.clone(),
+        kinds: kinds
+            .into_iter()
+            .filter(|kind| setting.kinds.iter().any(|name| name == kind.as_str()))
+            .collect(),
+        about: About::ALL
+            .into_iter()
+            .filter(|about| setting.about.iter().any(|name| name == about.as_str()))
+            .collect(),
+        gather: seconds(setting.digest),
+        urgent: setting.urgent,
+        baseline: if setting.tell_baseline { Baseline::Told } else { Baseline::Silent },
+    }
 }
 
 /// Who is approved in a setting of that name.
@@ -211,12 +242,16 @@ pub(crate) fn settings(config: Config) -> Result<Settings> {
         watch_ask,
         watch_targets,
         register_offset,
+        page,
+        routes,
     } = config;
+    let vantage = vantage_name(vantage);
     let seconds = |time: Duration| i64::try_from(time.as_secs()).unwrap_or(i64::MAX);
     let usual = Thresholds::default();
     Ok(Settings {
         database: database_path(database)?,
-        vantage: Vantage { site: Site(site), name: vantage_name(vantage) },
+        sender: Sender { vantage: vantage.clone(), page },
+        vantage: Vantage { site: Site(site), name: vantage },
         exclude,
         windows,
         rates: Rates {
@@ -288,7 +323,9 @@ pub(crate) fn settings(config: Config) -> Result<Settings> {
                 cleartext: cleartext.into_iter().collect(),
             },
             anchors: Arc::default(),
+            routes: routes.iter().map(route).collect(),
         },
+        routes,
         capture_memory: watch_memory,
         ask: watch_ask,
         ask_targets: watch_targets,

@@ -4,6 +4,7 @@
 mod cli;
 mod clock;
 mod compose;
+mod notify;
 mod report;
 mod tell;
 mod trusted;

@@ -61,7 +61,7 @@ impl Trusted {
 }
 
 /// The system's roots; without any, nothing is publicly trusted, and that is said.
-fn system_roots() -> Vec<Vec<u8>> {
+pub(crate) fn system_roots() -> Vec<Vec<u8>> {
     let found = rustls_native_certs::load_native_certs();
     if found.certs.is_empty() {
         for error in &found.errors {
@@ -80,7 +80,8 @@ fn read(path: &Path) -> Result<Vec<u8>> {
     Ok(bytes)
 }
 
-fn roots_in(path: &Path) -> Result<Vec<Vec<u8>>> {
+/// The roots in a file, as DER.
+pub(crate) fn roots_in(path: &Path) -> Result<Vec<Vec<u8>>> {
     let bytes = read(path)?;
     if bytes.is_empty() {
         bail!("it is empty");

@@ -44,6 +44,16 @@ pub enum ConfigError {
         /// What is wrong with it.
         problem: String,
     },
+    /// The same of a setting that may hold secrets, and is not shown.
+    #[error("{origin}: {key}: {problem}")]
+    Hidden {
+        /// The file, variable or flag.
+        origin: String,
+        /// The setting.
+        key: &'static str,
+        /// What is wrong with it.
+        problem: String,
+    },
 }
 
 fn did_you_mean(suggestion: Option<&str>) -> String {
@@ -135,6 +145,20 @@ impl Layers {
         })
     }
 
+    /// Reads a setting that may hold secrets: what is wrong is told without its value.
+    pub(crate) fn read_hidden<T>(
+        &self,
+        key: &'static str,
+        parse: impl FnOnce(&Value) -> Result<T, String>,
+    ) -> Result<T, ConfigError> {
+        self.read(key, parse).map_err(|error| match error {
+            ConfigError::Value { origin, key, problem, .. } => {
+                ConfigError::Hidden { origin, key, problem }
+            }
+            other => other,
+        })
+    }
+
     /// An error about a setting whose value is fine by itself.
     pub(crate) fn refuse(&self, key: &'static str, problem: &str) -> ConfigError {
         let (origin, value) = self
@@ -197,7 +221,7 @@ fn variable(key: &str) -> String {
 }
 
 /// The known name that a slip of the finger would have turned into `given`.
-fn nearest<'a>(given: &str, known: impl Iterator<Item = &'a String>) -> Option<String> {
+pub(crate) fn nearest<'a>(given: &str, known: impl Iterator<Item = &'a String>) -> Option<String> {
     // What differs more in length is not near, and comparing long texts takes long.
     let length = given.chars().count();
     known

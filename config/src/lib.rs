@@ -5,12 +5,14 @@
 //! neither files nor the environment: their contents are handed in.
 
 mod layers;
+pub mod route;
 mod units;
 mod window;
 
 use std::{path::PathBuf, time::Duration};
 
 pub use layers::{ConfigError, Layers};
+use route::RouteSetting;
 use thiserror::Error;
 use units::RateChoice;
 pub use window::Window;
@@ -107,6 +109,10 @@ pub struct Config {
     pub watch_targets: Vec<String>,
     /// Seconds east of UTC that dates in registers mean.
     pub register_offset: i32,
+    /// Where our web page is found from where messages are read; `None` for no links in them.
+    pub page: Option<String>,
+    /// Who is told of what.
+    pub routes: Vec<RouteSetting>,
 }
 
 /// Which I/O tier to use.
@@ -282,6 +288,8 @@ impl Config {
             watch_ask: switch("watch.ask")?,
             watch_targets: layers.read("watch.targets", units::texts)?,
             register_offset: layers.read("register.utc_offset", units::utc_offset)?,
+            page: optional("alerts.page")?,
+            routes: layers.read_hidden("routes", route::routes)?,
         })
     }
 }

@@ -94,6 +94,12 @@ impl Owners {
         owners
     }
 
+    /// Who answers for an asset.
+    #[must_use]
+    pub fn of_asset(&self, asset: AssetId) -> Option<&Owner> {
+        self.assets.get(&asset)
+    }
+
     /// Who answers for a certificate, by entry.
     pub fn of_certificate(&self, sha256: &str) -> impl Iterator<Item = &Owner> {
         self.certificates.get(sha256).into_iter().flatten()

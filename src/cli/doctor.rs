@@ -4,6 +4,7 @@ use std::{fs, path::Path};
 
 use anyhow::Result;
 use inventory::{
+    outbox::MessageState,
     store::{OpenMode, Store, StoreError},
     vendor,
 };
@@ -17,6 +18,7 @@ use serde_json::{Value, json};
 use crate::{
     cli::args::Format,
     compose::Settings,
+    notify::Courier,
     report::{count, print, print_json, table::Table},
     tell,
 };
@@ -55,6 +57,7 @@ pub(crate) async fn run(settings: &Settings, format: Format) -> Result<()> {
         resolver(),
         database_state(&settings.database).await,
         trust(settings),
+        routes(settings).await,
     ];
     let interfaces = match all {
         Ok(interfaces) => interfaces,
@@ -103,6 +106,36 @@ pub(crate) async fn run(settings: &Settings, format: Format) -> Result<()> {
             print(&format!("{}\n{}", table.render(), links.render()))
         }
     }
+}
+
+/// Who is told, and whether that works.
+async fn routes(settings: &Settings) -> Check {
+    let (state, detail) = match Courier::load(&settings.routes, &settings.sender) {
+        Err(error) => (State::Fails, tell::chain(error.as_ref())),
+        Ok(_) if settings.routes.is_empty() => (State::Works, "none: nobody is told".to_owned()),
+        Ok(courier) => {
+            let names = courier.names().collect::<Vec<_>>().join(", ");
+            match given_up(&settings.database).await {
+                Ok(0) => (State::Works, names),
+                Ok(failed) => {
+                    let failed = count(failed, "message was", "messages were");
+                    let see = "see daicho alert list --state failed";
+                    (State::Limited, format!("{names}\n{failed} given up: {see}"))
+                }
+                Err(StoreError::NoDatabase { .. }) => (State::Works, names),
+                Err(error) => (State::Fails, tell::chain(&error)),
+            }
+        }
+    };
+    Check { what: "routes", state, detail }
+}
+
+/// How many messages were given up.
+async fn given_up(path: &Path) -> Result<u64, StoreError> {
+    let store = Store::open(path, OpenMode::ReadOnly).await?;
+    let failed = store.messages(Some(MessageState::Failed)).await?.len() as u64;
+    store.close().await;
+    Ok(failed)
 }
 
 /// Whom certificates are trusted by.

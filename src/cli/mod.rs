@@ -1,5 +1,6 @@
 //! The commands: each takes its values, calls the crates, and prints.
 
+mod alert;
 pub(crate) mod args;
 mod assets;
 mod certs;
@@ -18,7 +19,7 @@ pub(crate) mod search;
 mod sweep;
 mod talk;
 mod watch;
-mod window;
+pub(crate) mod window;
 
 use std::{path::Path, process, sync::Arc};
 
@@ -39,7 +40,8 @@ pub(crate) fn run(cli: &Cli) -> Result<u8> {
     let judges = match &cli.command {
         Command::Sweep(_) | Command::Watch(_) | Command::Import { .. } => true,
         Command::Findings { .. } | Command::Certs { .. } => true,
-        Command::Assets { .. } | Command::Register { .. } | Command::Doctor => false,
+        Command::Assets { .. } | Command::Register { .. } => false,
+        Command::Alert { .. } | Command::Doctor => false,
     };
     if judges {
         settings.policy.anchors = Arc::new(settings.trusted.read()?);
@@ -80,6 +82,7 @@ pub(crate) fn run(cli: &Cli) -> Result<u8> {
                 readiness::run(&settings, format).await?;
             }
             Command::Register { command } => register::run(command, path, format).await?,
+            Command::Alert { command } => return alert::run(&settings, command, format).await,
             Command::Doctor => doctor::run(&settings, format).await?,
         }
         Ok(0)

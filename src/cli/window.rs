@@ -30,6 +30,13 @@ pub(crate) fn time_left(windows: &[Window], now: model::Timestamp) -> Result<Opt
     Ok(Some(Duration::from_secs((u64::from(minutes) * 60).saturating_sub(passed))))
 }
 
+/// Whether one of the windows is open, in the system's local time. Never where there is none.
+pub(crate) fn is_open_at(windows: &[Window], now: model::Timestamp) -> bool {
+    // A time that no calendar has is in no window.
+    let now = Timestamp::from_microsecond(now.0).ok();
+    now.is_some_and(|now| is_open(windows, moment(&now.to_zoned(TimeZone::system()))))
+}
+
 const DAY: u32 = 24 * 60;
 
 /// The day of the week, Monday 0, and the minute of the day.

@@ -1,6 +1,7 @@
 //! The JSON that `docs/json.md` promises. Its own types, so that a change elsewhere cannot
 //! change the promise.
 
+mod alert;
 mod download;
 mod file;
 mod import;
@@ -21,6 +22,7 @@ use inventory::{
 use model::Fact;
 use serde::Serialize;
 
+pub(crate) use alert::{DeliveredJson, MessageJson, TestedJson};
 pub(crate) use download::{DownloadsJson, RefreshJson};
 pub(crate) use file::{CollectJson, FileJson, HeldJson};
 pub(crate) use import::ImportJson;

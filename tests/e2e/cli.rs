@@ -34,6 +34,7 @@ fn help_names_every_command_and_flag() {
     let home = Home::new();
     check(&home, "help", &["--help"]);
     check(&home, "help-sweep", &["sweep", "--help"]);
+    check(&home, "help-alert", &["alert", "--help"]);
     check(&home, "help-register-import", &["register", "import", "--help"]);
 }
 

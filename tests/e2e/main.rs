@@ -1,5 +1,6 @@
 //! The whole program, tested from the outside, and the rules of its house.
 
+mod alert;
 mod architecture;
 mod bad_input;
 mod before_tls;

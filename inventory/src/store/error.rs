@@ -166,6 +166,17 @@ pub enum StoreError {
     /// There is no finding of that number.
     #[error("there is no finding {0}")]
     NoFinding(i64),
+    /// There is no message of that number.
+    #[error("there is no message {0}")]
+    NoMessage(i64),
+    /// The message is not one that was given up.
+    #[error("message {id} is {state}; only one that failed, or waits, can be tried again")]
+    NotRetried {
+        /// The message.
+        id: i64,
+        /// What it is instead.
+        state: &'static str,
+    },
     /// The finding cannot be accepted.
     #[error("finding {id} cannot be accepted")]
     Accept {

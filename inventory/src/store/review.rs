@@ -19,7 +19,7 @@ use super::{
     assets::Tables,
     certificate, download, file, finding,
     load::{Merges, Which},
-    register,
+    register, route,
     scan::{self, LoadError},
     stapled, verdict,
 };
@@ -33,6 +33,7 @@ use crate::{
     finding::{Change, Finding, reconcile},
     owner::Owners,
     register::{DeviceEntry, IssuerEntry, SoftwareEntry},
+    route::Route,
 };
 
 /// What the configuration decides about a review.
@@ -46,6 +47,8 @@ pub struct Policy {
     pub network: Network,
     /// Whom the organisation's clients trust.
     pub anchors: Arc<Anchors>,
+    /// Who is told of what.
+    pub routes: Vec<Route>,
 }
 
 /// The inventory in the light of the registers.
@@ -90,7 +93,8 @@ impl Store {
     }
 
     /// Compares the inventory with the registers, runs every rule, and opens, reopens and
-    /// resolves findings by it.
+    /// resolves findings by it. What the routes are to tell of that is put into the outbox in
+    /// the same transaction.
     ///
     /// # Errors
     ///
@@ -104,6 +108,7 @@ impl Store {
         let mut writer = self.writer().await?;
         let mut transaction = writer.begin_with(BEGIN_WRITE).await.map_err(&failed)?;
         let stored = Stored::load(&mut transaction).await.map_err(|e| e.or(&failed))?;
+        let scans = stored.scans.clone();
         let (compared, fresh) = stored.compare(as_of, policy);
         verdict::write(&mut transaction, &fresh).await.map_err(&failed)?;
         let known = finding::load(&mut transaction).await.map_err(|e| e.or(&failed))?;
@@ -114,6 +119,11 @@ impl Store {
         let changed: Vec<Finding> = changes.iter().map(|change| change.finding.clone()).collect();
         finding::write(&mut transaction, &changed).await.map_err(&failed)?;
         let findings = finding::shown(&mut transaction).await.map_err(|e| e.or(&failed))?;
+        // In this very transaction: a problem is found, noted as told and in the outbox, or none
+        // of it.
+        route::tell(&mut transaction, &policy.routes, &findings, &compared, &scans, as_of)
+            .await
+            .map_err(|e| e.or(&failed))?;
         transaction.commit().await.map_err(&failed)?;
         Ok(ReviewSummary { compared, changes, findings })
     }

@@ -33,12 +33,13 @@ const ASSET_TABLES: &[&str] = &[
     "observation",
 ];
 
-fn policy() -> Policy {
+pub(crate) fn policy() -> Policy {
     Policy {
         thresholds: certs::Thresholds::default(),
         offset: jiff::tz::Offset::UTC,
         network: inventory::compare::Network::default(),
         anchors: Arc::default(),
+        routes: Vec::new(),
     }
 }
 
@@ -60,7 +61,7 @@ fn chain(seconds: i64, index: u32, chain: Vec<Vec<u8>>) -> Observation {
 }
 
 /// A machine with something in every table.
-fn machine(seconds: i64, index: u32) -> Vec<Observation> {
+pub(crate) fn machine(seconds: i64, index: u32) -> Vec<Observation> {
     let here = Subject::Address(address(index));
     vec![
         link(seconds, index),
@@ -100,7 +101,7 @@ fn machine(seconds: i64, index: u32) -> Vec<Observation> {
 
 impl Folder {
     /// A sweep that saw this, stored and digested.
-    async fn sweep(
+    pub(crate) async fn sweep(
         &self,
         store: &Store,
         seconds: i64,
@@ -351,6 +352,10 @@ async fn what_waits_in_a_database_of_version_1_is_digested_once() {
          DROP TABLE file_certificate;
          DROP TABLE file;
          DROP TABLE told;
+         DROP TABLE route;
+         DROP TABLE baseline;
+         DROP TABLE outbox_item;
+         DROP TABLE outbox;
          DROP TABLE verdict;
          DROP TABLE heard;
          DROP TABLE download;

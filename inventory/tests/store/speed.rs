@@ -87,6 +87,7 @@ async fn ten_thousand_chains_are_judged_once() {
         offset: jiff::tz::Offset::UTC,
         network: inventory::compare::Network::default(),
         anchors: std::sync::Arc::new(inventory::chain::Anchors { own, ..Default::default() }),
+        routes: Vec::new(),
     };
     let (without, with) = (policy(Vec::new()), policy(vec![root]));
     for (what, policy, least) in [

@@ -93,6 +93,7 @@ async fn stapled(
         offset: jiff::tz::Offset::UTC,
         network: inventory::compare::Network::default(),
         anchors: Arc::new(Anchors { own: vec![ca], ..Anchors::default() }),
+        routes: Vec::new(),
     };
     // While the certificates that were made just now are valid.
     let now = certs::parse(&office.der("server")).not_before.unwrap().plus_seconds(86_400);

@@ -1,0 +1,154 @@
+//! One request to a web server and its answer (RFC 9112), for webhooks.
+//!
+//! No redirection is followed: it would lead to where nobody configured. What comes back is
+//! read as far as a person wants to see of it. A proxy is asked for a tunnel and told nothing
+//! of the request, for addresses of http too.
+
+use config::route::WebhookUrl;
+use scanner::net::download::{Host, Scheme, WebAddress};
+use tokio::{
+    io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _},
+    net::TcpStream,
+};
+use wire::http::{self, End, Response};
+
+use super::{Trouble, secret, tls::Trust};
+
+/// An answer is read so far.
+const MOST: usize = 64 << 10;
+
+/// What is posted.
+#[derive(Clone, Debug)]
+pub(super) struct Post {
+    pub(super) media_type: &'static str,
+    /// Names and values; neither holds a line's end.
+    pub(super) fields: Vec<(&'static str, String)>,
+    pub(super) body: Vec<u8>,
+}
+
+/// Where to, as it is now.
+pub(super) fn address(url: &WebhookUrl) -> Result<WebAddress, Trouble> {
+    let read = match url {
+        WebhookUrl::Given(url) => WebAddress::read(url),
+        WebhookUrl::Secret(from) => WebAddress::read(&secret(from)?),
+    };
+    // The address may be a secret, so it is not shown.
+    read.map_err(|error| Trouble::refused(format!("the address of the webhook: {error}")))
+}
+
+/// Posts and gives the answer.
+pub(super) async fn post(
+    to: &WebAddress,
+    proxy: Option<&WebAddress>,
+    trust: &Trust,
+    post: &Post,
+) -> Result<Response, Trouble> {
+    let server = bare(&to.host);
+    let stream = match proxy {
+        None => connect(&server, to.port).await?,
+        Some(proxy) => tunnel(proxy, to).await?,
+    };
+    let request = request(to, post);
+    match to.scheme {
+        Scheme::Http => exchange(stream, &request, &server).await,
+        Scheme::Https => {
+            let stream = trust.connect(stream, &server).await?;
+            exchange(stream, &request, &server).await
+        }
+    }
+}
+
+/// A host without the brackets that addresses have around IPv6.
+fn bare(host: &Host) -> String {
+    match host {
+        Host::Name(name) => name.clone(),
+        Host::Address(address) => address.to_string(),
+    }
+}
+
+/// A connection to a server.
+pub(super) async fn connect(server: &str, port: u16) -> Result<TcpStream, Trouble> {
+    TcpStream::connect((server, port))
+        .await
+        .map_err(|error| Trouble::later(format!("cannot connect to {server} port {port}: {error}")))
+}
+
+/// A connection through a proxy (RFC 9110, section 9.3.6).
+async fn tunnel(proxy: &WebAddress, to: &WebAddress) -> Result<TcpStream, Trouble> {
+    let server = bare(&proxy.host);
+    let mut stream = connect(&server, proxy.port).await?;
+    let authority = format!("{}:{}", to.host, to.port);
+    let ask = format!("CONNECT {authority} HTTP/1.1\r\nHost: {authority}\r\n\r\n");
+    let broken = |error| Trouble::later(format!("the proxy {server}: {error}"));
+    stream.write_all(ask.as_bytes()).await.map_err(broken)?;
+    let mut head = Vec::new();
+    // Byte by byte: what follows the head belongs to the tunnel.
+    while !head.ends_with(b"\r\n\r\n") {
+        if head.len() > 16 << 10 {
+            return Err(Trouble::later(format!("the proxy {server} answers too much")));
+        }
+        head.push(stream.read_u8().await.map_err(broken)?);
+    }
+    match http::response(&head) {
+        Ok(answer) if (200..300).contains(&answer.status) => Ok(stream),
+        Ok(answer) => {
+            let words = format!("the proxy {server} answers {} {}", answer.status, answer.reason);
+            Err(Trouble::later(words))
+        }
+        Err(_) => Err(Trouble::later(format!("{server} is no proxy of http"))),
+    }
+}
+
+fn request(to: &WebAddress, post: &Post) -> Vec<u8> {
+    let mut head = format!(
+        "POST {} HTTP/1.1\r\nHost: {}\r\nUser-Agent: daicho/{}\r\nAccept: */*\r\n\
+         Connection: close\r\nContent-Type: {}\r\nContent-Length: {}\r\n",
+        to.path,
+        to.authority(),
+        env!("CARGO_PKG_VERSION"),
+        post.media_type,
+        post.body.len(),
+    );
+    for (name, value) in &post.fields {
+        head.push_str(&format!("{name}: {value}\r\n"));
+    }
+    head.push_str("\r\n");
+    [head.as_bytes(), &post.body].concat()
+}
+
+async fn exchange(
+    mut stream: impl AsyncRead + AsyncWrite + Unpin,
+    request: &[u8],
+    server: &str,
+) -> Result<Response, Trouble> {
+    let broken = |error| Trouble::later(format!("{server}: the connection broke: {error}"));
+    stream.write_all(request).await.map_err(broken)?;
+    stream.flush().await.map_err(broken)?;
+    let mut bytes = Vec::new();
+    loop {
+        let mut piece = [0; 4_096];
+        let read = stream.read(&mut piece).await;
+        let ended = match read {
+            Ok(len) => {
+                bytes.extend_from_slice(piece.get(..len).unwrap_or_default());
+                len == 0
+            }
+            // Some servers end TLS without a farewell once they have said everything.
+            Err(_) if !bytes.is_empty() => true,
+            Err(error) => return Err(broken(error)),
+        };
+        match http::response(&bytes) {
+            Ok(answer) if answer.end == End::Complete || ended || bytes.len() > MOST => {
+                return Ok(answer);
+            }
+            Ok(_) => {}
+            Err(_) if ended => {
+                return Err(Trouble::later(format!("{server} gives no answer of a web server")));
+            }
+            Err(_) if bytes.len() > MOST => {
+                return Err(Trouble::later(format!("{server} answers too much")));
+            }
+            Err(_) => {}
+        }
+    }
+}

@@ -1,0 +1,215 @@
+//! E-mail, handed to a server (RFC 5321) as plain text in UTF-8.
+//!
+//! No HTML is written, so nothing in it can be a link, an image or a script. The Message-ID is
+//! made of the message's key: a server or a reader who gets it twice, because we were killed
+//! between its word and our note of it, can tell. Encoding of headers is lettre's.
+
+use std::time::{Duration, UNIX_EPOCH};
+
+use anyhow::{Context as _, Result, bail};
+use config::route::{Email, MailSecurity, Secret};
+use lettre::{
+    Address, AsyncSmtpTransport, AsyncTransport as _, Message, Tokio1Executor,
+    message::{
+        Mailbox,
+        header::{ContentType, HeaderName, HeaderValue, MIME_VERSION_1_0},
+    },
+    transport::smtp::{
+        authentication::Credentials,
+        client::{Certificate, CertificateStore, Tls, TlsParameters},
+        extension::ClientId,
+    },
+};
+
+use super::{Letter, Trouble, secret, tls};
+use crate::tell;
+
+/// A mail server and who writes to whom.
+#[derive(Debug)]
+pub(super) struct Mail {
+    server: String,
+    port: u16,
+    tls: Tls,
+    user: Option<(String, Secret)>,
+    from: Mailbox,
+    to: Vec<Mailbox>,
+    time_limit: Duration,
+}
+
+impl Mail {
+    /// Reads the addresses and the roots.
+    pub(super) fn load(email: &Email, time_limit: Duration) -> Result<Self> {
+        let mailbox = |what: &str, text: &str| {
+            text.parse::<Mailbox>()
+                .with_context(|| format!("{what}: {text:?} is no address for e-mail"))
+        };
+        let tls = match email.security {
+            MailSecurity::None => Tls::None,
+            MailSecurity::StartTls => Tls::Required(parameters(email)?),
+            MailSecurity::Tls => Tls::Wrapper(parameters(email)?),
+        };
+        Ok(Self {
+            server: email.server.clone(),
+            port: email.port,
+            tls,
+            user: email.user.clone().zip(email.password.clone()),
+            from: mailbox("from", &email.from)?,
+            to: email.to.iter().map(|to| mailbox("to", to)).collect::<Result<_>>()?,
+            time_limit,
+        })
+    }
+
+    /// Hands it in; gives the server's last words.
+    pub(super) async fn send(&self, letter: &Letter) -> Result<String, Trouble> {
+        let message = self.message(letter).map_err(|e| Trouble::refused(format!("{e:#}")))?;
+        let mut builder =
+            AsyncSmtpTransport::<Tokio1Executor>::builder_dangerous(self.server.as_str())
+                .port(self.port)
+                .tls(self.tls.clone())
+                .hello_name(ClientId::default())
+                .timeout(Some(self.time_limit));
+        if let Some((user, password)) = &self.user {
+            let password = secret(password)?;
+            builder = builder.credentials(Credentials::new(user.clone(), password.to_string()));
+        }
+        match builder.build().send(message).await {
+            Ok(response) => {
+                let words: Vec<&str> = response.message().collect();
+                Ok(format!("{} {}", response.code(), words.join(" ")))
+            }
+            Err(error) => {
+                let words = format!("{}: {}", self.server, tell::chain(&error));
+                Err(if error.is_permanent() {
+                    Trouble::refused(words)
+                } else {
+                    Trouble::later(words)
+                })
+            }
+        }
+    }
+
+    fn message(&self, letter: &Letter) -> Result<Message> {
+        let id = message_id(&letter.parts.id, &self.from.email);
+        // The same at every attempt, as everything in it.
+        let written: model::Timestamp = letter.parts.created_at.parse()?;
+        let since = u64::try_from(written.seconds()).unwrap_or(0);
+        let mut builder = Message::builder()
+            .from(self.from.clone())
+            .subject(letter.subject.clone())
+            .message_id(Some(id))
+            .date(UNIX_EPOCH + Duration::from_secs(since))
+            .header(MIME_VERSION_1_0)
+            .header(ContentType::TEXT_PLAIN)
+            // RFC 3834: nobody's holiday reply comes back.
+            .raw_header(header("Auto-Submitted", "auto-generated")?)
+            .raw_header(header("X-Daicho-Route", &ascii(&letter.parts.route))?);
+        if letter.parts.severity == "critical" {
+            builder = builder.raw_header(header("Importance", "high")?);
+        }
+        for to in &self.to {
+            builder = builder.to(to.clone());
+        }
+        Ok(builder.body(letter.text.clone())?)
+    }
+}
+
+/// `<key@domain>` (RFC 5322, section 3.6.4), with the sender's domain.
+fn message_id(key: &str, from: &Address) -> String {
+    format!("<{key}@{}>", from.domain())
+}
+
+fn header(name: &str, value: &str) -> Result<HeaderValue> {
+    let Ok(name) = HeaderName::new_from_ascii(name.to_owned()) else {
+        bail!("{name} is no name of a header")
+    };
+    Ok(HeaderValue::new(name, value.to_owned()))
+}
+
+/// What a header of ours may hold without being encoded.
+fn ascii(text: &str) -> String {
+    let fits = |c: char| c.is_ascii_graphic() || c == ' ';
+    text.chars().map(|c| if fits(c) { c } else { '?' }).collect()
+}
+
+fn parameters(email: &Email) -> Result<TlsParameters> {
+    let mut builder = TlsParameters::builder(email.server.clone());
+    if let Some(path) = &email.roots {
+        builder = builder.certificate_store(CertificateStore::None);
+        for root in tls::own_roots(path)? {
+            builder = builder.add_root_certificate(Certificate::from_der(root)?);
+        }
+    }
+    builder.build_rustls().context("cannot make TLS ready")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::notify::tests::letter_of;
+
+    fn mail() -> Mail {
+        let email = Email {
+            server: "mail.example".into(),
+            port: 25,
+            security: MailSecurity::None,
+            user: None,
+            password: None,
+            from: "台帳 <daicho@office.example>".into(),
+            to: vec!["a@office.example".into(), "B <b@office.example>".into()],
+            roots: None,
+        };
+        Mail::load(&email, Duration::from_secs(5)).unwrap()
+    }
+
+    #[test]
+    fn a_hostile_title_is_no_header_and_no_second_message() {
+        let letter =
+            letter_of("x\r\nBcc: evil@example.net\r\n\r\n.\r\nMAIL FROM:<a@b>", "受付\n.\n");
+        let text = String::from_utf8(mail().message(&letter).unwrap().formatted()).unwrap();
+        let (head, body) = text.split_once("\r\n\r\n").unwrap();
+        let names: Vec<&str> = head
+            .lines()
+            .filter(|l| !l.starts_with(' '))
+            .filter_map(|l| l.split(':').next())
+            .collect();
+        let expected = [
+            "From",
+            "Subject",
+            "Message-ID",
+            "Date",
+            "Content-Type",
+            "Auto-Submitted",
+            "X-Daicho-Route",
+            "To",
+            "MIME-Version",
+            "Content-Transfer-Encoding",
+        ];
+        let mut sorted = names.clone();
+        sorted.sort_unstable();
+        let mut wanted = expected.to_vec();
+        wanted.sort_unstable();
+        assert_eq!(sorted, wanted, "{head}");
+        assert!(head.contains("Message-ID: <00000000000000000000000000000001@office.example>"));
+        assert!(head.contains("Auto-Submitted: auto-generated"));
+        assert!(head.is_ascii() && body.is_ascii(), "encoded for every server");
+    }
+
+    #[test]
+    fn an_address_that_is_none_is_named() {
+        let email = Email {
+            to: vec!["nobody".into()],
+            ..Email {
+                server: "s".into(),
+                port: 1,
+                security: MailSecurity::None,
+                user: None,
+                password: None,
+                from: "a@b.example".into(),
+                to: Vec::new(),
+                roots: None,
+            }
+        };
+        let error = Mail::load(&email, Duration::from_secs(1)).unwrap_err();
+        assert!(format!("{error:#}").starts_with("to: \"nobody\" is no address"), "{error:#}");
+    }
+}
