@@ -263,13 +263,19 @@ impl Read<'_> {
                         ));
                     }
                 }
-                Fact::Certificates(chain) => {
+                // Whoever passes a server's words on has another key.
+                Fact::Certificates(chain) if !matches!(subject, Subject::Mac(_)) => {
                     let key = chain.chain.first().and_then(|leaf| (self.leaf_key)(leaf));
                     if let Some(key) = key {
                         seen.add(Identifier::TlsKey(key), at, &|| {
                             format!("key of the certificate served at {subject}")
                         });
                     }
+                }
+                Fact::ClientKey { sha256 } if !sha256.is_empty() => {
+                    seen.add(Identifier::TlsKey(sha256.clone()), at, &|| {
+                        format!("key of the certificate that {subject} showed as a client")
+                    });
                 }
                 Fact::MachineId { kind, value } => {
                     let value = value.trim();

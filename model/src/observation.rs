@@ -214,8 +214,17 @@ pub enum Fact {
     },
     /// A service and what it says it is. Subject: endpoint.
     Service(Service),
-    /// A TLS server presented this chain. Subject: endpoint.
+    /// A TLS server presented this chain. Subject: endpoint. Where it did so behind somebody who
+    /// passed its words on (EAP over a LAN, IEEE 802.1X): the MAC address of that one, whose
+    /// certificate it is not.
     Certificates(CertificateChain),
+    /// The subject showed a certificate with this key when it asked a TLS server to let it in:
+    /// SHA-256 of its SubjectPublicKeyInfo, lower-case hexadecimal. The certificate itself is as
+    /// a rule a person's, and is not kept. Subject: address or MAC (of the client).
+    ClientKey {
+        /// As [`crate::Identifier::TlsKey`] has it.
+        sha256: String,
+    },
     /// What a TLS server accepts beside. Subject: endpoint.
     Tls(TlsServer),
     /// A TLS server stapled an OCSP response (RFC 6066, section 8) to this certificate. The
@@ -363,7 +372,7 @@ pub struct CertificateChain {
     pub server_name: Option<String>,
     /// The protocol version in which it was served.
     pub protocol_version: TlsVersion,
-    /// The protocol whose STARTTLS came first, if any.
+    /// The protocol whose STARTTLS came first, or the method of EAP that carried it, if any.
     pub starttls: Option<String>,
 }
 
@@ -475,6 +484,7 @@ mod tests {
             ),
             (Fact::Neighbor(neighbor), r#"{"neighbor":{"protocol":"lldp","port":"eth0"}}"#),
             (Fact::Vlan(7), r#"{"vlan":7}"#),
+            (Fact::ClientKey { sha256: "ab".into() }, r#"{"client_key":{"sha256":"ab"}}"#),
         ] {
             let text = serde_json::to_string(&fact).unwrap();
             assert_eq!(text, expected);
