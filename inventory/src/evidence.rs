@@ -272,11 +272,6 @@ impl Read<'_> {
                         });
                     }
                 }
-                Fact::ClientKey { sha256 } if !sha256.is_empty() => {
-                    seen.add(Identifier::TlsKey(sha256.clone()), at, &|| {
-                        format!("key of the certificate that {subject} showed as a client")
-                    });
-                }
                 Fact::MachineId { kind, value } => {
                     let value = value.trim();
                     if names_a_machine(value) {
@@ -370,8 +365,10 @@ pub fn strength(identifier: &Identifier) -> Strength {
         // It is of a chassis: what is told at several of its ports is of one device, but
         // devices that are stacked share it.
         Identifier::MachineId(MachineIdKind::ChassisId, _) => Strength::Moderate,
-        // A copy of a disk has it, too.
-        Identifier::MachineId(MachineIdKind::DhcpDuid, _) => Strength::Moderate,
+        // A copy of a disk has it, too; and a client's key may be a person's.
+        Identifier::MachineId(MachineIdKind::DhcpDuid | MachineIdKind::ClientKey, _) => {
+            Strength::Moderate
+        }
         Identifier::MachineId(_, _) => Strength::Strong,
     }
 }

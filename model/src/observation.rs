@@ -218,13 +218,6 @@ pub enum Fact {
     /// passed its words on (EAP over a LAN, IEEE 802.1X): the MAC address of that one, whose
     /// certificate it is not.
     Certificates(CertificateChain),
-    /// The subject showed a certificate with this key when it asked a TLS server to let it in:
-    /// SHA-256 of its SubjectPublicKeyInfo, lower-case hexadecimal. The certificate itself is as
-    /// a rule a person's, and is not kept. Subject: address or MAC (of the client).
-    ClientKey {
-        /// As [`crate::Identifier::TlsKey`] has it.
-        sha256: String,
-    },
     /// What a TLS server accepts beside. Subject: endpoint.
     Tls(TlsServer),
     /// A TLS server stapled an OCSP response (RFC 6066, section 8) to this certificate. The
@@ -237,7 +230,7 @@ pub enum Fact {
     HostKey(HostKey),
     /// An SSH server presented a certificate for its host key. Subject: endpoint.
     HostCertificate(HostCertificate),
-    /// The machine's own number for itself. Subject: address or endpoint.
+    /// The machine's own number for itself. Subject: MAC, address or endpoint.
     MachineId {
         /// What kind of number.
         kind: MachineIdKind,
@@ -484,7 +477,6 @@ mod tests {
             ),
             (Fact::Neighbor(neighbor), r#"{"neighbor":{"protocol":"lldp","port":"eth0"}}"#),
             (Fact::Vlan(7), r#"{"vlan":7}"#),
-            (Fact::ClientKey { sha256: "ab".into() }, r#"{"client_key":{"sha256":"ab"}}"#),
         ] {
             let text = serde_json::to_string(&fact).unwrap();
             assert_eq!(text, expected);

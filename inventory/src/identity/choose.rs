@@ -26,6 +26,7 @@ mod weight {
     pub(super) const MAC: (u32, u32) = (25, 16);
     pub(super) const CLIENT_ID: (u32, u32) = (20, 16);
     pub(super) const TLS_KEY: (u32, u32) = (15, 0);
+    pub(super) const CLIENT_KEY: (u32, u32) = (14, 8);
     pub(super) const OWN_NAME: (u32, u32) = (6, 3);
     pub(super) const DNS_NAME: (u32, u32) = (2, 1);
     pub(super) const WEAK_MAC: (u32, u32) = (5, 2);
@@ -40,6 +41,7 @@ struct Common {
     mac: u32,
     client_id: u32,
     tls_key: u32,
+    client_key: u32,
     own_name: u32,
     dns_name: u32,
     weak_mac: u32,
@@ -53,6 +55,7 @@ impl Common {
             + self.mac
             + self.client_id
             + self.tls_key
+            + self.client_key
             + self.own_name
             + self.dns_name
             + self.weak_mac
@@ -264,6 +267,9 @@ impl State<'_> {
                         MachineIdKind::DhcpClientId | MachineIdKind::DhcpDuid,
                         _,
                     ) => (&mut common.client_id, of(weight::CLIENT_ID)),
+                    Identifier::MachineId(MachineIdKind::ClientKey, _) => {
+                        (&mut common.client_key, of(weight::CLIENT_KEY))
+                    }
                     Identifier::MachineId(..) => (&mut common.machine, of(weight::MACHINE)),
                     Identifier::Address(_) => continue,
                 };
@@ -298,6 +304,11 @@ impl State<'_> {
         }
         if differ.host_key || differ.fixed_macs || (differ.name && common.own_name == 0) {
             return false;
+        }
+        // A key on a card goes where its owner goes: another fixed address or another name, and
+        // it is another machine (above).
+        if common.client_key > 0 {
+            return !differ.name;
         }
         if common.tls_key > 0 {
             return !differ.macs || common.address > 0;

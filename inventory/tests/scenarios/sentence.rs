@@ -129,7 +129,6 @@ fn fact(words: &[&str], made: &Certificates) -> Option<(Fact, Method)> {
             let neighbor = Neighbor { system_name, ..Neighbor::of(protocol) };
             (Fact::Neighbor(neighbor), Method::Capture)
         }
-        ["client_key", key] => (Fact::ClientKey { sha256: owned(key) }, Method::Capture),
         ["vlan", number] => (Fact::Vlan(number.parse().ok()?), Method::Capture),
         ["key", algorithm, key] => {
             let key = HostKey { algorithm: owned(algorithm), sha256: owned(key) };

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use certs::hello::heard::Side;
-use model::{CertificateChain, Fact, TlsExtent, TlsServer, TlsVersion};
+use model::{CertificateChain, Fact, MachineIdKind, TlsExtent, TlsServer, TlsVersion};
 
 /// The version and the suite that a server chose. `starttls` is what came before, or carried it.
 pub(super) fn chosen(server: &Side, starttls: Option<&str>) -> Option<Fact> {
@@ -45,5 +45,5 @@ pub(super) fn certificates(
 /// person's, with name and mail address, and goes no further than this.
 pub(super) fn client_key(client: &Side) -> Option<Fact> {
     let sha256 = certs::parse(client.chain.first()?).spki_sha256?;
-    Some(Fact::ClientKey { sha256 })
+    Some(Fact::MachineId { kind: MachineIdKind::ClientKey, value: sha256 })
 }

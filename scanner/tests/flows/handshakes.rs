@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, path::Path};
 
-use model::{Endpoint, Fact, Observation, Subject};
+use model::{Endpoint, Fact, MachineIdKind, Observation, Subject};
 use ring::digest;
 
 use super::{capture, corpus, frames, listen, zeek::rows};
@@ -31,7 +31,9 @@ fn certificates(told: &[Observation]) -> BTreeSet<(String, String)> {
 fn client_keys(told: &[Observation]) -> BTreeSet<(String, String)> {
     told.iter()
         .filter_map(|o| match &o.fact {
-            Fact::ClientKey { sha256 } => Some((o.subject.to_string(), sha256.clone())),
+            Fact::MachineId { kind: MachineIdKind::ClientKey, value } => {
+                Some((o.subject.to_string(), value.clone()))
+            }
             _ => None,
         })
         .collect()

@@ -1,10 +1,10 @@
 //! VNC, MQTT and LDAP.
 
 use model::{Fact, Service};
-use wire::{Reader, ber};
+use wire::{Reader, ber, ldap};
 
 use super::{Conversation, Told, Verdict};
-use crate::probe::vnc as screen;
+use crate::probe::{ldap as directory, vnc as screen};
 
 pub(super) fn vnc(talk: &Conversation<'_>, told: &mut Vec<Told>) -> Option<Verdict> {
     if !talk.heard.starts_with(b"RFB ") {
@@ -78,6 +78,9 @@ fn shows_password(bind: &[u8]) -> Option<bool> {
     Some(kind == SIMPLE && !secret.is_at_end())
 }
 
+/// How much is heard before the root DSE comes. Active Directory's has 3 KiB.
+const MOST_BEFORE_ROOT: usize = 12 << 10;
+
 pub(super) fn ldap(talk: &Conversation<'_>, told: &mut Vec<Told>) -> Option<Verdict> {
     const BIND: u8 = 0x60;
     const EXTENDED: u8 = 0x77;
@@ -87,13 +90,22 @@ pub(super) fn ldap(talk: &Conversation<'_>, told: &mut Vec<Told>) -> Option<Verd
     if !(asks || (answers && talk.said.is_empty())) {
         return None;
     }
-    // Behind an extended request TLS may come.
-    let waits = !answers || matches!(said, Some((EXTENDED, _)));
+    let root = ldap::root(talk.heard);
+    // Behind an extended request TLS may come, behind a bind the question who the server is.
+    let asks_more = matches!(said, Some((EXTENDED, _)))
+        || (root.is_none()
+            && talk.said.len().saturating_add(talk.heard.len()) < MOST_BEFORE_ROOT
+            && (ldap::asks_root(talk.said) || matches!(said, Some((BIND, _)))));
+    let waits = !answers || asks_more;
     if waits && !talk.ended {
         return Some(Verdict::More);
     }
     if answers {
-        talk.tell_server(Fact::Service(Service::of("ldap")), told);
+        let facts = root.map_or_else(
+            || vec![Fact::Service(Service::of("ldap"))],
+            |attributes| directory::read_root(&attributes),
+        );
+        facts.into_iter().for_each(|fact| talk.tell_server(fact, told));
         if let Some((BIND, bind)) = said
             && shows_password(bind) == Some(true)
         {

@@ -292,6 +292,63 @@ fn certificates_come_from_tls_and_from_behind_starttls() {
     assert_eq!(services(&mail, 25), [("smtp".to_owned(), Some("Postfix".to_owned()))]);
 }
 
+/// An entry of a directory with these attributes, in a message.
+fn ldap_entry(id: i32, name: &str, attributes: &[(&str, &str)]) -> Vec<u8> {
+    use wire::ber::{self, tag};
+    let octets = |text: &str| ber::write(tag::OCTETS, text.as_bytes());
+    let list: Vec<Vec<u8>> = attributes
+        .iter()
+        .map(|(name, value)| {
+            let set = ber::write_all(tag::SET, &[octets(value)]);
+            ber::write_all(tag::SEQUENCE, &[octets(name), set])
+        })
+        .collect();
+    let entry = ber::write_all(0x64, &[octets(name), ber::write_all(tag::SEQUENCE, &list)]);
+    ber::write_all(tag::SEQUENCE, &[ber::write_integer(id), entry])
+}
+
+#[test]
+fn a_directory_says_who_it_is_to_others_and_nothing_of_people() {
+    let bind = b"\x30\x1b\x02\x01\x01\x60\x16\x02\x01\x03\x04\x08cn=alice\x80\x07hunter2";
+    let bound = b"\x30\x0c\x02\x01\x01\x61\x07\x0a\x01\x00\x04\x00\x04\x00";
+    let question = wire::ldap::search_root(2, &["vendorName"]);
+    let person = ldap_entry(9, "uid=alice,dc=example", &[("mail", "alice@example.com")]);
+    let root = ldap_entry(
+        2,
+        "",
+        &[
+            ("vendorName", "389 Project"),
+            ("vendorVersion", "389-Directory/2.3.1 B2023"),
+            ("namingContexts", "dc=example"),
+            ("supportedLDAPVersion", "3"),
+            ("dnsHostName", "DIR7.example.com"),
+            ("dsServiceName", "CN=NTDS Settings,CN=DIR7"),
+            ("somebody", "alice"),
+        ],
+    );
+    let name = Fact::HostName { name: "dir7.example.com".into(), source: NameSource::Banner };
+    for parts in [
+        &[Client(bind), Server(bound), Client(&question), Server(&root)][..],
+        &[Client(&question), Server(&person), Server(&root)],
+        // One direction alone.
+        &[Server(&root)],
+    ] {
+        let told = told(389, parts);
+        let server = Subject::Endpoint(Endpoint::tcp(SERVER.0.into(), 389));
+        let service = told.iter().find_map(|o| match &o.fact {
+            Fact::Service(service) if o.subject == server => Some(service),
+            _ => None,
+        });
+        let service = service.unwrap();
+        assert_eq!(service.product.as_deref(), Some("389 Directory Server"));
+        assert_eq!(service.version.as_deref(), Some("2.3.1"));
+        assert_eq!(service.attributes["naming_contexts"], "dc=example");
+        assert_eq!(service.attributes["ds_service_name"], "CN=NTDS Settings,CN=DIR7");
+        assert!(told.iter().any(|o| o.subject == server && o.fact == name));
+    }
+    check(389, &[Client(&question), Server(&person)], "ldap", None, &[]);
+}
+
 #[test]
 fn behind_a_proxy_only_the_client_is_told_of() {
     let (hello, answer) = (client_hello(), server_hello(&[0x30; 40]));

@@ -1,6 +1,6 @@
 //! Handshakes in datagrams and in EAP: told of whom they are, in any order, cut and damaged.
 
-use model::{CertificateChain, Endpoint, PortState, TlsVersion};
+use model::{CertificateChain, Endpoint, MachineIdKind, PortState, TlsVersion};
 
 use super::*;
 
@@ -33,6 +33,10 @@ fn made() -> (Vec<u8>, String) {
     let der = issued.cert.der().to_vec();
     let key = certs::parse(&der).spki_sha256.unwrap();
     (der, key)
+}
+
+fn key(value: String) -> Fact {
+    Fact::MachineId { kind: MachineIdKind::ClientKey, value }
 }
 
 /// A piece of a message of DTLS, in a datagram of its own.
@@ -97,12 +101,12 @@ fn a_handshake_in_datagrams_tells_the_same_in_every_order() {
     let (der, sha256) = made();
     let frames = datagrams(&[], &der);
     let told = all(&frames);
-    assert!(heard(&frames).iter().any(|o| matches!(o.fact, Fact::ClientKey { .. })), "at once");
+    assert!(heard(&frames).iter().any(|o| matches!(o.fact, Fact::MachineId { .. })), "at once");
     let server = Subject::Endpoint(Endpoint::udp(SERVER.into(), PORT));
     assert!(has(&told, server, &shown(0xfefd, None)), "{told:#?}");
     assert!(has(&told, server, &Fact::PortState(PortState::Open)));
     let client = Subject::Address(HERE.into());
-    assert!(has(&told, client, &Fact::ClientKey { sha256 }));
+    assert!(has(&told, client, &key(sha256)));
     // A client serves nobody, whatever it shows.
     for (subject, fact) in &told {
         let of_server = matches!(fact, Fact::Certificates(_) | Fact::Service(_) | Fact::Tls(_));
@@ -210,15 +214,15 @@ fn on_the_link_a_servers_certificate_is_of_whoever_passes_it_on_and_no_service()
     let frames = on_link(&eap(&der));
     let expected = [
         (Subject::Mac(OTHER), shown(0x0303, Some("eap-tls"))),
-        (Subject::Mac(DEVICE), Fact::ClientKey { sha256 }),
+        (Subject::Mac(DEVICE), key(sha256)),
     ];
     let mut told = all(&frames);
-    told.sort_by_key(|(_, fact)| matches!(fact, Fact::ClientKey { .. }));
+    told.sort_by_key(|(_, fact)| matches!(fact, Fact::MachineId { .. }));
     assert_eq!(told, expected);
     // Every frame twice, as it is where the answer got lost.
     let twice: Vec<_> = frames.iter().flat_map(|frame| [frame.clone(), frame.clone()]).collect();
     let mut told = all(&twice);
-    told.sort_by_key(|(_, fact)| matches!(fact, Fact::ClientKey { .. }));
+    told.sort_by_key(|(_, fact)| matches!(fact, Fact::MachineId { .. }));
     assert_eq!(told, expected);
     // A packet that is missing leaves a message of another length than it says.
     for missing in 0..frames.len() {
@@ -273,7 +277,7 @@ fn by_radius_a_servers_certificate_is_its_own_and_the_key_the_stations() {
     let told = all(&frames);
     let server = Subject::Endpoint(Endpoint::udp(SERVER.into(), 1_812));
     assert!(has(&told, server, &shown(0x0303, Some("eap-tls"))), "{told:#?}");
-    assert!(has(&told, Subject::Mac(DEVICE), &Fact::ClientKey { sha256 }), "{told:#?}");
+    assert!(has(&told, Subject::Mac(DEVICE), &key(sha256)), "{told:#?}");
     for (subject, fact) in &told {
         let of_server = matches!(fact, Fact::Certificates(_) | Fact::Service(_) | Fact::Tls(_));
         assert!(*subject == server || !of_server, "{subject} {fact:?}");
@@ -294,7 +298,7 @@ fn every_cut_of_a_handshake_tells_a_part_of_it() {
                 cut[n].truncate(len);
                 for (subject, fact) in all(&cut) {
                     assert!(subjects.contains(&subject), "{n} cut at {len}: {subject} {fact:?}");
-                    let shown = matches!(fact, Fact::Certificates(_) | Fact::ClientKey { .. });
+                    let shown = matches!(fact, Fact::Certificates(_) | Fact::MachineId { .. });
                     assert!(!shown || has(&whole, subject, &fact), "{n} cut at {len}: {fact:?}");
                 }
             }
