@@ -54,7 +54,7 @@ fn a_capture_is_replayed_into_the_inventory_and_twice_is_once() {
 }
 
 /// A server's offer (RFC 2131) of a lease, from that address.
-fn offer(mac: [u8; 6], server: [u8; 4]) -> Vec<u8> {
+pub(crate) fn offer(mac: [u8; 6], server: [u8; 4]) -> Vec<u8> {
     let mut message = vec![2, 1, 6, 0, 1, 2, 3, 4, 0, 0, 0, 0, 0, 0, 0, 0, 198, 18, 0, 99];
     message.extend([0; 8]);
     message.extend([0, 0, 0x5e, 0, 0x53, 0x99]);

@@ -148,6 +148,11 @@ impl Capture {
         self
     }
 
+    /// The same from now on. Public addresses that were bound on the link stay known.
+    pub fn listen_only_to(&mut self, networks: Vec<AddressRange>) {
+        self.ours.change(networks);
+    }
+
     /// What went through so far.
     #[must_use]
     pub const fn counts(&self) -> Counts {

@@ -98,7 +98,11 @@ fn damage_is_borne_and_invents_no_server() {
         for n in (1..shuffled.len()).rev() {
             shuffled.swap(n, numbers.below(n + 1));
         }
-        shuffled_more += servers(&shuffled).difference(&sound).count();
+        let more = servers(&shuffled);
+        for s in more.difference(&sound) {
+            println!("MORE {} {s:?}", path.display());
+        }
+        shuffled_more += more.difference(&sound).count();
     }
     println!(
         "damage: {read} captures; {cut_servers} servers left in cut ones, {shuffled_more} more \
