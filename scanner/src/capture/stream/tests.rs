@@ -3,6 +3,7 @@
 use model::{Endpoint, Fact, FingerprintKind, NameSource, Observation, Subject, Use};
 use proptest::prelude::*;
 
+use super::{Conversation, Roles, read};
 use crate::capture::flow::tests::{CLIENT, Client, SERVER, Says, Server, connection, heard};
 
 /// What users say in these conversations. None of it may be told.
@@ -290,6 +291,40 @@ fn certificates_come_from_tls_and_from_behind_starttls() {
         }
     }
     assert_eq!(services(&mail, 25), [("smtp".to_owned(), Some("Postfix".to_owned()))]);
+}
+
+#[test]
+fn in_the_middle_of_a_conversation_words_that_both_sides_say_make_nobody_a_server() {
+    let check = |ports: (u16, u16), roles: Roles, said: &[u8], heard: &[u8], expected: &[&str]| {
+        let talk = Conversation {
+            client: CLIENT.0.into(),
+            client_port: ports.0,
+            server: Endpoint::tcp(SERVER.0.into(), ports.1),
+            roles,
+            said,
+            heard,
+            turns: &[],
+            ended: true,
+        };
+        let mut told = Vec::new();
+        read(&talk, &mut told);
+        let found: Vec<&str> = told
+            .iter()
+            .filter_map(|told| match &told.fact {
+                Fact::Service(service) => Some(service.protocol.as_str()),
+                _ => None,
+            })
+            .collect();
+        assert_eq!(found, expected, "{ports:?}");
+    };
+    let stream = b"<?xml version='1.0'?><stream:stream>";
+    check((5_269, 1_193), Roles::Guessed, stream, stream, &[]);
+    check((5_269, 1_193), Roles::Seen, stream, stream, &["xmpp"]);
+    check((1_193, 5_269), Roles::Guessed, stream, stream, &["xmpp"]);
+    check((50_000, 7_000), Roles::Guessed, stream, stream, &["xmpp"]);
+    check((53_099, 6_379), Roles::Guessed, b"", b"+OK not RESP\r\n", &[]);
+    check((53_099, 110), Roles::Guessed, b"", b"+OK ready\r\n", &["pop3"]);
+    check((53_099, 1_100), Roles::Seen, b"", b"+OK ready\r\n", &["pop3"]);
 }
 
 /// An entry of a directory with these attributes, in a message.
