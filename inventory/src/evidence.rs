@@ -11,8 +11,8 @@ use std::{
 };
 
 use model::{
-    Fact, Identifier, MacAddr, MachineIdKind, Method, NameSource, Observation, PortState, Site,
-    Strength, Subject, Timestamp,
+    Fact, FingerprintKind, Identifier, MacAddr, MachineIdKind, Method, NameSource, Observation,
+    PortState, Site, Strength, Subject, Timestamp,
 };
 
 use crate::cores;
@@ -35,6 +35,8 @@ pub struct Sighting {
     pub host_keys: BTreeSet<(u16, String, String)>,
     /// Its names with who said them.
     pub names: BTreeSet<(NameSource, String)>,
+    /// What its DHCP client asks for, by which a kind of device is known, but not which one.
+    pub habits: BTreeSet<String>,
     /// True where it answers with the link-layer address of a virtual router, so that what
     /// it says belongs to whichever device holds that role now.
     pub virtual_router: bool,
@@ -228,6 +230,7 @@ impl Read<'_> {
         };
         let mut host_keys = BTreeSet::new();
         let mut names = BTreeSet::new();
+        let mut habits = BTreeSet::new();
         for &i in &observations {
             let Observation { method, subject, fact, .. } = &self.observations[i];
             let at = self.at(i);
@@ -272,6 +275,9 @@ impl Read<'_> {
                         });
                     }
                 }
+                Fact::Fingerprint { kind: FingerprintKind::Dhcp, value } => {
+                    habits.insert(value.clone());
+                }
                 Fact::MachineId { kind, value } => {
                     let value = value.trim();
                     if names_a_machine(value) {
@@ -299,6 +305,7 @@ impl Read<'_> {
             identifiers,
             host_keys,
             names,
+            habits,
             virtual_router,
             turn,
             left_out,

@@ -12,6 +12,7 @@ mod listen;
 mod quic;
 mod refresh;
 mod robust;
+mod rotation;
 mod search;
 mod story;
 mod trust;

@@ -10,6 +10,7 @@ use model::{Identifier, MachineIdKind, NameSource, Strength};
 use super::{
     State, Work, assigned,
     cluster::Clusters,
+    faceless::Faceless,
     traits::{Contradiction, Traits},
 };
 use crate::evidence::{is_of_an_interface, is_own_name};
@@ -31,6 +32,7 @@ mod weight {
     pub(super) const DNS_NAME: (u32, u32) = (2, 1);
     pub(super) const WEAK_MAC: (u32, u32) = (5, 2);
     pub(super) const ADDRESS: (u32, u32) = (3, 1);
+    pub(super) const HABIT: u32 = 1;
 }
 
 /// What a sighting and an asset have in common: for each kind the best weight.
@@ -46,6 +48,7 @@ struct Common {
     dns_name: u32,
     weak_mac: u32,
     address: u32,
+    habit: u32,
 }
 
 impl Common {
@@ -60,6 +63,7 @@ impl Common {
             + self.dns_name
             + self.weak_mac
             + self.address
+            + self.habit
     }
 
     /// Whether something in common is enough where nothing contradicts it.
@@ -96,9 +100,14 @@ impl State<'_> {
     pub(super) fn choose(&self, turn: &[Work], clusters: &Clusters) -> Chosen {
         let mut traits: HashMap<usize, Traits> = HashMap::new();
         let mut matches = Vec::new();
+        let faceless = Faceless::among(&self.assets, turn);
         for (sighting, work) in turn.iter().enumerate() {
             let cluster = &clusters.traits[&clusters.of[sighting]];
-            for (asset, common) in self.common(work, clusters) {
+            let mut all = self.common(work, clusters);
+            if let (true, Some(asset)) = (all.is_empty(), faceless.before(&work.sighting)) {
+                all.insert(asset, Common { habit: weight::HABIT, ..Common::default() });
+            }
+            for (asset, common) in all {
                 let known =
                     traits.entry(asset).or_insert_with(|| Traits::of_asset(&self.assets[asset]));
                 if self.speaks_for(asset, &common, cluster.against(known)) {
@@ -313,7 +322,7 @@ impl State<'_> {
         if common.tls_key > 0 {
             return !differ.macs || common.address > 0;
         }
-        if common.weak_mac + common.address + common.own_name > 0 {
+        if common.weak_mac + common.address + common.own_name + common.habit > 0 {
             return true;
         }
         // A name in the name service goes with the address, unless the device told it to

@@ -10,6 +10,7 @@
 
 mod choose;
 mod cluster;
+mod faceless;
 mod learn;
 mod link;
 mod record;
