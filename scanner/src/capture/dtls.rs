@@ -72,12 +72,15 @@ impl Handshakes {
         let from = (packet.source, datagram.source_port);
         let to = (packet.destination, datagram.destination_port);
         let ends = if from <= to { [from, to] } else { [to, from] };
-        if !self.begun.contains_key(&ends) {
+        let order = &mut self.order;
+        let begun = self.begun.entry(ends).or_insert_with(|| {
+            order.push_back((at, ends));
             let sides = <[Datagrams; 2]>::default();
-            self.begun.insert(ends, Begun { since: at, last: at, sides, told: false });
-            self.order.push_back((at, ends));
+            Begun { since: at, last: at, sides, told: false }
+        });
+        if begun.told {
+            return;
         }
-        let Some(begun) = self.begun.get_mut(&ends).filter(|begun| !begun.told) else { return };
         begun.last = at;
         let [low, high] = &mut begun.sides;
         let side = if ends.first() == Some(&from) { low } else { high };
