@@ -7,6 +7,7 @@
 //! `tests/smoke.rs` runs them all for a moment, the binary runs one for as long as wanted.
 #![forbid(unsafe_code)]
 
+mod access;
 mod before_tls;
 mod datagrams;
 mod flows;
@@ -35,6 +36,7 @@ const ROOMS: &[&[Target]] = &[
     protocols::TARGETS,
     neighbours::TARGETS,
     flows::TARGETS,
+    access::TARGETS,
     probes::TARGETS,
     before_tls::TARGETS,
     outside::TARGETS,

@@ -213,6 +213,7 @@ fn run_l2tp(bytes: &[u8]) {
 fn run_ldap(bytes: &[u8]) {
     all(bytes, ldap::Message::read);
     black_box(ldap::Message::read_all(bytes, 1));
+    black_box((ldap::asks_root(bytes), ldap::root(bytes)));
 }
 
 fn run_lines(bytes: &[u8]) {

@@ -11,8 +11,8 @@ use std::{
 };
 
 use model::{
-    Fact, Identifier, MacAddr, MachineIdKind, Method, NameSource, Observation, PortState, Site,
-    Strength, Subject, Timestamp,
+    Fact, FingerprintKind, Identifier, MacAddr, MachineIdKind, Method, NameSource, Observation,
+    PortState, Site, Strength, Subject, Timestamp,
 };
 
 use crate::cores;
@@ -35,6 +35,8 @@ pub struct Sighting {
     pub host_keys: BTreeSet<(u16, String, String)>,
     /// Its names with who said them.
     pub names: BTreeSet<(NameSource, String)>,
+    /// What its DHCP client asks for, by which a kind of device is known, but not which one.
+    pub habits: BTreeSet<String>,
     /// True where it answers with the link-layer address of a virtual router, so that what
     /// it says belongs to whichever device holds that role now.
     pub virtual_router: bool,
@@ -228,6 +230,7 @@ impl Read<'_> {
         };
         let mut host_keys = BTreeSet::new();
         let mut names = BTreeSet::new();
+        let mut habits = BTreeSet::new();
         for &i in &observations {
             let Observation { method, subject, fact, .. } = &self.observations[i];
             let at = self.at(i);
@@ -263,13 +266,17 @@ impl Read<'_> {
                         ));
                     }
                 }
-                Fact::Certificates(chain) => {
+                // Whoever passes a server's words on has another key.
+                Fact::Certificates(chain) if !matches!(subject, Subject::Mac(_)) => {
                     let key = chain.chain.first().and_then(|leaf| (self.leaf_key)(leaf));
                     if let Some(key) = key {
                         seen.add(Identifier::TlsKey(key), at, &|| {
                             format!("key of the certificate served at {subject}")
                         });
                     }
+                }
+                Fact::Fingerprint { kind: FingerprintKind::Dhcp, value } => {
+                    habits.insert(value.clone());
                 }
                 Fact::MachineId { kind, value } => {
                     let value = value.trim();
@@ -298,6 +305,7 @@ impl Read<'_> {
             identifiers,
             host_keys,
             names,
+            habits,
             virtual_router,
             turn,
             left_out,
@@ -364,8 +372,10 @@ pub fn strength(identifier: &Identifier) -> Strength {
         // It is of a chassis: what is told at several of its ports is of one device, but
         // devices that are stacked share it.
         Identifier::MachineId(MachineIdKind::ChassisId, _) => Strength::Moderate,
-        // A copy of a disk has it, too.
-        Identifier::MachineId(MachineIdKind::DhcpDuid, _) => Strength::Moderate,
+        // A copy of a disk has it, too; and a client's key may be a person's.
+        Identifier::MachineId(MachineIdKind::DhcpDuid | MachineIdKind::ClientKey, _) => {
+            Strength::Moderate
+        }
         Identifier::MachineId(_, _) => Strength::Strong,
     }
 }

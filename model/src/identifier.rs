@@ -44,6 +44,9 @@ pub enum MachineIdKind {
     /// The address by which a device with many ports calls itself as a whole: the chassis
     /// identifier of LLDP (IEEE 802.1AB, 8.5.2), the bridge identifier of the spanning tree.
     ChassisId,
+    /// SHA-256 of the SubjectPublicKeyInfo of a certificate that it showed as a client of TLS, in
+    /// lower-case hexadecimal. The certificate itself is as a rule a person's, and is not kept.
+    ClientKey,
 }
 
 impl MachineIdKind {
@@ -58,6 +61,7 @@ impl MachineIdKind {
             Self::DhcpDuid => "dhcp_duid",
             Self::Serial => "serial",
             Self::ChassisId => "chassis_id",
+            Self::ClientKey => "client_key",
         }
     }
 }
@@ -162,6 +166,7 @@ impl Identifier {
             "dhcp_duid" => Self::MachineId(MachineIdKind::DhcpDuid, text),
             "serial" => Self::MachineId(MachineIdKind::Serial, text),
             "chassis_id" => Self::MachineId(MachineIdKind::ChassisId, text),
+            "client_key" => Self::MachineId(MachineIdKind::ClientKey, text),
             _ => return None,
         })
     }
@@ -194,6 +199,7 @@ mod tests {
             Identifier::MachineId(MachineIdKind::DhcpDuid, "e".into()),
             Identifier::MachineId(MachineIdKind::Serial, "e".into()),
             Identifier::MachineId(MachineIdKind::ChassisId, "e".into()),
+            Identifier::MachineId(MachineIdKind::ClientKey, "e".into()),
         ] {
             let again = Identifier::from_parts(identifier.kind(), &identifier.value());
             assert_eq!(again, Some(identifier));

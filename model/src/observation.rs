@@ -214,7 +214,9 @@ pub enum Fact {
     },
     /// A service and what it says it is. Subject: endpoint.
     Service(Service),
-    /// A TLS server presented this chain. Subject: endpoint.
+    /// A TLS server presented this chain. Subject: endpoint. Where it did so behind somebody who
+    /// passed its words on (EAP over a LAN, IEEE 802.1X): the MAC address of that one, whose
+    /// certificate it is not.
     Certificates(CertificateChain),
     /// What a TLS server accepts beside. Subject: endpoint.
     Tls(TlsServer),
@@ -228,7 +230,7 @@ pub enum Fact {
     HostKey(HostKey),
     /// An SSH server presented a certificate for its host key. Subject: endpoint.
     HostCertificate(HostCertificate),
-    /// The machine's own number for itself. Subject: address or endpoint.
+    /// The machine's own number for itself. Subject: MAC, address or endpoint.
     MachineId {
         /// What kind of number.
         kind: MachineIdKind,
@@ -363,7 +365,7 @@ pub struct CertificateChain {
     pub server_name: Option<String>,
     /// The protocol version in which it was served.
     pub protocol_version: TlsVersion,
-    /// The protocol whose STARTTLS came first, if any.
+    /// The protocol whose STARTTLS came first, or the method of EAP that carried it, if any.
     pub starttls: Option<String>,
 }
 

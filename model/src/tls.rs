@@ -17,7 +17,7 @@ pub struct TlsServer {
     /// up.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub cut: bool,
-    /// The protocol whose STARTTLS came first, if any.
+    /// The protocol whose STARTTLS came first, or the method of EAP that carried it, if any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub starttls: Option<String>,
     /// The versions in which it answered, with the cipher suites that it chose in each, by

@@ -306,7 +306,10 @@ fn told(fact: &Fact) -> String {
     match fact {
         Fact::Certificates(served) => {
             let name = served.server_name.as_ref().map(|name| format!(" for {name}"));
-            let starttls = served.starttls.as_ref().map(|which| format!(" after {which} STARTTLS"));
+            let starttls = served.starttls.as_ref().map(|which| match which.contains("eap") {
+                true => format!(" in {which}"),
+                false => format!(" after {which} STARTTLS"),
+            });
             format!(
                 "chain of {} by {}{}{}",
                 served.chain.len(),

@@ -30,33 +30,24 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::{
     cli::args::{Certs, Cli, Command},
-    compose, tell,
+    compose::{self, Settings},
+    tell,
 };
 
 /// Runs the command and returns its exit code.
 pub(crate) fn run(cli: &Cli) -> Result<u8> {
-    let mut settings = compose::settings(compose::configuration(cli)?)?;
-    // What is wrong with a root's file is said before a sweep and not at its end.
-    let judges = match &cli.command {
-        Command::Sweep(_) | Command::Watch(_) | Command::Import { .. } => true,
-        Command::Findings { .. } | Command::Certs { .. } => true,
-        Command::Assets { .. } | Command::Register { .. } => false,
-        Command::Alert { .. } | Command::Doctor => false,
-    };
-    if judges {
-        settings.policy.anchors = Arc::new(settings.trusted.read()?);
-    }
+    let settings = settings_of(cli)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
         .context("cannot start the threads")?;
-    let (format, path) = (cli.format, settings.database.as_path());
+    let format = cli.format;
     runtime.block_on(async {
         match &cli.command {
             Command::Sweep(arguments) => {
                 return sweep::run(&settings, arguments, format).await;
             }
-            Command::Watch(arguments) => watch::run(&settings, arguments, format).await?,
+            Command::Watch(arguments) => watch::run(settings, cli, arguments, format).await?,
             Command::Import { command } => {
                 return import::run(&settings, command, format).await;
             }
@@ -81,12 +72,31 @@ pub(crate) fn run(cli: &Cli) -> Result<u8> {
             Command::Certs { command: Certs::Readiness } => {
                 readiness::run(&settings, format).await?;
             }
-            Command::Register { command } => register::run(command, path, format).await?,
+            Command::Register { command } => {
+                register::run(command, &settings.database, format).await?;
+            }
             Command::Alert { command } => return alert::run(&settings, command, format).await,
             Command::Doctor => doctor::run(&settings, format).await?,
         }
         Ok(0)
     })
+}
+
+/// The settings of a command, with what it judges by. A command that runs for long reads them
+/// anew in the same way.
+fn settings_of(cli: &Cli) -> Result<Settings> {
+    let mut settings = compose::settings(compose::configuration(cli)?)?;
+    // What is wrong with a root's file is said before a sweep and not at its end.
+    let judges = match &cli.command {
+        Command::Sweep(_) | Command::Watch(_) | Command::Import { .. } => true,
+        Command::Findings { .. } | Command::Certs { .. } => true,
+        Command::Assets { .. } | Command::Register { .. } => false,
+        Command::Alert { .. } | Command::Doctor => false,
+    };
+    if judges {
+        settings.policy.anchors = Arc::new(settings.trusted.read()?);
+    }
+    Ok(settings)
 }
 
 /// The database for writing, but only if there is one: nothing that is about what was found

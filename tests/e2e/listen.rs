@@ -2,7 +2,8 @@
 //! the end of a pipe. Making namespaces needs root and the program ip.
 
 use std::{
-    io::Write as _,
+    fs,
+    io::{BufRead as _, BufReader, Read as _, Write as _},
     process::{Child, Command, Stdio},
     thread,
     time::{Duration, Instant},
@@ -12,7 +13,7 @@ use serde_json::Value;
 
 use crate::{
     home::{Home, Run, program},
-    watch::{arp, pcap},
+    watch::{arp, offer, pcap},
 };
 
 const MAC: &str = "02:00:00:00:00:02";
@@ -131,7 +132,7 @@ fn an_interface_is_heard_through_its_troubles_and_nothing_is_sent() {
         cable.speak();
         cable.link()["stats64"]["rx"]["packets"].as_u64() > before
     });
-    must(&format!("kill -HUP {}", child.id()));
+    must(&format!("kill -USR1 {}", child.id()));
     // A block of the ring is handed over within a moment.
     thread::sleep(Duration::from_millis(200));
     let (took, run) = terminate(child);
@@ -146,6 +147,8 @@ fn an_interface_is_heard_through_its_troubles_and_nothing_is_sent() {
     assert!(gap.starts_with("it was down from "), "{gap}");
     assert_eq!(scan["complete"], false);
     assert!(run.stderr.contains("near0 is up again"), "{}", run.stderr);
+    // Once for the signal, once at the end.
+    assert_eq!(run.stderr.matches("heard ").count(), 2, "{}", run.stderr);
     assert_eq!(cable.link()["stats64"]["tx"]["packets"].as_u64(), Some(0));
 }
 
@@ -212,4 +215,73 @@ fn a_pipe_that_never_ends_is_left_when_asked() {
     assert!(took < Duration::from_secs(1), "{took:?}");
     assert_eq!(result["assets"][0]["addresses"], serde_json::json!(["198.18.0.33"]));
     drop(pipe);
+}
+
+/// What standard error says next, up to a line with these words.
+fn said(errors: &mut BufReader<std::process::ChildStderr>, words: &str) -> String {
+    let mut all = String::new();
+    while !all.contains(words) {
+        let more = errors.read_line(&mut all).unwrap();
+        assert!(more > 0, "it ended without {words:?}: {all}");
+    }
+    all
+}
+
+#[test]
+fn a_configuration_is_read_anew_under_way_and_a_wrong_one_changes_nothing() {
+    let home = Home::new();
+    let own = [198, 18, 0, 1];
+    let mac = [0, 0, 0x5e, 0, 0x53, 1];
+    let file = home.write("site.toml", "");
+    let mut child = home
+        .command(&["--config", "site.toml", "--format", "json", "watch", "--read", "-"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut pipe = child.stdin.take().unwrap();
+    let mut errors = BufReader::new(child.stderr.take().unwrap());
+    let hear = |signal: &str| must(&format!("kill -{signal} {}", child.id()));
+    wait_until("ear for signals", || {
+        // The signals with a handler, a bit each: SIGHUP is 1, SIGUSR1 10.
+        const BOTH: u64 = 1 | 1 << 9;
+        let status = fs::read_to_string(format!("/proc/{}/status", child.id())).unwrap();
+        let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:")).unwrap();
+        u64::from_str_radix(caught.trim(), 16).unwrap() & BOTH == BOTH
+    });
+    hear("USR1");
+    said(&mut errors, "heard 0 frames");
+    for (settings, expected) in [
+        // A name with a slip of the pen, a value that is none, a file that is not there.
+        ("[network]\ndhcp_server = []", "dhcp_server"),
+        ("[network]\ndhcp_servers = [\"198.18.0.300\"]", "network.dhcp_servers"),
+        ("[certificates]\nroots = [\"nowhere.pem\"]", "nowhere.pem"),
+    ] {
+        fs::write(&file, settings).unwrap();
+        hear("HUP");
+        let said = said(&mut errors, "send SIGHUP again");
+        assert!(
+            said.contains("the configuration stays as it was: ") && said.contains(expected),
+            "{said}"
+        );
+    }
+    // Only this server is approved now, and another memory has to wait.
+    let settings = "[network]\ndhcp_servers = [\"198.18.0.2\"]\n[watch]\nmemory = \"64MiB\"";
+    fs::write(&file, settings).unwrap();
+    hear("HUP");
+    let waits = said(&mut errors, "from the next start on");
+    assert!(waits.contains("was read anew") && waits.contains("watch.memory"), "{waits}");
+    // Wrong once more: the good one stays.
+    fs::write(&file, "nonsense").unwrap();
+    hear("HUP");
+    said(&mut errors, "send SIGHUP again");
+    pipe.write_all(&pcap(&[arp(mac, own), offer(mac, own)])).unwrap();
+    drop(pipe);
+    let mut rest = String::new();
+    errors.read_to_string(&mut rest).unwrap();
+    let output = child.wait_with_output().unwrap();
+    let run = Run::of(output);
+    let findings = &run.json()["findings"];
+    assert_eq!(findings[0]["rule"], "dhcp.rogue-server", "{findings}\n{rest}");
 }

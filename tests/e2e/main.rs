@@ -14,6 +14,7 @@ mod mirror;
 mod quic;
 mod refresh;
 mod robust;
+mod rotation;
 mod search;
 mod story;
 mod trust;

@@ -2,14 +2,19 @@
 
 use crate::home::Home;
 
-/// A pcap file (libpcap's format, little-endian, microseconds) of these Ethernet frames, a
-/// second apart.
+/// A capture of these Ethernet frames, a second apart.
 pub(crate) fn pcap(frames: &[Vec<u8>]) -> Vec<u8> {
+    pcap_from(1_795_339_800, frames)
+}
+
+/// The same from that second of the epoch on, as a pcap file (libpcap's format, little-endian,
+/// microseconds).
+pub(crate) fn pcap_from(begin: u32, frames: &[Vec<u8>]) -> Vec<u8> {
     let mut bytes = Vec::new();
     for word in [0xa1b2_c3d4_u32, 0x0004_0002, 0, 0, 65_535, 1] {
         bytes.extend(word.to_le_bytes());
     }
-    for (second, frame) in (1_795_339_800_u32..).zip(frames) {
+    for (second, frame) in (begin..).zip(frames) {
         let length = u32::try_from(frame.len()).unwrap();
         for word in [second, 0, length, length] {
             bytes.extend(word.to_le_bytes());
@@ -54,7 +59,7 @@ fn a_capture_is_replayed_into_the_inventory_and_twice_is_once() {
 }
 
 /// A server's offer (RFC 2131) of a lease, from that address.
-fn offer(mac: [u8; 6], server: [u8; 4]) -> Vec<u8> {
+pub(crate) fn offer(mac: [u8; 6], server: [u8; 4]) -> Vec<u8> {
     let mut message = vec![2, 1, 6, 0, 1, 2, 3, 4, 0, 0, 0, 0, 0, 0, 0, 0, 198, 18, 0, 99];
     message.extend([0; 8]);
     message.extend([0, 0, 0x5e, 0, 0x53, 0x99]);

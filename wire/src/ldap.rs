@@ -117,6 +117,40 @@ impl Message {
     }
 }
 
+/// Whether a client asks for the root DSE in these messages: a search of the entry without a
+/// name and of nothing below it.
+#[must_use]
+pub fn asks_root(bytes: &[u8]) -> bool {
+    const BASE_OBJECT: i64 = 0;
+    operations(bytes).any(|(kind, mut operation)| {
+        kind == SEARCH_REQUEST
+            && ber::octets(&mut operation, "baseObject").is_ok_and(<[u8]>::is_empty)
+            && ber::enumerated(&mut operation, "scope") == Ok(BASE_OBJECT)
+    })
+}
+
+/// The root DSE, if a server shows it in these messages: the one entry without a name. Those with
+/// one are of people and their things, and are passed over unread.
+#[must_use]
+pub fn root(bytes: &[u8]) -> Option<Vec<Attribute>> {
+    operations(bytes).find_map(|(kind, mut operation)| {
+        let mut ahead = operation.clone();
+        let is_root = kind == SEARCH_ENTRY
+            && ber::octets(&mut ahead, "objectName").is_ok_and(<[u8]>::is_empty);
+        is_root.then(|| entry(&mut operation).ok())?
+    })
+}
+
+/// The operations of whole messages: their tags, and what is in them.
+fn operations<'a>(bytes: &'a [u8]) -> impl Iterator<Item = (u8, Reader<'a>)> {
+    let mut r = Reader::new(bytes);
+    std::iter::from_fn(move || {
+        let mut message = ber::expect(&mut r, "LDAPMessage", tag::SEQUENCE).ok()?;
+        ber::integer(&mut message, "messageID").ok()?;
+        ber::element(&mut message, "protocolOp").ok()
+    })
+}
+
 /// The beginning of every LDAPResult: its code and diagnostic message.
 fn result(r: &mut Reader<'_>) -> Result<(i64, Vec<u8>), Malformed> {
     let code = ber::enumerated(r, "resultCode")?;
@@ -220,6 +254,29 @@ mod tests {
         let answer = message(1, ber::write_all(EXTENDED_RESPONSE, &result));
         let read = Message::read(&mut Reader::new(&answer));
         assert_eq!(read, Ok((1, Message::Extended { code: 2, diagnostic: b"no".to_vec() })));
+    }
+
+    #[test]
+    fn the_root_is_told_from_the_entries_of_people() {
+        let entry = |name: &str| {
+            let name = ber::write(tag::OCTETS, name.as_bytes());
+            let list = ber::write_all(tag::SEQUENCE, &[attribute("vendorName", &["Example"])]);
+            message(7, ber::write_all(SEARCH_ENTRY, &[name, list]))
+        };
+        let person = entry("uid=somebody,dc=example");
+        let all = [person.clone(), entry("")].concat();
+        let expected = vec![("vendorName".to_owned(), vec![b"Example".to_vec()])];
+        assert_eq!(root(&all), Some(expected));
+        for len in 0..all.len() {
+            assert_eq!(root(&all[..len]), None, "cut at {len}");
+        }
+        assert_eq!(root(&person), None);
+        let question = search_root(3, &["vendorName"]);
+        assert!(asks_root(&[unbind(2), question.clone()].concat()));
+        for len in 0..question.len() {
+            assert!(!asks_root(&question[..len]));
+        }
+        assert!(!asks_root(&all));
     }
 
     proptest! {

@@ -36,6 +36,7 @@ pub mod dhcp;
 pub mod dhcpv6;
 pub mod dns;
 pub mod dtls;
+pub mod eap;
 pub mod edp;
 pub mod eigrp;
 pub mod enip;

@@ -15,6 +15,7 @@ use wire::Reader;
 use super::{
     Collected, HelloError, Progress, Question, Step, TLS11, TLS12,
     ending::Ending,
+    fragment::{Fragment, Pieces},
     legacy::Legacy,
     message, offer,
     record::{self, Record},
@@ -31,9 +32,6 @@ const MAX_BYTES: usize = 512 << 10;
 /// The most messages that wait for an earlier one. A flight has seven.
 const MAX_WAITING: usize = 16;
 
-/// The most fragments of one message: 64 KiB in the smallest packets that the Internet has.
-const MAX_FRAGMENTS: usize = 256;
-
 const HELLO_VERIFY_REQUEST: u8 = 3;
 
 /// One attempt to obtain a server's chain over one socket.
@@ -47,31 +45,11 @@ pub struct DatagramCollector {
     /// The number of the server's message that is read next. `None` before its hello: after a
     /// cookie some begin with 0 and some with 1.
     next: Option<u16>,
-    waiting: BTreeMap<u16, Waiting>,
+    waiting: BTreeMap<u16, Pieces>,
     legacy: Legacy,
     version: TlsVersion,
     heard: usize,
     ending: Ending,
-}
-
-/// A message of which some fragments have come, by their places in it.
-#[derive(Debug, Default)]
-struct Waiting {
-    kind: u8,
-    length: usize,
-    fragments: BTreeMap<usize, Vec<u8>>,
-}
-
-impl Waiting {
-    /// Its contents, once there is no gap in them.
-    fn whole(&self) -> Option<Vec<u8>> {
-        let mut whole = Vec::new();
-        for (place, bytes) in &self.fragments {
-            let known = whole.len().checked_sub(*place)?;
-            whole.extend_from_slice(bytes.get(known..).unwrap_or_default());
-        }
-        (whole.len() == self.length).then_some(whole)
-    }
 }
 
 impl DatagramCollector {
@@ -179,15 +157,8 @@ impl DatagramCollector {
     fn handshake(&mut self, body: &[u8]) -> Result<Step, HelloError> {
         let mut r = Reader::new(body);
         while !r.rest().is_empty() {
-            let kind = r.u8("msg_type")?;
-            let length = usize::try_from(r.u24("length")?).unwrap_or(usize::MAX);
-            let number = r.u16("message_seq")?;
-            let place = usize::try_from(r.u24("fragment_offset")?).unwrap_or(usize::MAX);
-            let part = r.u24("fragment_length")?;
-            let bytes = r.take("fragment", usize::try_from(part).unwrap_or(usize::MAX))?;
-            if place.saturating_add(bytes.len()) > length {
-                return Err(r.invalid("fragment_length", part).into());
-            }
+            let fragment = Fragment::read(&mut r)?;
+            let Fragment { kind, length, number, bytes, .. } = fragment;
             if length > MAX_BYTES {
                 return Err(HelloError::TooLarge);
             }
@@ -197,7 +168,7 @@ impl DatagramCollector {
             if kind == message::SERVER_HELLO {
                 self.next.get_or_insert(number);
             }
-            self.keep(number, kind, length, place, bytes);
+            self.keep(&fragment);
         }
         self.read()
     }
@@ -217,26 +188,14 @@ impl DatagramCollector {
         Ok(Step::Say(self.last.clone()))
     }
 
-    fn keep(&mut self, number: u16, kind: u8, length: usize, place: usize, bytes: &[u8]) {
+    fn keep(&mut self, fragment: &Fragment<'_>) {
+        let Fragment { kind, length, number, .. } = *fragment;
         let is_past = self.next.is_some_and(|next| number < next);
         let is_new = !self.waiting.contains_key(&number);
         if is_past || (is_new && self.waiting.len() >= MAX_WAITING) {
             return;
         }
-        let waiting = self.waiting.entry(number).or_insert_with(|| Waiting {
-            kind,
-            length,
-            ..Waiting::default()
-        });
-        // The same message again, cut elsewhere, may be longer at one place.
-        let is_same = (waiting.kind, waiting.length) == (kind, length);
-        let known = waiting.fragments.get(&place);
-        if is_same
-            && known.is_none_or(|known| known.len() < bytes.len())
-            && (known.is_some() || waiting.fragments.len() < MAX_FRAGMENTS)
-        {
-            waiting.fragments.insert(place, bytes.to_vec());
-        }
+        self.waiting.entry(number).or_insert_with(|| Pieces::of(kind, length)).keep(fragment);
     }
 
     /// Reads the messages that are whole, in their order.
@@ -286,7 +245,7 @@ fn written(kind: u8, version: TlsVersion, number: u64, body: &[u8]) -> Vec<u8> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{super::fragment::MAX_FRAGMENTS, *};
     use crate::hello::Kind;
 
     fn record(kind: u8, body: &[u8]) -> Vec<u8> {
@@ -435,6 +394,6 @@ mod tests {
             }
         }
         assert!(collector.waiting.len() <= MAX_WAITING);
-        assert!(collector.waiting.values().all(|w| w.fragments.len() <= MAX_FRAGMENTS));
+        assert!(collector.waiting.values().all(|w| w.count() <= MAX_FRAGMENTS));
     }
 }

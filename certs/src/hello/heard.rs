@@ -4,12 +4,16 @@
 //! JA3 and JA3S are as Salesforce published them (BSD licence), JA4 for clients as FoxIO did
 //! (BSD licence); the other methods of that family are not free and are not here.
 
+mod datagram;
+
 use std::fmt::Write as _;
 
 use md5::Digest as _;
 use model::TlsVersion;
 use ring::digest;
 use wire::{Malformed, Reader};
+
+pub use datagram::{Datagrams, Part};
 
 use super::{
     message::{
@@ -46,6 +50,9 @@ pub struct ClientHello {
     versions: Vec<u16>,
     signatures: Vec<u16>,
 }
+
+/// Keys for the media of a call, RFC 5764.
+const USE_SRTP: u16 = 14;
 
 /// Values that mean nothing and are sent to keep servers tolerant (RFC 8701).
 const fn is_grease(value: u16) -> bool {
@@ -106,6 +113,12 @@ impl ClientHello {
             }
         }
         Ok(hello)
+    }
+
+    /// Whether it wants keys for a call: the two are ends of one, and neither serves.
+    #[must_use]
+    pub fn is_for_a_call(&self) -> bool {
+        self.extensions.contains(&USE_SRTP)
     }
 
     /// JA3: MD5 over what was offered, in its order, as 32 hexadecimal digits.
@@ -306,6 +319,12 @@ impl ServerHello {
         })
     }
 
+    /// Whether it gives keys for a call.
+    #[must_use]
+    pub fn is_for_a_call(&self) -> bool {
+        self.extensions.contains(&USE_SRTP)
+    }
+
     /// JA3S: MD5 over what was chosen.
     #[must_use]
     pub fn ja3s(&self) -> String {
@@ -400,6 +419,15 @@ fn records(stream: &[u8], handshake: &mut Vec<u8>, found: &mut Side) -> Result<(
     Ok(())
 }
 
+/// Whether what follows the server's hello comes encrypted. The numbers of DTLS count downwards.
+const fn hides_certificates(version: TlsVersion) -> bool {
+    match version.0 {
+        0xfe00..=0xfefc => true,
+        0xfefd.. => false,
+        other => other >= super::TLS13.0,
+    }
+}
+
 impl Side {
     fn take(&mut self, kind: u8, body: &[u8]) -> Result<(), Malformed> {
         const CLIENT_HELLO: u8 = 1;
@@ -409,7 +437,7 @@ impl Side {
                 let hello = ServerHello::read(body)?;
                 // The second one of TLS 1.3 says what was really chosen.
                 if self.server.as_ref().is_none_or(|before| before.is_retry) {
-                    self.is_over |= hello.version >= super::TLS13 && !hello.is_retry;
+                    self.is_over |= hides_certificates(hello.version) && !hello.is_retry;
                     self.server = Some(hello);
                 }
             }

@@ -15,6 +15,7 @@ mod curve;
 mod datagram;
 mod ending;
 mod error;
+mod fragment;
 mod handshake;
 pub mod heard;
 mod legacy;

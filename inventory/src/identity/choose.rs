@@ -10,6 +10,7 @@ use model::{Identifier, MachineIdKind, NameSource, Strength};
 use super::{
     State, Work, assigned,
     cluster::Clusters,
+    faceless::Faceless,
     traits::{Contradiction, Traits},
 };
 use crate::evidence::{is_of_an_interface, is_own_name};
@@ -26,10 +27,12 @@ mod weight {
     pub(super) const MAC: (u32, u32) = (25, 16);
     pub(super) const CLIENT_ID: (u32, u32) = (20, 16);
     pub(super) const TLS_KEY: (u32, u32) = (15, 0);
+    pub(super) const CLIENT_KEY: (u32, u32) = (14, 8);
     pub(super) const OWN_NAME: (u32, u32) = (6, 3);
     pub(super) const DNS_NAME: (u32, u32) = (2, 1);
     pub(super) const WEAK_MAC: (u32, u32) = (5, 2);
     pub(super) const ADDRESS: (u32, u32) = (3, 1);
+    pub(super) const HABIT: u32 = 1;
 }
 
 /// What a sighting and an asset have in common: for each kind the best weight.
@@ -40,10 +43,12 @@ struct Common {
     mac: u32,
     client_id: u32,
     tls_key: u32,
+    client_key: u32,
     own_name: u32,
     dns_name: u32,
     weak_mac: u32,
     address: u32,
+    habit: u32,
 }
 
 impl Common {
@@ -53,10 +58,12 @@ impl Common {
             + self.mac
             + self.client_id
             + self.tls_key
+            + self.client_key
             + self.own_name
             + self.dns_name
             + self.weak_mac
             + self.address
+            + self.habit
     }
 
     /// Whether something in common is enough where nothing contradicts it.
@@ -93,9 +100,14 @@ impl State<'_> {
     pub(super) fn choose(&self, turn: &[Work], clusters: &Clusters) -> Chosen {
         let mut traits: HashMap<usize, Traits> = HashMap::new();
         let mut matches = Vec::new();
+        let faceless = Faceless::among(&self.assets, turn);
         for (sighting, work) in turn.iter().enumerate() {
             let cluster = &clusters.traits[&clusters.of[sighting]];
-            for (asset, common) in self.common(work, clusters) {
+            let mut all = self.common(work, clusters);
+            if let (true, Some(asset)) = (all.is_empty(), faceless.before(&work.sighting)) {
+                all.insert(asset, Common { habit: weight::HABIT, ..Common::default() });
+            }
+            for (asset, common) in all {
                 let known =
                     traits.entry(asset).or_insert_with(|| Traits::of_asset(&self.assets[asset]));
                 if self.speaks_for(asset, &common, cluster.against(known)) {
@@ -264,6 +276,9 @@ impl State<'_> {
                         MachineIdKind::DhcpClientId | MachineIdKind::DhcpDuid,
                         _,
                     ) => (&mut common.client_id, of(weight::CLIENT_ID)),
+                    Identifier::MachineId(MachineIdKind::ClientKey, _) => {
+                        (&mut common.client_key, of(weight::CLIENT_KEY))
+                    }
                     Identifier::MachineId(..) => (&mut common.machine, of(weight::MACHINE)),
                     Identifier::Address(_) => continue,
                 };
@@ -299,10 +314,15 @@ impl State<'_> {
         if differ.host_key || differ.fixed_macs || (differ.name && common.own_name == 0) {
             return false;
         }
+        // A key on a card goes where its owner goes: another fixed address or another name, and
+        // it is another machine (above).
+        if common.client_key > 0 {
+            return !differ.name;
+        }
         if common.tls_key > 0 {
             return !differ.macs || common.address > 0;
         }
-        if common.weak_mac + common.address + common.own_name > 0 {
+        if common.weak_mac + common.address + common.own_name + common.habit > 0 {
             return true;
         }
         // A name in the name service goes with the address, unless the device told it to

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use model::{Identifier, Strength, Timestamp};
+use model::{Identifier, MachineIdKind, Strength, Timestamp};
 
 use super::{
     State, Work, assigned,
@@ -46,8 +46,12 @@ impl State<'_> {
             for seen in &work.sighting.identifiers {
                 let identifier = &seen.identifier;
                 let is_mac = matches!(identifier, Identifier::Mac(_));
-                let tells =
-                    seen.strength > Strength::Weak && !matches!(identifier, Identifier::TlsKey(_));
+                // Clusters share a certificate's key, and a person takes theirs along.
+                let travels = matches!(
+                    identifier,
+                    Identifier::TlsKey(_) | Identifier::MachineId(MachineIdKind::ClientKey, _)
+                );
+                let tells = seen.strength > Strength::Weak && !travels;
                 if let Identifier::Address(address) = identifier {
                     let holder = self.address.get(address).copied();
                     if let Some(holder) = holder.filter(|_| !work.contested) {

@@ -10,6 +10,7 @@
 
 mod choose;
 mod cluster;
+mod faceless;
 mod learn;
 mod link;
 mod record;
@@ -164,6 +165,10 @@ const AT_ONCE_S: i64 = 60;
 /// What was seen over less than this many seconds was seen in one scan only.
 const ONE_SCAN_S: i64 = 600;
 
+/// What was first seen within so many seconds was there at once: longer than a sweep takes, and
+/// shorter than the day after which devices take another address.
+const ONE_MOMENT_S: i64 = 12 * 3_600;
+
 impl<'a> State<'a> {
     fn new(site: Site, assets: Vec<Cow<'a, Asset>>, next: AssetId) -> Self {
         let mut state = Self {
@@ -202,7 +207,8 @@ impl<'a> State<'a> {
     }
 
     /// Takes in the sightings of one scan: first the first of each address, then the second
-    /// of those that several link-layer addresses answered for, and so on.
+    /// of those that several link-layer addresses answered for, and so on. Of who listened for
+    /// long, one moment after the other.
     fn take(&mut self, scan: &Scan<'_>, sightings: Vec<Sighting>) {
         let mut places: HashMap<MacAddr, BTreeSet<Option<IpAddr>>> = HashMap::new();
         for sighting in &sightings {
@@ -217,28 +223,45 @@ impl<'a> State<'a> {
             let macs = if sighting.address.is_none() { sighting.macs().collect() } else { vec![] };
             by_address.entry((sighting.address, macs)).or_default().push(sighting);
         }
-        let mut turns: Vec<Vec<Work>> = Vec::new();
+        let moments = moments(by_address.values().flatten());
+        let mut turns: BTreeMap<(Timestamp, usize), Vec<Work>> = BTreeMap::new();
         for ((address, _), sightings) in by_address {
             let right = self.better_right(address, &sightings);
             self.disputed.extend(address.filter(|_| sightings.len() > 1));
             let (from, at) = sightings.get(right).map_or_else(Default::default, |s| (s.from, s.at));
+            let mut moment = Timestamp(i64::MIN);
             for (turn, sighting) in sightings.into_iter().enumerate() {
+                let begun = moments.range(..=sighting.from).next_back().copied();
+                // Those of one address stay in their order.
+                moment = begun.unwrap_or(sighting.from).max(moment);
                 let apart = sighting.from.seconds_since(at).max(from.seconds_since(sighting.at));
                 let contested = turn != right && apart <= AT_ONCE_S;
-                if turns.len() <= turn {
-                    turns.push(Vec::new());
-                }
-                turns[turn].push(Work { sighting, contested, doubtful: None });
+                let work = Work { sighting, contested, doubtful: None };
+                turns.entry((moment, turn)).or_default().push(work);
             }
         }
         self.several_rounds = turns.len() > 1;
-        for mut turn in turns {
+        let mut last = None;
+        for ((moment, _), mut turn) in turns {
+            if last.is_some_and(|last| last < moment) {
+                self.leave_places(moment);
+            }
+            last = Some(moment);
             for work in &mut turn {
                 self.doubt(work, &places);
             }
             self.round(scan, &turn);
         }
         self.take_macs();
+    }
+
+    /// Forgets where assets were seen whom nobody saw there any more when a moment began.
+    fn leave_places(&mut self, begun: Timestamp) {
+        let assets = &self.assets;
+        self.placed.retain(|(asset, address)| {
+            let held = assets.get(*asset).and_then(|a| assigned(a, &Identifier::Address(*address)));
+            held.is_some_and(|held| held.last_seen >= begun)
+        });
     }
 
     /// Which of those that answered for an address has the best right to it: the present
@@ -314,6 +337,20 @@ impl<'a> State<'a> {
         self.learn(scan, turn, &clusters, &chosen, &links);
         self.follow(links);
     }
+}
+
+/// When the moments began in which the sightings were made. A sweep is one; who listens for
+/// months sees a device under another address every day, and those are not there at once.
+fn moments<'a>(sightings: impl Iterator<Item = &'a Sighting>) -> BTreeSet<Timestamp> {
+    let mut begun: Vec<Timestamp> = sightings.map(|sighting| sighting.from).collect();
+    begun.sort_unstable();
+    let mut moments = BTreeSet::new();
+    for from in begun {
+        if moments.last().is_none_or(|last| from.seconds_since(*last) > ONE_MOMENT_S) {
+            moments.insert(from);
+        }
+    }
+    moments
 }
 
 /// The asset's record of an identifier.

@@ -58,6 +58,10 @@ pub(super) fn read(
             names::of_netbios_datagram(packet, bytes, told)
         }
         (ssdp::PORT, _) | (_, ssdp::PORT) => devices::of_ssdp(packet, bytes, told),
+        (LDAP_PORT, _) => {
+            uses::of_ldap(packet, bytes, told);
+            Ok(())
+        }
         (ntp::PORT, _) | (_, ntp::PORT) => uses::of_ntp(packet, bytes, told),
         (snmp::PORT, _) => uses::of_snmp(packet, true, bytes, told),
         (_, snmp::PORT | snmp::TRAP_PORT) => uses::of_snmp(packet, false, bytes, told),
@@ -93,6 +97,9 @@ pub(super) fn read(
         _ => Ok(()),
     }
 }
+
+/// Where domain controllers answer by datagram ([MS-ADTS], section 3.1.1.3.2).
+const LDAP_PORT: u16 = 389;
 
 /// MikroTik's and Ubiquiti's discovery.
 const MNDP_PORT: u16 = 5_678;

@@ -73,6 +73,8 @@ pub(super) enum Place {
 pub(super) struct Frame<'a> {
     /// From whom, where the header says it.
     pub(super) source: Option<MacAddr>,
+    /// For whom, where the header says it.
+    pub(super) destination: Option<MacAddr>,
     /// The VLAN of the innermost tag before the payload; 0 where there is none.
     pub(super) vlan: u16,
     /// What the payload is, behind all VLAN tags; below 0x600 the length of an LLC frame.
@@ -86,7 +88,7 @@ pub(super) struct Frame<'a> {
 impl<'a> Frame<'a> {
     /// A packet without a link around it.
     pub(super) const fn alone(ether_type: u16, payload: &'a [u8]) -> Self {
-        Self { source: None, vlan: 0, ether_type, payload, place: Place::Alone }
+        Self { source: None, destination: None, vlan: 0, ether_type, payload, place: Place::Alone }
     }
 
     /// The same from the version that the packet itself gives; `None` where it is neither.
@@ -131,10 +133,11 @@ pub(super) fn read(link: LinkType, bytes: &[u8]) -> Result<Option<Frame<'_>>, Ma
 /// A frame from its destination address on.
 pub(super) fn ethernet_frame(bytes: &[u8]) -> Result<Frame<'_>, Malformed> {
     let mut r = Reader::new(bytes);
-    r.take("destination address", 6)?;
+    let destination = MacAddr(r.array("destination address")?);
     let source = MacAddr(r.array("source address")?);
     let ether_type = r.u16("EtherType")?;
-    inside(Some(source), ether_type, r)
+    let frame = inside(Some(source), ether_type, r)?;
+    Ok(Frame { destination: Some(destination), ..frame })
 }
 
 /// The hardware type of Ethernet in Linux (ARPHRD_ETHER).
@@ -192,7 +195,7 @@ pub(super) fn inside(
         Some((kind, inside)) => (kind, inside),
         None => (ether_type, payload),
     };
-    Ok(Frame { source, vlan, ether_type, payload, place: Place::OnLink })
+    Ok(Frame { source, destination: None, vlan, ether_type, payload, place: Place::OnLink })
 }
 
 /// The EtherType behind SNAP's header with RFC 1042's code, or that of a bridge tunnel

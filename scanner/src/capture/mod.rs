@@ -7,14 +7,17 @@
 //! world. Facts are kept, payloads never. Nothing here
 //! opens a device or a file (`crate::net::file`), reads a clock, or knows what a fact means.
 
+mod access;
 mod arp;
 mod datagram;
 mod devices;
 mod dhcp;
 mod dhcpv6;
 mod discovery;
+mod dtls;
 mod flow;
 mod fragments;
+mod hello;
 mod link;
 mod mdns;
 mod names;
@@ -40,7 +43,7 @@ pub use link::LinkType;
 use link::{Frame, Place};
 use model::{AddressRange, Fact, MacAddr, Method, Observation, Subject, Timestamp, Vantage};
 use recent::Recent;
-use wire::{Malformed, Problem, ethernet, ip, udp};
+use wire::{Malformed, Problem, eap, ethernet, ip, udp};
 
 use self::ours::Ours;
 
@@ -73,6 +76,8 @@ pub struct Capture {
     handshakes: quic::Handshakes,
     /// Datagrams that were read a moment ago.
     heard: Recent,
+    datagrams: dtls::Handshakes,
+    access: access::Access,
     /// What a frame told, kept for its room.
     scratch: Vec<Told>,
     /// By subject and kind of fact: when it was told last, and what.
@@ -127,6 +132,8 @@ impl Capture {
             flows: Flows::new(memory),
             handshakes: quic::Handshakes::default(),
             heard: Recent::new(),
+            datagrams: dtls::Handshakes::default(),
+            access: access::Access::default(),
             scratch: Vec::new(),
             told: HashMap::new(),
         }
@@ -140,6 +147,11 @@ impl Capture {
         self
     }
 
+    /// The same from now on. Public addresses that were bound on the link stay known.
+    pub fn listen_only_to(&mut self, networks: Vec<AddressRange>) {
+        self.ours.change(networks);
+    }
+
     /// What went through so far.
     #[must_use]
     pub const fn counts(&self) -> Counts {
@@ -151,13 +163,14 @@ impl Capture {
     #[must_use]
     pub fn memory(&self) -> usize {
         let told = self.told.capacity().saturating_mul(size_of::<(u64, (Timestamp, u64))>());
-        self.flows.memory().saturating_add(told)
+        self.flows.memory().saturating_add(self.datagrams.memory()).saturating_add(told)
     }
 
     /// Tells what is ripe at that time, where no frame comes to say that time has passed.
     pub fn tick(&mut self, at: Timestamp, sink: &mut dyn FnMut(Observation)) {
         let mut told = std::mem::take(&mut self.scratch);
         self.flows.settle_before(at, &mut told);
+        self.datagrams.settle_before(at, &mut told);
         self.hand_on(at, &mut told, sink);
         self.scratch = told;
     }
@@ -167,6 +180,7 @@ impl Capture {
     pub fn finish(&mut self, at: Timestamp, sink: &mut dyn FnMut(Observation)) {
         let mut told = std::mem::take(&mut self.scratch);
         self.flows.settle_all(&mut told);
+        self.datagrams.settle_all(&mut told);
         self.hand_on(at, &mut told, sink);
         self.scratch = told;
     }
@@ -332,6 +346,7 @@ impl Capture {
         let read = match frame.ether_type {
             ethernet::ARP => arp::read(frame, told),
             ethernet::IPV4 | ethernet::IPV6 => self.read_packet(at, frame, layers, told),
+            eap::ETHER_TYPE => self.access.frame(at, frame, told),
             _ => match tunnel::of_frame(frame)? {
                 Some(inside) => self.read_inside(at, &inside, layers, told),
                 None => discovery::read(frame, told),
@@ -408,6 +423,8 @@ impl Capture {
                     Some(inside) => self.read_inside(at, &inside, layers, told),
                     None => {
                         self.handshakes.take(at, packet, &datagram, told);
+                        self.datagrams.take(at, packet, &datagram, told);
+                        self.access.datagram(at, packet, &datagram, told);
                         self.read_datagram(at, frame, packet, &datagram, told)
                     }
                 }

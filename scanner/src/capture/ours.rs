@@ -28,6 +28,11 @@ impl Ours {
         Self { networks: Some(networks), on_link: HashSet::new() }
     }
 
+    /// The same from now on, with what the link bound until now.
+    pub(super) fn change(&mut self, networks: Vec<AddressRange>) {
+        self.networks = Some(networks);
+    }
+
     /// Whether the fact is about an asset of this place.
     pub(super) fn holds(&mut self, told: &Told) -> bool {
         let Some(networks) = &self.networks else { return true };
@@ -109,5 +114,9 @@ mod tests {
         assert!(ours.holds(&told("9.9.9.9", Fact::LinkAddress(mac))));
         assert!(ours.holds(&about("9.9.9.9")));
         assert!(Ours::default().holds(&about("9.9.9.10")));
+        ours.change(vec![range("2620:fe::", "2620:fe::ff")]);
+        for (address, expected) in [("9.9.8.7", false), ("2620:fe::fe", true), ("9.9.9.9", true)] {
+            assert_eq!(ours.holds(&about(address)), expected, "{address}");
+        }
     }
 }

@@ -25,7 +25,7 @@ pub(super) fn read(bytes: &[u8]) -> Result<Option<Frame<'_>>, Malformed> {
         return Ok(None);
     }
     r.u16("duration")?;
-    r.take("address 1", 6)?;
+    let first = MacAddr(r.array("address 1")?);
     let second = MacAddr(r.array("address 2")?);
     let third = MacAddr(r.array("address 3")?);
     r.u16("sequence control")?;
@@ -35,6 +35,8 @@ pub(super) fn read(bytes: &[u8]) -> Result<Option<Frame<'_>>, Malformed> {
         (false, true) => third,
         (true, true) => MacAddr(r.array("address 4")?),
     };
+    let destination = if flags & TO_DS == 0 { first } else { third };
+    let ends = (source, destination);
     let mut many = false;
     if subtype & 8 != 0 {
         many = r.u8("QoS control")? & 0x80 != 0;
@@ -45,16 +47,21 @@ pub(super) fn read(bytes: &[u8]) -> Result<Option<Frame<'_>>, Malformed> {
     }
     if flags & PROTECTED != 0 || many {
         // Whom it is from is said in the clear all the same.
-        return Ok(Some(frame(source, 0, &[])));
+        return Ok(Some(frame(ends, 0, &[])));
     }
     Ok(Some(match link::llc(r.rest()) {
-        Some((ether_type, payload)) => frame(source, ether_type, payload),
-        None => frame(source, 0, r.rest()),
+        Some((ether_type, payload)) => frame(ends, ether_type, payload),
+        None => frame(ends, 0, r.rest()),
     }))
 }
 
-const fn frame(source: MacAddr, ether_type: u16, payload: &[u8]) -> Frame<'_> {
-    Frame { source: Some(source), vlan: 0, ether_type, payload, place: Place::OnLink }
+const fn frame(
+    (source, destination): (MacAddr, MacAddr),
+    ether_type: u16,
+    payload: &[u8],
+) -> Frame<'_> {
+    let (source, destination) = (Some(source), Some(destination));
+    Frame { source, destination, vlan: 0, ether_type, payload, place: Place::OnLink }
 }
 
 /// The bits of radiotap's presence words that matter before the flags.

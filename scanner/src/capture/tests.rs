@@ -8,6 +8,7 @@ use wire::{arp::Arp, ndp};
 
 use super::*;
 
+mod handshakes;
 mod tunnels;
 
 const DEVICE: MacAddr = MacAddr([0x00, 0x1b, 0x21, 0, 0, 7]);

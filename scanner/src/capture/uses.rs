@@ -3,9 +3,9 @@
 //! Which file, which community, which line is nobody's business: only that it can be read by
 //! everybody on the way.
 
-use model::{Endpoint, Fact, NameSource, Service, Subject, Use};
+use model::{Endpoint, Fact, NameSource, PortState, Service, Subject, Use};
 use wire::{
-    Malformed, ip, lines,
+    Malformed, ip, ldap, lines,
     ntp::{self, Control, Sender},
     snmp::{self, Head, Message},
     syslog, tftp,
@@ -13,7 +13,7 @@ use wire::{
 
 use super::Told;
 use crate::probe::{
-    ntp as clock,
+    ldap as directory, ntp as clock,
     said::{attribute, machine_name},
     snmp::{describe, engine},
 };
@@ -105,6 +105,16 @@ pub(super) fn of_syslog(packet: &ip::Packet<'_>, bytes: &[u8], told: &mut Vec<To
         let subject = Subject::Address(packet.source);
         told.extend(fact.map(|fact| Told::new(subject, fact, host.as_bytes())));
     }
+}
+
+/// What a directory says of itself by datagram. What is no root DSE says nothing.
+pub(super) fn of_ldap(packet: &ip::Packet<'_>, bytes: &[u8], told: &mut Vec<Told>) {
+    const PORT: u16 = 389;
+    let Some(attributes) = ldap::root(bytes) else { return };
+    let subject = Subject::Endpoint(Endpoint::udp(packet.source, PORT));
+    let open = Fact::PortState(PortState::Open);
+    let facts = directory::read_root(&attributes).into_iter().chain([open]);
+    told.extend(facts.map(|fact| Told::new(subject, fact, &[])));
 }
 
 /// A request for a file. What is none says nothing.

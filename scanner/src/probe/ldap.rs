@@ -130,6 +130,13 @@ pub(super) fn read(answer: &[u8]) -> Reading {
     Reading { facts, evidence: answer.to_vec() }
 }
 
+/// What a root DSE that somebody else was shown says.
+pub(crate) fn read_root(attributes: &[Attribute]) -> Vec<Fact> {
+    let mut service = Service::of("ldap");
+    let facts = describe(&mut service, &printable(attributes));
+    [Fact::Service(service)].into_iter().chain(facts).collect()
+}
+
 fn printable(attributes: &[Attribute]) -> Attributes {
     let text = |value: &Vec<u8>| lines::text(value);
     attributes
@@ -147,6 +154,7 @@ fn describe(service: &mut Service, attributes: &Attributes) -> Vec<Fact> {
         ("vendor_name", "vendorname"),
         ("vendor_version", "vendorversion"),
         ("default_naming_context", "defaultnamingcontext"),
+        ("ds_service_name", "dsservicename"),
         ("domain_controller_level", "domaincontrollerfunctionality"),
     ] {
         attribute(service, name, &attributes.get(from).map_or(String::new(), |v| v.join("; ")));

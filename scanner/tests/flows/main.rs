@@ -5,6 +5,7 @@
 #![expect(clippy::print_stdout, reason = "the tests print the agreement that they reach")]
 
 mod damage;
+mod handshakes;
 mod privacy;
 mod zeek;
 

@@ -164,7 +164,7 @@ fn certificates_are_zeeks() {
         score.add(found, || format!("{trace} {role} {wanted} {subject}"));
     });
     if each.is_some() {
-        score.check("certificates", (69, 74));
+        score.check("certificates", (70, 74));
     }
 }
 

@@ -91,14 +91,15 @@ impl Asked {
 }
 
 /// Who may be asked, and how.
-pub(super) struct Asking<'a> {
-    settings: &'a Settings,
+pub(super) struct Asking {
+    /// As they were at the start.
+    settings: Arc<Settings>,
     /// The names by which targets were given.
     names: HashMap<IpAddr, String>,
     pace: Pace,
 }
 
-impl<'a> Asking<'a> {
+impl Asking {
     /// What is wanted by the configuration and the command line; `None` where nothing is to be
     /// asked.
     ///
@@ -106,7 +107,7 @@ impl<'a> Asking<'a> {
     ///
     /// Nobody may be asked, or a target cannot be understood.
     pub(super) async fn prepare(
-        settings: &'a Settings,
+        settings: &Arc<Settings>,
         arguments: &args::Watch,
     ) -> Result<Option<(Self, Asked)>> {
         // What a capture holds was on a network some time ago, perhaps another one.
@@ -134,7 +135,7 @@ impl<'a> Asking<'a> {
             gaps: chosen.gaps,
             more_gaps: 0,
         };
-        Ok(Some((Self { settings, names: chosen.names, pace }, asked)))
+        Ok(Some((Self { settings: Arc::clone(settings), names: chosen.names, pace }, asked)))
     }
 
     /// Asks until it is to stop.
@@ -175,7 +176,7 @@ impl<'a> Asking<'a> {
             }
             let batch = Stop::new();
             let talk = Talk {
-                settings: self.settings,
+                settings: &self.settings,
                 scope: Arc::new(scope),
                 pace: self.pace.clone(),
                 stop: batch.clone(),

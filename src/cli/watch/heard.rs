@@ -1,7 +1,7 @@
 //! What is heard, with how it went: where nothing could be heard, and what was lost when.
 
 use inventory::store::Sink;
-use model::{Gap, Observation, ScanRecord, Timestamp, Vantage};
+use model::{AddressRange, Gap, Observation, ScanRecord, Timestamp, Vantage};
 use scanner::{
     capture::{Capture, LinkType},
     handover::Counts,
@@ -76,6 +76,11 @@ impl Heard {
             before: [0; 4],
             lost_before: 0,
         }
+    }
+
+    /// Tells from now on of these public networks beside the private ones.
+    pub(super) fn only_of(&mut self, networks: Vec<AddressRange>) {
+        self.capture.listen_only_to(networks);
     }
 
     /// Whether there is still somebody for what is heard.

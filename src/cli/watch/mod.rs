@@ -7,6 +7,7 @@
 mod ask;
 mod heard;
 mod live;
+mod reload;
 mod replay;
 
 use std::{
@@ -44,13 +45,20 @@ const EVERY: Duration = Duration::from_secs(60);
 const LAST_WORDS: Duration = Duration::from_millis(300);
 
 pub(crate) async fn run(
-    settings: &Settings,
+    settings: Settings,
+    cli: &args::Cli,
     arguments: &args::Watch,
     format: Format,
 ) -> Result<()> {
+    // Before anything that takes its time: what nobody listens for ends a program.
+    let stop = Stop::new();
+    listen_for_signals(&stop)?;
+    let mut again = signal(SignalKind::hangup()).context("cannot listen for signals")?;
+    let mut how = signal(SignalKind::user_defined1()).context("cannot listen for signals")?;
     let duration = arguments.duration.as_deref().map(config::duration).transpose();
     let duration = duration.context("--duration")?;
-    let (asking, asked) = Asking::prepare(settings, arguments).await?.unzip();
+    let mut settings = Arc::new(settings);
+    let (asking, asked) = Asking::prepare(&settings, arguments).await?.unzip();
     let source = match &arguments.interface {
         Some(name) => Source::Live(Monitor::open(name, live::SHAPE)?),
         None => Source::Files(replay::in_time_order(&arguments.read)),
@@ -73,9 +81,6 @@ pub(crate) async fn run(
         .only_ours(settings.own_networks.clone());
     let answers = sink.clone();
     let heard = Arc::new(Mutex::new(Heard::new(capture, asked, sink)));
-    let stop = Stop::new();
-    listen_for_signals(&stop)?;
-    let mut again = signal(SignalKind::hangup()).context("cannot listen for signals")?;
 
     let (ended, mut end) = oneshot::channel();
     let shared = Arc::clone(&heard);
@@ -121,7 +126,8 @@ pub(crate) async fn run(
                 }
             } => break None,
             _ = asked.tick() => if stop.is_requested() { break None },
-            _ = again.recv() => tell::line(&lock(&heard).line()),
+            _ = again.recv() => reload::settings(cli, &mut settings, &heard),
+            _ = how.recv() => tell::line(&lock(&heard).line()),
             _ = pulse.tick() => {
                 let record = {
                     let heard = lock(&heard);

@@ -1,12 +1,12 @@
 //! VNC, MQTT, LDAP and the name service.
 
 use model::{Fact, Service};
-use wire::{Problem, Reader, ber, dns::Answer};
+use wire::{Problem, Reader, ber, dns::Answer, ldap};
 
 use super::{Conversation, Told, Verdict};
 use crate::{
     capture::names,
-    probe::{dns as server, vnc as screen},
+    probe::{dns as server, ldap as directory, vnc as screen},
 };
 
 pub(super) fn vnc(talk: &Conversation<'_>, told: &mut Vec<Told>) -> Option<Verdict> {
@@ -81,6 +81,9 @@ fn shows_password(bind: &[u8]) -> Option<bool> {
     Some(kind == SIMPLE && !secret.is_at_end())
 }
 
+/// How much is heard before the root DSE comes. Active Directory's has 3 KiB.
+const MOST_BEFORE_ROOT: usize = 12 << 10;
+
 pub(super) fn ldap(talk: &Conversation<'_>, told: &mut Vec<Told>) -> Option<Verdict> {
     const BIND: u8 = 0x60;
     const EXTENDED: u8 = 0x77;
@@ -90,13 +93,22 @@ pub(super) fn ldap(talk: &Conversation<'_>, told: &mut Vec<Told>) -> Option<Verd
     if !(asks || (answers && talk.said.is_empty())) {
         return None;
     }
-    // Behind an extended request TLS may come.
-    let waits = !answers || matches!(said, Some((EXTENDED, _)));
+    let root = ldap::root(talk.heard);
+    // Behind an extended request TLS may come, behind a bind the question who the server is.
+    let asks_more = matches!(said, Some((EXTENDED, _)))
+        || (root.is_none()
+            && talk.said.len().saturating_add(talk.heard.len()) < MOST_BEFORE_ROOT
+            && (ldap::asks_root(talk.said) || matches!(said, Some((BIND, _)))));
+    let waits = !answers || asks_more;
     if waits && !talk.ended {
         return Some(Verdict::More);
     }
     if answers {
-        talk.tell_server(Fact::Service(Service::of("ldap")), told);
+        let facts = root.map_or_else(
+            || vec![Fact::Service(Service::of("ldap"))],
+            |attributes| directory::read_root(&attributes),
+        );
+        facts.into_iter().for_each(|fact| talk.tell_server(fact, told));
         if let Some((BIND, bind)) = said
             && shows_password(bind) == Some(true)
         {

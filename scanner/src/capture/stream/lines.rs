@@ -6,7 +6,7 @@
 
 use wire::{lines, telnet as options};
 
-use super::{Conversation, Told, Verdict, begins};
+use super::{Conversation, Roles, Told, Verdict, begins};
 use crate::probe::{self, Probe, banner as other};
 use model::Fact;
 
@@ -74,7 +74,12 @@ pub(super) fn read(talk: &Conversation<'_>, told: &mut Vec<Told>) -> Option<Verd
     let (words, probe): (&Words, &dyn Probe) = match greeting {
         [b'2', b'2', b'0', b' ' | b'-', ..] if is_ftp(talk, greeting) => (&FTP, &probe::ftp::Ftp),
         [b'2', b'2', b'0', b' ' | b'-', ..] => (&SMTP, &probe::smtp::Smtp),
-        [b'+', b'O', b'K', b' ' | b'\r', ..] => (&POP3, &probe::pop3::Pop3),
+        // In the middle of a conversation these are Redis' words as well.
+        [b'+', b'O', b'K', b' ' | b'\r', ..]
+            if talk.roles == Roles::Seen || matches!(talk.server.port, 110 | 995) =>
+        {
+            (&POP3, &probe::pop3::Pop3)
+        }
         [b'*', b' ', b'O', b'K', b' ', ..] => (&IMAP, &probe::imap::Imap),
         // A server that was not heard, whose client gives itself away.
         [] if !talk.said.is_empty() && talk.heard.is_empty() && talk.ended => {

@@ -2,7 +2,7 @@
 
 use model::{Fact, Service};
 
-use super::{Conversation, Told, Verdict};
+use super::{Conversation, Roles, Told, Verdict};
 
 /// Which side says it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -47,13 +47,27 @@ const MARKS: &[Mark] = &[
     ("rsync", By::Server, &[], mark!(b'@' b'R' b'S' b'Y' b'N' b'C')),
 ];
 
+/// Protocols in which both sides begin with the same words, and the ports of their servers.
+const SAID_BY_BOTH: &[(&str, &[u16])] =
+    &[("xmpp", &[5222, 5223, 5269]), ("rsync", &[873]), ("hl7", &[2575])];
+
+/// Whether the words leave open who is the server, and its ports do not say it either: clients
+/// take theirs from 32,768 on, or (RFC 6335) from 49,152.
+fn is_either(talk: &Conversation<'_>, protocol: &str) -> bool {
+    const OF_THE_MOMENT: u16 = 32_768;
+    let known = SAID_BY_BOTH.iter().find(|(name, _)| *name == protocol);
+    talk.roles == Roles::Guessed
+        && known.is_some_and(|(_, ports)| !ports.contains(&talk.server.port))
+        && !(talk.server.port < OF_THE_MOMENT && talk.client_port >= OF_THE_MOMENT)
+}
+
 pub(super) fn read(talk: &Conversation<'_>, told: &mut Vec<Told>) -> Option<Verdict> {
     let found = MARKS.iter().find(|(_, by, ports, mark)| {
         let stream = if *by == By::Client { talk.said } else { talk.heard };
         (ports.is_empty() || ports.contains(&talk.server.port)) && fits(stream, mark)
     });
     let (protocol, ..) = found?;
-    if talk.heard.is_empty() {
+    if talk.heard.is_empty() || is_either(talk, protocol) {
         // A question shows nobody.
         return Some(if talk.ended { Verdict::Known } else { Verdict::More });
     }

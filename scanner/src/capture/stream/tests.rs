@@ -3,6 +3,7 @@
 use model::{Endpoint, Fact, FingerprintKind, NameSource, Observation, Subject, Use};
 use proptest::prelude::*;
 
+use super::{Conversation, Roles, read};
 use crate::capture::flow::tests::{CLIENT, Client, SERVER, Says, Server, connection, heard};
 
 /// What users say in these conversations. None of it may be told.
@@ -332,6 +333,97 @@ fn certificates_come_from_tls_and_from_behind_starttls() {
         }
     }
     assert_eq!(services(&mail, 25), [("smtp".to_owned(), Some("Postfix".to_owned()))]);
+}
+
+#[test]
+fn in_the_middle_of_a_conversation_words_that_both_sides_say_make_nobody_a_server() {
+    let check = |ports: (u16, u16), roles: Roles, said: &[u8], heard: &[u8], expected: &[&str]| {
+        let talk = Conversation {
+            client: CLIENT.0.into(),
+            client_port: ports.0,
+            server: Endpoint::tcp(SERVER.0.into(), ports.1),
+            roles,
+            said,
+            heard,
+            turns: &[],
+            ended: true,
+        };
+        let mut told = Vec::new();
+        read(&talk, &mut told);
+        let found: Vec<&str> = told
+            .iter()
+            .filter_map(|told| match &told.fact {
+                Fact::Service(service) => Some(service.protocol.as_str()),
+                _ => None,
+            })
+            .collect();
+        assert_eq!(found, expected, "{ports:?}");
+    };
+    let stream = b"<?xml version='1.0'?><stream:stream>";
+    check((5_269, 1_193), Roles::Guessed, stream, stream, &[]);
+    check((5_269, 1_193), Roles::Seen, stream, stream, &["xmpp"]);
+    check((1_193, 5_269), Roles::Guessed, stream, stream, &["xmpp"]);
+    check((50_000, 7_000), Roles::Guessed, stream, stream, &["xmpp"]);
+    check((53_099, 6_379), Roles::Guessed, b"", b"+OK not RESP\r\n", &[]);
+    check((53_099, 110), Roles::Guessed, b"", b"+OK ready\r\n", &["pop3"]);
+    check((53_099, 1_100), Roles::Seen, b"", b"+OK ready\r\n", &["pop3"]);
+}
+
+/// An entry of a directory with these attributes, in a message.
+fn ldap_entry(id: i32, name: &str, attributes: &[(&str, &str)]) -> Vec<u8> {
+    use wire::ber::{self, tag};
+    let octets = |text: &str| ber::write(tag::OCTETS, text.as_bytes());
+    let list: Vec<Vec<u8>> = attributes
+        .iter()
+        .map(|(name, value)| {
+            let set = ber::write_all(tag::SET, &[octets(value)]);
+            ber::write_all(tag::SEQUENCE, &[octets(name), set])
+        })
+        .collect();
+    let entry = ber::write_all(0x64, &[octets(name), ber::write_all(tag::SEQUENCE, &list)]);
+    ber::write_all(tag::SEQUENCE, &[ber::write_integer(id), entry])
+}
+
+#[test]
+fn a_directory_says_who_it_is_to_others_and_nothing_of_people() {
+    let bind = b"\x30\x1b\x02\x01\x01\x60\x16\x02\x01\x03\x04\x08cn=alice\x80\x07hunter2";
+    let bound = b"\x30\x0c\x02\x01\x01\x61\x07\x0a\x01\x00\x04\x00\x04\x00";
+    let question = wire::ldap::search_root(2, &["vendorName"]);
+    let person = ldap_entry(9, "uid=alice,dc=example", &[("mail", "alice@example.com")]);
+    let root = ldap_entry(
+        2,
+        "",
+        &[
+            ("vendorName", "389 Project"),
+            ("vendorVersion", "389-Directory/2.3.1 B2023"),
+            ("namingContexts", "dc=example"),
+            ("supportedLDAPVersion", "3"),
+            ("dnsHostName", "DIR7.example.com"),
+            ("dsServiceName", "CN=NTDS Settings,CN=DIR7"),
+            ("somebody", "alice"),
+        ],
+    );
+    let name = Fact::HostName { name: "dir7.example.com".into(), source: NameSource::Banner };
+    for parts in [
+        &[Client(bind), Server(bound), Client(&question), Server(&root)][..],
+        &[Client(&question), Server(&person), Server(&root)],
+        // One direction alone.
+        &[Server(&root)],
+    ] {
+        let told = told(389, parts);
+        let server = Subject::Endpoint(Endpoint::tcp(SERVER.0.into(), 389));
+        let service = told.iter().find_map(|o| match &o.fact {
+            Fact::Service(service) if o.subject == server => Some(service),
+            _ => None,
+        });
+        let service = service.unwrap();
+        assert_eq!(service.product.as_deref(), Some("389 Directory Server"));
+        assert_eq!(service.version.as_deref(), Some("2.3.1"));
+        assert_eq!(service.attributes["naming_contexts"], "dc=example");
+        assert_eq!(service.attributes["ds_service_name"], "CN=NTDS Settings,CN=DIR7");
+        assert!(told.iter().any(|o| o.subject == server && o.fact == name));
+    }
+    check(389, &[Client(&question), Server(&person)], "ldap", None, &[]);
 }
 
 #[test]

@@ -3,15 +3,10 @@
 //! From the first byte on, or behind the words of a protocol that knows STARTTLS. Behind those
 //! of a proxy (CONNECT, SOCKS) the server is another one, and nothing is said of it.
 
-use std::collections::{BTreeMap, BTreeSet};
-
 use certs::hello::heard::{self, Carrier, Side};
-use model::{
-    CertificateChain, Fact, FingerprintKind, NameSource, Service, TlsExtent, TlsServer, TlsVersion,
-    Use, Volume,
-};
+use model::{Fact, FingerprintKind, NameSource, Service, TlsVersion, Use, Volume};
 
-use super::{Conversation, Told, Verdict, cloud, http};
+use super::{super::hello, Conversation, Told, Verdict, cloud, http};
 
 /// Whether the stream begins as a client's does.
 pub(super) fn is_client(stream: &[u8]) -> bool {
@@ -90,8 +85,9 @@ pub(super) fn read(talk: &Conversation<'_>, told: &mut Vec<Told>) -> Option<Verd
     let (client_at, server_at, before) = place(talk)?;
     let client = heard::side(talk.said.get(client_at..).unwrap_or_default());
     let server = heard::side(talk.heard.get(server_at..).unwrap_or_default());
-    let whole =
-        server.is_over && (client.client.is_some() || client.is_over || talk.said.is_empty());
+    // Who is asked for a certificate answers before the keys change.
+    let client_is_over = client.is_over || (client.client.is_some() && !server.asks_certificate);
+    let whole = server.is_over && (client_is_over || talk.said.is_empty());
     if !whole && !talk.ended {
         return Some(Verdict::More);
     }
@@ -116,7 +112,7 @@ fn tell(
     told: &mut Vec<Told>,
 ) {
     let starttls = match before {
-        Before::Words(protocol) => Some((*protocol).to_owned()),
+        Before::Words(protocol) => Some(*protocol),
         Before::Nothing | Before::Proxy => None,
     };
     let name = client.client.as_ref().and_then(|hello| hello.server_name.clone());
@@ -131,57 +127,35 @@ fn tell(
         let used = Use::Cloud { domain, volume: Volume::Small };
         talk.tell_client(Fact::Use(used), told);
     }
+    if let Some(fact) = hello::client_key(client) {
+        talk.tell_client(fact, told);
+    }
     if matches!(before, Before::Proxy) {
         return;
     }
-    let Some(hello) = &server.server else {
+    let Some(chosen) = &server.server else {
         // Who refuses speaks it all the same; who is silent may not.
-        if server.alert.is_none() && !server.chain.is_empty() {
-            talk.tell_server(certificates(server, name, TlsVersion(0x0303), starttls), told);
+        let fact = hello::certificates(server, name, TlsVersion(0x0303), starttls);
+        if let Some(fact) = fact.filter(|_| server.alert.is_none()) {
+            talk.tell_server(fact, told);
         }
         return;
     };
     if let Some(name) = name.clone() {
         talk.tell_server(Fact::HostName { name, source: NameSource::ServerName }, told);
     }
-    if hello.is_retry {
+    if chosen.is_retry {
         return;
     }
-    let value = hello.ja3s();
+    let value = chosen.ja3s();
     talk.tell_server(Fact::Fingerprint { kind: FingerprintKind::Ja3s, value }, told);
-    talk.tell_server(
-        Fact::Tls(TlsServer {
-            // Somebody else asked, for what we would not have: a part of what it accepts.
-            asked: TlsExtent::Gentle,
-            cut: true,
-            starttls: starttls.clone(),
-            accepted: BTreeMap::from([(hello.version, BTreeSet::from([hello.suite]))]),
-            refused: BTreeSet::new(),
-            groups: BTreeSet::new(),
-            dh_bits: None,
-            protocols: hello.protocol.iter().cloned().collect(),
-            client_authorities: server.asks_certificate.then(BTreeSet::new),
-            compression: None,
-            secure_renegotiation: None,
-            extended_master_secret: None,
-            hybrid: None,
-        }),
-        told,
-    );
-    if matches!(hello.protocol.as_deref(), Some("h2" | "http/1.1" | "http/1.0")) {
+    if let Some(fact) = hello::chosen(server, starttls) {
+        talk.tell_server(fact, told);
+    }
+    if matches!(chosen.protocol.as_deref(), Some("h2" | "http/1.1" | "http/1.0")) {
         talk.tell_server(Fact::Service(Service { tls: true, ..Service::of("http") }), told);
     }
-    if !server.chain.is_empty() {
-        talk.tell_server(certificates(server, name, hello.version, starttls), told);
+    if let Some(fact) = hello::certificates(server, name, chosen.version, starttls) {
+        talk.tell_server(fact, told);
     }
-}
-
-fn certificates(
-    server: &Side,
-    server_name: Option<String>,
-    protocol_version: TlsVersion,
-    starttls: Option<String>,
-) -> Fact {
-    let chain = server.chain.clone();
-    Fact::Certificates(CertificateChain { chain, server_name, protocol_version, starttls })
 }
