@@ -305,31 +305,45 @@ pub(crate) struct Collect {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Register {
     /// Replace a register by the contents of a file
-    Import {
-        /// CSV, with headings in English or Japanese (docs/registers.md)
-        file: PathBuf,
-        /// What the file lists
-        #[arg(long, value_enum)]
-        kind: Kind,
-        /// Import nothing if any line is wrong
-        #[arg(long)]
-        strict: bool,
-    },
+    Import(RegisterImport),
     /// List the entries
     List {
         /// Which register
         #[arg(long, value_enum)]
         kind: Kind,
     },
-    /// Write a register as CSV
+    /// Write a register as CSV, or as an Excel workbook
     Export {
         /// Which register
         #[arg(long, value_enum)]
         kind: Kind,
-        /// Where to; standard output if not given
+        /// Where to: a workbook if its name ends in .xlsx, else CSV; CSV on standard output if not
+        /// given
         #[arg(value_name = "FILE")]
         file: Option<PathBuf>,
     },
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct RegisterImport {
+    /// CSV or a workbook (xlsx, xlsm, xlsb, xls, ods), with headings in English or Japanese
+    /// (docs/registers.md)
+    pub(crate) file: PathBuf,
+    /// What the file lists
+    #[arg(long, value_enum)]
+    pub(crate) kind: Kind,
+    /// The sheet of the workbook (default: the only one that has such headings)
+    #[arg(long, value_name = "NAME")]
+    pub(crate) sheet: Option<String>,
+    /// The row of the sheet, or the line, with the headings, counted from 1 (default: looked for)
+    #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) heading_row: Option<u64>,
+    /// Tell what would be added, changed and removed, and change nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Import nothing if any line is wrong
+    #[arg(long)]
+    pub(crate) strict: bool,
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]

@@ -93,6 +93,20 @@ impl Store {
         Ok(diff)
     }
 
+    /// What replacing the register of the entries' kind would change, without changing it.
+    ///
+    /// # Errors
+    ///
+    /// Where the database cannot be read.
+    pub async fn preview_register<E: Entry>(
+        &self,
+        entries: &[E],
+    ) -> Result<RegisterDiff, StoreError> {
+        let before = self.register::<E>().await?;
+        let before = before.map_or_else(Vec::new, |register| register.entries);
+        Ok(register::diff(&before, entries))
+    }
+
     /// The register of that kind, or `None` where none was imported: an empty register
     /// approves nothing, while a missing one says nothing.
     ///
