@@ -11,10 +11,11 @@ use anyhow::{Context as _, Result};
 use certs::{Remaining, Thresholds};
 use config::{Config, DownloadChoice, IoChoice, Layers, TlsChoice, Window};
 use inventory::{
+    audit::Actor,
     compare::{Approved, Network},
     download,
     register::address_range,
-    store::Policy,
+    store::{Policy, Rule},
 };
 use jiff::tz::Offset;
 use model::{AddressRange, Site, Vantage};
@@ -145,6 +146,10 @@ pub(crate) struct Settings {
     pub(crate) own_networks: Vec<AddressRange>,
     /// Bytes that listening may remember.
     pub(crate) capture_memory: usize,
+    /// Who has to agree to a decision.
+    pub(crate) rule: Rule,
+    /// Who gives the command.
+    pub(crate) actor: Actor,
 }
 
 /// Who is approved in a setting of that name.
@@ -203,6 +208,7 @@ pub(crate) fn settings(config: Config) -> Result<Settings> {
         own_networks,
         watch_memory,
         register_offset,
+        four_eyes,
     } = config;
     let seconds = |time: Duration| i64::try_from(time.as_secs()).unwrap_or(i64::MAX);
     let usual = Thresholds::default();
@@ -282,6 +288,8 @@ pub(crate) fn settings(config: Config) -> Result<Settings> {
             anchors: Arc::default(),
         },
         capture_memory: watch_memory,
+        rule: if four_eyes { Rule::FourEyes } else { Rule::OnePerson },
+        actor: Actor::program(),
         own_networks: own_networks.iter().map(|text| range(text)).collect::<Result<_>>()?,
     })
 }

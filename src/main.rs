@@ -7,6 +7,7 @@ mod compose;
 mod report;
 mod tell;
 mod trusted;
+mod who;
 
 use std::process::ExitCode;
 

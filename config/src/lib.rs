@@ -103,6 +103,8 @@ pub struct Config {
     pub watch_memory: usize,
     /// Seconds east of UTC that dates in registers mean.
     pub register_offset: i32,
+    /// Whether a second person has to confirm decisions.
+    pub four_eyes: bool,
 }
 
 /// Which I/O tier to use.
@@ -276,6 +278,7 @@ impl Config {
             own_networks: layers.read("network.own", units::texts)?,
             watch_memory: layers.read("watch.memory", |v| units::size(v, 1 << 20, 64 << 30))?,
             register_offset: layers.read("register.utc_offset", units::utc_offset)?,
+            four_eyes: switch("approval.four_eyes")?,
         })
     }
 }

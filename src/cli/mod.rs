@@ -2,9 +2,12 @@
 
 pub(crate) mod args;
 mod assets;
+mod audit;
 mod certs;
 mod collect;
 pub(crate) mod conclude;
+mod decide;
+mod decisions;
 mod doctor;
 mod findings;
 mod fragile;
@@ -22,13 +25,17 @@ mod window;
 use std::{path::Path, process, sync::Arc};
 
 use anyhow::{Context as _, Result};
-use inventory::store::{OpenMode, Store, StoreError};
+use inventory::{
+    approval::Verdict,
+    store::{OpenMode, Store, StoreError},
+};
 use scanner::stop::Stop;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::{
-    cli::args::{Certs, Cli, Command},
-    compose, tell,
+    cli::args::{Assets, Certs, Cli, Command},
+    compose::{self, Settings},
+    tell, who,
 };
 
 /// Runs the command and returns its exit code.
@@ -37,9 +44,14 @@ pub(crate) fn run(cli: &Cli) -> Result<u8> {
     // What is wrong with a root's file is said before a sweep and not at its end.
     let judges = match &cli.command {
         Command::Sweep(_) | Command::Watch(_) | Command::Import { .. } => true,
-        Command::Findings { .. } | Command::Certs { .. } => true,
-        Command::Assets { .. } | Command::Register { .. } | Command::Doctor => false,
+        Command::Findings { .. } | Command::Certs { .. } | Command::Decisions { .. } => true,
+        Command::Approve { .. } | Command::Investigate { .. } => true,
+        Command::Reject { .. } | Command::Retire { .. } => true,
+        Command::Assets { command: Some(Assets::Merge { .. } | Assets::Split { .. }), .. } => true,
+        Command::Assets { .. } | Command::Register { .. } => false,
+        Command::Audit { .. } | Command::Doctor => false,
     };
+    settings.actor = who::actor(cli.acting_as.as_deref());
     if judges {
         settings.policy.anchors = Arc::new(settings.trusted.read()?);
     }
@@ -47,7 +59,7 @@ pub(crate) fn run(cli: &Cli) -> Result<u8> {
         .enable_all()
         .build()
         .context("cannot start the threads")?;
-    let (format, path) = (cli.format, settings.database.as_path());
+    let format = cli.format;
     runtime.block_on(async {
         match &cli.command {
             Command::Sweep(arguments) => {
@@ -78,7 +90,23 @@ pub(crate) fn run(cli: &Cli) -> Result<u8> {
             Command::Certs { command: Certs::Readiness } => {
                 readiness::run(&settings, format).await?;
             }
-            Command::Register { command } => register::run(command, path, format).await?,
+            Command::Register { command } => register::run(&settings, command, format).await?,
+            Command::Approve { about } => {
+                decide::run(&settings, Verdict::Approved, about, format).await?;
+            }
+            Command::Investigate { about } => {
+                decide::run(&settings, Verdict::Investigating, about, format).await?;
+            }
+            Command::Reject { about } => {
+                decide::run(&settings, Verdict::Rejected, about, format).await?;
+            }
+            Command::Retire { about } => {
+                decide::run(&settings, Verdict::Retired, about, format).await?;
+            }
+            Command::Decisions { command, list } => {
+                decisions::run(&settings, command.as_ref(), list, format).await?;
+            }
+            Command::Audit { command } => audit::run(&settings, command, format).await?,
             Command::Doctor => doctor::run(&settings, format).await?,
         }
         Ok(0)
@@ -90,6 +118,11 @@ pub(crate) fn run(cli: &Cli) -> Result<u8> {
 async fn existing(path: &Path) -> Result<Store, StoreError> {
     Store::open(path, OpenMode::ReadOnly).await?.close().await;
     Store::open(path, OpenMode::ReadWrite).await
+}
+
+/// The same for who gives the command.
+async fn existing_for(settings: &Settings) -> Result<Store, StoreError> {
+    Ok(existing(&settings.database).await?.acting(settings.actor.clone()))
 }
 
 /// Ctrl-C and SIGTERM ask for the end; the second one does not wait for it.

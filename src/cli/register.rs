@@ -4,6 +4,7 @@ use std::{fs, path::Path};
 
 use anyhow::{Context as _, Result, bail};
 use inventory::{
+    approval::{self, Overruled},
     register::{
         self, Changed, Column, DeviceEntry, Entry, Field, Form, Import, IssuerEntry, Place,
         RegisterDiff, SoftwareEntry, columns,
@@ -15,16 +16,18 @@ use serde_json::{Map, Value, json};
 use crate::{
     cli::args::{Format, Kind, Register, RegisterImport},
     clock,
+    compose::Settings,
     report::{count, print, print_json, table::Table},
     tell,
 };
 
-pub(crate) async fn run(command: &Register, path: &Path, format: Format) -> Result<()> {
+pub(crate) async fn run(settings: &Settings, command: &Register, format: Format) -> Result<()> {
+    let path = settings.database.as_path();
     match command {
         Register::Import(arguments) => match arguments.kind {
-            Kind::Device => import::<DeviceEntry>(path, arguments, format).await,
-            Kind::Software => import::<SoftwareEntry>(path, arguments, format).await,
-            Kind::Issuer => import::<IssuerEntry>(path, arguments, format).await,
+            Kind::Device => import::<DeviceEntry>(settings, arguments, format).await,
+            Kind::Software => import::<SoftwareEntry>(settings, arguments, format).await,
+            Kind::Issuer => import::<IssuerEntry>(settings, arguments, format).await,
         },
         Register::List { kind } => {
             let store = Store::open(path, OpenMode::ReadOnly).await?;
@@ -45,7 +48,12 @@ pub(crate) async fn run(command: &Register, path: &Path, format: Format) -> Resu
     }
 }
 
-async fn import<E: Entry>(path: &Path, arguments: &RegisterImport, format: Format) -> Result<()> {
+async fn import<E: Entry>(
+    settings: &Settings,
+    arguments: &RegisterImport,
+    format: Format,
+) -> Result<()> {
+    let path = settings.database.as_path();
     let RegisterImport { file, kind: _, sheet, heading_row, dry_run, strict } = arguments;
     let bytes = fs::read(file).with_context(|| format!("cannot read {}", file.display()))?;
     let place = Place { sheet: sheet.clone(), heading_line: *heading_row };
@@ -67,26 +75,40 @@ async fn import<E: Entry>(path: &Path, arguments: &RegisterImport, format: Forma
             tell::line(&format!("not read, with headings too: {}", others.join(", ")));
         }
     }
-    let diff = match dry_run {
+    let (diff, decisions) = match dry_run {
         true => match Store::open(path, OpenMode::ReadOnly).await {
-            Ok(store) => store.preview_register(&import.entries).await?,
+            Ok(store) => (store.preview_register(&import.entries).await?, store.decisions().await?),
             // Before the first sweep and the first import everything is new.
-            Err(StoreError::NoDatabase { .. }) => register::diff(&[], &import.entries),
+            Err(StoreError::NoDatabase { .. }) => {
+                (register::diff(&[], &import.entries), Vec::new())
+            }
             Err(error) => return Err(error.into()),
         },
         false => {
             let store = Store::open(path, OpenMode::ReadWrite).await?;
+            let store = store.acting(settings.actor.clone());
             let source = RegisterSource::of(file.display().to_string(), &bytes);
-            store.replace_register(&import.entries, &source, clock::now()).await?
+            let diff = store.replace_register(&import.entries, &source, clock::now()).await?;
+            (diff, store.decisions().await?)
         }
     };
+    let offset = settings.policy.offset;
+    let overruled = approval::overruled(&import.entries, &decisions, offset, clock::now());
+    for one in &overruled {
+        tell::line(&format!("a decision goes before {}: {}", one.entry, one.text));
+    }
     match format {
-        Format::Json => print_json(&import_json(&import, &diff, *dry_run)),
+        Format::Json => print_json(&import_json(&import, &diff, &overruled, *dry_run)),
         Format::Text => print(&import_text(&import, &diff, *dry_run)),
     }
 }
 
-fn import_json<E: Entry>(import: &Import<E>, diff: &RegisterDiff, dry_run: bool) -> Value {
+fn import_json<E: Entry>(
+    import: &Import<E>,
+    diff: &RegisterDiff,
+    overruled: &[Overruled],
+    dry_run: bool,
+) -> Value {
     let RegisterDiff { added, changed, removed, unchanged } = diff;
     let (form, sheet, others) = match &import.form {
         Form::Text { .. } => ("csv", None, None),
@@ -116,6 +138,9 @@ fn import_json<E: Entry>(import: &Import<E>, diff: &RegisterDiff, dry_run: bool)
         "problems": import.errors.iter().map(ToString::to_string).collect::<Vec<_>>(),
         "warnings": import.warnings.iter().map(ToString::to_string).collect::<Vec<_>>(),
         "unknown_columns": import.unknown_columns,
+        "overruled": overruled.iter()
+            .map(|one| json!({"entry": one.entry, "decision": one.decision.0, "text": one.text}))
+            .collect::<Vec<_>>(),
     })
 }
 

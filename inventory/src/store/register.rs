@@ -4,11 +4,14 @@ use model::Timestamp;
 use sqlx::{Connection, SqliteConnection};
 
 use super::{
-    BEGIN_WRITE, Store, StoreError, event,
+    BEGIN_WRITE, Store, StoreError,
+    audit::{self, Done},
+    event,
     scan::{LoadError, json},
 };
 use crate::{
     asset::{Event, EventKind},
+    audit::Action,
     register::{self, Entry, RegisterDiff, RegisterKind},
 };
 
@@ -88,6 +91,15 @@ impl Store {
                 diff.unchanged
             ),
         };
+        let done = Done {
+            at,
+            who: self.actor().to_string(),
+            action: Action::Import,
+            subject: event.subject.clone(),
+            detail: format!("{}, SHA-256 {}", event.detail, source.sha256),
+            reason: "",
+        };
+        audit::append(&mut transaction, done).await.map_err(&failed)?;
         event::append(&mut transaction, &[event], None).await.map_err(&failed)?;
         transaction.commit().await.map_err(&failed)?;
         Ok(diff)
