@@ -8,7 +8,7 @@ use model::{Identifier, Strength, Timestamp};
 use super::{Decision, DecisionId, EndReason, Ended, Matter, Second, Standing, Verdict};
 use crate::{
     asset::{Asset, AssetId},
-    register::{DeviceStatus, Entry as _, IssuerEntry, SoftwareEntry},
+    register::{DeviceStatus, Entry as _, IssuerEntry, RegisterKind, SoftwareEntry},
 };
 
 const DAY: i64 = 86_400;
@@ -30,8 +30,22 @@ pub struct Decided {
     pub lists_devices: bool,
     /// Whether products were.
     pub lists_software: bool,
+    /// Whether anything was ever decided about devices, products and issuers: what a decision raised
+    /// is over when it is taken back, register or not.
+    pub about: About,
     /// Approvals whose devices were not seen for too long just now.
     pub idle: Vec<DecisionId>,
+}
+
+/// Of what there are decisions, whatever became of them.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct About {
+    /// Devices.
+    pub devices: bool,
+    /// Products.
+    pub software: bool,
+    /// Issuers.
+    pub issuers: bool,
 }
 
 /// What a decision says of an asset.
@@ -74,12 +88,6 @@ impl Decided {
         self.investigated.get(&asset).map(String::as_str)
     }
 
-    /// Whether anything was decided about devices.
-    #[must_use]
-    pub fn is_about_devices(&self) -> bool {
-        self.lists_devices || !self.devices.is_empty()
-    }
-
     /// The issuer register with what was decided; `None` where there is none, and nothing approved.
     #[must_use]
     pub fn issuers(&self, register: Option<Vec<IssuerEntry>>) -> Option<Vec<IssuerEntry>> {
@@ -112,6 +120,11 @@ pub fn apply(
     let mut decided = Decided::default();
     let holders = Holders::new(decisions, assets);
     for decision in decisions {
+        match decision.matter.kind() {
+            RegisterKind::Device => decided.about.devices = true,
+            RegisterKind::Software => decided.about.software = true,
+            RegisterKind::Issuer => decided.about.issuers = true,
+        }
         let standing = decision.standing(as_of, offset);
         if matches!(standing, Standing::Pending | Standing::Ended)
             || decision.second == Second::Awaited

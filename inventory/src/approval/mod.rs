@@ -19,7 +19,7 @@ use crate::{
     register::{Day, Entry as _, IssuerEntry, RegisterKind, SoftwareEntry},
 };
 
-pub use apply::{Decided, DecidedDevice, DecidedSoftware, apply};
+pub use apply::{About, Decided, DecidedDevice, DecidedSoftware, apply};
 pub use overrule::{Overruled, overruled};
 
 /// The number of a decision.

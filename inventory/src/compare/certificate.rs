@@ -123,7 +123,9 @@ pub(super) fn compare(
     evaluated.extend(certs::RULES.iter().map(|rule| rule.id));
     evaluated.extend(renewal::RULES.iter().map(|rule| rule.id));
     evaluated.extend(chain::RULES.iter().map(|rule| rule.id));
-    evaluated.extend(issuers.map(|_| UNAPPROVED_ISSUER.id));
+    if issuers.is_some() || input.decided.about.issuers {
+        evaluated.insert(UNAPPROVED_ISSUER.id);
+    }
 }
 
 /// The certificates that are served now, with their places. A port that is closed serves

@@ -294,7 +294,7 @@ pub fn compare(input: &Input<'_>) -> Comparison {
     let mut detections = Detections::default();
     let mut comparison = Comparison::default();
     match input.devices {
-        devices if devices.is_some() || input.decided.is_about_devices() => {
+        devices if devices.is_some() || input.decided.about.devices => {
             let devices = devices.unwrap_or_default();
             device::compare(input, devices, &coverage, &mut detections, &mut comparison);
         }
@@ -310,8 +310,7 @@ pub fn compare(input: &Input<'_>) -> Comparison {
     }
     let assets = comparison.assets.iter().enumerate();
     comparison.places = assets.map(|(at, state)| (state.asset, at)).collect();
-    let judged = input.software.is_some() || !input.decided.software.is_empty();
-    if judged || input.decided.lists_software {
+    if input.software.is_some() || input.decided.about.software {
         let entries = input.software.unwrap_or_default();
         let states = &comparison.assets;
         let evaluated = &mut comparison.evaluated;

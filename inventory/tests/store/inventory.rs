@@ -33,7 +33,7 @@ const ASSET_TABLES: &[&str] = &[
     "observation",
 ];
 
-fn policy() -> Policy {
+pub(crate) fn policy() -> Policy {
     Policy {
         thresholds: certs::Thresholds::default(),
         offset: jiff::tz::Offset::UTC,
@@ -60,7 +60,7 @@ fn chain(seconds: i64, index: u32, chain: Vec<Vec<u8>>) -> Observation {
 }
 
 /// A machine with something in every table.
-fn machine(seconds: i64, index: u32) -> Vec<Observation> {
+pub(crate) fn machine(seconds: i64, index: u32) -> Vec<Observation> {
     let here = Subject::Address(address(index));
     vec![
         link(seconds, index),
@@ -100,7 +100,7 @@ fn machine(seconds: i64, index: u32) -> Vec<Observation> {
 
 impl Folder {
     /// A sweep that saw this, stored and digested.
-    async fn sweep(
+    pub(crate) async fn sweep(
         &self,
         store: &Store,
         seconds: i64,
@@ -592,7 +592,7 @@ async fn events_cannot_be_changed() {
     }
 }
 
-fn devices(csv: &str) -> Vec<DeviceEntry> {
+pub(crate) fn devices(csv: &str) -> Vec<DeviceEntry> {
     let import = register::read::<DeviceEntry>(csv.as_bytes()).unwrap();
     assert_eq!(import.errors, []);
     import.entries
