@@ -354,6 +354,8 @@ async fn what_waits_in_a_database_of_version_1_is_digested_once() {
          DROP TABLE verdict;
          DROP TABLE heard;
          DROP TABLE download;
+         DROP TABLE decision;
+         DROP TABLE audit;
          DROP INDEX observation_ocsp;
          ALTER TABLE service DROP COLUMN tls_server;
          ALTER TABLE service DROP COLUMN tls_server_seen;
