@@ -488,6 +488,7 @@ fn the_other_registers_come_back_too() {
 /// `cargo test --release -p daicho-inventory --test workbooks speed -- --nocapture` prints what it
 /// takes on your machine.
 #[test]
+#[expect(clippy::print_stdout, reason = "it is for whoever measures")]
 fn speed_of_large_workbooks() {
     let (entries, empty) = if cfg!(debug_assertions) { (500, 5_000) } else { (10_000, 1_000_000) };
     let lines: String = (0..entries)
