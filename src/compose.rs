@@ -12,11 +12,12 @@ use certs::{Remaining, Thresholds};
 use config::{Config, DownloadChoice, IoChoice, Layers, TlsChoice, Window, route::RouteSetting};
 use inventory::{
     alert::{self, AlertKind},
+    audit::Actor,
     compare::{Approved, Network},
     download,
     register::address_range,
     route::{About, Baseline, Route},
-    store::Policy,
+    store::{Policy, Rule},
 };
 use jiff::tz::Offset;
 use model::{AddressRange, Site, Vantage};
@@ -158,6 +159,10 @@ pub(crate) struct Settings {
     pub(crate) routes: Vec<RouteSetting>,
     /// Who writes to them.
     pub(crate) sender: Sender,
+    /// Who has to agree to a decision.
+    pub(crate) rule: Rule,
+    /// Who gives the command.
+    pub(crate) actor: Actor,
 }
 
 /// What a route is to tell, without the way.
@@ -244,6 +249,7 @@ pub(crate) fn settings(config: Config) -> Result<Settings> {
         register_offset,
         page,
         routes,
+        four_eyes,
     } = config;
     let vantage = vantage_name(vantage);
     let seconds = |time: Duration| i64::try_from(time.as_secs()).unwrap_or(i64::MAX);
@@ -329,6 +335,8 @@ pub(crate) fn settings(config: Config) -> Result<Settings> {
         capture_memory: watch_memory,
         ask: watch_ask,
         ask_targets: watch_targets,
+        rule: if four_eyes { Rule::FourEyes } else { Rule::OnePerson },
+        actor: Actor::program(),
         own_networks: own_networks.iter().map(|text| range(text)).collect::<Result<_>>()?,
     })
 }

@@ -8,6 +8,7 @@ mod notify;
 mod report;
 mod tell;
 mod trusted;
+mod who;
 
 use std::process::ExitCode;
 

@@ -113,6 +113,8 @@ pub struct Config {
     pub page: Option<String>,
     /// Who is told of what.
     pub routes: Vec<RouteSetting>,
+    /// Whether a second person has to confirm decisions.
+    pub four_eyes: bool,
 }
 
 /// Which I/O tier to use.
@@ -290,6 +292,7 @@ impl Config {
             register_offset: layers.read("register.utc_offset", units::utc_offset)?,
             page: optional("alerts.page")?,
             routes: layers.read_hidden("routes", route::routes)?,
+            four_eyes: switch("approval.four_eyes")?,
         })
     }
 }

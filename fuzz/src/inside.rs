@@ -77,6 +77,9 @@ fn seeds_device() -> Vec<Vec<u8>> {
     ]);
     // "MACアドレス" in CP932.
     seeds.push(b"MAC\x83A\x83h\x83\x8c\x83X,reference\r\n0011.2233.4455,D-1\r\n".to_vec());
+    seeds.push(include_bytes!("../../tests/registers/devices.xlsx").to_vec());
+    seeds.push(include_bytes!("../../tests/registers/devices.xls").to_vec());
+    seeds.push(include_bytes!("../../tests/registers/devices.ods").to_vec());
     seeds
 }
 

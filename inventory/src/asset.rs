@@ -282,11 +282,13 @@ pub enum EventKind {
     FindingAccepted,
     /// A register was imported.
     RegisterImported,
+    /// A person decided about an asset, confirmed it, or took it back.
+    Decided,
 }
 
 impl EventKind {
     /// Every kind.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::AssetFirstSeen,
         Self::IdentifierAdded,
         Self::AddressMoved,
@@ -302,6 +304,7 @@ impl EventKind {
         Self::Split,
         Self::FindingAccepted,
         Self::RegisterImported,
+        Self::Decided,
     ];
 
     /// Its name in JSON and in the database.
@@ -323,6 +326,7 @@ impl EventKind {
             Self::Split => "split",
             Self::FindingAccepted => "finding_accepted",
             Self::RegisterImported => "register_imported",
+            Self::Decided => "decided",
         }
     }
 

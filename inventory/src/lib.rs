@@ -4,7 +4,9 @@
 //! only module that contains SQL.
 
 pub mod alert;
+pub mod approval;
 pub mod asset;
+pub mod audit;
 pub mod chain;
 pub mod class;
 pub mod compare;

@@ -109,7 +109,8 @@ impl About {
             | EventKind::Merged
             | EventKind::Split
             | EventKind::FindingAccepted
-            | EventKind::RegisterImported => None,
+            | EventKind::RegisterImported
+            | EventKind::Decided => None,
         }
     }
 }

@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use certs::{Certificate, Thresholds};
 use inventory::{
     alert::{self, AlertKind, Policy, Told},
+    approval::Decided,
     asset::{Asset, AssetId, Deployment},
     chain::Chains,
     compare::{Input, Network, compare},
@@ -199,6 +200,7 @@ fn two_years_of_certificates_are_told_in_time_and_once() {
             devices: None,
             software: None,
             issuers: None,
+            decided: &Decided::default(),
             certificates: &certificates,
             chains: &Chains::default(),
             network: &Network::default(),

@@ -4,7 +4,7 @@
 use std::{fmt::Debug, fs, path::Path};
 
 use inventory::register::{
-    Day, DeviceEntry, DeviceStatus, Encoding, Entry, Field, Import, IssuerEntry, MAX_BYTES,
+    Day, DeviceEntry, DeviceStatus, Encoding, Entry, Field, Form, Import, IssuerEntry, MAX_BYTES,
     ReadError, RegisterKind, Scope, ScopeItem, SoftwareEntry, SoftwareStatus, columns, diff, read,
     to_csv,
 };
@@ -19,8 +19,8 @@ fn file(path: &str) -> Vec<u8> {
 fn sample<E: Entry>(name: &str, encoding: Encoding, delimiter: char, line: u64) -> Import<E> {
     let import = read::<E>(&file(&format!("tests/registers/{name}"))).unwrap();
     assert_eq!(
-        (import.encoding, import.delimiter, import.heading_line),
-        (encoding, delimiter, line),
+        (&import.form, import.heading_line),
+        (&Form::Text { encoding, delimiter }, line),
         "{name}"
     );
     import
@@ -176,8 +176,8 @@ fn what_is_no_register_gives_one_clear_error() {
     assert_eq!(error(b""), ReadError::Empty);
     assert_eq!(error("\u{feff}\r\n\r\n".as_bytes()), ReadError::Empty);
     assert_eq!(error(&vec![b'a'; MAX_BYTES + 1]), ReadError::TooLarge { bytes: MAX_BYTES + 1 });
-    let xlsx = error(b"PK\x03\x04\x14\x00\x08\x08").to_string();
-    assert!(xlsx.contains("xlsx") && xlsx.contains("save it as \"CSV UTF-8\""), "{xlsx}");
+    let pdf = error(b"%PDF-1.7 ...").to_string();
+    assert!(pdf.contains("xlsx or as \"CSV UTF-8\""), "{pdf}");
     assert!(matches!(error(b"m\0a\0c\0"), ReadError::Binary { line: 1 }));
     let foreign = error(b"product,version\nOpenSSH,9\n");
     assert!(matches!(foreign, ReadError::NoHeading { kind: RegisterKind::Device, .. }));
@@ -220,14 +220,20 @@ fn an_import_says_what_it_changes() {
         (vec!["D".into()], vec!["B".into()], 1)
     );
     assert_eq!(change.changed.len(), 1);
-    assert_eq!(change.changed[0].fields, ["reference", "owner", "備考"]);
+    let cells: Vec<[&str; 3]> = change.changed[0]
+        .fields
+        .iter()
+        .map(|cell| [cell.heading.as_str(), &cell.before, &cell.after])
+        .collect();
+    assert_eq!(cells, [["reference", "A", "Ａ"], ["owner", "Sato", "Mori"], ["備考", "x", "y"]]);
     // Two decisions about one product: the one that stays is not taken for the other.
     let old = "product,version,status\nOpenSSL,1.x,approved\nOpenSSL,3.x,approved\n";
     let new = "product,version,status\nOpenSSL,3.x,approved\nOpenSSL,1.x,forbidden\n";
     let entries = |csv: &str| read::<SoftwareEntry>(csv.as_bytes()).unwrap().entries;
     let change = diff(&entries(old), &entries(new));
     assert_eq!((change.unchanged, change.changed.len()), (1, 1));
-    assert_eq!(change.changed[0].fields, ["status"]);
+    let [status] = &change.changed[0].fields[..] else { panic!("{change:?}") };
+    assert_eq!((status.heading.as_str(), status.after.as_str()), ("status", "forbidden"));
     let same = entries(old);
     assert_eq!(diff(&same, &same).unchanged, 2);
 }
@@ -239,7 +245,7 @@ fn round_trip<E: Entry + Debug>(entries: &[E]) {
     let import = read::<E>(&csv).unwrap();
     assert_eq!(import.errors, [], "{}", String::from_utf8_lossy(&csv));
     assert_eq!(import.entries, entries, "{}", String::from_utf8_lossy(&csv));
-    assert_eq!(import.encoding, Encoding::Utf8);
+    assert!(matches!(import.form, Form::Text { encoding: Encoding::Utf8, .. }));
     assert_eq!(to_csv(&import.entries), csv);
     for entry in entries {
         assert_eq!(&E::from_stored(&entry.to_stored()).unwrap(), entry);

@@ -17,6 +17,8 @@ use model::{
 use sqlx::{Connection, SqliteConnection};
 use tempfile::TempDir;
 
+#[path = "store/decisions.rs"]
+mod decisions;
 #[path = "store/inventory.rs"]
 mod inventory_of;
 #[path = "store/outbox.rs"]

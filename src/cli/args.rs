@@ -1,11 +1,17 @@
 //! The command line: names, help and which setting a flag stands for. Decides nothing.
 
+mod decide;
+
 use std::{path::PathBuf, str::FromStr};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use inventory::outbox::MessageState;
 use model::Severity;
 use scanner::import;
+
+pub(crate) use decide::{
+    About, AboutAsset, AboutIssuer, AboutSoftware, Audit, Decisions, DecisionsList, Terms,
+};
 
 /// Tells what is on the network, what was approved, and what is about to break.
 #[derive(Debug, Parser)]
@@ -21,6 +27,9 @@ pub(crate) struct Cli {
     /// How to print results
     #[arg(long, global = true, value_enum, default_value_t = Format::Text)]
     pub(crate) format: Format,
+    /// Who gives this command, for the audit (default: the user of this account)
+    #[arg(long = "as", global = true, value_name = "NAME")]
+    pub(crate) acting_as: Option<String>,
     #[command(subcommand)]
     pub(crate) command: Command,
 }
@@ -69,6 +78,38 @@ pub(crate) enum Command {
     Register {
         #[command(subcommand)]
         command: Register,
+    },
+    /// Say that an asset, a product or an issuer may be there
+    Approve {
+        #[command(subcommand)]
+        about: About,
+    },
+    /// Say that somebody is finding out; until then it is a note
+    Investigate {
+        #[command(subcommand)]
+        about: About,
+    },
+    /// Say that an asset, a product or an issuer must not be there
+    Reject {
+        #[command(subcommand)]
+        about: About,
+    },
+    /// Say that an asset, a product or an issuer was taken out of service
+    Retire {
+        #[command(subcommand)]
+        about: About,
+    },
+    /// What was decided, by whom, and what waits for a second person
+    Decisions {
+        #[command(subcommand)]
+        command: Option<Decisions>,
+        #[command(flatten)]
+        list: DecisionsList,
+    },
+    /// What people did, in a chain that shows where it was changed
+    Audit {
+        #[command(subcommand)]
+        command: Audit,
     },
     /// Who is told, by the routes of the configuration, and what became of it
     Alert {
@@ -319,31 +360,45 @@ pub(crate) struct Collect {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Register {
     /// Replace a register by the contents of a file
-    Import {
-        /// CSV, with headings in English or Japanese (docs/registers.md)
-        file: PathBuf,
-        /// What the file lists
-        #[arg(long, value_enum)]
-        kind: Kind,
-        /// Import nothing if any line is wrong
-        #[arg(long)]
-        strict: bool,
-    },
+    Import(RegisterImport),
     /// List the entries
     List {
         /// Which register
         #[arg(long, value_enum)]
         kind: Kind,
     },
-    /// Write a register as CSV
+    /// Write a register as CSV, or as an Excel workbook
     Export {
         /// Which register
         #[arg(long, value_enum)]
         kind: Kind,
-        /// Where to; standard output if not given
+        /// Where to: a workbook if its name ends in .xlsx, else CSV; CSV on standard output if not
+        /// given
         #[arg(value_name = "FILE")]
         file: Option<PathBuf>,
     },
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct RegisterImport {
+    /// CSV or a workbook (xlsx, xlsm, xlsb, xls, ods), with headings in English or Japanese
+    /// (docs/registers.md)
+    pub(crate) file: PathBuf,
+    /// What the file lists
+    #[arg(long, value_enum)]
+    pub(crate) kind: Kind,
+    /// The sheet of the workbook (default: the only one that has such headings)
+    #[arg(long, value_name = "NAME")]
+    pub(crate) sheet: Option<String>,
+    /// The row of the sheet, or the line, with the headings, counted from 1 (default: looked for)
+    #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) heading_row: Option<u64>,
+    /// Tell what would be added, changed and removed, and change nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Import nothing if any line is wrong
+    #[arg(long)]
+    pub(crate) strict: bool,
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]

@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use crate::{
     cli::{
         args::{Assets, AssetsList, Format},
-        existing,
+        existing_for,
     },
     clock,
     compose::Settings,
@@ -32,14 +32,13 @@ pub(crate) async fn run(
     list: &AssetsList,
     format: Format,
 ) -> Result<()> {
-    let path = settings.database.as_path();
     match command {
         None => show_all(settings, list, format).await,
         Some(Assets::List(list)) => show_all(settings, list, format).await,
         Some(Assets::Show { id }) => show(settings, AssetId(*id), format).await,
         Some(Assets::Merge { from, into, reason }) => {
             given(reason)?;
-            let store = existing(path).await?;
+            let store = existing_for(settings).await?;
             store.merge(AssetId(*from), AssetId(*into), reason, clock::now()).await?;
             store.review(clock::now(), &settings.policy).await?;
             tell::line(&format!(
@@ -49,7 +48,7 @@ pub(crate) async fn run(
         }
         Some(Assets::Split { id, reason }) => {
             given(reason)?;
-            let store = existing(path).await?;
+            let store = existing_for(settings).await?;
             store.split(AssetId(*id), reason, clock::now()).await?;
             store.review(clock::now(), &settings.policy).await?;
             tell::line(&format!("asset {id} stands for itself again"));

@@ -11,7 +11,7 @@ use model::Severity;
 use crate::{
     cli::{
         args::{Findings, FindingsList, Format},
-        existing,
+        existing, existing_for,
     },
     clock,
     compose::Settings,
@@ -24,13 +24,12 @@ pub(crate) async fn run(
     list: &FindingsList,
     format: Format,
 ) -> Result<()> {
-    let path = settings.database.as_path();
     match command {
         None => show(settings, list, format).await,
         Some(Findings::List(list)) => show(settings, list, format).await,
         Some(Findings::Accept { id, until, reason }) => {
             let until: Day = until.parse().context("--until")?;
-            let store = existing(path).await?;
+            let store = existing_for(settings).await?;
             // The day that is named is the last one on which it is accepted.
             let end = until.ends_at(settings.policy.offset);
             let accepted = store.accept_finding(*id, end, reason, clock::now()).await?;

@@ -3,9 +3,12 @@
 mod alert;
 pub(crate) mod args;
 mod assets;
+mod audit;
 mod certs;
 mod collect;
 pub(crate) mod conclude;
+mod decide;
+mod decisions;
 mod doctor;
 mod findings;
 mod fragile;
@@ -24,14 +27,17 @@ pub(crate) mod window;
 use std::{path::Path, process, sync::Arc};
 
 use anyhow::{Context as _, Result};
-use inventory::store::{OpenMode, Store, StoreError};
+use inventory::{
+    approval::Verdict,
+    store::{OpenMode, Store, StoreError},
+};
 use scanner::stop::Stop;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::{
-    cli::args::{Certs, Cli, Command},
+    cli::args::{Assets, Certs, Cli, Command},
     compose::{self, Settings},
-    tell,
+    tell, who,
 };
 
 /// Runs the command and returns its exit code.
@@ -72,9 +78,23 @@ pub(crate) fn run(cli: &Cli) -> Result<u8> {
             Command::Certs { command: Certs::Readiness } => {
                 readiness::run(&settings, format).await?;
             }
-            Command::Register { command } => {
-                register::run(command, &settings.database, format).await?;
+            Command::Register { command } => register::run(&settings, command, format).await?,
+            Command::Approve { about } => {
+                decide::run(&settings, Verdict::Approved, about, format).await?;
             }
+            Command::Investigate { about } => {
+                decide::run(&settings, Verdict::Investigating, about, format).await?;
+            }
+            Command::Reject { about } => {
+                decide::run(&settings, Verdict::Rejected, about, format).await?;
+            }
+            Command::Retire { about } => {
+                decide::run(&settings, Verdict::Retired, about, format).await?;
+            }
+            Command::Decisions { command, list } => {
+                decisions::run(&settings, command.as_ref(), list, format).await?;
+            }
+            Command::Audit { command } => audit::run(&settings, command, format).await?,
             Command::Alert { command } => return alert::run(&settings, command, format).await,
             Command::Doctor => doctor::run(&settings, format).await?,
         }
@@ -89,10 +109,14 @@ fn settings_of(cli: &Cli) -> Result<Settings> {
     // What is wrong with a root's file is said before a sweep and not at its end.
     let judges = match &cli.command {
         Command::Sweep(_) | Command::Watch(_) | Command::Import { .. } => true,
-        Command::Findings { .. } | Command::Certs { .. } => true,
+        Command::Findings { .. } | Command::Certs { .. } | Command::Decisions { .. } => true,
+        Command::Approve { .. } | Command::Investigate { .. } => true,
+        Command::Reject { .. } | Command::Retire { .. } => true,
+        Command::Assets { command: Some(Assets::Merge { .. } | Assets::Split { .. }), .. } => true,
         Command::Assets { .. } | Command::Register { .. } => false,
-        Command::Alert { .. } | Command::Doctor => false,
+        Command::Alert { .. } | Command::Audit { .. } | Command::Doctor => false,
     };
+    settings.actor = who::actor(cli.acting_as.as_deref());
     if judges {
         settings.policy.anchors = Arc::new(settings.trusted.read()?);
     }
@@ -104,6 +128,11 @@ fn settings_of(cli: &Cli) -> Result<Settings> {
 async fn existing(path: &Path) -> Result<Store, StoreError> {
     Store::open(path, OpenMode::ReadOnly).await?.close().await;
     Store::open(path, OpenMode::ReadWrite).await
+}
+
+/// The same for who gives the command.
+async fn existing_for(settings: &Settings) -> Result<Store, StoreError> {
+    Ok(existing(&settings.database).await?.acting(settings.actor.clone()))
 }
 
 /// Ctrl-C and SIGTERM ask for the end; the second one does not wait for it.

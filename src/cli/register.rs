@@ -4,30 +4,31 @@ use std::{fs, path::Path};
 
 use anyhow::{Context as _, Result, bail};
 use inventory::{
+    approval::{self, Overruled},
     register::{
-        self, Column, DeviceEntry, Entry, Field, IssuerEntry, RegisterDiff, SoftwareEntry, columns,
+        self, Changed, Column, DeviceEntry, Entry, Field, Form, Import, IssuerEntry, Place,
+        RegisterDiff, SoftwareEntry, columns,
     },
-    store::{OpenMode, RegisterSource, Store},
+    store::{OpenMode, RegisterSource, Store, StoreError},
 };
 use serde_json::{Map, Value, json};
 
 use crate::{
-    cli::args::{Format, Kind, Register},
+    cli::args::{Format, Kind, Register, RegisterImport},
     clock,
+    compose::Settings,
     report::{count, print, print_json, table::Table},
     tell,
 };
 
-pub(crate) async fn run(command: &Register, path: &Path, format: Format) -> Result<()> {
+pub(crate) async fn run(settings: &Settings, command: &Register, format: Format) -> Result<()> {
+    let path = settings.database.as_path();
     match command {
-        Register::Import { file, kind, strict } => {
-            let store = Store::open(path, OpenMode::ReadWrite).await?;
-            match kind {
-                Kind::Device => import::<DeviceEntry>(&store, file, *strict, format).await,
-                Kind::Software => import::<SoftwareEntry>(&store, file, *strict, format).await,
-                Kind::Issuer => import::<IssuerEntry>(&store, file, *strict, format).await,
-            }
-        }
+        Register::Import(arguments) => match arguments.kind {
+            Kind::Device => import::<DeviceEntry>(settings, arguments, format).await,
+            Kind::Software => import::<SoftwareEntry>(settings, arguments, format).await,
+            Kind::Issuer => import::<IssuerEntry>(settings, arguments, format).await,
+        },
         Register::List { kind } => {
             let store = Store::open(path, OpenMode::ReadOnly).await?;
             match kind {
@@ -38,86 +39,146 @@ pub(crate) async fn run(command: &Register, path: &Path, format: Format) -> Resu
         }
         Register::Export { kind, file } => {
             let store = Store::open(path, OpenMode::ReadOnly).await?;
-            let csv = match kind {
-                Kind::Device => export::<DeviceEntry>(&store).await?,
-                Kind::Software => export::<SoftwareEntry>(&store).await?,
-                Kind::Issuer => export::<IssuerEntry>(&store).await?,
-            };
-            match file {
-                Some(file) => {
-                    fs::write(file, csv).with_context(|| format!("cannot write {}", file.display()))
-                }
-                None => print(&String::from_utf8(csv).context("the register is not UTF-8")?),
+            match kind {
+                Kind::Device => export::<DeviceEntry>(&store, file.as_deref()).await,
+                Kind::Software => export::<SoftwareEntry>(&store, file.as_deref()).await,
+                Kind::Issuer => export::<IssuerEntry>(&store, file.as_deref()).await,
             }
         }
     }
 }
 
-async fn import<E: Entry>(store: &Store, file: &Path, strict: bool, format: Format) -> Result<()> {
+async fn import<E: Entry>(
+    settings: &Settings,
+    arguments: &RegisterImport,
+    format: Format,
+) -> Result<()> {
+    let path = settings.database.as_path();
+    let RegisterImport { file, kind: _, sheet, heading_row, dry_run, strict } = arguments;
     let bytes = fs::read(file).with_context(|| format!("cannot read {}", file.display()))?;
-    let import = register::read::<E>(&bytes).with_context(|| file.display().to_string())?;
+    let place = Place { sheet: sheet.clone(), heading_line: *heading_row };
+    let import =
+        register::read_at::<E>(&bytes, &place).with_context(|| file.display().to_string())?;
     for problem in import.errors.iter().chain(&import.warnings) {
         tell::line(&format!("{}: {problem}", file.display()));
     }
-    if strict && !import.errors.is_empty() {
-        let problems = count(import.errors.len() as u64, "problem", "problems");
-        bail!("{}: {problems} and --strict: nothing was imported", file.display());
+    let bad = count(import.errors.len() as u64, "problem", "problems");
+    if *strict && !import.errors.is_empty() {
+        bail!("{}: {bad} and --strict: nothing was imported", file.display());
     }
     if import.entries.is_empty() && !import.errors.is_empty() {
         bail!("{}: no line is right: the register is left as it was", file.display());
     }
-    let source = RegisterSource::of(file.display().to_string(), &bytes);
-    let diff = store.replace_register(&import.entries, &source, clock::now()).await?;
-    let RegisterDiff { added, changed, removed, unchanged } = &diff;
-    match format {
-        Format::Json => print_json(&json!({
-            "kind": E::KIND.as_str(),
-            "entries": import.entries.len(),
-            "added": added,
-            "changed": changed.iter()
-                .map(|change| json!({"entry": change.label, "fields": change.fields}))
-                .collect::<Vec<_>>(),
-            "removed": removed,
-            "unchanged": unchanged,
-            "problems": import.errors.iter().map(ToString::to_string).collect::<Vec<_>>(),
-            "warnings": import.warnings.iter().map(ToString::to_string).collect::<Vec<_>>(),
-            "unknown_columns": import.unknown_columns,
-        })),
-        Format::Text => {
-            let mut text = format!(
-                "{} register: {} ({} added, {} changed, {} removed, {unchanged} unchanged), {} not \
-                 imported\n",
-                E::KIND,
-                count(import.entries.len() as u64, "entry", "entries"),
-                added.len(),
-                changed.len(),
-                removed.len(),
-                count(import.errors.len() as u64, "line", "lines"),
-            );
-            let mut table = Table::new(&["", "entry", "fields"]);
-            for label in added {
-                table.row(["added", label, ""]);
-            }
-            for change in changed {
-                table.row(["changed", &change.label, &change.fields.join(", ")]);
-            }
-            for label in removed {
-                table.row(["removed", label, ""]);
-            }
-            if !diff_is_empty(&diff) {
-                text.push_str(&table.render());
-            }
-            if !import.unknown_columns.is_empty() {
-                let kept = import.unknown_columns.join(", ");
-                tell::line(&format!("columns kept but not understood: {kept}"));
-            }
-            print(&text)
+    if let Form::Sheet { name, others, .. } = &import.form {
+        tell::line(&format!("sheet {name:?}, headings in row {}", import.heading_line));
+        if !others.is_empty() {
+            tell::line(&format!("not read, with headings too: {}", others.join(", ")));
         }
+    }
+    let (diff, decisions) = match dry_run {
+        true => match Store::open(path, OpenMode::ReadOnly).await {
+            Ok(store) => (store.preview_register(&import.entries).await?, store.decisions().await?),
+            // Before the first sweep and the first import everything is new.
+            Err(StoreError::NoDatabase { .. }) => {
+                (register::diff(&[], &import.entries), Vec::new())
+            }
+            Err(error) => return Err(error.into()),
+        },
+        false => {
+            let store = Store::open(path, OpenMode::ReadWrite).await?;
+            let store = store.acting(settings.actor.clone());
+            let source = RegisterSource::of(file.display().to_string(), &bytes);
+            let diff = store.replace_register(&import.entries, &source, clock::now()).await?;
+            (diff, store.decisions().await?)
+        }
+    };
+    let offset = settings.policy.offset;
+    let overruled = approval::overruled(&import.entries, &decisions, offset, clock::now());
+    for one in &overruled {
+        tell::line(&format!("a decision goes before {}: {}", one.entry, one.text));
+    }
+    match format {
+        Format::Json => print_json(&import_json(&import, &diff, &overruled, *dry_run)),
+        Format::Text => print(&import_text(&import, &diff, *dry_run)),
     }
 }
 
-fn diff_is_empty(diff: &RegisterDiff) -> bool {
-    diff.added.is_empty() && diff.changed.is_empty() && diff.removed.is_empty()
+fn import_json<E: Entry>(
+    import: &Import<E>,
+    diff: &RegisterDiff,
+    overruled: &[Overruled],
+    dry_run: bool,
+) -> Value {
+    let RegisterDiff { added, changed, removed, unchanged } = diff;
+    let (form, sheet, others) = match &import.form {
+        Form::Text { .. } => ("csv", None, None),
+        Form::Sheet { format, name, others } => (format.as_str(), Some(name), Some(others)),
+    };
+    let entry = |change: &Changed| {
+        let fields: Vec<&String> = change.fields.iter().map(|field| &field.heading).collect();
+        let cells: Vec<Value> = change
+            .fields
+            .iter()
+            .map(|cell| json!({"field": cell.heading, "from": cell.before, "to": cell.after}))
+            .collect();
+        json!({"entry": change.label, "fields": fields, "changes": cells})
+    };
+    json!({
+        "kind": E::KIND.as_str(),
+        "dry_run": dry_run,
+        "format": form,
+        "sheet": sheet,
+        "other_sheets": others.cloned().unwrap_or_default(),
+        "heading_row": import.heading_line,
+        "entries": import.entries.len(),
+        "added": added,
+        "changed": changed.iter().map(entry).collect::<Vec<_>>(),
+        "removed": removed,
+        "unchanged": unchanged,
+        "problems": import.errors.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        "warnings": import.warnings.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        "unknown_columns": import.unknown_columns,
+        "overruled": overruled.iter()
+            .map(|one| json!({"entry": one.entry, "decision": one.decision.0, "text": one.text}))
+            .collect::<Vec<_>>(),
+    })
+}
+
+fn import_text<E: Entry>(import: &Import<E>, diff: &RegisterDiff, dry_run: bool) -> String {
+    let RegisterDiff { added, changed, removed, unchanged } = diff;
+    let mut text = format!(
+        "{}{} register: {} ({} added, {} changed, {} removed, {unchanged} unchanged), {} not \
+         imported\n",
+        if dry_run { "not imported yet: " } else { "" },
+        E::KIND,
+        count(import.entries.len() as u64, "entry", "entries"),
+        added.len(),
+        changed.len(),
+        removed.len(),
+        count(import.errors.len() as u64, "line", "lines"),
+    );
+    let mut table = Table::new(&["", "entry", "field", "from", "to"]);
+    for label in added {
+        table.row(["added", label, "", "", ""]);
+    }
+    for change in changed {
+        for cell in &change.fields {
+            let one_line = |text: &str| text.replace('\n', ", ");
+            let (before, after) = (one_line(&cell.before), one_line(&cell.after));
+            table.row(["changed", &change.label, &cell.heading, &before, &after]);
+        }
+    }
+    for label in removed {
+        table.row(["removed", label, "", "", ""]);
+    }
+    if !(added.is_empty() && changed.is_empty() && removed.is_empty()) {
+        text.push_str(&table.render());
+    }
+    if !import.unknown_columns.is_empty() {
+        let kept = import.unknown_columns.join(", ");
+        tell::line(&format!("columns kept but not understood: {kept}"));
+    }
+    text
 }
 
 /// The entries, or an error that says that there is no such register.
@@ -172,6 +233,19 @@ fn entry_json<E: Entry>(entry: &E) -> Value {
     object.into()
 }
 
-async fn export<E: Entry>(store: &Store) -> Result<Vec<u8>> {
-    Ok(register::to_csv(&entries::<E>(store).await?))
+async fn export<E: Entry>(store: &Store, file: Option<&Path>) -> Result<()> {
+    let entries = entries::<E>(store).await?;
+    let Some(file) = file else {
+        let csv = String::from_utf8(register::to_csv(&entries));
+        return print(&csv.context("the register is not UTF-8")?);
+    };
+    let ending = file.extension().unwrap_or_default().to_string_lossy().to_lowercase();
+    let bytes = match ending.as_str() {
+        "xlsx" => register::to_xlsx(&entries, clock::now())?,
+        "xls" | "xlsm" | "xlsb" | "ods" => {
+            bail!("{}: such a workbook is read and not written: use .xlsx", file.display())
+        }
+        _ => register::to_csv(&entries),
+    };
+    fs::write(file, bytes).with_context(|| format!("cannot write {}", file.display()))
 }

@@ -2,6 +2,7 @@
 
 pub(crate) mod asset;
 pub(crate) mod certificate;
+pub(crate) mod decision;
 pub(crate) mod finding;
 pub(crate) mod json;
 pub(crate) mod table;

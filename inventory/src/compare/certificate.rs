@@ -52,6 +52,11 @@ pub(super) fn compare(
     let known: HashMap<&str, &Certificate> =
         input.certificates.iter().map(|cert| (cert.sha256.as_str(), cert)).collect();
     let issuers = input.issuers.map(Issuers::new);
+    let decided = &input.decided.investigated_issuers;
+    let investigated: Vec<(Issuers, &str)> = decided
+        .iter()
+        .map(|(entry, who)| (Issuers::new(std::slice::from_ref(entry)), who.as_str()))
+        .collect();
     let mut all = served(input.assets, &known);
     renewal::compare(input, &all, &known, detections);
     add_held(input.files, &known, &mut all);
@@ -88,10 +93,22 @@ pub(super) fn compare(
             }
         }
         let Some(issuers) = &issuers else { continue };
-        let verdicts: Vec<Verdict> = places
-            .iter()
-            .filter_map(|place| place.chain_of(certificate))
-            .map(|chain| issuers.judge(certificate, &chain, &known))
+        let chains = places.iter().filter_map(|place| place.chain_of(certificate));
+        let verdicts: Vec<Verdict> = chains
+            .map(|chain| {
+                let verdict = issuers.judge(certificate, &chain, &known);
+                let passes =
+                    |issuers: &Issuers| issuers.judge(certificate, &chain, &known) == Verdict::Pass;
+                let who = investigated.iter().find(|(issuers, _)| passes(issuers));
+                match (verdict, who) {
+                    // Somebody is at it.
+                    (Verdict::Fail { detail, .. }, Some((_, who))) => Verdict::Fail {
+                        severity: Severity::Info,
+                        detail: format!("{detail}; {who}"),
+                    },
+                    (verdict, _) => verdict,
+                }
+            })
             .collect();
         for verdict in &verdicts {
             if let Verdict::Fail { severity, detail } = verdict {
@@ -106,7 +123,9 @@ pub(super) fn compare(
     evaluated.extend(certs::RULES.iter().map(|rule| rule.id));
     evaluated.extend(renewal::RULES.iter().map(|rule| rule.id));
     evaluated.extend(chain::RULES.iter().map(|rule| rule.id));
-    evaluated.extend(issuers.map(|_| UNAPPROVED_ISSUER.id));
+    if issuers.is_some() || input.decided.about.issuers {
+        evaluated.insert(UNAPPROVED_ISSUER.id);
+    }
 }
 
 /// The certificates that are served now, with their places. A port that is closed serves

@@ -7,7 +7,7 @@
 use model::{MacAddr, NameSource, Severity, Timestamp};
 
 use super::{
-    AssetState, Comparison, Detections, EntryState, Input, Registration, Rule,
+    AssetState, Comparison, Detections, EntryState, Input, Registration, Rule, decision,
     matching::{DeviceIndex, Entries},
     name_of, subject_of,
 };
@@ -95,7 +95,10 @@ pub(super) fn compare(
     let mut found: Vec<Vec<(usize, bool)>> = vec![Vec::new(); entries.len()];
     for (at, asset) in input.assets.iter().enumerate() {
         let gone = is_gone(asset, coverage);
-        let matched = match_asset(asset, entries, &index);
+        let matched = match input.devices {
+            Some(_) => match_asset(asset, entries, &index),
+            None => Match::None("no device register was imported".to_owned()),
+        };
         // A conflict leaves open which of its entries it is, but not that they are about it.
         let about: Vec<usize> = match &matched {
             Match::None(_) => Vec::new(),
@@ -107,7 +110,17 @@ pub(super) fn compare(
                 list.push((at, gone));
             }
         }
-        let state = judge(input, asset, entries, matched, gone, detections);
+        let decided = input.decided.device(asset.id);
+        // An approval that is over still says whose approval it was, where no entry says more.
+        let decided = decided.filter(|it| it.holds || matches!(matched, Match::None(_)));
+        let state = match (decided, &matched) {
+            // The register still knows whose it is.
+            (Some(decided), Match::One { entry, .. }) => {
+                decision::judge(input, asset, decided, Some(*entry), gone, detections)
+            }
+            (Some(decided), _) => decision::judge(input, asset, decided, None, gone, detections),
+            (None, _) => judge(input, asset, entries, matched, gone, detections),
+        };
         comparison.assets.push(state);
     }
     for (at, (entry, assets)) in entries.iter().zip(found).enumerate() {
@@ -285,23 +298,20 @@ fn judge(
     gone: bool,
     detections: &mut Detections,
 ) -> AssetState {
-    let mut detect = |rule: Rule, severity: Severity, detail: &str| {
-        // What is gone needs nobody's attention here any more; it may be missing.
-        if !gone {
-            // When it was last seen is told by the asset: in here it would make every sweep a
-            // change of the finding.
-            detections.add(Detection {
-                rule: rule.id,
-                severity,
-                subject: subject_of(asset.id),
-                asset: Some(asset.id),
-                title: format!("{}: {}", rule.title, name_of(asset)),
-                detail: detail.to_owned(),
-            });
+    let investigated = input.decided.investigated(asset.id);
+    let mut detect = |rule: Rule, severity: Severity, detail: &str| match investigated {
+        // Somebody is at it: what is not allowed yet is a note meanwhile.
+        Some(who) if severity < Severity::Critical => {
+            tell(asset, rule, Severity::Info, &format!("{detail}; {who}"), gone, detections);
         }
+        _ => tell(asset, rule, severity, detail, gone, detections),
     };
     let state = |state, entry, reason| AssetState { asset: asset.id, state, entry, reason };
     let (at, certain, reason) = match matched {
+        // Without a list, nobody is missing from it.
+        Match::None(reason) if input.devices.is_none() && !input.decided.lists_devices => {
+            return state(Registration::Unknown, None, reason);
+        }
         Match::None(mut reason) => {
             if asset.identity_uncertain {
                 reason.push_str(
@@ -369,6 +379,30 @@ fn judge(
             }
             state(Registration::Registered, Some(at), reason)
         }
+    }
+}
+
+/// Raises a detection about an asset.
+pub(super) fn tell(
+    asset: &Asset,
+    rule: Rule,
+    severity: Severity,
+    detail: &str,
+    gone: bool,
+    detections: &mut Detections,
+) {
+    // What is gone needs nobody's attention here any more; it may be missing.
+    if !gone {
+        // When it was last seen is told by the asset: in here it would make every sweep a
+        // change of the finding.
+        detections.add(Detection {
+            rule: rule.id,
+            severity,
+            subject: subject_of(asset.id),
+            asset: Some(asset.id),
+            title: format!("{}: {}", rule.title, name_of(asset)),
+            detail: detail.to_owned(),
+        });
     }
 }
 

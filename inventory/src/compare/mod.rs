@@ -8,6 +8,7 @@
 
 mod certificate;
 mod chain;
+mod decision;
 mod device;
 mod file;
 mod matching;
@@ -28,6 +29,7 @@ use jiff::tz::Offset;
 use model::{ScanRecord, Severity, Timestamp};
 
 use crate::{
+    approval::Decided,
     asset::{Asset, AssetId, Detection},
     chain::Chains,
     coverage::CoverageIndex,
@@ -177,8 +179,10 @@ pub struct Input<'a> {
     pub devices: Option<&'a [DeviceEntry]>,
     /// The software register, where one was imported.
     pub software: Option<&'a [SoftwareEntry]>,
-    /// The issuer register, where one was imported.
+    /// The issuer register with what was decided, where there is any of either.
     pub issuers: Option<&'a [IssuerEntry]>,
+    /// What people decided, laid over the registers.
+    pub decided: &'a Decided,
     /// The files with certificates and keys on the machines of the vantage points.
     pub files: &'a [KeptFile],
     /// The certificates that the assets' deployments and the files name, leaves and chains.
@@ -290,10 +294,11 @@ pub fn compare(input: &Input<'_>) -> Comparison {
     let mut detections = Detections::default();
     let mut comparison = Comparison::default();
     match input.devices {
-        Some(devices) => {
+        devices if devices.is_some() || input.decided.about.devices => {
+            let devices = devices.unwrap_or_default();
             device::compare(input, devices, &coverage, &mut detections, &mut comparison);
         }
-        None => {
+        _ => {
             let unknown = |asset: &Asset| AssetState {
                 asset: asset.id,
                 state: Registration::Unknown,
@@ -305,7 +310,8 @@ pub fn compare(input: &Input<'_>) -> Comparison {
     }
     let assets = comparison.assets.iter().enumerate();
     comparison.places = assets.map(|(at, state)| (state.asset, at)).collect();
-    if let Some(entries) = input.software {
+    if input.software.is_some() || input.decided.about.software {
+        let entries = input.software.unwrap_or_default();
         let states = &comparison.assets;
         let evaluated = &mut comparison.evaluated;
         software::compare(input, entries, states, &coverage, &mut detections);

@@ -5,16 +5,19 @@ use std::{
     net::IpAddr,
 };
 
-use model::{Endpoint, MacAddr, PortState, Severity, Transport};
+use model::{Cpe, Endpoint, MacAddr, PortState, Severity, Transport};
 
 use super::{
     AssetState, Detections, Input, Registration, Rule, name_of, product::ProductIndex, subject_of,
 };
 use crate::{
+    approval::{DecidedSoftware, Verdict},
     asset::{Asset, Detection},
     coverage::{CoverageIndex, Ranges},
     project::{is_operating_system, is_told_by},
-    register::{DeviceEntry, Entry, Scope, ScopeItem, SoftwareEntry, SoftwareStatus, fold, plain},
+    register::{
+        Day, DeviceEntry, Entry, Scope, ScopeItem, SoftwareEntry, SoftwareStatus, fold, plain,
+    },
     version::Version,
 };
 
@@ -64,6 +67,7 @@ pub(super) const RULES: [Rule; 5] =
 struct Seen<'a> {
     product: &'a str,
     version: Option<&'a str>,
+    cpe: Option<&'a Cpe>,
     source: &'a str,
     /// The entries about the product, for any asset and version.
     entries: Vec<usize>,
@@ -88,6 +92,7 @@ pub(super) fn compare(
     detections: &mut Detections,
 ) {
     let index = ProductIndex::new(entries);
+    let decided = Rulings::new(&input.decided.software);
     let scopes: Vec<ScopeSet> = entries.iter().map(|entry| ScopeSet::new(&entry.scope)).collect();
     let places: Vec<Place<'_>> = input
         .assets
@@ -103,7 +108,7 @@ pub(super) fn compare(
             let about = |at: &&usize| scopes.get(**at).is_some_and(|scope| scope.includes(place));
             let list: Vec<&SoftwareEntry> =
                 seen.entries.iter().filter(about).filter_map(|at| entries.get(*at)).collect();
-            judge(input, place.asset, &seen, &list, detections);
+            judge(input, place.asset, &seen, &list, decided.about(place, &seen), detections);
             here.extend(seen.entries);
         }
         present.push(here);
@@ -146,6 +151,7 @@ fn seen_on<'a>(asset: &'a Asset, index: &ProductIndex) -> Vec<Seen<'a>> {
         .map(|software| Seen {
             product: &software.product,
             version: software.version.as_deref(),
+            cpe: software.cpe.as_ref(),
             source: &software.source,
             entries: index.entries(&software.product, software.cpe.as_ref()),
             is_os: is_operating_system(&software.source),
@@ -156,6 +162,7 @@ fn seen_on<'a>(asset: &'a Asset, index: &ProductIndex) -> Vec<Seen<'a>> {
     list.extend(os.map(|os| Seen {
         product: &os.name,
         version: os.version.as_deref(),
+        cpe: os.cpe.as_ref(),
         source: "its own word",
         entries: index.entries(&os.name, os.cpe.as_ref()),
         is_os: true,
@@ -172,6 +179,7 @@ fn judge(
     asset: &Asset,
     seen: &Seen<'_>,
     entries: &[&SoftwareEntry],
+    decided: Option<&DecidedSoftware>,
     detections: &mut Detections,
 ) {
     let version = seen.version.map(Version::new);
@@ -196,6 +204,25 @@ fn judge(
         Some(version) => Some(entry.version.matches(version)),
         None => None,
     };
+    // What somebody decided goes before what the register says.
+    let investigated = match decided {
+        Some(DecidedSoftware { verdict: Verdict::Rejected | Verdict::Retired, reason, .. }) => {
+            return detect(FORBIDDEN, FORBIDDEN.severity, reason.clone());
+        }
+        Some(DecidedSoftware { verdict: Verdict::Approved, exception: true, .. }) => return,
+        Some(DecidedSoftware { verdict: Verdict::Approved, .. }) => {
+            let allowed = entries.iter().filter(|entry| meets(entry) == Some(true));
+            let ends = allowed.map(|entry| entry.support_ends);
+            if let Some((severity, detail)) = support(input, &what, ends) {
+                detect(SUPPORT_ENDED, severity, detail);
+            }
+            return;
+        }
+        Some(DecidedSoftware { verdict: Verdict::Investigating, reason, .. }) => Some(reason),
+        None => None,
+    };
+    // Without a list, nothing is missing from it.
+    let lists = input.software.is_some() || input.decided.lists_software;
     let forbidding = |entry: &&&SoftwareEntry| entry.status == SoftwareStatus::Forbidden;
     let forbidden: Vec<_> = entries.iter().filter(forbidding).collect();
     if let Some(entry) = forbidden.iter().find(|entry| meets(entry) == Some(true)) {
@@ -206,29 +233,25 @@ fn judge(
     let allowed: Vec<_> = allowing.iter().filter(|entry| meets(entry) == Some(true)).collect();
     let untold = |list: &[&&SoftwareEntry]| list.iter().any(|entry| meets(entry).is_none());
     if allowing.is_empty() {
-        if !seen.is_os {
+        if !seen.is_os && lists {
             let detail = match seen.entries.is_empty() {
                 true => format!("{what} is not in the software register"),
                 false => format!("no entry approves {what} for this asset"),
             };
-            detect(UNREGISTERED, UNREGISTERED.severity, detail);
+            match investigated {
+                Some(who) => detect(UNREGISTERED, Severity::Info, format!("{detail}; {who}")),
+                None => detect(UNREGISTERED, UNREGISTERED.severity, detail),
+            }
         }
     } else if allowed.is_empty() && !untold(&allowing) {
         let rules: Vec<String> = allowing.iter().map(|entry| entry.version.to_string()).collect();
         let detail = format!("{what} is not in {}", rules.join(" or "));
         detect(VERSION_NOT_APPROVED, VERSION_NOT_APPROVED.severity, detail);
     }
-    // Of several entries that allow it, the one with the longest support counts.
-    let ends: Option<Vec<_>> = allowed.iter().map(|entry| entry.support_ends).collect();
-    if let Some(day) = ends.and_then(|days| days.into_iter().max()) {
-        let end = day.ends_at(input.offset);
-        if end <= input.as_of {
-            let detail = format!("support of {what} ended with {day}");
-            detect(SUPPORT_ENDED, SUPPORT_ENDED.severity, detail);
-        } else if end.plus_seconds(-SUPPORT_NOTICE) <= input.as_of {
-            let detail = format!("support of {what} ends with {day}");
-            detect(SUPPORT_ENDED, Severity::Info, detail);
-        }
+    if let Some((severity, detail)) =
+        support(input, &what, allowed.iter().map(|it| it.support_ends))
+    {
+        detect(SUPPORT_ENDED, severity, detail);
     }
     if untold(&forbidden) {
         detections.cannot_tell(FORBIDDEN.id, subject.clone());
@@ -236,6 +259,55 @@ fn judge(
     if allowed.is_empty() && untold(&allowing) {
         detections.cannot_tell(VERSION_NOT_APPROVED.id, subject.clone());
         detections.cannot_tell(SUPPORT_ENDED.id, subject);
+    }
+}
+
+/// Whether support has ended, or soon will. Of several entries that allow the product, the one with
+/// the longest support counts.
+fn support(
+    input: &Input<'_>,
+    what: &str,
+    ends: impl Iterator<Item = Option<Day>>,
+) -> Option<(Severity, String)> {
+    let ends: Option<Vec<Day>> = ends.collect();
+    let day = ends.and_then(|days| days.into_iter().max())?;
+    let end = day.ends_at(input.offset);
+    if end <= input.as_of {
+        return Some((SUPPORT_ENDED.severity, format!("support of {what} ended with {day}")));
+    }
+    let is_soon = end.plus_seconds(-SUPPORT_NOTICE) <= input.as_of;
+    is_soon.then(|| (Severity::Info, format!("support of {what} ends with {day}")))
+}
+
+/// What people decided about products.
+struct Rulings<'a> {
+    decided: &'a [DecidedSoftware],
+    index: ProductIndex,
+    scopes: Vec<ScopeSet>,
+}
+
+impl<'a> Rulings<'a> {
+    fn new(decided: &'a [DecidedSoftware]) -> Self {
+        let entries: Vec<SoftwareEntry> = decided.iter().map(|one| one.entry.clone()).collect();
+        let scopes = entries.iter().map(|entry| ScopeSet::new(&entry.scope)).collect();
+        Self { decided, index: ProductIndex::new(&entries), scopes }
+    }
+
+    /// The latest decision about a product on an asset. One about a version says nothing where none
+    /// was told.
+    fn about(&self, place: &Place<'_>, seen: &Seen<'_>) -> Option<&'a DecidedSoftware> {
+        if self.decided.is_empty() {
+            return None;
+        }
+        let known = self.index.entries(seen.product, seen.cpe);
+        let version = seen.version.map(Version::new);
+        known.into_iter().find_map(|at| {
+            let (decided, scope) = (self.decided.get(at)?, self.scopes.get(at)?);
+            let rule = &decided.entry.version;
+            let fits =
+                rule.is_any() || version.as_ref().is_some_and(|version| rule.matches(version));
+            (fits && scope.includes(place)).then_some(decided)
+        })
     }
 }
 

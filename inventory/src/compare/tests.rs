@@ -284,6 +284,7 @@ impl World {
             devices: self.devices.as_deref(),
             software: self.software.as_deref(),
             issuers: self.issuers.as_deref(),
+            decided: &Decided::default(),
             files: &self.files,
             certificates: &self.certificates,
             chains: &self.chains,

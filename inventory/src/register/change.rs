@@ -23,8 +23,19 @@ pub struct RegisterDiff {
 pub struct Changed {
     /// The entry, as the new register names it.
     pub label: String,
-    /// The headings whose cells differ.
-    pub fields: Vec<String>,
+    /// The cells that differ, in the order of the columns.
+    pub fields: Vec<FieldChange>,
+}
+
+/// A cell that was changed.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct FieldChange {
+    /// Its heading, as an export writes it.
+    pub heading: String,
+    /// What stood there, "" for nothing.
+    pub before: String,
+    /// What stands there now.
+    pub after: String,
 }
 
 /// Compares a register with the one that replaces it. The order of the lines does not
@@ -68,13 +79,22 @@ pub fn diff<E: Entry>(old: &[E], new: &[E]) -> RegisterDiff {
     diff
 }
 
-fn differing<E: Entry>(old: &E, new: &E) -> Vec<String> {
+fn differing<E: Entry>(old: &E, new: &E) -> Vec<FieldChange> {
     let known = old.cells().into_iter().zip(new.cells());
-    let known = known.filter(|(a, b)| a != b).map(|((field, _), _)| heading::<E>(field));
+    let known = known.filter(|(a, b)| a != b).map(|((field, before), (_, after))| FieldChange {
+        heading: heading::<E>(field),
+        before,
+        after,
+    });
     let headings: BTreeSet<&String> = old.extra().keys().chain(new.extra().keys()).collect();
-    let extra =
-        headings.into_iter().filter(|name| old.extra().get(*name) != new.extra().get(*name));
-    known.chain(extra.cloned()).collect()
+    let text =
+        |entry: &E, heading: &String| entry.extra().get(heading).cloned().unwrap_or_default();
+    let extra = headings.into_iter().map(|heading| FieldChange {
+        heading: heading.clone(),
+        before: text(old, heading),
+        after: text(new, heading),
+    });
+    known.chain(extra.filter(|change| change.before != change.after)).collect()
 }
 
 /// The heading under which an export writes that field.

@@ -1,7 +1,7 @@
 //! The organisation's own lists: approved devices, approved software, approved issuers.
 //!
-//! A file as offices keep it becomes entries: text in whatever encoding and layout Excel
-//! left it, with headings in English or Japanese (`docs/registers.md` has the whole list).
+//! A file as offices keep it becomes entries: a workbook, or text in whatever encoding and layout
+//! Excel left it, with headings in English or Japanese (`docs/registers.md` has the whole list).
 //! The file comes from outside, so nothing here trusts it: a bad line is reported with its
 //! number, its heading and the reason, and the good ones are kept. Whether bad lines are
 //! acceptable is for the caller to decide. What an entry means for an asset is decided by
@@ -34,10 +34,12 @@ mod device;
 mod heading;
 mod issuer;
 mod row;
+mod sheet;
 mod software;
 mod table;
 mod text;
 mod value;
+mod workbook;
 mod write;
 
 use std::{collections::BTreeMap, fmt, str::FromStr};
@@ -45,7 +47,7 @@ use std::{collections::BTreeMap, fmt, str::FromStr};
 use serde::{Serialize, de::DeserializeOwned};
 use thiserror::Error;
 
-pub use change::{Changed, RegisterDiff, diff};
+pub use change::{Changed, FieldChange, RegisterDiff, diff};
 pub use columns::{Column, Field, columns};
 pub use day::{Day, ParseDayError};
 pub use device::{DeviceEntry, DeviceStatus};
@@ -54,7 +56,8 @@ pub use row::Row;
 pub use software::{Scope, ScopeItem, SoftwareEntry, SoftwareStatus};
 pub use text::Encoding;
 pub use value::{Reason, address_range};
-pub use write::to_csv;
+pub use workbook::Format;
+pub use write::{WriteError, to_csv, to_xlsx};
 
 pub(crate) use heading::{fold, plain};
 
@@ -172,18 +175,46 @@ pub struct Import<E> {
     pub warnings: Vec<LineProblem>,
     /// The headings that we do not know; their cells are kept with each entry.
     pub unknown_columns: Vec<String>,
-    /// The encoding that the file turned out to have.
-    pub encoding: Encoding,
-    /// What separates its cells.
-    pub delimiter: char,
-    /// The line of its headings, counted from 1.
+    /// What the file turned out to be.
+    pub form: Form,
+    /// The line, or the row of the sheet, with its headings, counted from 1.
     pub heading_line: u64,
+}
+
+/// What a file turned out to be.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Form {
+    /// Text.
+    Text {
+        /// Its encoding.
+        encoding: Encoding,
+        /// What separates its cells.
+        delimiter: char,
+    },
+    /// A workbook.
+    Sheet {
+        /// Its format.
+        format: Format,
+        /// The sheet that was read.
+        name: String,
+        /// Other sheets that have such headings too, and were not.
+        others: Vec<String>,
+    },
+}
+
+/// Where in a file the register is, where it is not to be looked for.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Place {
+    /// The name of the sheet.
+    pub sheet: Option<String>,
+    /// The line, or the row of the sheet, with the headings, counted from 1.
+    pub heading_line: Option<u64>,
 }
 
 /// Something wrong with a line of a file.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct LineProblem {
-    /// The line on which the row begins, counted from 1 as an editor does.
+    /// The line on which the row begins, counted from 1 as an editor does, or the row of the sheet.
     pub line: u64,
     /// The heading, as written in the file, if it is about one cell.
     pub field: Option<String>,
@@ -215,7 +246,10 @@ pub enum ReadError {
         bytes: usize,
     },
     /// A known format that is not text.
-    #[error("this is {format}, not CSV: open it and save it as \"CSV UTF-8\", then import that")]
+    #[error(
+        "this is {format}, neither CSV nor a workbook: save what it shows as xlsx or as \"CSV \
+         UTF-8\", then import that"
+    )]
     NotCsv {
         /// Which, with its article.
         format: &'static str,
@@ -225,6 +259,65 @@ pub enum ReadError {
     Binary {
         /// Where the first one is.
         line: u64,
+    },
+    /// A zip archive that cannot be opened.
+    #[error("this is a zip archive, or a workbook, that is damaged ({why}): save it again")]
+    Archive {
+        /// What is wrong with it.
+        why: String,
+    },
+    /// A workbook that needs a password.
+    #[error(
+        "the workbook is encrypted: open it with its password, take the password off (in Excel: \
+         File, Info, Protect Workbook, Encrypt with Password, leave it empty), save it, then \
+         import that"
+    )]
+    Encrypted,
+    /// A workbook that cannot be read.
+    #[error("the {format} workbook is damaged ({why}): open it and save it again as xlsx")]
+    Damaged {
+        /// Its format.
+        format: Format,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// A workbook that unpacks to more than a register can need.
+    #[error("the workbook unpacks too far: {what}; copy the register alone into a new workbook")]
+    TooMuch {
+        /// What of it is too much.
+        what: String,
+    },
+    /// No sheet of that name, or none at all.
+    #[error("there is no sheet {wanted:?}: the workbook has {}", there.join(", "))]
+    NoSheet {
+        /// What was asked for.
+        wanted: String,
+        /// What there is.
+        there: Vec<String>,
+    },
+    /// Only a workbook has sheets.
+    #[error("--sheet names a sheet of a workbook, and this is text")]
+    NoWorkbook,
+    /// Several sheets have the headings of such a register.
+    #[error("several sheets look like a {kind} register: name one with --sheet ({})", sheets.join(", "))]
+    SeveralSheets {
+        /// The register that was to be read.
+        kind: RegisterKind,
+        /// Their names.
+        sheets: Vec<String>,
+    },
+    /// The row that was named has none of the headings.
+    #[error(
+        "line {line} has no headings of a {kind} register (looked for a column such as {expected}); \
+         docs/registers.md lists the headings"
+    )]
+    NoHeadingThere {
+        /// The register that was to be read.
+        kind: RegisterKind,
+        /// The line, or the row of the sheet.
+        line: u64,
+        /// Some headings that would do.
+        expected: String,
     },
     /// None of the first rows names a column that tells entries apart.
     #[error(
@@ -249,24 +342,39 @@ pub enum ReadError {
     },
 }
 
-/// Reads a register from the bytes of a file.
+/// Reads a register from the bytes of a file, wherever in it it is.
 ///
 /// # Errors
 ///
 /// Where nothing can be read at all. Bad lines are in the result.
 pub fn read<E: Entry>(bytes: &[u8]) -> Result<Import<E>, ReadError> {
+    read_at(bytes, &Place::default())
+}
+
+/// Reads a register from a place in a file.
+///
+/// # Errors
+///
+/// Where nothing can be read at all. Bad lines are in the result.
+pub fn read_at<E: Entry>(bytes: &[u8], place: &Place) -> Result<Import<E>, ReadError> {
     if bytes.len() > MAX_BYTES {
         return Err(ReadError::TooLarge { bytes: bytes.len() });
     }
-    let (text, encoding) = text::decode(bytes)?;
-    let table = table::read(&text, E::KIND)?;
+    let (table, form) = match workbook::open(bytes)? {
+        Some(workbook) => sheet::read(workbook, E::KIND, place)?,
+        None if place.sheet.is_some() => return Err(ReadError::NoWorkbook),
+        None => {
+            let (text, encoding) = text::decode(bytes)?;
+            let (table, delimiter) = table::read(&text, E::KIND, place.heading_line)?;
+            (table, Form::Text { encoding, delimiter })
+        }
+    };
     let mut import = Import {
         entries: Vec::new(),
         errors: table.problems,
         warnings: Vec::new(),
         unknown_columns: table.layout.unknown(),
-        encoding,
-        delimiter: table.delimiter,
+        form,
         heading_line: table.heading_line,
     };
     // Where each value that names one thing was first read.

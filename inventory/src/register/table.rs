@@ -2,7 +2,8 @@
 //!
 //! The csv crate splits; around it stands what offices do to CSV files: titles above the
 //! headings, blank lines, headings repeated on every printed page, a quotation mark that
-//! is never closed and would swallow the rest of the file.
+//! is never closed and would swallow the rest of the file. Of a sheet the same is asked in
+//! `sheet`.
 
 use csv::{ReaderBuilder, StringRecord};
 
@@ -14,7 +15,7 @@ use super::{
 };
 
 /// In how many rows, blank ones not counted, the headings are looked for.
-const HEADING_ROWS: usize = 20;
+pub(super) const HEADING_ROWS: usize = 20;
 
 /// How many columns a register may have.
 pub(super) const MAX_COLUMNS: usize = 256;
@@ -26,7 +27,6 @@ const MAX_RESTARTS: usize = 16;
 /// A register as rows.
 #[derive(Debug)]
 pub(super) struct Table {
-    pub(super) delimiter: char,
     pub(super) heading_line: u64,
     pub(super) layout: Layout,
     /// The rows under the headings that are not blank, each with its line.
@@ -40,25 +40,33 @@ struct Raw {
     cells: Vec<String>,
 }
 
-/// Finds the headings and everything under them.
-pub(super) fn read(text: &str, kind: RegisterKind) -> Result<Table, ReadError> {
+/// Finds the headings, in the line that is named or else in one of the first, and everything under
+/// them, and what separates the cells.
+pub(super) fn read(
+    text: &str,
+    kind: RegisterKind,
+    line: Option<u64>,
+) -> Result<(Table, char), ReadError> {
     let mut best: Option<(usize, char, Raw)> = None;
     for delimiter in [',', '\t', ';'] {
         let rows = Rows::new(text, 0, delimiter).filter(|raw| !is_blank(&raw.cells));
-        for raw in rows.take(HEADING_ROWS) {
+        let mut lines = Lines::default();
+        let named: Box<dyn Iterator<Item = Raw>> = match line {
+            None => Box::new(rows.take(HEADING_ROWS)),
+            Some(line) => {
+                let mut rows = rows.map(|raw| (lines.at(text, raw.start), raw));
+                let found = rows.find(|(at, _)| *at >= line).filter(|(at, _)| *at == line);
+                Box::new(found.map(|(_, raw)| raw).into_iter())
+            }
+        };
+        for raw in named {
             let score = score(kind, &raw.cells);
             if score > best.as_ref().map_or(0, |(best, ..)| *best) {
                 best = Some((score, delimiter, raw));
             }
         }
     }
-    let Some((_, delimiter, heading)) = best else {
-        let all = columns(kind).iter().filter(|column| column.identifies);
-        let expected: Vec<&str> =
-            all.flat_map(|c| [c.headings.first(), c.headings.last()]).flatten().copied().collect();
-        let expected = expected.join(", ");
-        return Err(ReadError::NoHeading { kind, rows: HEADING_ROWS, expected });
-    };
+    let Some((_, delimiter, heading)) = best else { return Err(no_heading(kind, line)) };
     let mut lines = Lines::default();
     let heading_line = lines.at(text, heading.start);
     if heading.cells.len() > MAX_COLUMNS {
@@ -66,7 +74,6 @@ pub(super) fn read(text: &str, kind: RegisterKind) -> Result<Table, ReadError> {
         return Err(ReadError::TooManyColumns { line: heading_line, columns });
     }
     let mut table = Table {
-        delimiter,
         heading_line,
         layout: Layout::new(kind, &heading.cells),
         rows: Vec::new(),
@@ -97,11 +104,22 @@ pub(super) fn read(text: &str, kind: RegisterKind) -> Result<Table, ReadError> {
         let Some((first, _)) = tail.split_once('\n') else { break };
         start = last.saturating_add(first.len()).saturating_add(1);
     }
-    Ok(table)
+    Ok((table, delimiter))
+}
+
+pub(super) fn no_heading(kind: RegisterKind, line: Option<u64>) -> ReadError {
+    let all = columns(kind).iter().filter(|column| column.identifies);
+    let expected: Vec<&str> =
+        all.flat_map(|c| [c.headings.first(), c.headings.last()]).flatten().copied().collect();
+    let expected = expected.join(", ");
+    match line {
+        Some(line) => ReadError::NoHeadingThere { kind, line, expected },
+        None => ReadError::NoHeading { kind, rows: HEADING_ROWS, expected },
+    }
 }
 
 /// How many different columns a row names, or 0 where none of them tells entries apart.
-fn score(kind: RegisterKind, cells: &[String]) -> usize {
+pub(super) fn score(kind: RegisterKind, cells: &[String]) -> usize {
     let mut known: Vec<_> = cells
         .iter()
         .take(MAX_COLUMNS)
@@ -203,8 +221,8 @@ mod tests {
 
     #[track_caller]
     fn check(text: &str, delimiter: char, heading_line: u64, rows: &[(u64, &[&str])]) {
-        let table = read(text, RegisterKind::Device).unwrap();
-        assert_eq!((table.delimiter, table.heading_line), (delimiter, heading_line), "{text:?}");
+        let (table, found) = read(text, RegisterKind::Device, None).unwrap();
+        assert_eq!((found, table.heading_line), (delimiter, heading_line), "{text:?}");
         let got: Vec<(u64, Vec<&str>)> = table
             .rows
             .iter()
@@ -236,13 +254,15 @@ mod tests {
 
     #[test]
     fn an_open_quotation_mark_costs_its_own_line() {
-        let table = read("mac,owner\n1,a\n2,\"b\n3,c\n4,\"d\"\n", RegisterKind::Device).unwrap();
+        let text = "mac,owner\n1,a\n2,\"b\n3,c\n4,\"d\"\n";
+        let (table, _) = read(text, RegisterKind::Device, None).unwrap();
         let lines: Vec<u64> = table.rows.iter().map(|(line, _)| *line).collect();
         let problems: Vec<String> = table.problems.iter().map(ToString::to_string).collect();
         // The mark of line 3 is closed by the first one of line 5, where csv goes on.
         assert_eq!(lines.first(), Some(&2), "{lines:?} {problems:?}");
 
-        let table = read("mac,owner\n1,a\n2,\"b\n3,c\n4,d\n", RegisterKind::Device).unwrap();
+        let text = "mac,owner\n1,a\n2,\"b\n3,c\n4,d\n";
+        let (table, _) = read(text, RegisterKind::Device, None).unwrap();
         let lines: Vec<u64> = table.rows.iter().map(|(line, _)| *line).collect();
         assert_eq!(lines, [2, 4, 5]);
         assert_eq!(table.problems.len(), 1);

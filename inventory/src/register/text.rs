@@ -31,11 +31,18 @@ impl fmt::Display for Encoding {
 }
 
 /// Files that people hand in by mistake, by their first bytes.
-const NOT_CSV: [(&[u8], &str); 4] = [
-    (b"PK\x03\x04", "an Excel workbook (xlsx) or another zip archive"),
-    (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "an old Excel workbook (xls)"),
+const NOT_CSV: [(&[u8], &str); 3] = [
     (b"%PDF-", "a PDF document"),
     (b"{\\rtf", "an RTF document"),
+    (b"SQLite format 3\0", "a database"),
+];
+
+/// Pages and tables that programs write under Excel's name, and Excel opens, by how they begin.
+const MARKUP: [(&str, &str); 4] = [
+    ("<!doctype html", "a web page under a spreadsheet's name"),
+    ("<html", "a web page under a spreadsheet's name"),
+    ("<table", "a web page under a spreadsheet's name"),
+    ("<?xml", "an XML document"),
 ];
 
 /// What stands for bytes that are no character.
@@ -69,6 +76,10 @@ pub(super) fn decode(bytes: &[u8]) -> Result<(String, Encoding), ReadError> {
     let text = text.replace("\r\n", "\n").replace('\r', "\n");
     if let Some((before, _)) = text.split_once('\0') {
         return Err(ReadError::Binary { line: line_after(before) });
+    }
+    let start: String = text.trim_start().chars().take(20).collect::<String>().to_lowercase();
+    if let Some((_, format)) = MARKUP.iter().find(|(begin, _)| start.starts_with(begin)) {
+        return Err(ReadError::NotCsv { format });
     }
     match text.trim().is_empty() {
         true => Err(ReadError::Empty),
@@ -116,7 +127,13 @@ mod tests {
         check(b"", Err(ReadError::Empty));
         check(b" \r\n\xef\xbb\xbf"[..3].as_ref(), Err(ReadError::Empty));
         check(b"a\nb\0c", Err(ReadError::Binary { line: 2 }));
-        let xlsx = decode(b"PK\x03\x04\x14\0\x06\0").unwrap_err().to_string();
-        assert!(xlsx.contains("Excel workbook (xlsx)") && xlsx.contains("CSV UTF-8"), "{xlsx}");
+        for (bytes, expected) in [
+            (&b"%PDF-1.7"[..], "a PDF document"),
+            (b"\xef\xbb\xbf\r\n<HTML xmlns:x=\"urn:x\"><table>", "a web page"),
+            (b"<?xml version=\"1.0\"?><Workbook/>", "an XML document"),
+        ] {
+            let told = decode(bytes).unwrap_err().to_string();
+            assert!(told.contains(expected) && told.contains("xlsx"), "{told}");
+        }
     }
 }

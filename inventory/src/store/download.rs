@@ -25,7 +25,8 @@ impl Store {
         let failed = self.failed("reading what certificates name");
         let mut reader = self.reader().await?;
         let mut snapshot = reader.begin().await.map_err(&failed)?;
-        let stored = Stored::load(&mut snapshot).await.map_err(|e| e.or(&failed))?;
+        let mut stored = Stored::load(&mut snapshot).await.map_err(|e| e.or(&failed))?;
+        stored.decide(as_of, policy);
         let rows: Vec<(String, String, i64)> =
             sqlx::query_as("SELECT url, certificate, next_at FROM download")
                 .fetch_all(&mut *snapshot)

@@ -3,7 +3,11 @@ use std::{io, path::PathBuf};
 use model::ScanId;
 use thiserror::Error;
 
-use crate::{asset::AssetId, finding::AcceptError};
+use crate::{
+    approval::{DecisionId, ProposalError},
+    asset::AssetId,
+    finding::AcceptError,
+};
 
 /// The database could not do what was asked.
 ///
@@ -184,6 +188,26 @@ pub enum StoreError {
         id: i64,
         /// Why.
         source: AcceptError,
+    },
+    /// The decision cannot be made.
+    #[error("nothing was decided")]
+    Proposal {
+        /// Why.
+        source: ProposalError,
+    },
+    /// There is no decision of that number that could still end.
+    #[error("there is no decision {0} that holds or waits")]
+    NoDecision(DecisionId),
+    /// The decision waits for nobody.
+    #[error("decision {0} does not wait for a second person")]
+    NotPending(DecisionId),
+    /// Who decided cannot be the one who confirms it.
+    #[error("decision {id} is {by}'s own: another person has to confirm it")]
+    SamePerson {
+        /// The decision.
+        id: DecisionId,
+        /// The person.
+        by: String,
     },
     /// The two are one already, or the same.
     #[error("asset {from} and asset {into} are one asset already")]

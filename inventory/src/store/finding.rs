@@ -4,12 +4,15 @@ use model::Timestamp;
 use sqlx::{Connection, SqliteConnection};
 
 use super::{
-    BEGIN_WRITE, Store, StoreError, event,
+    BEGIN_WRITE, Store, StoreError,
+    audit::{self, Done},
+    event,
     load::Merges,
     scan::{LoadError, json},
 };
 use crate::{
     asset::{AssetId, Event, EventKind},
+    audit::Action,
     finding::{self, Acceptance, Finding, FindingKey, FindingState},
 };
 
@@ -66,6 +69,15 @@ impl Store {
             subject: format!("finding {id}"),
             detail: format!("{} until {until}: {}", accepted.key.rule, reason.trim()),
         };
+        let done = Done {
+            at,
+            who: self.actor().to_string(),
+            action: Action::Accept,
+            subject: format!("finding {id}: {}", accepted.title),
+            detail: format!("{} of {} until {until}", accepted.key.rule, accepted.key.subject),
+            reason,
+        };
+        audit::append(&mut transaction, done).await.map_err(&failed)?;
         event::append(&mut transaction, &[event], None).await.map_err(&failed)?;
         transaction.commit().await.map_err(&failed)?;
         Ok(StoredFinding { id, finding: accepted })

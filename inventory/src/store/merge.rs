@@ -3,8 +3,16 @@
 use model::{Site, Timestamp};
 use sqlx::{Connection, SqliteConnection};
 
-use super::{BEGIN_WRITE, Store, StoreError, event, load::Merges};
-use crate::asset::{AssetId, Event, EventKind};
+use super::{
+    BEGIN_WRITE, Store, StoreError,
+    audit::{self, Done},
+    event,
+    load::Merges,
+};
+use crate::{
+    asset::{AssetId, Event, EventKind},
+    audit::Action,
+};
 
 /// That two assets are one, and for whom and how long.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -75,6 +83,15 @@ impl Store {
             return Err(StoreError::AlreadyMerged { asset: from, part_of });
         }
         note(&mut transaction, from, into, reason, By::Person, at).await.map_err(&failed)?;
+        let done = Done {
+            at,
+            who: self.actor().to_string(),
+            action: Action::Merge,
+            subject: format!("asset {from}"),
+            detail: format!("is part of asset {into}"),
+            reason,
+        };
+        audit::append(&mut transaction, done).await.map_err(&failed)?;
         let event = Event {
             at,
             asset: Some(into),
@@ -118,6 +135,15 @@ impl Store {
         .execute(&mut *transaction)
         .await
         .map_err(&failed)?;
+        let done = Done {
+            at,
+            who: self.actor().to_string(),
+            action: Action::Split,
+            subject: format!("asset {asset}"),
+            detail: format!("is no part of asset {into} any more"),
+            reason,
+        };
+        audit::append(&mut transaction, done).await.map_err(&failed)?;
         let event = Event {
             at,
             asset: Some(asset),

@@ -23,6 +23,7 @@ pub(super) const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0008_stapled.sql"),
     include_str!("migrations/0009_download.sql"),
     include_str!("migrations/0010_outbox.sql"),
+    include_str!("migrations/0011_approval.sql"),
 ];
 
 /// The schema version that this program writes.

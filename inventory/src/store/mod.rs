@@ -24,9 +24,11 @@ use tokio::sync::{Mutex, MutexGuard};
 
 mod alert;
 mod assets;
+mod audit;
 mod beside;
 mod cells;
 mod certificate;
+mod decision;
 mod digest;
 mod download;
 mod error;
@@ -51,7 +53,9 @@ mod verdict;
 mod view;
 mod writer;
 
+pub use audit::Verified;
 pub use certificate::StoredCertificate;
+pub use decision::Rule;
 pub use digest::Digest;
 pub use error::StoreError;
 pub use finding::StoredFinding;
@@ -63,6 +67,7 @@ pub use scan::StoredScan;
 pub use view::{Dossier, Health};
 pub use writer::{Sink, Writer, WriterReport};
 
+use crate::audit::Actor;
 use migrate::{KNOWN, MIGRATIONS, State};
 
 /// How long a writer waits for another before it gives up. Our own transactions take well
@@ -88,6 +93,8 @@ pub struct Store {
     /// `None` where it was opened for reading only.
     writer: Option<Arc<Mutex<SqliteConnection>>>,
     readers: SqlitePool,
+    /// Who does what this copy is told to do.
+    actor: Arc<Actor>,
 }
 
 impl Store {
@@ -130,7 +137,19 @@ impl Store {
             .max_connections(READERS)
             .acquire_timeout(PATIENCE)
             .connect_lazy_with(options);
-        Self { path: path.into(), writer, readers }
+        Self { path: path.into(), writer, readers, actor: Arc::new(Actor::program()) }
+    }
+
+    /// The same store for somebody: what is decided through it is decided by them. Without, it is
+    /// the program.
+    #[must_use]
+    pub fn acting(mut self, actor: Actor) -> Self {
+        self.actor = Arc::new(actor);
+        self
+    }
+
+    fn actor(&self) -> &Actor {
+        &self.actor
     }
 
     /// Where the database is.

@@ -4,11 +4,14 @@ use model::Timestamp;
 use sqlx::{Connection, SqliteConnection};
 
 use super::{
-    BEGIN_WRITE, Store, StoreError, event,
+    BEGIN_WRITE, Store, StoreError,
+    audit::{self, Done},
+    event,
     scan::{LoadError, json},
 };
 use crate::{
     asset::{Event, EventKind},
+    audit::Action,
     register::{self, Entry, RegisterDiff, RegisterKind},
 };
 
@@ -88,9 +91,32 @@ impl Store {
                 diff.unchanged
             ),
         };
+        let done = Done {
+            at,
+            who: self.actor().to_string(),
+            action: Action::Import,
+            subject: event.subject.clone(),
+            detail: format!("{}, SHA-256 {}", event.detail, source.sha256),
+            reason: "",
+        };
+        audit::append(&mut transaction, done).await.map_err(&failed)?;
         event::append(&mut transaction, &[event], None).await.map_err(&failed)?;
         transaction.commit().await.map_err(&failed)?;
         Ok(diff)
+    }
+
+    /// What replacing the register of the entries' kind would change, without changing it.
+    ///
+    /// # Errors
+    ///
+    /// Where the database cannot be read.
+    pub async fn preview_register<E: Entry>(
+        &self,
+        entries: &[E],
+    ) -> Result<RegisterDiff, StoreError> {
+        let before = self.register::<E>().await?;
+        let before = before.map_or_else(Vec::new, |register| register.entries);
+        Ok(register::diff(&before, entries))
     }
 
     /// The register of that kind, or `None` where none was imported: an empty register

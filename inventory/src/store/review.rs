@@ -17,13 +17,14 @@ use sqlx::{Connection, SqliteConnection};
 use super::{
     BEGIN_WRITE, Store, StoreError, StoredFinding,
     assets::Tables,
-    certificate, download, file, finding,
+    certificate, decision, download, file, finding,
     load::{Merges, Which},
     register, route,
     scan::{self, LoadError},
     stapled, verdict,
 };
 use crate::{
+    approval::{self, Decided, Decision},
     asset::Asset,
     chain::{Anchors, Chains, Evidence, Memory, Stapled},
     compare::{self, Comparison, Input, Network},
@@ -88,8 +89,9 @@ impl Store {
         let failed = self.failed("comparing with the registers");
         let mut reader = self.reader().await?;
         let mut snapshot = reader.begin().await.map_err(&failed)?;
-        let stored = Stored::load(&mut snapshot).await.map_err(|e| e.or(&failed))?;
-        Ok(stored.compare(as_of, policy).0)
+        let mut stored = Stored::load(&mut snapshot).await.map_err(|e| e.or(&failed))?;
+        let decided = stored.decide(as_of, policy);
+        Ok(stored.compare(&decided, as_of, policy).0)
     }
 
     /// Compares the inventory with the registers, runs every rule, and opens, reopens and
@@ -107,9 +109,13 @@ impl Store {
         let failed = self.failed("reviewing the inventory");
         let mut writer = self.writer().await?;
         let mut transaction = writer.begin_with(BEGIN_WRITE).await.map_err(&failed)?;
-        let stored = Stored::load(&mut transaction).await.map_err(|e| e.or(&failed))?;
+        let mut stored = Stored::load(&mut transaction).await.map_err(|e| e.or(&failed))?;
         let scans = stored.scans.clone();
-        let (compared, fresh) = stored.compare(as_of, policy);
+        let decided = stored.decide(as_of, policy);
+        decision::end_idle(&mut transaction, &stored.decisions, &decided.idle, as_of)
+            .await
+            .map_err(&failed)?;
+        let (compared, fresh) = stored.compare(&decided, as_of, policy);
         verdict::write(&mut transaction, &fresh).await.map_err(&failed)?;
         let known = finding::load(&mut transaction).await.map_err(|e| e.or(&failed))?;
         let known: Vec<Finding> = known.into_iter().map(|stored| stored.finding).collect();
@@ -135,6 +141,7 @@ pub(super) struct Stored {
     devices: Option<Vec<DeviceEntry>>,
     software: Option<Vec<SoftwareEntry>>,
     issuers: Option<Vec<IssuerEntry>>,
+    decisions: Vec<Decision>,
     files: Vec<KeptFile>,
     certificates: Vec<Certificate>,
     /// Their DER, by hash.
@@ -174,6 +181,7 @@ impl Stored {
             devices: register::load(connection).await?.map(|register| register.entries),
             software: register::load(connection).await?.map(|register| register.entries),
             issuers: register::load(connection).await?.map(|register| register.entries),
+            decisions: decision::load(connection).await?,
             scans: scans.into_iter().map(|stored| stored.record).collect(),
             files,
             assets,
@@ -205,8 +213,15 @@ impl Stored {
         errands(&evidence, anchors, &chains, next, extent, as_of)
     }
 
+    /// What people decided comes to. The issuer register is from here on what it is with that.
+    pub(super) fn decide(&mut self, as_of: Timestamp, policy: &Policy) -> Decided {
+        let decided = approval::apply(&self.decisions, &self.assets, policy.offset, as_of);
+        self.issuers = decided.issuers(self.issuers.take());
+        decided
+    }
+
     /// The comparison, and what it found out of chains that was not known.
-    fn compare(self, as_of: Timestamp, policy: &Policy) -> (Compared, Memory) {
+    fn compare(self, decided: &Decided, as_of: Timestamp, policy: &Policy) -> (Compared, Memory) {
         let evidence = self.evidence();
         let (chains, fresh) = Chains::recall(&evidence, &policy.anchors, &self.memory, as_of);
         let comparison = compare::compare(&Input {
@@ -214,6 +229,7 @@ impl Stored {
             devices: self.devices.as_deref(),
             software: self.software.as_deref(),
             issuers: self.issuers.as_deref(),
+            decided,
             files: &self.files,
             certificates: &self.certificates,
             chains: &chains,

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use certs::{Certificate, Thresholds};
 use inventory::{
+    approval::Decided,
     asset::{Asset, Detection},
     chain::{Anchors, Chains, Evidence},
     compare::{self, Approved, Comparison, Input, Network},
@@ -156,6 +157,7 @@ impl Office {
             devices: self.devices.as_deref(),
             software: self.software.as_deref(),
             issuers: self.issuers.as_deref(),
+            decided: &Decided::default(),
             files: &[],
             certificates: &certificates,
             chains: &chains,

@@ -359,6 +359,8 @@ async fn what_waits_in_a_database_of_version_1_is_digested_once() {
          DROP TABLE verdict;
          DROP TABLE heard;
          DROP TABLE download;
+         DROP TABLE decision;
+         DROP TABLE audit;
          DROP INDEX observation_ocsp;
          ALTER TABLE service DROP COLUMN tls_server;
          ALTER TABLE service DROP COLUMN tls_server_seen;
@@ -597,7 +599,7 @@ async fn events_cannot_be_changed() {
     }
 }
 
-fn devices(csv: &str) -> Vec<DeviceEntry> {
+pub(crate) fn devices(csv: &str) -> Vec<DeviceEntry> {
     let import = register::read::<DeviceEntry>(csv.as_bytes()).unwrap();
     assert_eq!(import.errors, []);
     import.entries

@@ -1,0 +1,267 @@
+//! `daicho approve`, `investigate`, `reject` and `retire`: what somebody decides.
+
+use anyhow::{Context as _, Result, bail};
+use inventory::{
+    approval::{self, Decision, Identities, Matter, Proposal, Verdict},
+    asset::{Asset, AssetId},
+    query::Query,
+    register::{self, Day, Entry, IssuerEntry, SoftwareEntry},
+    store::{Compared, Rule, Store, StoreError},
+};
+use serde_json::{Value, json};
+
+use crate::{
+    cli::{
+        args::{About, AboutAsset, AboutIssuer, AboutSoftware, Format, Terms},
+        existing_for,
+    },
+    clock,
+    compose::Settings,
+    report::{asset::Shown, count, decision, print, print_json, table::Table},
+    tell,
+};
+
+/// For how long somebody may be finding out, in seconds, where nobody says.
+const INVESTIGATION: i64 = 14 * 86_400;
+
+pub(crate) async fn run(
+    settings: &Settings,
+    verdict: Verdict,
+    about: &About,
+    format: Format,
+) -> Result<()> {
+    let store = existing_for(settings).await?;
+    let (matters, terms, idle_days) = match about {
+        About::Asset(about) => {
+            let matters = assets(settings, &store, about).await?;
+            if about.dry_run {
+                return preview(&matters, format);
+            }
+            (matters, &about.terms, about.idle.map(|days| days.0))
+        }
+        About::Software(about) => (vec![Matter::Software(software(about)?)], &about.terms, None),
+        About::Issuer(about) => (vec![Matter::Issuer(issuer(about)?)], &about.terms, None),
+    };
+    let terms = approval::Terms { idle_days, ..terms_of(verdict, terms)? };
+    let first = is_first(&store, verdict, &matters).await?;
+    let proposals: Vec<Proposal> = matters
+        .into_iter()
+        .map(|matter| Proposal { matter, verdict, terms: terms.clone() })
+        .collect();
+    let now = clock::now();
+    let made = store.decide(&proposals, settings.rule, now, settings.policy.offset).await?;
+    report(settings, &store, &made, format).await?;
+    if let Some(what) = first.filter(|_| settings.rule == Rule::OnePerson) {
+        tell::line(&format!(
+            "no {what} register was imported: from now on every {what} that is not approved is \
+             unregistered"
+        ));
+    }
+    Ok(())
+}
+
+/// What was decided, and what follows from it: the review that every scan ends with is run at once.
+pub(crate) async fn report(
+    settings: &Settings,
+    store: &Store,
+    made: &[Decision],
+    format: Format,
+) -> Result<()> {
+    let now = clock::now();
+    let review = store.review(now, &settings.policy).await?;
+    let states = |decision: &Decision| {
+        let asset = decision.matter.asset()?;
+        review.compared.comparison.asset(asset)
+    };
+    let offset = settings.policy.offset;
+    match format {
+        Format::Json => {
+            let list: Vec<Value> = made
+                .iter()
+                .map(|one| {
+                    let mut value = decision::json(one, now, offset);
+                    let state = states(one).map(|state| state.state.as_str());
+                    if let Value::Object(object) = &mut value {
+                        object.insert("registration".into(), json!(state));
+                    }
+                    value
+                })
+                .collect();
+            print_json(&list)?;
+        }
+        Format::Text => {
+            print(&decision::table(made, now, offset))?;
+            for decision in made {
+                if let Some(state) = states(decision) {
+                    tell::line(&format!("{}: {} ({})", decision.matter, state.state, state.reason));
+                }
+            }
+        }
+    }
+    let waits = made.iter().filter(|one| one.second == approval::Second::Awaited).count();
+    if waits > 0 {
+        let what = count(waits as u64, "decision waits", "decisions wait");
+        tell::line(&format!("{what} for a second person: daicho decisions confirm ID"));
+    }
+    let resolved = review
+        .changes
+        .iter()
+        .filter(|change| change.kind == inventory::finding::ChangeKind::Resolved)
+        .count();
+    if resolved > 0 {
+        tell::line(&format!("resolved: {}", count(resolved as u64, "finding", "findings")));
+    }
+    Ok(())
+}
+
+/// Which list the first approval begins, where none was imported.
+async fn is_first(
+    store: &Store,
+    verdict: Verdict,
+    matters: &[Matter],
+) -> Result<Option<&'static str>> {
+    let Some(kind) = matters.first().map(Matter::kind).filter(|_| verdict == Verdict::Approved)
+    else {
+        return Ok(None);
+    };
+    let is_known = store.registers().await?.iter().any(|register| register.kind == kind)
+        || store.decisions().await?.iter().any(|decision| {
+            decision.matter.kind() == kind && decision.verdict == Verdict::Approved
+        });
+    Ok((!is_known).then(|| kind.as_str()))
+}
+
+fn terms_of(verdict: Verdict, terms: &Terms) -> Result<approval::Terms> {
+    let Terms { reason, until, exception } = terms;
+    let day = |text: &str| text.parse::<Day>().context("--until");
+    let until = match (until, verdict) {
+        (Some(text), _) => Some(day(text)?),
+        (None, Verdict::Investigating) => {
+            let end = clock::now().plus_seconds(INVESTIGATION).to_string();
+            Some(day(end.split_once('T').map_or("", |(day, _)| day))?)
+        }
+        (None, _) => None,
+    };
+    Ok(approval::Terms { reason: reason.clone(), until, idle_days: None, exception: *exception })
+}
+
+async fn assets(settings: &Settings, store: &Store, about: &AboutAsset) -> Result<Vec<Matter>> {
+    let as_of = clock::now();
+    let compared = store.compare(as_of, &settings.policy).await?;
+    let chosen = chosen(store, about, &compared).await?;
+    let identities = Identities::new(&compared.assets);
+    let kinds = Some(about.known_by.as_slice()).filter(|kinds| !kinds.is_empty());
+    let matter = |asset: &Asset| Matter::Asset {
+        asset: asset.id,
+        label: label(asset),
+        site: asset.site.clone(),
+        identifiers: identities.of(asset, kinds),
+    };
+    let matters: Vec<Matter> = chosen.into_iter().map(matter).collect();
+    match matters.is_empty() {
+        true => bail!("no asset matches: nothing was decided"),
+        false => Ok(matters),
+    }
+}
+
+async fn chosen<'a>(
+    store: &Store,
+    about: &AboutAsset,
+    compared: &'a Compared,
+) -> Result<Vec<&'a Asset>> {
+    if let Some(query) = &about.query {
+        let query: Query = query.parse()?;
+        let shown = Shown::all(compared).into_iter();
+        let found = shown.filter(|shown| shown.matches(&query, clock::now()));
+        return Ok(found.map(|shown| shown.asset).collect());
+    }
+    let mut list: Vec<&Asset> = Vec::new();
+    for id in &about.ids {
+        // Every number of a merge leads to the whole.
+        let id = match compared.comparison.asset(AssetId(*id)) {
+            Some(state) => state.asset,
+            None => store.asset(AssetId(*id)).await?.asset.id,
+        };
+        let asset = compared.assets.iter().find(|asset| asset.id == id);
+        let asset = asset.ok_or(StoreError::NoAsset(id))?;
+        if !list.iter().any(|known| known.id == asset.id) {
+            list.push(asset);
+        }
+    }
+    Ok(list)
+}
+
+/// How people recognise an asset.
+fn label(asset: &Asset) -> String {
+    let name = asset.names.first().map(|name| name.name.clone());
+    let address = asset.addresses().next().map(|address| address.to_string());
+    let mac = asset.macs().next().map(|mac| mac.to_string());
+    let parts: Vec<String> = [name, address.or(mac)].into_iter().flatten().collect();
+    match parts.is_empty() {
+        true => "unnamed".to_owned(),
+        false => parts.join(", "),
+    }
+}
+
+fn preview(matters: &[Matter], format: Format) -> Result<()> {
+    let of = |matter: &Matter| match matter {
+        Matter::Asset { identifiers, .. } => {
+            identifiers.iter().map(ToString::to_string).collect::<Vec<_>>()
+        }
+        Matter::Software(_) | Matter::Issuer(_) => Vec::new(),
+    };
+    match format {
+        Format::Json => {
+            let list: Vec<Value> = matters
+                .iter()
+                .map(|matter| {
+                    json!({
+                        "asset": matter.asset().map(|asset| asset.0),
+                        "subject": matter.to_string(),
+                        "known_by": of(matter),
+                    })
+                })
+                .collect();
+            print_json(&list)
+        }
+        Format::Text => {
+            let mut table = Table::new(&["about", "known by"]);
+            for matter in matters {
+                table.row([matter.to_string(), of(matter).join(", ")]);
+            }
+            print(&table.render())
+        }
+    }
+}
+
+/// An entry as a register would give it, with all that is read of one.
+fn entry<E: Entry>(cells: &[(&str, Option<&String>)]) -> Result<E> {
+    let quoted = |text: &str| format!("\"{}\"", text.replace('"', "\"\""));
+    let headings: Vec<&str> = cells.iter().map(|(heading, _)| *heading).collect();
+    let values: Vec<String> =
+        cells.iter().map(|(_, cell)| quoted(cell.map_or("", String::as_str))).collect();
+    let csv = format!("{}\n{}\n", headings.join(","), values.join(","));
+    let import = register::read::<E>(csv.as_bytes())?;
+    match (import.entries.into_iter().next(), import.errors.into_iter().next()) {
+        (Some(entry), None) => Ok(entry),
+        (_, Some(problem)) => bail!("{}", problem.reason),
+        (None, None) => bail!("nothing was named"),
+    }
+}
+
+fn software(about: &AboutSoftware) -> Result<SoftwareEntry> {
+    entry(&[
+        ("product", Some(&about.product)),
+        ("publisher", about.publisher.as_ref()),
+        ("version", about.versions.as_ref()),
+        ("scope", about.scope.as_ref()),
+    ])
+}
+
+fn issuer(about: &AboutIssuer) -> Result<IssuerEntry> {
+    entry(&[
+        ("issuer", about.name.as_ref()),
+        ("certificate sha256", about.certificate.as_ref()),
+        ("key sha256", about.key.as_ref()),
+    ])
+}
