@@ -6,14 +6,14 @@
 
 mod layers;
 mod units;
-mod window;
+
 
 use std::{path::PathBuf, time::Duration};
 
 pub use layers::{ConfigError, Layers};
 use thiserror::Error;
 use units::RateChoice;
-pub use window::Window;
+pub use schedule::Window;
 
 /// The default configuration, complete and commented: what a user starts from.
 pub const DEFAULT_TOML: &str = include_str!("../default.toml");
