@@ -21,6 +21,7 @@ pub mod owner;
 mod project;
 pub mod query;
 pub mod register;
+pub mod run;
 pub mod store;
 pub mod vendor;
 pub mod version;

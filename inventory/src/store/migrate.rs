@@ -22,6 +22,7 @@ pub(super) const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0007_heard.sql"),
     include_str!("migrations/0008_stapled.sql"),
     include_str!("migrations/0009_download.sql"),
+    include_str!("migrations/0012_jobs.sql"),
 ];
 
 /// The schema version that this program writes.
