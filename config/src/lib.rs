@@ -4,16 +4,17 @@
 //! for: the binary takes the `Config` apart and hands each crate its values. It touches
 //! neither files nor the environment: their contents are handed in.
 
+mod jobs;
 mod layers;
 mod units;
 
-
 use std::{path::PathBuf, time::Duration};
 
+pub use jobs::{Job, JobKind, ReadAs};
 pub use layers::{ConfigError, Layers};
+pub use schedule::{CronLine, Missed, Window};
 use thiserror::Error;
 use units::RateChoice;
-pub use schedule::Window;
 
 /// The default configuration, complete and commented: what a user starts from.
 pub const DEFAULT_TOML: &str = include_str!("../default.toml");
@@ -103,6 +104,12 @@ pub struct Config {
     pub watch_memory: usize,
     /// Seconds east of UTC that dates in registers mean.
     pub register_offset: i32,
+    /// How many jobs run at once, those that listen not counted; from 1 to 64.
+    pub jobs_at_once: usize,
+    /// The IANA name of the time zone of schedules; `None` for the machine's own.
+    pub time_zone: Option<String>,
+    /// What the service does by itself. Empty in a job's own configuration.
+    pub jobs: Vec<Job>,
 }
 
 /// Which I/O tier to use.
@@ -208,7 +215,7 @@ impl Config {
             ));
         }
 
-        Ok(Self {
+        let mut config = Self {
             database: optional("database")?.map(PathBuf::from),
             site: layers.read("site.name", units::name)?,
             vantage: optional("site.vantage")?,
@@ -276,7 +283,12 @@ impl Config {
             own_networks: layers.read("network.own", units::texts)?,
             watch_memory: layers.read("watch.memory", |v| units::size(v, 1 << 20, 64 << 30))?,
             register_offset: layers.read("register.utc_offset", units::utc_offset)?,
-        })
+            jobs_at_once: layers.read("serve.jobs_at_once", |v| units::number(v, 1, 64))?,
+            time_zone: optional("serve.time_zone")?,
+            jobs: Vec::new(),
+        };
+        config.jobs = jobs::read(layers, &config)?;
+        Ok(config)
     }
 }
 
