@@ -3,59 +3,89 @@
 pub(crate) mod args;
 mod assets;
 mod certs;
-mod collect;
+pub(crate) mod collect;
 pub(crate) mod conclude;
 mod doctor;
 mod findings;
 mod fragile;
 pub(crate) mod import;
+mod jobs;
 mod progress;
 mod readiness;
 pub(crate) mod refresh;
-mod register;
-mod scope;
+pub(crate) mod register;
+pub(crate) mod scope;
 pub(crate) mod search;
-mod sweep;
-mod watch;
-mod window;
+pub(crate) mod sweep;
+pub(crate) mod watch;
+pub(crate) mod window;
 
 use std::{path::Path, process, sync::Arc};
 
 use anyhow::{Context as _, Result};
 use inventory::store::{OpenMode, Store, StoreError};
+use model::ScanId;
 use scanner::stop::Stop;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::{
+    runtime::Runtime,
+    signal::unix::{SignalKind, signal},
+};
 
 use crate::{
-    cli::args::{Certs, Cli, Command},
-    compose, tell,
+    cli::args::{Certs, Cli, Command, Jobs},
+    compose, daemon, tell,
 };
+
+/// What became of a command that a job can do as well.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Ended {
+    /// The exit code.
+    pub(crate) code: u8,
+    pub(crate) scan: Option<ScanId>,
+    /// Whether everything planned was done.
+    pub(crate) complete: bool,
+    /// With how many addresses a sweep is done that can go on behind them.
+    pub(crate) resume_at: Option<u64>,
+}
+
+impl Ended {
+    /// One that made no scan, and that is complete where its exit code says so.
+    pub(crate) const fn with(code: u8) -> Self {
+        Self { code, scan: None, complete: code == 0, resume_at: None }
+    }
+}
 
 /// Runs the command and returns its exit code.
 pub(crate) fn run(cli: &Cli) -> Result<u8> {
+    if matches!(cli.command, Command::Serve) {
+        return runtime()?.block_on(daemon::serve(cli));
+    }
     let mut settings = compose::settings(compose::configuration(cli)?)?;
     // What is wrong with a root's file is said before a sweep and not at its end.
     let judges = match &cli.command {
         Command::Sweep(_) | Command::Watch(_) | Command::Import { .. } => true,
         Command::Findings { .. } | Command::Certs { .. } => true,
         Command::Assets { .. } | Command::Register { .. } | Command::Doctor => false,
+        // A job has its own.
+        Command::Jobs { .. } | Command::Serve => false,
     };
     if judges {
         settings.policy.anchors = Arc::new(settings.trusted.read()?);
     }
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-        .context("cannot start the threads")?;
+    let runtime = runtime()?;
     let (format, path) = (cli.format, settings.database.as_path());
+    let stop = Stop::new();
     runtime.block_on(async {
+        let mut code = 0;
         match &cli.command {
             Command::Sweep(arguments) => {
-                return sweep::run(&settings, arguments, format).await;
+                code = sweep::run(&settings, arguments, format, &stop).await?.code;
             }
-            Command::Watch(arguments) => watch::run(&settings, arguments, format).await?,
+            Command::Watch(arguments) => {
+                code = watch::run(&settings, arguments, format, &stop).await?.code;
+            }
             Command::Import { command } => {
-                return import::run(&settings, command, format).await;
+                code = import::run(&settings, command, format, &stop).await?.code;
             }
             Command::Assets { command, list } => {
                 assets::run(&settings, command.as_ref(), list, format).await?;
@@ -64,7 +94,7 @@ pub(crate) fn run(cli: &Cli) -> Result<u8> {
                 findings::run(&settings, command.as_ref(), list, format).await?;
             }
             Command::Certs { command: Certs::Collect(arguments) } => {
-                return collect::run(&settings, arguments, format).await;
+                code = collect::run(&settings, arguments, format).await?;
             }
             Command::Certs { command: Certs::List { expiring } } => {
                 certs::list(&settings, expiring.as_deref(), format).await?;
@@ -73,16 +103,26 @@ pub(crate) fn run(cli: &Cli) -> Result<u8> {
                 certs::show(&settings, sha256, format).await?;
             }
             Command::Certs { command: Certs::Refresh } => {
-                return refresh::run(&settings, format).await;
+                code = refresh::run(&settings, format, &stop).await?.code;
             }
             Command::Certs { command: Certs::Readiness } => {
                 readiness::run(&settings, format).await?;
             }
             Command::Register { command } => register::run(command, path, format).await?,
+            Command::Jobs { command: None } => jobs::list(&settings, format).await?,
+            Command::Jobs { command: Some(Jobs::Run { name, served }) } => {
+                code = jobs::run(&settings, name, *served, &stop).await?;
+            }
+            Command::Serve => {}
             Command::Doctor => doctor::run(&settings, format).await?,
         }
-        Ok(0)
+        Ok(code)
     })
+}
+
+fn runtime() -> Result<Runtime> {
+    let mut threads = tokio::runtime::Builder::new_multi_thread();
+    threads.enable_all().build().context("cannot start the threads")
 }
 
 /// The database for writing, but only if there is one: nothing that is about what was found
@@ -93,7 +133,7 @@ async fn existing(path: &Path) -> Result<Store, StoreError> {
 }
 
 /// Ctrl-C and SIGTERM ask for the end; the second one does not wait for it.
-fn listen_for_signals(stop: &Stop) -> Result<()> {
+pub(crate) fn listen_for_signals(stop: &Stop) -> Result<()> {
     for (kind, number) in [(SignalKind::interrupt(), 2), (SignalKind::terminate(), 15)] {
         let mut signals = signal(kind).context("cannot listen for signals")?;
         let stop = stop.clone();

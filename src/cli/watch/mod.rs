@@ -24,6 +24,7 @@ use tokio::{
 
 use crate::{
     cli::{
+        Ended,
         args::{self, Format},
         conclude::{Notes, conclude},
         listen_for_signals,
@@ -44,7 +45,8 @@ pub(crate) async fn run(
     settings: &Settings,
     arguments: &args::Watch,
     format: Format,
-) -> Result<()> {
+    stop: &Stop,
+) -> Result<Ended> {
     let duration = arguments.duration.as_deref().map(config::duration).transpose();
     let duration = duration.context("--duration")?;
     let source = match &arguments.interface {
@@ -65,8 +67,7 @@ pub(crate) async fn run(
     let capture = Capture::with_memory(vantage.clone(), settings.capture_memory)
         .only_ours(settings.own_networks.clone());
     let heard = Arc::new(Mutex::new(Heard::new(capture, sink)));
-    let stop = Stop::new();
-    listen_for_signals(&stop)?;
+    listen_for_signals(stop)?;
     let mut again = signal(SignalKind::hangup()).context("cannot listen for signals")?;
 
     let (ended, mut end) = oneshot::channel();
@@ -132,7 +133,7 @@ pub(crate) async fn run(
     };
     conclude(&store, scan, &record, &Notes::default(), &settings.policy, format).await?;
     store.close().await;
-    Ok(())
+    Ok(Ended { code: 0, scan: Some(scan), complete: record.complete, resume_at: None })
 }
 
 /// Where frames come from.
