@@ -19,6 +19,8 @@ use tempfile::TempDir;
 
 #[path = "store/inventory.rs"]
 mod inventory_of;
+#[path = "store/jobs.rs"]
+mod jobs;
 #[path = "store/processes.rs"]
 mod processes;
 #[path = "store/speed.rs"]

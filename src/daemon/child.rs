@@ -30,7 +30,6 @@ const LAST_LINES: usize = 3;
 /// A run that is under way.
 #[derive(Debug)]
 pub(super) struct Running {
-    pub(super) run: RunId,
     /// With what it was begun: one whose job is another now is ended.
     pub(super) job: Job,
     /// Whether we asked for its end.
@@ -92,7 +91,7 @@ pub(super) async fn begin(
         // Whoever waited may have ended.
         let _ = over.send(Over { name, run, words });
     });
-    Ok(Running { run, job: job.clone(), asked: false, line: Some(line) })
+    Ok(Running { job: job.clone(), asked: false, line: Some(line) })
 }
 
 /// Hands on what the run says, and waits for its end.
@@ -126,7 +125,7 @@ async fn end(name: &str, mut child: Child, errors: ChildStderr, most: Option<Dur
         }
     };
     let ended = child.wait().await;
-    let how = ended.map_or_else(|error| error.to_string(), |status| spoken(status));
+    let how = ended.map_or_else(|error| error.to_string(), spoken);
     let mut words = vec![how];
     words.extend(last);
     words.join("; ")

@@ -13,6 +13,7 @@ mod quic;
 mod refresh;
 mod robust;
 mod search;
+mod serve;
 mod story;
 mod trust;
 mod watch;
