@@ -198,12 +198,15 @@ async fn end(store: &Store, job: &Job, performed: Result<Ended>, stop: &Stop) ->
         None => String::new(),
     };
     let detail = [detail, &gaps].into_iter().filter(|text| !text.is_empty()).collect::<Vec<_>>();
+    // A list may have other lines the next time, and the number means nothing then.
+    let has_list = job.targets.iter().any(|target| target.starts_with('@'));
+    let resume_at = ended.resume_at.filter(|_| !has_list);
     RunEnd {
         ended_at,
         result,
         detail: detail.join(": "),
         scan: ended.scan,
-        resume: ended.resume_at.map(|at| Resume { at, of: parts(job) }),
+        resume: resume_at.map(|at| Resume { at, of: parts(job) }),
     }
 }
 
