@@ -42,7 +42,10 @@ fn send(socket: &[u8], text: &[u8]) -> io::Result<()> {
         Some(name) => SocketAddr::from_abstract_name(name)?,
         None => SocketAddr::from_pathname(std::ffi::OsStr::from_bytes(socket))?,
     };
-    UnixDatagram::unbound()?.send_to_addr(text, &address).map(drop)
+    let socket = UnixDatagram::unbound()?;
+    // A manager that does not listen keeps no job waiting.
+    socket.set_nonblocking(true)?;
+    socket.send_to_addr(text, &address).map(drop)
 }
 
 /// How often the manager wants to hear that we are still here: twice as often as it would give

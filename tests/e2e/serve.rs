@@ -115,20 +115,35 @@ fn job(home: &Home, name: &str) -> Value {
     jobs.as_array().unwrap().iter().find(|job| job["name"] == name).unwrap().clone()
 }
 
-/// What the manager hears next.
-#[track_caller]
-fn word(manager: &UnixDatagram) -> String {
-    let mut bytes = [0; 256];
-    let len = manager.recv(&mut bytes).expect("the service says nothing to its manager");
-    String::from_utf8(bytes[..len].to_vec()).unwrap()
-}
+/// A service manager, which hears all the time: the system keeps only a few words for it.
+struct Manager(Receiver<String>);
 
-#[track_caller]
-fn word_with(manager: &UnixDatagram, expected: &str) -> String {
-    (0..200)
-        .map(|_| word(manager))
-        .find(|word| word.contains(expected))
-        .unwrap_or_else(|| panic!("the manager never heard {expected}"))
+impl Manager {
+    fn at(home: &Home) -> Self {
+        let socket = UnixDatagram::bind(home.path("notify")).unwrap();
+        let (sender, words) = channel();
+        thread::spawn(move || {
+            let mut bytes = [0; 256];
+            while let Ok(len) = socket.recv(&mut bytes) {
+                if sender.send(String::from_utf8_lossy(&bytes[..len]).into_owned()).is_err() {
+                    return;
+                }
+            }
+        });
+        Self(words)
+    }
+
+    /// Waits until a word with this in it comes.
+    #[track_caller]
+    fn hears(&self, expected: &str) -> String {
+        loop {
+            let word = self.0.recv_timeout(Duration::from_secs(20));
+            let word = word.unwrap_or_else(|_| panic!("the manager never heard {expected}"));
+            if word.contains(expected) {
+                return word;
+            }
+        }
+    }
 }
 
 #[test]
@@ -136,12 +151,11 @@ fn a_service_runs_its_jobs_reloads_survives_a_kill_and_ends_at_once() {
     let second = Duration::from_secs(1);
     let home = Home::new();
     home.write("daicho.toml", JOBS);
-    let manager = UnixDatagram::bind(home.path("notify")).unwrap();
-    manager.set_read_timeout(Some(20 * second)).unwrap();
+    let manager = Manager::at(&home);
 
     let mut served = Served::start(&home);
     served.hears("serving 2 jobs", 20 * second);
-    word_with(&manager, "READY=1");
+    manager.hears("READY=1");
 
     // A bad configuration keeps the old one, and says why; a good one is taken.
     home.write("daicho.toml", JOBS.replace("1pps", "1"));
@@ -152,8 +166,8 @@ fn a_service_runs_its_jobs_reloads_survives_a_kill_and_ends_at_once() {
     home.write("daicho.toml", format!("{JOBS}{review}"));
     served.signal("-HUP");
     served.hears("reloaded: serving 3 jobs", 10 * second);
-    assert!(word_with(&manager, "RELOADING=1").contains("MONOTONIC_USEC="));
-    word_with(&manager, "WATCHDOG=1");
+    assert!(manager.hears("RELOADING=1").contains("MONOTONIC_USEC="));
+    manager.hears("WATCHDOG=1");
 
     // Nobody else serves this database, and a job that runs is not begun by hand.
     let other = home.run(&["--config", "daicho.toml", "serve"]);
@@ -196,7 +210,7 @@ fn a_service_runs_its_jobs_reloads_survives_a_kill_and_ends_at_once() {
     let took = asked.elapsed();
     assert!(status.success(), "{status}");
     assert!(took < second, "it took {took:?}");
-    word_with(&manager, "STOPPING=1");
+    manager.hears("STOPPING=1");
     let slow = job(&home, "slow");
     assert_eq!(slow["last"]["result"], "stopped", "{slow}");
     println!("serve: ended {} ms after SIGTERM", took.as_millis());
