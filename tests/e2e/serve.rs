@@ -147,6 +147,7 @@ impl Manager {
 }
 
 #[test]
+#[expect(clippy::print_stdout, reason = "a measurement")]
 fn a_service_runs_its_jobs_reloads_survives_a_kill_and_ends_at_once() {
     let second = Duration::from_secs(1);
     let home = Home::new();
@@ -217,6 +218,7 @@ fn a_service_runs_its_jobs_reloads_survives_a_kill_and_ends_at_once() {
 }
 
 #[test]
+#[expect(clippy::print_stdout, reason = "a measurement")]
 fn a_service_that_waits_costs_nearly_nothing() {
     let home = Home::new();
     home.write("daicho.toml", JOBS.replace("* * * * *", "0 5 1 1 *"));

@@ -61,8 +61,8 @@ async fn a_run_is_begun_with_what_it_settles_and_ended_once() {
         store.runs_of("nightly").await.unwrap().into_iter().map(|run| run.id).collect();
     assert_eq!(ids, [by_hand, id]);
 
-    let skipped = store.skip_run(&run(Some(200)), &settled(200), &end(RunResult::Skipped));
-    let skipped = skipped.await.unwrap();
+    let skip = end(RunResult::Skipped);
+    let skipped = store.skip_run(&run(Some(200)), &settled(200), &skip).await.unwrap();
     assert!(!store.is_open_run(skipped).await.unwrap());
     assert_eq!(store.jobs().await.unwrap()["nightly"].settled, at(200));
     store.close().await;
