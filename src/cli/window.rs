@@ -24,7 +24,8 @@ pub(crate) fn time_left(
     let minutes = left(windows, &now);
     ensure!(
         minutes > 0,
-        "it is {}, outside of the windows in which this configuration allows that; the next one begins in {}",
+        "it is {}, outside of the windows in which this configuration allows it (scope.windows, or \
+         the window of the job); the next one begins in {}",
         now.strftime("%A %H:%M"),
         spoken(until_next(windows, &now)),
     );

@@ -158,7 +158,7 @@ mod tests {
         let one = sweep("a", "east", "198.18.0.0/16", "interface = \"eth0\"");
         let error = load(&[one.clone(), sweep("b", "west", "198.18.7.0/24", "")].concat());
         let error = error.unwrap_err();
-        assert!(error.starts_with("jobs.a and jobs.b ask 198.18.7.0 for two sites"), "{error}");
+        assert!(error.starts_with("jobs.a and jobs.b ask 198.18.7.1 for two sites"), "{error}");
         for other in [
             sweep("b", "west", "198.18.0.0/16", "interface = \"eth1\""),
             sweep("b", "west", "198.19.0.0/16", ""),
