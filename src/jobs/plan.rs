@@ -176,6 +176,6 @@ mod tests {
         assert!(error.contains("\"Europe/Berln\"") && error.contains("tzdata"), "{error}");
         let plan = load(&sweep("a", "x", "::1", "time_zone = \"Europe/Berlin\"")).unwrap();
         let next = plan.planned.first().unwrap().upcoming("2026-07-01".parse().unwrap()).next();
-        assert_eq!(next.unwrap().0.to_string(), "2026-07-01T00:00:00Z");
+        assert_eq!(next.unwrap().0.to_string(), "2026-07-02T00:00:00Z");
     }
 }
