@@ -90,8 +90,10 @@ fn is_in(field: &str, number: i64) -> bool {
     })
 }
 
-/// What the walks found: each is gone once.
-static WALKS: Mutex<BTreeMap<(String, String), Arc<Vec<i64>>>> = Mutex::new(BTreeMap::new());
+/// What the walks found, by line and zone: each is gone once.
+type Walks = BTreeMap<(String, String), Arc<Vec<i64>>>;
+
+static WALKS: Mutex<Walks> = Mutex::new(BTreeMap::new());
 
 /// Every moment of the year, and of the day behind it, at which the line is due, in seconds.
 fn walk(line: &str, zone: &TimeZone) -> Arc<Vec<i64>> {
