@@ -351,6 +351,9 @@ async fn what_waits_in_a_database_of_version_1_is_digested_once() {
          DROP TABLE file_certificate;
          DROP TABLE file;
          DROP TABLE told;
+         DROP TABLE job;
+         DROP TABLE run;
+         DROP TABLE imported;
          DROP TABLE verdict;
          DROP TABLE heard;
          DROP TABLE download;
