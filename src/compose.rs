@@ -9,7 +9,9 @@ use std::{
 
 use anyhow::{Context as _, Result};
 use certs::{Remaining, Thresholds};
-use config::{Config, DownloadChoice, IoChoice, Layers, TlsChoice, Window, route::RouteSetting};
+use config::{
+    Config, DownloadChoice, IoChoice, Job, Layers, TlsChoice, Window, route::RouteSetting,
+};
 use inventory::{
     alert::{self, AlertKind},
     audit::Actor,
@@ -29,16 +31,31 @@ use scanner::{
 };
 
 use crate::{
-    cli::args::{Cli, Command},
+    cli::args::{Cli, Command, Jobs},
     notify::Sender,
     trusted::Trusted,
 };
 
-/// Reads the configuration: defaults, file, environment, flags, in this order.
+/// A configuration file and what was in it.
+pub(crate) type Read = Option<(PathBuf, String)>;
+
+/// Reads the configuration: defaults, file, environment, flags, in this order. A run that the
+/// service began has the file that the service has, whatever became of it since.
 pub(crate) fn configuration(cli: &Cli) -> Result<Config> {
+    let file = match &cli.command {
+        Command::Jobs { command: Some(Jobs::Run { served: Some(_), .. }) } => {
+            crate::jobs::handed_down()?
+        }
+        _ => configuration_file(cli.config.as_deref())?,
+    };
+    configuration_of(cli, file.as_ref())
+}
+
+/// The configuration with this file.
+pub(crate) fn configuration_of(cli: &Cli, file: Option<&(PathBuf, String)>) -> Result<Config> {
     let mut layers = Layers::defaults();
-    if let Some((path, text)) = configuration_file(cli.config.as_deref())? {
-        layers.add_file(&path.display().to_string(), &text)?;
+    if let Some((path, text)) = file {
+        layers.add_file(&path.display().to_string(), text)?;
     }
     // A variable that is not Unicode can be no setting of ours.
     let variables = env::vars_os().filter_map(|(name, value)| {
@@ -60,7 +77,7 @@ pub(crate) fn configuration(cli: &Cli) -> Result<Config> {
 }
 
 /// The file that was asked for, or the first of the usual ones that is there.
-fn configuration_file(asked: Option<&Path>) -> Result<Option<(PathBuf, String)>> {
+pub(crate) fn configuration_file(asked: Option<&Path>) -> Result<Read> {
     if let Some(path) = asked {
         let text = fs::read_to_string(path)
             .with_context(|| format!("cannot read the configuration file {}", path.display()))?;
@@ -117,6 +134,7 @@ fn vantage_name(configured: Option<String>) -> String {
 }
 
 /// The configuration taken apart into what each crate is given.
+#[derive(Clone, Debug)]
 pub(crate) struct Settings {
     pub(crate) database: PathBuf,
     pub(crate) vantage: Vantage,
@@ -163,6 +181,10 @@ pub(crate) struct Settings {
     pub(crate) rule: Rule,
     /// Who gives the command.
     pub(crate) actor: Actor,
+    /// What the service does by itself, each with a configuration of its own.
+    pub(crate) jobs: Vec<Job>,
+    /// How many of them run at once.
+    pub(crate) jobs_at_once: usize,
 }
 
 /// What a route is to tell, without the way.
@@ -250,6 +272,10 @@ pub(crate) fn settings(config: Config) -> Result<Settings> {
         page,
         routes,
         four_eyes,
+        jobs_at_once,
+        // The jobs have it.
+        time_zone: _,
+        jobs,
     } = config;
     let vantage = vantage_name(vantage);
     let seconds = |time: Duration| i64::try_from(time.as_secs()).unwrap_or(i64::MAX);
@@ -337,6 +363,8 @@ pub(crate) fn settings(config: Config) -> Result<Settings> {
         ask_targets: watch_targets,
         rule: if four_eyes { Rule::FourEyes } else { Rule::OnePerson },
         actor: Actor::program(),
+        jobs,
+        jobs_at_once,
         own_networks: own_networks.iter().map(|text| range(text)).collect::<Result<_>>()?,
     })
 }

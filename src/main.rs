@@ -4,6 +4,8 @@
 mod cli;
 mod clock;
 mod compose;
+mod daemon;
+mod jobs;
 mod notify;
 mod report;
 mod tell;

@@ -54,6 +54,16 @@ pub enum ConfigError {
         /// What is wrong with it.
         problem: String,
     },
+    /// Something is wrong with a job.
+    #[error("{origin}: {job}: {problem}")]
+    Job {
+        /// The file.
+        origin: String,
+        /// The job, its setting, and what was given.
+        job: String,
+        /// What is wrong, and what to do.
+        problem: String,
+    },
 }
 
 fn did_you_mean(suggestion: Option<&str>) -> String {
@@ -168,7 +178,13 @@ impl Layers {
         ConfigError::Value { origin: origin.to_owned(), key, value, problem: problem.to_owned() }
     }
 
-    fn set(&mut self, origin: &str, key: &str, value: Value) -> Result<(), ConfigError> {
+    /// Where a setting was given last, and its value.
+    pub(crate) fn origin(&self, key: &str) -> (String, Value) {
+        let nowhere = || ("default.toml".to_owned(), Value::Array(Vec::new()));
+        self.values.get(key).cloned().unwrap_or_else(nowhere)
+    }
+
+    pub(crate) fn set(&mut self, origin: &str, key: &str, value: Value) -> Result<(), ConfigError> {
         self.known(origin, key)?;
         self.values.insert(key.to_owned(), (origin.to_owned(), value));
         Ok(())

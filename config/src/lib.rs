@@ -4,18 +4,19 @@
 //! for: the binary takes the `Config` apart and hands each crate its values. It touches
 //! neither files nor the environment: their contents are handed in.
 
+mod jobs;
 mod layers;
 pub mod route;
 mod units;
-mod window;
 
 use std::{path::PathBuf, time::Duration};
 
+pub use jobs::{Job, JobKind, ReadAs};
 pub use layers::{ConfigError, Layers};
 use route::RouteSetting;
+pub use schedule::{CronLine, Missed, Window};
 use thiserror::Error;
 use units::RateChoice;
-pub use window::Window;
 
 /// The default configuration, complete and commented: what a user starts from.
 pub const DEFAULT_TOML: &str = include_str!("../default.toml");
@@ -115,6 +116,12 @@ pub struct Config {
     pub routes: Vec<RouteSetting>,
     /// Whether a second person has to confirm decisions.
     pub four_eyes: bool,
+    /// How many jobs run at once, those that listen not counted; from 1 to 64.
+    pub jobs_at_once: usize,
+    /// The IANA name of the time zone of schedules; `None` for the machine's own.
+    pub time_zone: Option<String>,
+    /// What the service does by itself. Empty in a job's own configuration.
+    pub jobs: Vec<Job>,
 }
 
 /// Which I/O tier to use.
@@ -220,7 +227,7 @@ impl Config {
             ));
         }
 
-        Ok(Self {
+        let mut config = Self {
             database: optional("database")?.map(PathBuf::from),
             site: layers.read("site.name", units::name)?,
             vantage: optional("site.vantage")?,
@@ -293,7 +300,12 @@ impl Config {
             page: optional("alerts.page")?,
             routes: layers.read_hidden("routes", route::routes)?,
             four_eyes: switch("approval.four_eyes")?,
-        })
+            jobs_at_once: layers.read("serve.jobs_at_once", |v| units::number(v, 1, 64))?,
+            time_zone: optional("serve.time_zone")?,
+            jobs: Vec::new(),
+        };
+        config.jobs = jobs::read(layers, &config)?;
+        Ok(config)
     }
 }
 

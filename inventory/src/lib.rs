@@ -25,6 +25,7 @@ mod project;
 pub mod query;
 pub mod register;
 pub mod route;
+pub mod run;
 pub mod store;
 pub mod vendor;
 pub mod version;

@@ -21,6 +21,8 @@ use tempfile::TempDir;
 mod decisions;
 #[path = "store/inventory.rs"]
 mod inventory_of;
+#[path = "store/jobs.rs"]
+mod jobs;
 #[path = "store/outbox.rs"]
 mod outbox;
 #[path = "store/processes.rs"]

@@ -15,6 +15,7 @@ mod identifier;
 mod mac;
 mod observation;
 mod ports;
+mod run;
 mod scan;
 mod severity;
 mod site;
@@ -34,6 +35,7 @@ pub use observation::{
     Subject, TlsVersion,
 };
 pub use ports::{ParsePortsError, PortSet};
+pub use run::{RunId, RunResult};
 pub use scan::{AddressRange, Coverage, Gap, ScanId, ScanRecord};
 pub use severity::Severity;
 pub use site::{Site, Vantage};

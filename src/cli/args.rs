@@ -116,11 +116,31 @@ pub(crate) enum Command {
         #[command(subcommand)]
         command: Alert,
     },
+    /// The jobs of the configuration: when each runs next, and how it ended last
+    Jobs {
+        #[command(subcommand)]
+        command: Option<Jobs>,
+    },
+    /// Run the jobs of the configuration when they are due, until SIGINT or SIGTERM
+    Serve,
     /// What works here and what does not, before the first sweep
     Doctor,
 }
 
-#[derive(Args, Debug)]
+#[derive(Debug, Subcommand)]
+pub(crate) enum Jobs {
+    /// Run a job now, whatever its schedule says
+    Run {
+        /// Its name
+        name: String,
+        /// The number of the run that the service has begun. Its configuration comes by standard
+        /// input, whose end asks for that of the run
+        #[arg(long, hide = true, value_name = "RUN")]
+        served: Option<i64>,
+    },
+}
+
+#[derive(Args, Debug, Default)]
 pub(crate) struct Sweep {
     /// Address, network, range (192.0.2.10-40), IPv6 prefix of a link (searched), host name, or @FILE
     /// with one of them a line
@@ -180,7 +200,7 @@ pub(crate) struct Sweep {
     pub(crate) yes_large: bool,
 }
 
-#[derive(Args, Debug)]
+#[derive(Args, Debug, Default)]
 pub(crate) struct Watch {
     /// The interface to listen to: a mirror port, or any other. Sends nothing by itself
     #[arg(long, value_name = "IF", required_unless_present = "read", conflicts_with = "read")]

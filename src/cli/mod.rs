@@ -5,7 +5,7 @@ pub(crate) mod args;
 mod assets;
 mod audit;
 mod certs;
-mod collect;
+pub(crate) mod collect;
 pub(crate) mod conclude;
 mod decide;
 mod decisions;
@@ -13,15 +13,16 @@ mod doctor;
 mod findings;
 mod fragile;
 pub(crate) mod import;
+mod jobs;
 mod progress;
 mod readiness;
 pub(crate) mod refresh;
-mod register;
-mod scope;
+pub(crate) mod register;
+pub(crate) mod scope;
 pub(crate) mod search;
-mod sweep;
+pub(crate) mod sweep;
 mod talk;
-mod watch;
+pub(crate) mod watch;
 pub(crate) mod window;
 
 use std::{path::Path, process, sync::Arc};
@@ -31,31 +32,58 @@ use inventory::{
     approval::Verdict,
     store::{OpenMode, Store, StoreError},
 };
+use model::ScanId;
 use scanner::stop::Stop;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::{
+    runtime::Runtime,
+    signal::unix::{SignalKind, signal},
+};
 
 use crate::{
-    cli::args::{Assets, Certs, Cli, Command},
+    cli::args::{Assets, Certs, Cli, Command, Jobs},
     compose::{self, Settings},
-    tell, who,
+    daemon, tell, who,
 };
+
+/// What became of a command that a job can do as well.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Ended {
+    /// The exit code.
+    pub(crate) code: u8,
+    pub(crate) scan: Option<ScanId>,
+    /// Whether everything planned was done.
+    pub(crate) complete: bool,
+    /// With how many addresses a sweep is done that can go on behind them.
+    pub(crate) resume_at: Option<u64>,
+}
+
+impl Ended {
+    /// One that made no scan, and that is complete where its exit code says so.
+    pub(crate) const fn with(code: u8) -> Self {
+        Self { code, scan: None, complete: code == 0, resume_at: None }
+    }
+}
 
 /// Runs the command and returns its exit code.
 pub(crate) fn run(cli: &Cli) -> Result<u8> {
+    if matches!(cli.command, Command::Serve) {
+        return runtime()?.block_on(daemon::serve(cli));
+    }
     let settings = settings_of(cli)?;
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-        .context("cannot start the threads")?;
+    let runtime = runtime()?;
     let format = cli.format;
+    let stop = Stop::new();
     runtime.block_on(async {
+        let mut code = 0;
         match &cli.command {
             Command::Sweep(arguments) => {
-                return sweep::run(&settings, arguments, format).await;
+                code = sweep::run(&settings, arguments, format, &stop).await?.code;
             }
-            Command::Watch(arguments) => watch::run(settings, cli, arguments, format).await?,
+            Command::Watch(arguments) => {
+                code = watch::run(settings, Some(cli), arguments, format, &stop).await?.code;
+            }
             Command::Import { command } => {
-                return import::run(&settings, command, format).await;
+                code = import::run(&settings, command, format, &stop).await?.code;
             }
             Command::Assets { command, list } => {
                 assets::run(&settings, command.as_ref(), list, format).await?;
@@ -64,7 +92,7 @@ pub(crate) fn run(cli: &Cli) -> Result<u8> {
                 findings::run(&settings, command.as_ref(), list, format).await?;
             }
             Command::Certs { command: Certs::Collect(arguments) } => {
-                return collect::run(&settings, arguments, format).await;
+                code = collect::run(&settings, arguments, format).await?;
             }
             Command::Certs { command: Certs::List { expiring } } => {
                 certs::list(&settings, expiring.as_deref(), format).await?;
@@ -73,7 +101,7 @@ pub(crate) fn run(cli: &Cli) -> Result<u8> {
                 certs::show(&settings, sha256, format).await?;
             }
             Command::Certs { command: Certs::Refresh } => {
-                return refresh::run(&settings, format).await;
+                code = refresh::run(&settings, format, &stop).await?.code;
             }
             Command::Certs { command: Certs::Readiness } => {
                 readiness::run(&settings, format).await?;
@@ -95,10 +123,17 @@ pub(crate) fn run(cli: &Cli) -> Result<u8> {
                 decisions::run(&settings, command.as_ref(), list, format).await?;
             }
             Command::Audit { command } => audit::run(&settings, command, format).await?,
-            Command::Alert { command } => return alert::run(&settings, command, format).await,
+            Command::Alert { command } => {
+                code = alert::run(&settings, command, format).await?;
+            }
+            Command::Jobs { command: None } => jobs::list(&settings, format).await?,
+            Command::Jobs { command: Some(Jobs::Run { name, served }) } => {
+                code = jobs::run(&settings, name, *served, &stop).await?;
+            }
+            Command::Serve => {}
             Command::Doctor => doctor::run(&settings, format).await?,
         }
-        Ok(0)
+        Ok(code)
     })
 }
 
@@ -115,12 +150,19 @@ fn settings_of(cli: &Cli) -> Result<Settings> {
         Command::Assets { command: Some(Assets::Merge { .. } | Assets::Split { .. }), .. } => true,
         Command::Assets { .. } | Command::Register { .. } => false,
         Command::Alert { .. } | Command::Audit { .. } | Command::Doctor => false,
+        // A job has its own.
+        Command::Jobs { .. } | Command::Serve => false,
     };
     settings.actor = who::actor(cli.acting_as.as_deref());
     if judges {
         settings.policy.anchors = Arc::new(settings.trusted.read()?);
     }
     Ok(settings)
+}
+
+fn runtime() -> Result<Runtime> {
+    let mut threads = tokio::runtime::Builder::new_multi_thread();
+    threads.enable_all().build().context("cannot start the threads")
 }
 
 /// The database for writing, but only if there is one: nothing that is about what was found
@@ -136,7 +178,7 @@ async fn existing_for(settings: &Settings) -> Result<Store, StoreError> {
 }
 
 /// Ctrl-C and SIGTERM ask for the end; the second one does not wait for it.
-fn listen_for_signals(stop: &Stop) -> Result<()> {
+pub(crate) fn listen_for_signals(stop: &Stop) -> Result<()> {
     for (kind, number) in [(SignalKind::interrupt(), 2), (SignalKind::terminate(), 15)] {
         let mut signals = signal(kind).context("cannot listen for signals")?;
         let stop = stop.clone();

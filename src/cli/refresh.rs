@@ -28,7 +28,7 @@ use scanner::{
 use tokio::{sync::Semaphore, task::JoinSet};
 
 use crate::{
-    cli::{args::Format, existing, listen_for_signals, scope},
+    cli::{Ended, args::Format, existing, listen_for_signals, scope},
     clock,
     compose::Settings,
     report::{
@@ -73,20 +73,19 @@ pub(crate) struct Downloaded {
     pub(crate) gaps: Vec<Gap>,
 }
 
-/// Fetches what is due and returns the exit code.
-pub(crate) async fn run(settings: &Settings, format: Format) -> Result<u8> {
+/// Fetches what is due.
+pub(crate) async fn run(settings: &Settings, format: Format, stop: &Stop) -> Result<Ended> {
     if settings.download.is_none() {
         bail!(
             "the configuration allows no downloads: certificates.download is \"no\", and \
              \"crl\" or \"crl+ocsp\" would allow them"
         );
     }
-    let stop = Stop::new();
     let scope = scope::exclusions(&settings.exclude).await?;
     let store = existing(&settings.database).await?;
-    listen_for_signals(&stop)?;
+    listen_for_signals(stop)?;
     let mut downloaded = Downloaded::default();
-    if let Some(refresh) = Refresh::new(settings, scope, &stop) {
+    if let Some(refresh) = Refresh::new(settings, scope, stop) {
         downloaded = refresh.run(&store, &settings.policy).await?;
     }
     let review = store.review(clock::now(), &settings.policy).await?;
@@ -103,7 +102,8 @@ pub(crate) async fn run(settings: &Settings, format: Format) -> Result<u8> {
     }
     downloaded.tell();
     store.close().await;
-    Ok(stop.exit_code().unwrap_or(0))
+    let (code, complete) = (stop.exit_code().unwrap_or(0), downloaded.gaps.is_empty());
+    Ok(Ended { code, scan: None, complete, resume_at: None })
 }
 
 impl Refresh {

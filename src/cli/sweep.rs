@@ -11,6 +11,7 @@ use std::{
 use anyhow::{Context as _, Result, ensure};
 use certs::hello::ServerName;
 use inventory::store::{OpenMode, ReviewSummary, Sink, Store, Writer};
+use jiff::tz::TimeZone;
 use model::{Endpoint, Gap, MacAddr, Observation, ScanRecord, Severity};
 use scanner::{
     LinkError,
@@ -33,6 +34,7 @@ use scanner::{
 
 use crate::{
     cli::{
+        Ended,
         args::{self, Format},
         conclude::{Notes, conclude_with},
         fragile::Known,
@@ -50,12 +52,13 @@ use crate::{
     tell,
 };
 
-/// Runs the sweep and returns the exit code.
+/// Runs the sweep.
 pub(crate) async fn run(
     settings: &Settings,
     arguments: &args::Sweep,
     format: Format,
-) -> Result<u8> {
+    stop: &Stop,
+) -> Result<Ended> {
     let excluded = [&settings.exclude[..], &arguments.exclude].concat();
     let mut chosen = scope::choose(&arguments.targets, &excluded, arguments.yes_large).await?;
     let ports: PortSpec = settings.ports.parse().context("--ports")?;
@@ -80,13 +83,13 @@ pub(crate) async fn run(
         assume_alive: settings.assume_alive,
     };
     if arguments.dry_run {
-        return dry_run(settings, &plan, &searches, format);
+        return dry_run(settings, &plan, &searches, format).map(Ended::with);
     }
 
-    let time_left = window::time_left(&settings.windows, clock::now())?;
-    let stop = Stop::new();
-    listen_for_signals(&stop)?;
-    end_with_the_window(&stop, time_left);
+    let zone = TimeZone::system();
+    let time_left = window::time_left(&settings.windows, clock::now(), zone)?;
+    listen_for_signals(stop)?;
+    end_with_the_window(stop, time_left);
     let store = Store::open(&settings.database, OpenMode::ReadWrite).await?;
     let (link, reason) = select::open(settings.io, interface, key, wanted(&plan))?;
     // Conversations are paced in the link's own time.
@@ -117,16 +120,19 @@ pub(crate) async fn run(
         gaps: asked.gaps,
         coverage: asked.coverage,
     };
-    let refresh = Refresh::new(settings, excluding, &stop);
+    let refresh = Refresh::new(settings, excluding, stop);
     let (notes, policy) = (&asked.notes, &settings.policy);
     let review =
         conclude_with(&store, scan, &record, notes, policy, refresh.as_ref(), format).await?;
     store.close().await;
+    let mut resume_at = None;
     if stop.is_requested() && asked.done > 0 && searches.is_empty() {
         let done = arguments.resume_at.unwrap_or(0).saturating_add(asked.done);
         tell::line(&format!("to go on from there: the same command with --resume-at {done}"));
+        resume_at = Some(done);
     }
-    Ok(exit_code(&stop, arguments.fail_on, &review))
+    let code = exit_code(stop, arguments.fail_on, &review);
+    Ok(Ended { code, scan: Some(scan), complete: record.complete, resume_at })
 }
 
 /// What a scan is run with.

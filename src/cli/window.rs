@@ -12,16 +12,20 @@ use jiff::{Timestamp, Zoned, civil::Weekday, tz::TimeZone};
 /// # Errors
 ///
 /// It is outside of every window; the text says when the next begins.
-pub(crate) fn time_left(windows: &[Window], now: model::Timestamp) -> Result<Option<Duration>> {
+pub(crate) fn time_left(
+    windows: &[Window],
+    now: model::Timestamp,
+    zone: TimeZone,
+) -> Result<Option<Duration>> {
     if windows.is_empty() {
         return Ok(None);
     }
-    let now = Timestamp::from_microsecond(now.0)?.to_zoned(TimeZone::system());
+    let now = Timestamp::from_microsecond(now.0)?.to_zoned(zone);
     let minutes = left(windows, &now);
     ensure!(
         minutes > 0,
-        "it is {}, outside of the windows in which this configuration allows sweeps \
-         (scope.windows); the next one begins in {}",
+        "it is {}, outside of the windows in which this configuration allows it (scope.windows, or \
+         the window of the job); the next one begins in {}",
         now.strftime("%A %H:%M"),
         spoken(until_next(windows, &now)),
     );
@@ -113,9 +117,10 @@ mod tests {
 
     #[test]
     fn no_windows_are_any_time_and_closed_ones_are_told() {
-        assert_eq!(time_left(&[], model::Timestamp(0)).unwrap(), None);
+        assert_eq!(time_left(&[], model::Timestamp(0), TimeZone::UTC).unwrap(), None);
         // One that is open for a minute, half a week away from the epoch's Thursday.
-        let error = time_left(&windows(&["Mon 03:00-03:01"]), model::Timestamp(0)).unwrap_err();
+        let error = time_left(&windows(&["Mon 03:00-03:01"]), model::Timestamp(0), TimeZone::UTC)
+            .unwrap_err();
         assert!(error.to_string().contains("the next one begins in"), "{error}");
     }
 }

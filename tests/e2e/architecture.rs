@@ -11,10 +11,11 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("model", &[]),
     ("wire", &["model"]),
     ("certs", &["model", "wire"]),
-    ("config", &["model"]),
+    ("schedule", &["model"]),
+    ("config", &["model", "schedule"]),
     ("scanner", &["model", "wire", "certs"]),
     ("inventory", &["model", "certs"]),
-    ("fuzz", &["model", "wire", "certs", "config", "scanner", "inventory"]),
+    ("fuzz", &["model", "schedule", "wire", "certs", "config", "scanner", "inventory"]),
     ("tests/lab", &[]),
     ("tests/bench", &["lab", "inventory", "model", "scanner"]),
 ];

@@ -16,6 +16,7 @@ mod refresh;
 mod robust;
 mod rotation;
 mod search;
+mod serve;
 mod story;
 mod trust;
 mod watch;

@@ -36,6 +36,7 @@ mod event;
 mod file;
 mod finding;
 mod insert;
+mod job;
 mod load;
 mod merge;
 mod migrate;

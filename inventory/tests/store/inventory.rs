@@ -356,6 +356,9 @@ async fn what_waits_in_a_database_of_version_1_is_digested_once() {
          DROP TABLE baseline;
          DROP TABLE outbox_item;
          DROP TABLE outbox;
+         DROP TABLE job;
+         DROP TABLE run;
+         DROP TABLE imported;
          DROP TABLE verdict;
          DROP TABLE heard;
          DROP TABLE download;

@@ -40,6 +40,21 @@ impl Clock {
     }
 }
 
+/// What `CLOCK_MONOTONIC` shows, in microseconds: the time in which other programs of this machine
+/// are told when something happened.
+#[must_use]
+pub fn monotonic_micros() -> u64 {
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: the pointer is to a timespec of our own, which is all that the call writes to.
+    #[expect(unsafe_code, reason = "the standard library keeps this clock's reading to itself")]
+    let result = unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &raw mut time) };
+    if result != 0 {
+        return 0;
+    }
+    let (seconds, nanos) = (u64::try_from(time.tv_sec), u64::try_from(time.tv_nsec));
+    seconds.unwrap_or(0).saturating_mul(1_000_000).saturating_add(nanos.unwrap_or(0) / 1_000)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -51,6 +66,8 @@ mod tests {
         assert!(first <= second);
         let later = Clock::showing(Duration::from_secs(3));
         assert!(later.now() >= Duration::from_secs(3));
+        let since_start = monotonic_micros();
+        assert!(since_start > 0 && since_start <= monotonic_micros());
         // This was written in 2026, so it cannot be earlier.
         assert!(clock.timestamp() > Timestamp::from_seconds(1_790_000_000));
     }

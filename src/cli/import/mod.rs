@@ -28,6 +28,7 @@ use scanner::{
 use self::source::Source;
 use crate::{
     cli::{
+        Ended,
         args::{Format, Import, ImportRead, UtcOffset},
         conclude::{Notes, conclude},
         listen_for_signals,
@@ -53,8 +54,13 @@ pub(crate) struct Imported {
     pub(crate) counts: Counts,
 }
 
-/// Imports the files and returns the exit code.
-pub(crate) async fn run(settings: &Settings, command: &Import, format: Format) -> Result<u8> {
+/// Imports the files.
+pub(crate) async fn run(
+    settings: &Settings,
+    command: &Import,
+    format: Format,
+    stop: &Stop,
+) -> Result<Ended> {
     let (read, family, follow) = match command {
         Import::Dhcp { read, follow } => (read, Family::Dhcp, follow.as_ref()),
         Import::Neighbors(read) => (read, Family::Neighbors, None),
@@ -66,16 +72,15 @@ pub(crate) async fn run(settings: &Settings, command: &Import, format: Format) -
     if read.files.is_empty() && follow.is_none() {
         bail!("no file is named; - is standard input");
     }
-    let stop = Stop::new();
-    let reading = Reading { settings, read, family, stop: &stop };
-    listen_for_signals(&stop)?;
+    let reading = Reading { settings, read, family, stop };
+    listen_for_signals(stop)?;
     let mut sources = Vec::new();
     let mut followed = None;
     if let Some(path) = follow {
         followed = Some((path.as_path(), follow::open(path, read.file_format)?));
     } else {
         for path in &read.files {
-            sources.push(Source::open(path, read.strict, &stop)?);
+            sources.push(Source::open(path, read.strict, stop)?);
         }
         // Before anything is stored, so that a mistake costs nothing.
         for source in &mut sources {
@@ -133,7 +138,8 @@ pub(crate) async fn run(settings: &Settings, command: &Import, format: Format) -
     conclude(&store, scan, &record, &outcome.notes, &settings.policy, format).await?;
     store.close().await;
     // A file that is followed has no other end than a signal.
-    Ok(stop.exit_code().filter(|_| interrupted).unwrap_or(0))
+    let code = stop.exit_code().filter(|_| interrupted).unwrap_or(0);
+    Ok(Ended { code, scan: Some(scan), complete: record.complete, resume_at: None })
 }
 
 /// What came of the files so far.

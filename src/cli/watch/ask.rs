@@ -11,6 +11,7 @@ use std::{
 use anyhow::{Result, ensure};
 use certs::hello::ServerName;
 use inventory::store::{Sink, Store};
+use jiff::tz::TimeZone;
 use model::{Endpoint, Gap, Observation, Subject};
 use scanner::{
     dialogue::{Door, Open, Pace},
@@ -154,12 +155,14 @@ impl Asking {
         let mut known = Known::read(&store, site).await?;
         let mut read = Instant::now();
         let windows = &self.settings.windows;
-        if let Err(closed) = window::time_left(windows, clock::now()) {
+        if let Err(closed) = window::time_left(windows, clock::now(), TimeZone::system()) {
             tell::line(&format!("what is heard waits to be asked: {closed}"));
         }
         while !stop.is_requested() {
             sleep(LOOK).await;
-            let Ok(left) = window::time_left(windows, clock::now()) else { continue };
+            let Ok(left) = window::time_left(windows, clock::now(), TimeZone::system()) else {
+                continue;
+            };
             let (requests, scope) = {
                 let mut heard = lock(&heard);
                 let Some(asked) = &mut heard.asked else { return Ok(()) };

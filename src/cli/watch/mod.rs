@@ -27,6 +27,7 @@ use tokio::{
 
 use crate::{
     cli::{
+        Ended,
         args::{self, Format},
         conclude::{Notes, conclude},
         listen_for_signals,
@@ -46,13 +47,13 @@ const LAST_WORDS: Duration = Duration::from_millis(300);
 
 pub(crate) async fn run(
     settings: Settings,
-    cli: &args::Cli,
+    cli: Option<&args::Cli>,
     arguments: &args::Watch,
     format: Format,
-) -> Result<()> {
+    stop: &Stop,
+) -> Result<Ended> {
     // Before anything that takes its time: what nobody listens for ends a program.
-    let stop = Stop::new();
-    listen_for_signals(&stop)?;
+    listen_for_signals(stop)?;
     let mut again = signal(SignalKind::hangup()).context("cannot listen for signals")?;
     let mut how = signal(SignalKind::user_defined1()).context("cannot listen for signals")?;
     let duration = arguments.duration.as_deref().map(config::duration).transpose();
@@ -126,7 +127,7 @@ pub(crate) async fn run(
                 }
             } => break None,
             _ = asked.tick() => if stop.is_requested() { break None },
-            _ = again.recv() => reload::settings(cli, &mut settings, &heard),
+            _ = again.recv() => if let Some(cli) = cli { reload::settings(cli, &mut settings, &heard) },
             _ = how.recv() => tell::line(&lock(&heard).line()),
             _ = pulse.tick() => {
                 let record = {
@@ -163,7 +164,7 @@ pub(crate) async fn run(
     };
     conclude(&store, scan, &record, &Notes::default(), &settings.policy, format).await?;
     store.close().await;
-    Ok(())
+    Ok(Ended { code: 0, scan: Some(scan), complete: record.complete, resume_at: None })
 }
 
 /// Where frames come from.

@@ -1,0 +1,524 @@
+//! What is to be started now.
+//!
+//! The scheduler is told the time and what ended, and answers with orders. All that it must not
+//! forget is the moment up to which each job is settled and how its last run ended: whoever
+//! carries out an order writes those down in one transaction, so that a program that is killed
+//! anywhere finds out at its next start what is still to be done, once.
+
+use std::{collections::BTreeMap, hash::Hasher as _};
+
+use model::{RunResult, Timestamp};
+use siphasher::sip::SipHasher13;
+
+use crate::{Schedule, Window};
+
+/// A job as the scheduler sees it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Planned {
+    /// Its name; no two have the same.
+    pub name: String,
+    /// When it is due; `None` for one that runs for as long as anything does.
+    pub schedule: Option<Schedule>,
+    /// It begins up to so many seconds after it is due, always the same for the same time.
+    pub jitter: u32,
+    /// What becomes of it where it was missed.
+    pub missed: Missed,
+    /// The times at which it may begin; empty for any.
+    pub windows: Vec<Window>,
+    /// What it must not share.
+    pub lane: Lane,
+}
+
+/// What becomes of runs that could not begin when they were due.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Missed {
+    /// All of them are made up for by one, as soon as it can begin.
+    Once,
+    /// They are left out.
+    Skip,
+}
+
+/// What runs at the same time must not share.
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
+pub enum Lane {
+    /// Nothing but the number of jobs at once.
+    Free,
+    /// An interface to sweep through; `None` may be any, and so shares with no other sweep.
+    Sweep(Option<String>),
+    /// It listens: it is not counted and never waits.
+    Listening,
+}
+
+impl Lane {
+    fn shares_with(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Sweep(Some(one)), Self::Sweep(Some(other))) => one == other,
+            (Self::Sweep(_), Self::Sweep(_)) => true,
+            _ => false,
+        }
+    }
+}
+
+/// What holds for all jobs together.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Limits {
+    /// So many run at once, those that listen not counted.
+    pub at_once: usize,
+}
+
+/// What is known of a job from before the program was started.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Past {
+    /// Up to when (included) everything that was due has been run or given up. `None` for a job
+    /// that is new, or whose schedule is another now: it owes nothing.
+    pub settled: Option<Timestamp>,
+    /// Its last run that was due, and how that ended.
+    pub last: Option<Unfinished>,
+}
+
+/// A run that may be owed still.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Unfinished {
+    /// When it was due.
+    pub due: Timestamp,
+    /// The how manieth attempt at it that was, from 1.
+    pub attempt: u32,
+    /// How that ended.
+    pub result: RunResult,
+}
+
+/// What is to be done.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Order {
+    /// Begin a run. It is settled with this.
+    Start {
+        /// The job.
+        name: String,
+        /// When it was due; `None` for one that always runs.
+        due: Option<Timestamp>,
+        /// The how manieth attempt this is, from 1.
+        attempt: u32,
+        /// How many earlier ones it makes up for that have no run of their own, itself not
+        /// counted.
+        missed: u32,
+    },
+    /// Note that runs are left out. They are settled with this.
+    Skip {
+        /// The job.
+        name: String,
+        /// When the last of them was due.
+        due: Timestamp,
+        /// How many there are, that one counted.
+        missed: u32,
+    },
+    /// Note that nothing is owed from before this.
+    Settle {
+        /// The job.
+        name: String,
+        /// The moment.
+        at: Timestamp,
+    },
+}
+
+/// How a run ended, as far as it matters for what comes next.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Ending {
+    /// By itself, well or not.
+    Over,
+    /// Because we asked for it: it is still owed.
+    Stopped,
+    /// Its process broke: it is tried again, not at once and not for ever.
+    Crashed,
+}
+
+/// What begins later than this after it was due was missed. As long as a slow start of the
+/// system, or a clock that is put right, may take.
+const GRACE: i64 = 300;
+
+/// How often one run that crashes or is cut off is begun.
+const ATTEMPTS: u32 = 3;
+
+/// The first and the longest pause, in seconds, before what crashed is begun again.
+const FIRST_PAUSE: i64 = 5;
+const LONGEST_PAUSE: i64 = 300;
+
+/// What ran so many seconds is no sign of a start that fails.
+const RAN_WELL: i64 = 600;
+
+/// A clock that is put back by more than this was wrong before, and what was settled by it too.
+const WRONG_CLOCK: i64 = 86_400;
+
+/// Of so many times that were missed in a row, each is counted.
+const COUNTED: u32 = 1_000;
+
+/// What is looked for in the time in between when a window is shut.
+const WINDOW_LOOK: i64 = 60;
+
+impl Planned {
+    /// The times at which it is due after a moment and at which it begins then, without end.
+    pub fn upcoming(&self, after: Timestamp) -> impl Iterator<Item = (Timestamp, Timestamp)> {
+        let mut next = self.schedule.as_ref().and_then(|schedule| schedule.next(after));
+        std::iter::from_fn(move || {
+            let due = next?;
+            next = self.schedule.as_ref().and_then(|schedule| schedule.next(due));
+            Some((due, due.plus_seconds(self.delay(due, next))))
+        })
+    }
+
+    /// By how many seconds it is late at `now`, if everything up to `settled` is settled.
+    #[must_use]
+    pub fn late(&self, settled: Timestamp, now: Timestamp) -> Option<i64> {
+        let (_, begins) = self.upcoming(settled).next()?;
+        Some(now.seconds_since(begins)).filter(|late| *late > 0)
+    }
+
+    /// The jitter of one time: it never reaches the next, so that the order stays.
+    fn delay(&self, due: Timestamp, next: Option<Timestamp>) -> i64 {
+        let room = next.map_or(i64::MAX, |next| next.seconds_since(due).saturating_sub(1));
+        let most = i64::from(self.jitter).min(room.max(0));
+        // No secret: it only has to be spread, and to be the same wherever it is asked.
+        let mut hasher = SipHasher13::new();
+        hasher.write(self.name.as_bytes());
+        hasher.write_i64(due.seconds());
+        let parts = u64::try_from(most).unwrap_or(0).saturating_add(1);
+        i64::try_from(hasher.finish() % parts).unwrap_or(0)
+    }
+
+    fn may_begin(&self, now: Timestamp) -> bool {
+        let Some(schedule) = self.schedule.as_ref().filter(|_| !self.windows.is_empty()) else {
+            return true;
+        };
+        let moment = schedule.minute_of_week(now);
+        moment.is_some_and(|(day, minute)| self.windows.iter().any(|w| w.is_open(day, minute)))
+    }
+
+    /// The last of the times after `settled` that have come, when that begins, and how many
+    /// there are.
+    fn come(&self, settled: Timestamp, now: Timestamp) -> Option<(Timestamp, Timestamp, u32)> {
+        let mut last = None;
+        let mut count = 0_u32;
+        let mut from = settled;
+        while let Some((due, begins)) = self.upcoming(from).next().filter(|(_, at)| *at <= now) {
+            count = count.saturating_add(1);
+            last = Some((due, begins, count));
+            from = due;
+            // Years of minutes: from here on not each is counted.
+            if count.is_multiple_of(COUNTED) {
+                let half = Timestamp(from.0.saturating_add(now.0.saturating_sub(from.0) / 2));
+                let has_come = self.upcoming(half).next().is_some_and(|(_, at)| at <= now);
+                from = if has_come { half } else { from };
+            }
+        }
+        last
+    }
+}
+
+/// A run that is to begin as soon as it may.
+#[derive(Clone, Copy, Debug)]
+struct Waiting {
+    due: Option<Timestamp>,
+    /// Since when it could have begun: who waits longest comes first.
+    since: Timestamp,
+    attempt: u32,
+    /// Earlier ones that it makes up for.
+    missed: u32,
+    noted: Noted,
+    not_before: Timestamp,
+}
+
+/// Whether what is due was begun before, and so has a run in somebody's books.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Noted {
+    Yes,
+    No,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Running {
+    due: Option<Timestamp>,
+    attempt: u32,
+    missed: u32,
+    noted: Noted,
+    since: Timestamp,
+}
+
+#[derive(Clone, Debug)]
+struct State {
+    planned: Planned,
+    settled: Option<Timestamp>,
+    /// The first time after that, and when it begins.
+    next: Option<(Timestamp, Timestamp)>,
+    waiting: Option<Waiting>,
+    running: Option<Running>,
+    /// How often one that always runs ended soon after it began, in a row.
+    failures: u32,
+    /// It is planned no more and runs still.
+    retired: bool,
+}
+
+/// Which jobs run, which wait, and up to when each is settled.
+#[derive(Clone, Debug)]
+pub struct Scheduler {
+    jobs: BTreeMap<String, State>,
+    limits: Limits,
+}
+
+impl Scheduler {
+    /// A scheduler of these jobs. `past` says what is known of each from before.
+    #[must_use]
+    pub fn new(planned: Vec<Planned>, limits: Limits, past: &dyn Fn(&str) -> Past) -> Self {
+        let state = |planned: Planned| {
+            let Past { settled, last } = past(&planned.name);
+            let mut state = State::new(planned, settled);
+            state.waiting = last.and_then(|last| state.owed(last));
+            (state.planned.name.clone(), state)
+        };
+        Self { jobs: planned.into_iter().map(state).collect(), limits }
+    }
+
+    /// Takes other jobs. What runs goes on, and is counted until it ends; a job that has the
+    /// same schedule as before owes what it owed, any other owes nothing.
+    pub fn replan(&mut self, planned: Vec<Planned>, limits: Limits) {
+        self.limits = limits;
+        let mut before = std::mem::take(&mut self.jobs);
+        for planned in planned {
+            let mut state = State::new(planned, None);
+            if let Some(old) = before.remove(&state.planned.name) {
+                state.running = old.running;
+                if old.planned.schedule == state.planned.schedule {
+                    state.settle(old.settled);
+                    state.waiting = old.waiting;
+                }
+            }
+            self.jobs.insert(state.planned.name.clone(), state);
+        }
+        for (name, mut state) in before.into_iter().filter(|(_, old)| old.running.is_some()) {
+            state.retired = true;
+            state.waiting = None;
+            self.jobs.insert(name, state);
+        }
+    }
+
+    /// What is to be done at this moment. What is ordered to start runs from now on.
+    pub fn tick(&mut self, now: Timestamp) -> Vec<Order> {
+        let mut orders = Vec::new();
+        for state in self.jobs.values_mut().filter(|state| !state.retired) {
+            state.look(now, &mut orders);
+        }
+        self.start(now, &mut orders);
+        orders
+    }
+
+    fn start(&mut self, now: Timestamp, orders: &mut Vec<Order>) {
+        let mut ready: Vec<(Timestamp, String)> = self
+            .jobs
+            .iter()
+            .filter(|(_, state)| state.is_ready(now))
+            .filter_map(|(name, state)| Some((state.waiting?.since, name.clone())))
+            .collect();
+        ready.sort();
+        let running = self.jobs.values().filter(|state| state.running.is_some());
+        let mut taken: Vec<Lane> = running.map(|state| state.planned.lane.clone()).collect();
+        let mut room = self
+            .limits
+            .at_once
+            .saturating_sub(taken.iter().filter(|lane| !matches!(lane, Lane::Listening)).count());
+        for (_, name) in ready {
+            let Some(state) = self.jobs.get_mut(&name) else { continue };
+            let lane = state.planned.lane.clone();
+            let is_counted = lane != Lane::Listening;
+            let is_shared = taken.iter().any(|other| lane.shares_with(other));
+            // Who cannot begin keeps its place from those behind.
+            if is_counted {
+                taken.push(lane);
+            }
+            if is_shared || (is_counted && room == 0) {
+                continue;
+            }
+            if is_counted {
+                room -= 1;
+            }
+            let Some(waiting) = state.waiting.take() else { continue };
+            let Waiting { due, attempt, missed, noted, .. } = waiting;
+            state.running = Some(Running { due, attempt, missed, noted, since: now });
+            orders.push(Order::Start { name, due, attempt, missed });
+        }
+    }
+
+    /// Notes that a run ended.
+    pub fn ended(&mut self, name: &str, now: Timestamp, ending: Ending) {
+        let Some(state) = self.jobs.get_mut(name) else { return };
+        let Some(ran) = state.running.take() else { return };
+        if state.retired {
+            self.jobs.remove(name);
+            return;
+        }
+        match (ran.due, ending) {
+            (None, _) => {
+                let well = now.seconds_since(ran.since) >= RAN_WELL || ending == Ending::Stopped;
+                state.failures = if well { 0 } else { state.failures.saturating_add(1) };
+                let pause = if state.failures == 0 { 0 } else { pause(state.failures) };
+                let attempt = ran.attempt.saturating_add(1);
+                state.waiting = Some(Waiting::again(ran, attempt, now.plus_seconds(pause)));
+            }
+            // Another one is due already: that makes up for it.
+            (Some(_), _) if state.waiting.is_some() => {}
+            (Some(_), Ending::Stopped) if state.planned.missed == Missed::Once => {
+                state.waiting = Some(Waiting::again(ran, ran.attempt, now));
+            }
+            (Some(_), Ending::Crashed) if ran.attempt < ATTEMPTS => {
+                let later = now.plus_seconds(pause(ran.attempt));
+                state.waiting = Some(Waiting::again(ran, ran.attempt.saturating_add(1), later));
+            }
+            (Some(_), Ending::Over | Ending::Stopped | Ending::Crashed) => {}
+        }
+    }
+
+    /// Takes an order to start back: it could not be carried out, and is tried again in so many
+    /// seconds.
+    pub fn put_back(&mut self, name: &str, now: Timestamp, pause: i64) {
+        let Some(state) = self.jobs.get_mut(name) else { return };
+        let Some(ran) = state.running.take() else { return };
+        let Running { due, attempt, missed, noted, since } = ran;
+        let not_before = now.plus_seconds(pause);
+        state.waiting = Some(Waiting { due, since, attempt, missed, noted, not_before });
+    }
+
+    /// When there is something to do again if nothing ends before: then, or as soon as the time
+    /// is told otherwise, [`tick`](Self::tick) is called.
+    #[must_use]
+    pub fn wake_at(&self, now: Timestamp) -> Option<Timestamp> {
+        let waking = |state: &State| {
+            let due = state.next.map(|(_, begins)| begins);
+            let later = state.waiting.filter(|_| state.running.is_none()).and_then(|waiting| {
+                match waiting.not_before > now {
+                    true => Some(waiting.not_before),
+                    false if !state.planned.may_begin(now) => Some(now.plus_seconds(WINDOW_LOOK)),
+                    // It waits for others.
+                    false => None,
+                }
+            });
+            [due, later].into_iter().flatten().min()
+        };
+        self.jobs.values().filter(|state| !state.retired).filter_map(waking).min()
+    }
+
+    /// The jobs that run.
+    pub fn running(&self) -> impl Iterator<Item = &str> {
+        let running = self.jobs.iter().filter(|(_, state)| state.running.is_some());
+        running.map(|(name, _)| name.as_str())
+    }
+}
+
+impl Waiting {
+    /// Another attempt at what ran.
+    const fn again(ran: Running, attempt: u32, not_before: Timestamp) -> Self {
+        let Running { due, since, .. } = ran;
+        Self { due, since, attempt, missed: 0, noted: Noted::Yes, not_before }
+    }
+}
+
+impl State {
+    fn new(planned: Planned, settled: Option<Timestamp>) -> Self {
+        let mut state = Self {
+            planned,
+            settled: None,
+            next: None,
+            waiting: None,
+            running: None,
+            failures: 0,
+            retired: false,
+        };
+        state.settle(settled);
+        state
+    }
+
+    fn settle(&mut self, until: Option<Timestamp>) {
+        self.settled = until;
+        self.next = until.and_then(|until| self.planned.upcoming(until).next());
+    }
+
+    /// What is owed of the last run: one that broke is tried again, one that was stopped goes
+    /// on, one that ended is over.
+    fn owed(&self, last: Unfinished) -> Option<Waiting> {
+        // With another schedule nothing is owed, and what always runs is begun anyway.
+        self.settled.filter(|_| self.planned.schedule.is_some())?;
+        let attempt = match last.result {
+            RunResult::Stopped => last.attempt,
+            RunResult::CutOff | RunResult::Crashed => last.attempt.saturating_add(1),
+            RunResult::Done | RunResult::Incomplete | RunResult::Failed | RunResult::Skipped => {
+                return None;
+            }
+        };
+        let is_made_up = self.planned.missed == Missed::Once && attempt <= ATTEMPTS;
+        is_made_up.then_some(Waiting {
+            due: Some(last.due),
+            since: last.due,
+            attempt,
+            missed: 0,
+            noted: Noted::Yes,
+            not_before: last.due,
+        })
+    }
+
+    /// Sees what has come, and whether it is run.
+    fn look(&mut self, now: Timestamp, orders: &mut Vec<Order>) {
+        let name = self.planned.name.clone();
+        // Pauses are by the clock too, and a clock that was put back does not lengthen them.
+        if let Some(waiting) = &mut self.waiting {
+            waiting.not_before = waiting.not_before.min(now.plus_seconds(LONGEST_PAUSE));
+        }
+        if self.planned.schedule.is_none() {
+            if self.running.is_none() && self.waiting.is_none() {
+                self.waiting = Some(Waiting {
+                    due: None,
+                    since: now,
+                    attempt: 1,
+                    missed: 0,
+                    noted: Noted::No,
+                    not_before: now,
+                });
+            }
+            return;
+        }
+        let right = |at: &Timestamp| *at <= now.plus_seconds(WRONG_CLOCK);
+        let Some(settled) = self.settled.filter(right) else {
+            self.settle(Some(now));
+            orders.push(Order::Settle { name, at: now });
+            return;
+        };
+        if self.next.is_none_or(|(_, begins)| begins > now) {
+            return;
+        }
+        let Some((due, begins, count)) = self.planned.come(settled, now) else { return };
+        self.settle(Some(due));
+        let is_missed = self.running.is_some() || now.seconds_since(begins) > GRACE;
+        if is_missed && self.planned.missed == Missed::Skip && self.waiting.is_none() {
+            orders.push(Order::Skip { name, due, missed: count });
+            return;
+        }
+        // One that still waits is made up for by this one.
+        let earlier = self.waiting.map_or(0, |waiting| {
+            waiting.missed.saturating_add(u32::from(waiting.noted == Noted::No))
+        });
+        self.waiting = Some(Waiting {
+            due: Some(due),
+            since: begins,
+            attempt: 1,
+            missed: count.saturating_sub(1).saturating_add(earlier),
+            noted: Noted::No,
+            not_before: now,
+        });
+    }
+
+    fn is_ready(&self, now: Timestamp) -> bool {
+        let is_time = self.waiting.is_some_and(|waiting| waiting.not_before <= now);
+        is_time && self.running.is_none() && !self.retired && self.planned.may_begin(now)
+    }
+}
+
+/// How long what failed so often in a row waits, in seconds.
+fn pause(failures: u32) -> i64 {
+    let doubled = 1_i64.checked_shl(failures.saturating_sub(1).min(32)).unwrap_or(i64::MAX);
+    FIRST_PAUSE.saturating_mul(doubled).min(LONGEST_PAUSE)
+}

@@ -1,0 +1,188 @@
+//! The service's books: what the scheduler must not forget, in the store.
+
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use anyhow::{Context as _, Result};
+use config::Job;
+use inventory::{
+    run::{JobState, NewRun, RunEnd, StoredRun},
+    store::Store,
+};
+use model::{RunId, RunResult, Site, Timestamp};
+use schedule::{Order, Past, Unfinished};
+
+use super::child::Over;
+use crate::{
+    clock,
+    jobs::{Lock, schedule_text},
+    tell,
+};
+
+/// How long runs of a service that was killed may take to end before they are left to themselves.
+const ENDING: Duration = Duration::from_secs(5);
+
+pub(super) struct Books {
+    store: Store,
+    database: PathBuf,
+}
+
+/// How a run ended.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Ended {
+    /// It noted its end.
+    Itself,
+    /// Its process was gone before it could.
+    Broken,
+}
+
+impl Books {
+    pub(super) const fn new(store: Store, database: PathBuf) -> Self {
+        Self { store, database }
+    }
+
+    /// Notes which runs were cut off, and returns what is known of the jobs.
+    pub(super) async fn open(&self, jobs: &[Job]) -> Result<BTreeMap<String, Past>> {
+        for run in self.store.open_runs().await? {
+            self.note_if_cut_off(&run).await?;
+        }
+        let states = self.store.jobs().await?;
+        let mut runs = self.store.last_due_runs().await?;
+        let past = |job: &Job| {
+            let state = states.get(&job.name).filter(|state| state.schedule == schedule_text(job));
+            let last = runs.remove(&job.name).and_then(|run| {
+                let due = run.run.due?;
+                Some(Unfinished { due, attempt: run.run.attempt, result: run.end?.result })
+            });
+            let settled = state.map(|state| state.settled);
+            (job.name.clone(), Past { settled, last })
+        };
+        Ok(jobs.iter().map(past).collect())
+    }
+
+    /// Whoever runs a job holds its lock.
+    async fn note_if_cut_off(&self, run: &StoredRun) -> Result<()> {
+        let name = &run.run.job;
+        let Some(lock) = free(&self.database, name).await? else {
+            tell::line(&format!("job {name}: it runs still, begun by somebody else"));
+            return Ok(());
+        };
+        let end = RunEnd {
+            ended_at: clock::now(),
+            result: RunResult::CutOff,
+            detail: "it was killed, or the machine went down".to_owned(),
+            scan: None,
+            resume: None,
+        };
+        if self.store.end_run(run.id, &end).await? {
+            tell::line(&format!("job {name}: its run of {} was cut off", run.run.started_at));
+        }
+        drop(lock);
+        Ok(())
+    }
+
+    /// Notes that a run begins.
+    pub(super) async fn begin(&self, order: &Order, job: &Job, now: Timestamp) -> Result<RunId> {
+        let Order::Start { due, attempt, missed, .. } = order else {
+            anyhow::bail!("an order that is not one to begin");
+        };
+        let run = new_run(job, *due, (*attempt, *missed), now);
+        let mut settled = due.map(|due| state(job, due));
+        // Another attempt at an earlier one settles nothing anew.
+        if let Some(before) = self.store.jobs().await?.get(&job.name)
+            && let Some(settled) = &mut settled
+            && before.schedule == settled.schedule
+        {
+            settled.settled = settled.settled.max(before.settled);
+        }
+        Ok(self.store.begin_run(&run, settled.as_ref()).await?)
+    }
+
+    /// Carries out an order that begins nothing.
+    pub(super) async fn carry_out(
+        &self,
+        order: &Order,
+        jobs: &[Job],
+        now: Timestamp,
+    ) -> Result<()> {
+        let find =
+            |name: &str| jobs.iter().find(|job| job.name == name).context("an order about no job");
+        match order {
+            Order::Start { .. } => {}
+            Order::Settle { name, at } => self.store.settle_job(&state(find(name)?, *at)).await?,
+            Order::Skip { name, due, missed } => {
+                let job = find(name)?;
+                let run = new_run(job, Some(*due), (1, missed.saturating_sub(1)), now);
+                let detail = format!("{missed} missed, and missed runs are skipped");
+                tell::line(&format!("job {name}: {detail}"));
+                let end = RunEnd {
+                    ended_at: now,
+                    result: RunResult::Skipped,
+                    detail,
+                    scan: None,
+                    resume: None,
+                };
+                self.store.skip_run(&run, &state(job, *due), &end).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Notes the end of a run that could not do so itself.
+    pub(super) async fn end(&self, over: &Over, now: Timestamp) -> Result<Ended> {
+        let end = RunEnd {
+            ended_at: now,
+            result: RunResult::Crashed,
+            detail: over.words.clone(),
+            scan: None,
+            resume: None,
+        };
+        if self.store.end_run(over.run, &end).await? {
+            tell::line(&format!("job {}: crashed: {}", over.name, over.words));
+            return Ok(Ended::Broken);
+        }
+        Ok(Ended::Itself)
+    }
+
+    pub(super) async fn close(self) {
+        self.store.close().await;
+    }
+}
+
+/// The lock of a job as soon as nobody holds it; `None` where somebody goes on holding it.
+async fn free(database: &Path, name: &str) -> Result<Option<Lock>> {
+    const LOOK: Duration = Duration::from_millis(50);
+    let mut waited = Duration::ZERO;
+    loop {
+        let lock = Lock::take(database, name)?;
+        if lock.is_some() || waited >= ENDING {
+            return Ok(lock);
+        }
+        tokio::time::sleep(LOOK).await;
+        waited += LOOK;
+    }
+}
+
+fn state(job: &Job, settled: Timestamp) -> JobState {
+    JobState { name: job.name.clone(), schedule: schedule_text(job), settled }
+}
+
+fn new_run(
+    job: &Job,
+    due: Option<Timestamp>,
+    (attempt, missed): (u32, u32),
+    started_at: Timestamp,
+) -> NewRun {
+    NewRun {
+        job: job.name.clone(),
+        kind: job.kind.as_str().to_owned(),
+        site: Site(job.config.site.clone()),
+        due,
+        attempt,
+        missed,
+        started_at,
+    }
+}

@@ -1,0 +1,44 @@
+//! Who runs what: locks on files beside the database, which the system lets go of when a process
+//! ends, however it ends.
+
+use std::{
+    fs::{self, File, TryLockError},
+    io,
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context as _, Result};
+
+/// A lock that is held until this is dropped.
+#[derive(Debug)]
+pub(crate) struct Lock {
+    _file: File,
+}
+
+impl Lock {
+    /// Takes the lock of that name for a database; `None` where somebody holds it.
+    pub(crate) fn take(database: &Path, name: &str) -> Result<Option<Self>> {
+        let folder = folder(database);
+        let path = folder.join(format!("{name}.lock"));
+        let opened = fs::create_dir_all(&folder).and_then(|()| open(&path));
+        let file = opened.with_context(|| format!("cannot make the lock {}", path.display()))?;
+        match file.try_lock() {
+            Ok(()) => Ok(Some(Self { _file: file })),
+            Err(TryLockError::WouldBlock) => Ok(None),
+            Err(TryLockError::Error(error)) => {
+                Err(error).with_context(|| format!("cannot lock {}", path.display()))
+            }
+        }
+    }
+}
+
+fn open(path: &Path) -> io::Result<File> {
+    File::options().create(true).truncate(false).write(true).open(path)
+}
+
+/// `daicho.db-locks` beside `daicho.db`.
+fn folder(database: &Path) -> PathBuf {
+    let mut name = database.as_os_str().to_owned();
+    name.push("-locks");
+    PathBuf::from(name)
+}
