@@ -1,6 +1,6 @@
 //! The commands: each takes its values, calls the crates, and prints.
 
-mod alert;
+pub(crate) mod alert;
 pub(crate) mod args;
 mod assets;
 mod audit;

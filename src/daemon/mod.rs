@@ -8,8 +8,9 @@
 mod books;
 mod child;
 mod notify;
+mod post;
 
-use std::{collections::BTreeMap, path::PathBuf, time::Duration};
+use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
 
 use anyhow::{Context as _, Result, bail};
 use inventory::store::{OpenMode, Store};
@@ -25,12 +26,14 @@ use self::{
     books::{Books, Ended},
     child::{Over, Running},
     notify::{Word, notify},
+    post::Post,
 };
 use crate::{
     cli::args::Cli,
     clock,
     compose::{self, Settings},
     jobs::{Lock, Plan, plan},
+    notify::Courier,
     tell,
 };
 
@@ -52,6 +55,7 @@ struct Loaded {
     file: compose::Read,
     settings: Settings,
     plan: Plan,
+    courier: Arc<Courier>,
 }
 
 /// Reads the configuration, at the start and whenever SIGHUP asks for it.
@@ -61,7 +65,8 @@ fn load(cli: &Cli) -> Result<Loaded> {
     // What is wrong with a root's file is said now, and not in the night.
     settings.trusted.read()?;
     let plan = plan(&settings)?;
-    Ok(Loaded { file, settings, plan })
+    let courier = Arc::new(Courier::load(&settings.routes, &settings.sender)?);
+    Ok(Loaded { file, settings, plan, courier })
 }
 
 /// Serves until SIGINT or SIGTERM, and returns the exit code.
@@ -80,6 +85,7 @@ pub(crate) async fn serve(cli: &Cli) -> Result<u8> {
     };
     let mut signals = Signals::listen()?;
     let store = Store::open(&database, OpenMode::ReadWrite).await?;
+    let post = Post::open(Arc::clone(&loaded.courier), store.clone());
     let books = Books::new(store, database.clone());
     let past = books.open(&loaded.settings.jobs).await?;
     let scheduler = Scheduler::new(loaded.plan.planned.clone(), loaded.plan.limits, &|name| {
@@ -87,7 +93,7 @@ pub(crate) async fn serve(cli: &Cli) -> Result<u8> {
     });
     let (sender, mut over) = unbounded_channel();
     let running = BTreeMap::new();
-    let mut service = Service { loaded, database, books, scheduler, running, sender };
+    let mut service = Service { loaded, database, books, post, scheduler, running, sender };
     tell::line(&format!("serving {} jobs", service.loaded.settings.jobs.len()));
     notify(Word::Ready);
     service.run(cli, &mut signals, &mut over).await;
@@ -117,6 +123,7 @@ struct Service {
     loaded: Loaded,
     database: PathBuf,
     books: Books,
+    post: Post,
     scheduler: Scheduler,
     running: BTreeMap<String, Running>,
     sender: UnboundedSender<Over>,
@@ -199,8 +206,7 @@ impl Service {
         Ok(())
     }
 
-    /// Notes that a run is over. Whatever is to be told of a run is told from here: it is in the
-    /// books then, with everything that it found.
+    /// Notes that a run is over. What is to be told of what it found it has put into the outbox.
     async fn ended(&mut self, over: Over) {
         let running = self.running.remove(&over.name);
         let now = clock::now();
@@ -245,6 +251,7 @@ impl Service {
         }
         self.scheduler.replan(loaded.plan.planned.clone(), loaded.plan.limits);
         tell::line(&format!("reloaded: serving {} jobs", loaded.settings.jobs.len()));
+        self.post.replace(Arc::clone(&loaded.courier));
         self.loaded = loaded;
     }
 
@@ -262,6 +269,7 @@ impl Service {
         for name in self.running.keys() {
             tell::line(&format!("job {name}: it is still storing what it found"));
         }
+        self.post.close(until).await;
         self.books.close().await;
     }
 }
