@@ -170,6 +170,8 @@ pub(crate) struct Settings {
     pub(crate) own_networks: Vec<AddressRange>,
     /// Bytes that listening may remember.
     pub(crate) capture_memory: usize,
+    /// How often conclusions are drawn while it is listened.
+    pub(crate) conclude: Duration,
     /// Whether what is heard is followed by questions, and to whom.
     pub(crate) ask: bool,
     pub(crate) ask_targets: Vec<String>,
@@ -266,6 +268,7 @@ pub(crate) fn settings(config: Config) -> Result<Settings> {
         cleartext,
         own_networks,
         watch_memory,
+        watch_conclude,
         watch_ask,
         watch_targets,
         register_offset,
@@ -359,6 +362,7 @@ pub(crate) fn settings(config: Config) -> Result<Settings> {
         },
         routes,
         capture_memory: watch_memory,
+        conclude: watch_conclude,
         ask: watch_ask,
         ask_targets: watch_targets,
         rule: if four_eyes { Rule::FourEyes } else { Rule::OnePerson },

@@ -104,6 +104,8 @@ pub struct Config {
     pub own_networks: Vec<String>,
     /// Bytes that listening may remember.
     pub watch_memory: usize,
+    /// How often conclusions are drawn while it is listened.
+    pub watch_conclude: Duration,
     /// Whether what is heard is followed by questions.
     pub watch_ask: bool,
     /// Who may be asked then, not yet parsed.
@@ -294,6 +296,8 @@ impl Config {
             cleartext: layers.read("network.cleartext", units::texts)?,
             own_networks: layers.read("network.own", units::texts)?,
             watch_memory: layers.read("watch.memory", |v| units::size(v, 1 << 20, 64 << 30))?,
+            watch_conclude: layers
+                .read("watch.conclude", |v| units::duration(v, Duration::from_secs(1), DAY))?,
             watch_ask: switch("watch.ask")?,
             watch_targets: layers.read("watch.targets", units::texts)?,
             register_offset: layers.read("register.utc_offset", units::utc_offset)?,

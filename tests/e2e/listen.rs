@@ -153,6 +153,33 @@ fn an_interface_is_heard_through_its_troubles_and_nothing_is_sent() {
 }
 
 #[test]
+fn what_is_heard_becomes_assets_while_it_is_still_listened() {
+    let cable = Cable::new();
+    let home = Home::new();
+    let child = Command::new("ip")
+        .args(["netns", "exec", &cable.near, program(), "watch", "--interface", "near0"])
+        .env_clear()
+        .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+        .env("HOME", home.path(""))
+        .env("DAICHO_DATABASE", home.path("daicho.db"))
+        .env("DAICHO_WATCH_CONCLUDE", "1s")
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    cable.wait_for_listener();
+    wait_until("asset", || {
+        cable.speak();
+        let run = home.run(&["--format", "json", "assets"]);
+        run.json().as_array().is_some_and(|assets| assets.iter().any(|a| a["macs"][0] == MAC))
+    });
+    let (_, run) = terminate(child);
+    assert_eq!(run.code, Some(0), "{run:?}");
+    assert!(run.stdout.contains(MAC) || run.stdout.contains("198.18.0.2"), "{run:?}");
+}
+
+#[test]
 fn a_listener_ends_when_its_time_is_over_and_refuses_what_is_not_there() {
     let home = Home::new();
     let run = home.run(&["watch", "--interface", "nothere0", "--duration", "1s"]);

@@ -29,10 +29,14 @@ pub(super) fn listen(mut monitor: Monitor, heard: &Mutex<Heard>, stop: &Stop) ->
     let mut down: Option<Timestamp> = None;
     let mut ticked = clock::now();
     while !stop.is_requested() {
-        // Locked for as long as what has come is read, not while nothing comes.
+        // Locked from the first frame to the last of what has come, not while nothing comes.
+        let mut locked = None;
         let came = monitor
-            .listen(PATIENCE, &mut |link, tag, at, bytes| lock(heard).take(link, tag, at, bytes))
+            .listen(PATIENCE, &mut |link, tag, at, bytes| {
+                locked.get_or_insert_with(|| lock(heard)).take(link, tag, at, bytes);
+            })
             .with_context(|| format!("cannot listen to {name}"))?;
+        drop(locked);
         let now = clock::now();
         match came {
             monitor::Heard::Frames(0) | monitor::Heard::Nothing => {}

@@ -16,8 +16,11 @@ use std::{
 };
 
 use anyhow::{Context as _, Result};
-use inventory::store::{OpenMode, Store, Writer};
-use model::ScanRecord;
+use inventory::{
+    asset::AssetId,
+    store::{OpenMode, Store, Writer},
+};
+use model::{ScanId, ScanRecord};
 use scanner::{capture::Capture, net::linux::monitor::Monitor, stop::Stop};
 use tokio::{
     signal::unix::{SignalKind, signal},
@@ -104,6 +107,13 @@ pub(crate) async fn run(
     let until = duration.map(|time| Instant::now() + time);
     let mut pulse = tokio::time::interval_at(Instant::now() + EVERY, EVERY);
     let mut asked = tokio::time::interval(Duration::from_millis(50));
+    // Of a file all is known in a moment.
+    let is_live = io == "capture";
+    // Who listens for months must not keep its findings to itself until the end.
+    let every = settings.conclude;
+    let mut concluding = tokio::time::interval_at(Instant::now() + every, every);
+    let mut conclusions = None;
+    let mut notes = Notes::default();
     // `None` where somebody had enough before it ended by itself.
     let outcome = loop {
         tokio::select! {
@@ -128,6 +138,23 @@ pub(crate) async fn run(
             } => break None,
             _ = asked.tick() => if stop.is_requested() { break None },
             _ = again.recv() => if let Some(cli) = cli { reload::settings(cli, &mut settings, &heard) },
+            _ = concluding.tick(), if is_live && conclusions.is_none() => {
+                // On a thread of its own: much is thought about, and a signal must not wait.
+                let part = conclude_part(store.clone(), scan, Arc::clone(&settings));
+                conclusions = Some(tokio::spawn(part));
+            }
+            drawn = async {
+                match &mut conclusions {
+                    Some(conclusions) => conclusions.await,
+                    None => std::future::pending().await,
+                }
+            } => {
+                conclusions = None;
+                match drawn.context("what was heard could not be concluded on").flatten() {
+                    Ok(seen) => notes.seen.extend(seen),
+                    Err(error) => break Some(Err(error)),
+                }
+            }
             _ = how.recv() => tell::line(&lock(&heard).line()),
             _ = pulse.tick() => {
                 let record = {
@@ -140,6 +167,10 @@ pub(crate) async fn run(
         }
     };
     stop.request();
+    // What it was about to write it has not written, and is concluded below.
+    if let Some(conclusions) = conclusions {
+        conclusions.abort();
+    }
     let outcome = match outcome {
         Some(outcome) => outcome,
         // It may be waiting for a pipe that never ends, and is not waited for any longer.
@@ -162,9 +193,22 @@ pub(crate) async fn run(
         record.drops += written.dropped;
         record
     };
-    conclude(&store, scan, &record, &Notes::default(), &settings.policy, format).await?;
+    conclude(&store, scan, &record, &notes, &settings.policy, format).await?;
     store.close().await;
     Ok(Ended { code: 0, scan: Some(scan), complete: record.complete, resume_at: None })
+}
+
+/// Draws conclusions from what was heard until now. Returns the assets that it was about.
+async fn conclude_part(
+    store: Store,
+    scan: ScanId,
+    settings: Arc<Settings>,
+) -> Result<Vec<AssetId>> {
+    let digest = store.digest(scan, clock::now()).await?;
+    if !digest.assets.is_empty() {
+        store.review(clock::now(), &settings.policy).await?;
+    }
+    Ok(digest.assets.iter().map(|asset| asset.id).collect())
 }
 
 /// Where frames come from.

@@ -29,6 +29,7 @@ pub(super) fn settings(cli: &Cli, settings: &mut Arc<Settings>, heard: &Mutex<He
     new.database.clone_from(&settings.database);
     new.vantage = settings.vantage.clone();
     new.capture_memory = settings.capture_memory;
+    new.conclude = settings.conclude;
     // Who asks goes on as it began.
     new.ask = settings.ask;
     new.ask_targets.clone_from(&settings.ask_targets);
@@ -47,6 +48,7 @@ fn waiting(old: &Settings, new: &Settings) -> Vec<&'static str> {
         ("site.name", old.vantage.site != new.vantage.site),
         ("site.vantage", old.vantage.name != new.vantage.name),
         ("watch.memory", old.capture_memory != new.capture_memory),
+        ("watch.conclude", old.conclude != new.conclude),
         ("watch.ask", old.ask != new.ask),
         ("watch.targets", old.ask_targets != new.ask_targets),
         ("scope.exclude", old.ask && old.exclude != new.exclude),
