@@ -186,7 +186,16 @@ impl Reading<'_> {
                 let problem = "a watch listens for as long as the service runs: take it out";
                 return Err(self.wrong("schedule", problem));
             }
-            (JobKind::Watch, None) | (_, Some(_)) => {}
+            (JobKind::Watch, None) => {
+                for key in ["window", "jitter", "missed"] {
+                    if self.table.contains_key(key) {
+                        let problem = "means nothing to a watch, which always runs: take it out \
+                                       (scope.windows says when it may ask)";
+                        return Err(self.wrong(key, problem));
+                    }
+                }
+            }
+            (_, Some(_)) => {}
             (_, None) => {
                 let problem = "is missing: say when, such as schedule = \"30 2 * * *\" (minute, \
                                hour, day of the month, month, day of the week)";
@@ -434,6 +443,10 @@ mod tests {
         refuses(
             &job("kind = \"watch\"\nschedule = \"@daily\""),
             "jobs.b.schedule = \"@daily\": a watch listens",
+        );
+        refuses(
+            &job("kind = \"watch\"\nwindow = [\"22:00-06:00\"]\ninterface = \"eth1\""),
+            "means nothing to a watch",
         );
         refuses(
             &job("kind = \"import\"\nschedule = \"@daily\"\npaths = [\"x\"]"),

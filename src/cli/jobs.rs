@@ -164,7 +164,10 @@ pub(crate) async fn run(
             names => format!("there is no job {name}; there are {}", names.join(", ")),
         }
     })?;
-    plan(settings)?;
+    // Of a run that the service began the configuration was found to be good.
+    if served.is_none() {
+        plan(settings)?;
+    }
     let asked = served.map_or(Asked::ByHand, |id| Asked::Served(RunId(id)));
     if served.is_some() {
         end_with_the_service(stop)?;

@@ -24,7 +24,7 @@ use scanner::{
         routes::Routes,
         select::{self, Wanted},
     },
-    plan::Plan,
+    plan::{Addresses, Plan},
     ports::PortSpec,
     probe::udp,
     rate::{Pacer, Tempo},
@@ -126,7 +126,9 @@ pub(crate) async fn run(
         conclude_with(&store, scan, &record, notes, policy, refresh.as_ref(), format).await?;
     store.close().await;
     let mut resume_at = None;
-    if stop.is_requested() && asked.done > 0 && searches.is_empty() {
+    // Once all were asked there is nothing to go on behind.
+    let is_part = asked.done > 0 && asked.done < asked.of;
+    if stop.is_requested() && is_part && searches.is_empty() {
         let done = arguments.resume_at.unwrap_or(0).saturating_add(asked.done);
         tell::line(&format!("to go on from there: the same command with --resume-at {done}"));
         resume_at = Some(done);
@@ -153,8 +155,9 @@ struct Asked {
     complete: bool,
     gaps: Vec<Gap>,
     coverage: Vec<model::Coverage>,
-    /// How many addresses it is done with.
+    /// How many addresses it is done with, and of how many.
     done: u64,
+    of: u64,
     notes: Notes,
 }
 
@@ -179,6 +182,7 @@ impl Run<'_> {
         sink: Sink,
     ) -> Result<Asked> {
         let pacer = Arc::new(Mutex::new(Pacer::new(self.plan.rates)));
+        let of = Addresses::new(&self.plan.scope).count();
         // The sweep is a loop that blocks: it gets a thread where that disturbs nobody.
         let mut outcome =
             tokio::task::block_in_place(|| self.sweep(&self.plan, &mut *link, &pacer, &sink));
@@ -203,6 +207,7 @@ impl Run<'_> {
             gaps: [chosen.gaps, found.gaps, outcome.gaps.clone()].concat(),
             coverage: outcome.coverage.clone(),
             done: outcome.done,
+            of,
             notes: Notes {
                 missed: outcome.missed,
                 rate: outcome.rate,

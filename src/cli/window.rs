@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use anyhow::{Result, ensure};
 use config::Window;
-use jiff::{Timestamp, Zoned, civil::Weekday, tz::TimeZone};
+use jiff::{SignedDuration, Timestamp, Zoned, civil::Weekday, tz::TimeZone};
 
 /// How long the window that is open now stays open. `None` where no windows are configured:
 /// any time will do.
@@ -29,9 +29,21 @@ pub(crate) fn time_left(
         now.strftime("%A %H:%M"),
         spoken(until_next(windows, &now)),
     );
-    // The minute that is under way counts for what is left of it.
-    let passed = u64::try_from(now.second()).unwrap_or(0);
-    Ok(Some(Duration::from_secs((u64::from(minutes) * 60).saturating_sub(passed))))
+    Ok(Some(until(&now, minutes)?))
+}
+
+/// How much time passes until clocks show so many minutes more: on the days when they are put
+/// forward or back it is another.
+fn until(now: &Zoned, minutes: u32) -> Result<Duration> {
+    let second = now.second();
+    let begun = now.datetime().checked_sub(SignedDuration::from_secs(second.into()))?;
+    let end = begun.checked_add(SignedDuration::from_mins(minutes.into()))?;
+    let left = now.duration_until(&end.to_zoned(now.time_zone().clone())?);
+    // In an hour that comes twice the end may lie in the first one.
+    let plain =
+        SignedDuration::from_mins(minutes.into()) - SignedDuration::from_secs(second.into());
+    let left = if left > SignedDuration::ZERO { left } else { plain };
+    Ok(Duration::try_from(left).unwrap_or_default())
 }
 
 /// Whether one of the windows is open, in the system's local time. Never where there is none.
@@ -113,6 +125,22 @@ mod tests {
         assert_eq!(until_next(&windows, &at("2026-11-25T06:00")), 16 * 60);
         // From Friday night on through the week-end.
         assert_eq!(left(&windows, &at("2026-11-27T22:00")), 2 * 60 + 48 * 60);
+    }
+
+    #[test]
+    fn a_window_ends_by_the_clock_where_clocks_are_put_forward_or_back() {
+        let zone = TimeZone::posix("CET-1CEST,M3.5.0,M10.5.0/3").unwrap();
+        let check = |text: &str, hours: u64| {
+            let local: jiff::civil::DateTime = text.parse().unwrap();
+            let at = local.to_zoned(zone.clone()).unwrap().timestamp().as_microsecond();
+            let left =
+                time_left(&windows(&["Sun 01:00-05:00"]), model::Timestamp(at), zone.clone());
+            assert_eq!(left.unwrap(), Some(Duration::from_secs(hours * 3_600)), "{text}");
+        };
+        check("2027-03-21T01:00", 4);
+        check("2027-03-28T01:00", 3);
+        check("2027-10-31T01:00", 5);
+        check("2027-10-31T04:00", 1);
     }
 
     #[test]

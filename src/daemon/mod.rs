@@ -44,6 +44,9 @@ const LONGEST_SLEEP: Duration = Duration::from_secs(30);
 /// found, and is in the books.
 const LAST_WORDS: Duration = Duration::from_millis(700);
 
+/// The same under a service manager, which kills what is left when this process is gone.
+const LAST_WORDS_OF_A_SERVICE: Duration = Duration::from_secs(50);
+
 /// In so many seconds an order is tried again that could not be carried out.
 const AGAIN: i64 = 30;
 
@@ -166,6 +169,8 @@ impl Service {
     async fn tick(&mut self) {
         let now = clock::now();
         for order in self.scheduler.tick(now) {
+            // Each may wait for the database.
+            notify(Word::StillHere);
             let done = match &order {
                 Order::Start { name, .. } => self.start(name, &order, now).await,
                 Order::Skip { .. } | Order::Settle { .. } => {
@@ -258,7 +263,9 @@ impl Service {
     /// Asks all runs for their end, and waits a little for it.
     async fn end(mut self, over: &mut UnboundedReceiver<Over>) {
         tell::line("stopping: what runs stores what it found");
-        let until = Instant::now() + LAST_WORDS;
+        let is_managed = std::env::var_os("NOTIFY_SOCKET").is_some();
+        let patience = if is_managed { LAST_WORDS_OF_A_SERVICE } else { LAST_WORDS };
+        let until = Instant::now() + patience;
         for running in self.running.values_mut() {
             running.stop();
         }

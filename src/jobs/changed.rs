@@ -123,9 +123,11 @@ fn files(path: &Path) -> io::Result<Vec<PathBuf>> {
     let mut files = Vec::new();
     for entry in fs::read_dir(path)? {
         let entry = entry?;
-        if fs::metadata(entry.path())?.is_file() {
-            files.push(entry.path());
+        // What cannot be looked at is told when it cannot be read.
+        if fs::metadata(entry.path()).is_ok_and(|metadata| !metadata.is_file()) {
+            continue;
         }
+        files.push(entry.path());
     }
     files.sort();
     Ok(files)

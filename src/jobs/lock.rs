@@ -33,7 +33,12 @@ impl Lock {
 }
 
 fn open(path: &Path) -> io::Result<File> {
-    File::options().create(true).truncate(false).write(true).open(path)
+    let opened = File::options().create(true).truncate(false).write(true).open(path);
+    match opened {
+        // Somebody else made it, and a lock needs no more than this.
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => File::open(path),
+        opened => opened,
+    }
 }
 
 /// `daicho.db-locks` beside `daicho.db`.

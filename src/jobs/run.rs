@@ -188,6 +188,7 @@ async fn end(store: &Store, job: &Job, performed: Result<Ended>, stop: &Stop) ->
     };
     let (result, detail) = match (stop.signal(), stop.is_requested(), ended.complete) {
         // Listening has no other end.
+        (Some(_), _, true) if job.kind == JobKind::Sweep => (RunResult::Done, ""),
         (Some(_), ..) if job.kind == JobKind::Watch => (RunResult::Done, "listened until the end"),
         (Some(_), ..) => (RunResult::Stopped, "stopped before it was done"),
         (None, true, _) => (RunResult::Incomplete, "its time was over before it was done"),
@@ -200,7 +201,8 @@ async fn end(store: &Store, job: &Job, performed: Result<Ended>, stop: &Stop) ->
     };
     let detail = [detail, &gaps].into_iter().filter(|text| !text.is_empty()).collect::<Vec<_>>();
     // A list may have other lines the next time, and the number means nothing then.
-    let has_list = job.targets.iter().any(|target| target.starts_with('@'));
+    let all = job.targets.iter().chain(&job.config.exclude);
+    let has_list = all.into_iter().any(|target| target.starts_with('@'));
     let resume_at = ended.resume_at.filter(|_| !has_list);
     RunEnd {
         ended_at,

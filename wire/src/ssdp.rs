@@ -41,7 +41,7 @@ impl Answer {
     }
 
     /// Reads what a device tells everybody. `None` for a farewell, and for the searches of
-    /// others.
+    /// others, which are not read on.
     ///
     /// # Errors
     ///

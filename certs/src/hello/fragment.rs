@@ -8,6 +8,9 @@ use wire::{Malformed, Reader};
 /// The most fragments of one message: 64 KiB in the smallest packets that the Internet has.
 pub(crate) const MAX_FRAGMENTS: usize = 256;
 
+/// What a fragment costs beside its bytes: its place among the others.
+pub(crate) const PIECE: usize = 96;
+
 /// A piece of a message, as a record carries it.
 #[derive(Debug)]
 pub(crate) struct Fragment<'a> {
@@ -53,18 +56,22 @@ impl Pieces {
     }
 
     /// Keeps a fragment. What came first stays, unless the same message, cut elsewhere when it
-    /// was sent again, has more at one place. Says how many bytes more are held.
+    /// was sent again, has more at one place. Says how many bytes more are held, its place
+    /// among the others counted.
     pub(crate) fn keep(&mut self, fragment: &Fragment<'_>) -> usize {
         let Fragment { kind, length, place, bytes, .. } = fragment;
         let is_same = (self.kind, self.length) == (*kind, *length);
         let known = self.fragments.get(place).map(Vec::len);
         let is_more = known.is_none_or(|known| known < bytes.len());
         let fits = known.is_some() || self.fragments.len() < MAX_FRAGMENTS;
-        if !(is_same && is_more && fits) {
+        // Nothing of a message is nothing, at however many places.
+        let is_nothing = bytes.is_empty() && *length > 0;
+        if !(is_same && is_more && fits) || is_nothing {
             return 0;
         }
         self.fragments.insert(*place, bytes.to_vec());
-        bytes.len().saturating_sub(known.unwrap_or(0))
+        let head = if known.is_none() { PIECE } else { 0 };
+        bytes.len().saturating_sub(known.unwrap_or(0)).saturating_add(head)
     }
 
     /// Whether there is no gap in it, for less than [`Self::whole`] costs.

@@ -29,10 +29,10 @@ use wire::{
 use super::{Told, hello, link::Frame};
 
 /// How many conversations of each kind may be under way. With more, the oldest is forgotten.
-const MOST: usize = 512;
+const MOST: usize = 128;
 
 /// How many bytes of one side are read: a chain of real certificates has some 8 KiB.
-const MOST_BYTES: usize = 32 << 10;
+const MOST_BYTES: usize = 16 << 10;
 
 /// How long a conversation is waited for, in seconds: a user may be typing.
 const PATIENCE: i64 = 60;
@@ -54,7 +54,13 @@ struct Words {
 impl Words {
     /// Takes a piece. What there is to tell of, once a message is whole that may change it.
     fn take(&mut self, identifier: u8, piece: &Piece<'_>) -> Option<Side> {
-        if piece.starts || piece.bytes.is_empty() || self.last == Some(identifier) {
+        if piece.starts {
+            // What had begun before will not go on.
+            self.message.clear();
+            (self.length, self.last) = (None, None);
+            return None;
+        }
+        if piece.bytes.is_empty() || self.last == Some(identifier) {
             return None;
         }
         self.last = Some(identifier);
@@ -143,7 +149,7 @@ impl<K: Copy + Eq + Hash, V: Default> Recent<K, V> {
 
     fn forget(&mut self, now: Timestamp) {
         while let Some((since, name)) = self.order.front().copied() {
-            if now.seconds_since(since) <= PATIENCE && self.order.len() < MOST {
+            if now.seconds_since(since).saturating_abs() <= PATIENCE && self.order.len() < MOST {
                 return;
             }
             self.order.pop_front();

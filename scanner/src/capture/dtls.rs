@@ -105,7 +105,11 @@ impl Handshakes {
 
     /// Tells what there is of those that have had their time.
     pub(super) fn settle_before(&mut self, now: Timestamp, told: &mut Vec<Told>) {
-        while self.order.front().is_some_and(|(since, _)| now.seconds_since(*since) > PATIENCE) {
+        while self
+            .order
+            .front()
+            .is_some_and(|(since, _)| now.seconds_since(*since).saturating_abs() > PATIENCE)
+        {
             self.settle_oldest(told);
         }
     }

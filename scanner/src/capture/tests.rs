@@ -8,6 +8,7 @@ use wire::{arp::Arp, ndp};
 
 use super::*;
 
+mod again;
 mod handshakes;
 mod tunnels;
 

@@ -25,7 +25,7 @@ use scanner::{capture::Capture, net::linux::monitor::Monitor, stop::Stop};
 use tokio::{
     signal::unix::{SignalKind, signal},
     sync::oneshot,
-    time::{Instant, sleep_until},
+    time::{Instant, MissedTickBehavior, sleep_until},
 };
 
 use crate::{
@@ -112,6 +112,7 @@ pub(crate) async fn run(
     // Who listens for months must not keep its findings to itself until the end.
     let every = settings.conclude;
     let mut concluding = tokio::time::interval_at(Instant::now() + every, every);
+    concluding.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut conclusions = None;
     let mut notes = Notes::default();
     // `None` where somebody had enough before it ended by itself.
@@ -152,11 +153,13 @@ pub(crate) async fn run(
                 conclusions = None;
                 match drawn.context("what was heard could not be concluded on").flatten() {
                     Ok(seen) => notes.seen.extend(seen),
-                    Err(error) => break Some(Err(error)),
+                    // What waits is concluded the next time.
+                    Err(error) => tell::line(&format!("daicho: {}", tell::chain(error.as_ref()))),
                 }
             }
             _ = how.recv() => tell::line(&lock(&heard).line()),
-            _ = pulse.tick() => {
+            // The database is busy with conclusions, and a signal must not wait for them.
+            _ = pulse.tick(), if conclusions.is_none() => {
                 let record = {
                     let heard = lock(&heard);
                     tell::line(&heard.line());
@@ -167,9 +170,11 @@ pub(crate) async fn run(
         }
     };
     stop.request();
-    // What it was about to write it has not written, and is concluded below.
-    if let Some(conclusions) = conclusions {
-        conclusions.abort();
+    // What is under way is waited for: it says whom it was about.
+    if let Some(conclusions) = conclusions
+        && let Ok(Ok(seen)) = conclusions.await
+    {
+        notes.seen.extend(seen);
     }
     let outcome = match outcome {
         Some(outcome) => outcome,

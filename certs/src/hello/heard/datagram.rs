@@ -10,7 +10,7 @@ use wire::Reader;
 
 use super::{
     super::{
-        fragment::{Fragment, Pieces},
+        fragment::{Fragment, PIECE, Pieces},
         message,
         record::HANDSHAKE,
     },
@@ -87,7 +87,7 @@ impl Datagrams {
             let is_new = !self.messages.contains_key(&number);
             let room = MOST_BYTES.saturating_sub(self.bytes);
             if length > MOST_BYTES
-                || fragment.bytes.len() > room
+                || fragment.bytes.len().saturating_add(PIECE) > room
                 || (is_new && self.messages.len() >= MOST_MESSAGES)
             {
                 continue;

@@ -325,8 +325,8 @@ impl Flows {
             let verdict = stream::read(&open.conversation(false), told);
             stamp(told, before, at);
             if let Verdict::Known = verdict {
-                let domain = cloud_of(told, before);
-                self.close(place, domain);
+                let used = cloud_of(told, before);
+                self.close(place, used);
             } else {
                 told.truncate(before);
             }
@@ -343,8 +343,8 @@ impl Flows {
                 self.counts.with_gaps = self.counts.with_gaps.saturating_add(1);
             }
         }
-        let domain = cloud_of(told, before);
-        self.close(place, domain);
+        let used = cloud_of(told, before);
+        self.close(place, used);
     }
 
     /// The same for want of memory.
@@ -354,7 +354,7 @@ impl Flows {
     }
 
     /// Forgets what a flow said, and remembers that it is known, and which service it uses.
-    fn close(&mut self, place: u32, domain: Option<String>) {
+    fn close(&mut self, place: u32, used: Option<(IpAddr, String)>) {
         let index = usize::try_from(place).unwrap_or(usize::MAX);
         let Some(open) = self.open.get_mut(index).and_then(Option::take) else { return };
         self.bytes = self.bytes.saturating_sub(open.counted);
@@ -363,8 +363,8 @@ impl Flows {
             && entry.open == place
         {
             entry.open = KNOWN;
-            if let Some(domain) = domain {
-                entry.used = self.uses.of(open.ends[0].address, domain);
+            if let Some((client, domain)) = used {
+                entry.used = self.uses.of(client, domain);
             }
         }
     }
@@ -400,10 +400,12 @@ fn stamp(told: &mut [Told], from: usize, at: Timestamp) {
     }
 }
 
-/// The service of the Internet that is used, by what was told from that place on.
-fn cloud_of(told: &[Told], from: usize) -> Option<String> {
-    told.iter().skip(from).find_map(|told| match &told.fact {
-        Fact::Use(Use::Cloud { domain, .. }) => Some(domain.clone()),
+/// Who uses which service of the Internet, by what was told from that place on.
+fn cloud_of(told: &[Told], from: usize) -> Option<(IpAddr, String)> {
+    told.iter().skip(from).find_map(|told| match (told.subject, &told.fact) {
+        (Subject::Address(client), Fact::Use(Use::Cloud { domain, .. })) => {
+            Some((client, domain.clone()))
+        }
         _ => None,
     })
 }
