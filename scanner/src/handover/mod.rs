@@ -297,6 +297,13 @@ impl Handover {
         Some(Request { open, names, ask })
     }
 
+    /// From now on nobody outside of this scope is asked: the names among the targets and
+    /// exclusions may have other addresses than they had. Requests that wait for somebody else are
+    /// refused when their turn comes, as [`Scope::permit`] does.
+    pub fn renew_scope(&mut self, scope: Scope) {
+        self.scope = scope;
+    }
+
     /// Whom the requests may be sent to: the scope, with what was heard in its areas.
     #[must_use]
     pub fn scope_of(&self, requests: &[Request]) -> Scope {

@@ -42,8 +42,12 @@ const LOOK: Duration = Duration::from_millis(50);
 /// How many requests are asked together: who is slow keeps no more than these waiting.
 const AT_ONCE: usize = 128;
 
-/// How often the inventory is asked anew who is fragile.
+/// How often the inventory is asked anew who is fragile, and the name service where targets and
+/// exclusions are.
 const KNOWN_FOR: Duration = Duration::from_secs(3_600);
+
+/// How long to wait where the name service does not know.
+const AGAIN: Duration = Duration::from_secs(30);
 
 /// How many gaps are kept one by one; of more the number.
 const MOST_GAPS: usize = 256;
@@ -97,6 +101,8 @@ pub(super) struct Asking {
     settings: Arc<Settings>,
     /// The names by which targets were given.
     names: HashMap<IpAddr, String>,
+    /// Who is never asked, as it was given.
+    excluded: Vec<String>,
     pace: Pace,
 }
 
@@ -136,7 +142,10 @@ impl Asking {
             gaps: chosen.gaps,
             more_gaps: 0,
         };
-        Ok(Some((Self { settings: Arc::clone(settings), names: chosen.names, pace }, asked)))
+        Ok(Some((
+            Self { settings: Arc::clone(settings), names: chosen.names, excluded, pace },
+            asked,
+        )))
     }
 
     /// Asks until it is to stop.
@@ -145,16 +154,17 @@ impl Asking {
     ///
     /// The inventory cannot be read.
     pub(super) async fn run(
-        self,
+        mut self,
         heard: Arc<Mutex<Heard>>,
         store: Store,
         sink: Sink,
         stop: Stop,
     ) -> Result<()> {
-        let site = &self.settings.vantage.site;
+        let settings = Arc::clone(&self.settings);
+        let site = &settings.vantage.site;
         let mut known = Known::read(&store, site).await?;
         let mut read = Instant::now();
-        let windows = &self.settings.windows;
+        let windows = &settings.windows;
         if let Err(closed) = window::time_left(windows, clock::now(), TimeZone::system()) {
             tell::line(&format!("what is heard waits to be asked: {closed}"));
         }
@@ -163,6 +173,28 @@ impl Asking {
             let Ok(left) = window::time_left(windows, clock::now(), TimeZone::system()) else {
                 continue;
             };
+            if read.elapsed() > KNOWN_FOR {
+                known = Known::read(&store, site).await?;
+                let chosen = scope::choose(&self.settings.ask_targets, &self.excluded, true).await;
+                match chosen {
+                    Ok(chosen) => {
+                        if let Some(asked) = &mut lock(&heard).asked {
+                            asked.handover.renew_scope(chosen.scope);
+                        }
+                        self.names = chosen.names;
+                        read = Instant::now();
+                    }
+                    // An exclusion that is nowhere could be anywhere.
+                    Err(error) => {
+                        tell::line(&format!(
+                            "what is heard waits to be asked: {}",
+                            tell::chain(error.as_ref())
+                        ));
+                        sleep(AGAIN).await;
+                        continue;
+                    }
+                }
+            }
             let (requests, scope) = {
                 let mut heard = lock(&heard);
                 let Some(asked) = &mut heard.asked else { return Ok(()) };
@@ -173,10 +205,6 @@ impl Asking {
                 let scope = asked.handover.scope_of(&requests);
                 (requests, scope)
             };
-            if read.elapsed() > KNOWN_FOR {
-                known = Known::read(&store, site).await?;
-                read = Instant::now();
-            }
             let batch = Stop::new();
             let talk = Talk {
                 settings: &self.settings,
