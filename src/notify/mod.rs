@@ -251,10 +251,10 @@ impl Way {
         let sending = async {
             match &self.carrier {
                 Carrier::Mail(mail) => mail.send(letter).await,
-                Carrier::Webhook(webhook) => webhook.send(letter).await,
+                Carrier::Webhook(webhook) => webhook.send(letter, self.time_limit).await,
                 Carrier::Syslog(syslog) => syslog.send(letter).await,
                 Carrier::Command(words) => command::send(words, letter, self.time_limit).await,
-                Carrier::File(path) => file::send(path, letter).await,
+                Carrier::File(path) => file::send(path, letter, self.time_limit).await,
             }
         };
         // A command ends itself at its limit, and is given the time to be killed.
