@@ -173,6 +173,12 @@ fn parameters(email: &Email) -> Result<TlsParameters> {
 
 #[cfg(test)]
 mod tests {
+    use std::{
+        io::{BufRead as _, BufReader, Write as _},
+        net::TcpListener,
+        thread,
+    };
+
     use super::*;
     use crate::notify::tests::letter_of;
 
@@ -221,6 +227,45 @@ mod tests {
         assert!(head.contains("Message-ID: <00000000000000000000000000000001@office.example>"));
         assert!(head.contains("Auto-Submitted: auto-generated"));
         assert!(head.is_ascii() && body.is_ascii(), "encoded for every server");
+    }
+
+    #[tokio::test]
+    async fn what_a_server_has_is_sent_also_where_it_is_silent_afterwards() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let server = thread::spawn(move || {
+            let mut stream = listener.accept().unwrap().0;
+            let lines = BufReader::new(stream.try_clone().unwrap()).lines();
+            stream.write_all(b"220 here\r\n").unwrap();
+            let (mut data, mut farewells) = (false, 0);
+            for line in lines.map_while(Result::ok) {
+                let answer = match (line.as_str(), data) {
+                    ("DATA", false) => "354 go on\r\n",
+                    (".", true) => "250 queued\r\n",
+                    ("QUIT", false) => {
+                        farewells += 1;
+                        continue;
+                    }
+                    (_, true) => continue,
+                    (_, false) => "250 yes\r\n",
+                };
+                data = answer.starts_with("354");
+                stream.write_all(answer.as_bytes()).unwrap();
+            }
+            farewells
+        });
+        let time_limit = Duration::from_secs(1);
+        let local = Mail {
+            server: "127.0.0.1".into(),
+            port,
+            tls: Tls::None,
+            user: None,
+            time_limit,
+            ..mail()
+        };
+        let words = local.send(&letter_of("title", "details")).await.unwrap();
+        assert_eq!(words, "250 queued");
+        assert_eq!(server.join().unwrap(), 1);
     }
 
     #[test]
