@@ -103,6 +103,22 @@ async fn what_is_urgent_comes_first_and_is_never_only_counted() {
 }
 
 #[tokio::test]
+async fn what_happened_to_an_asset_that_was_merged_since_has_the_site_of_the_other() {
+    let folder = Folder::new();
+    let store = strangers(&folder, 1).await;
+    let site = store.assets().await.unwrap()[0].site.0.clone();
+    let here = Route { sites: vec![site], about: [About::Discovery].into(), ..route("mail") };
+    store.review(at(30), &telling(std::slice::from_ref(&here))).await.unwrap();
+    assert_eq!(store.messages(None).await.unwrap(), []);
+    folder.sweep(&store, 31, machine(31, 50)).await;
+    let [first, second] = store.assets().await.unwrap().try_into().unwrap();
+    store.merge(second.id, first.id, "two cards", at(32)).await.unwrap();
+    store.review(at(33), &telling(&[here])).await.unwrap();
+    let items: Vec<u64> = store.messages(None).await.unwrap().iter().map(|m| m.items).collect();
+    assert_eq!(items, [1]);
+}
+
+#[tokio::test]
 async fn each_route_remembers_by_itself_and_the_end_of_a_scan_too() {
     let folder = Folder::new();
     let store = strangers(&folder, 1).await;
