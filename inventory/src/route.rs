@@ -328,11 +328,19 @@ impl Route {
     /// if there was one.
     #[must_use]
     pub fn due_at(&self, due: Option<Timestamp>, worst: Severity, as_of: Timestamp) -> Timestamp {
-        let due = due.unwrap_or_else(|| as_of.plus_seconds(self.gather));
-        match self.urgent.is_some_and(|urgent| worst >= urgent) {
+        // One written while the clock was ahead waits no longer than one written now.
+        let fresh = as_of.plus_seconds(self.gather);
+        let due = due.map_or(fresh, |due| due.min(fresh));
+        match self.is_urgent(worst) {
             true => due.min(as_of),
             false => due,
         }
+    }
+
+    /// Whether nothing waits that matters so much.
+    #[must_use]
+    pub fn is_urgent(&self, severity: Severity) -> bool {
+        self.urgent.is_some_and(|urgent| severity >= urgent)
     }
 }
 

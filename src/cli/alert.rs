@@ -1,5 +1,7 @@
 //! `daicho alert`: whether routes work, what waits in the outbox, and one pass of delivery.
 
+use std::time::Duration;
+
 use anyhow::{Result, bail};
 use inventory::{
     outbox::{Message, MessageState},
@@ -66,7 +68,7 @@ async fn deliver(settings: &Settings, format: Format) -> Result<u8> {
     let courier = Courier::load(&settings.routes, &settings.sender)?;
     let store = existing(&settings.database).await?;
     store.forget_messages(clock::now()).await?;
-    let delivered = courier.deliver(&store).await?;
+    let delivered = courier.deliver(&store, Duration::MAX).await?;
     tell_troubles(&delivered);
     let waiting = store.messages(Some(MessageState::Pending)).await?;
     let strays = waiting.iter().filter(|message| !courier.names().any(|n| n == message.route));

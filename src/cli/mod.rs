@@ -67,7 +67,11 @@ impl Ended {
 /// Runs the command and returns its exit code.
 pub(crate) fn run(cli: &Cli) -> Result<u8> {
     if matches!(cli.command, Command::Serve) {
-        return runtime()?.block_on(daemon::serve(cli));
+        let runtime = runtime()?;
+        let code = runtime.block_on(daemon::serve(cli));
+        // A program that is being told may take until its limit, which nobody waits for.
+        runtime.shutdown_background();
+        return code;
     }
     let settings = settings_of(cli)?;
     let runtime = runtime()?;

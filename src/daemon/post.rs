@@ -12,7 +12,8 @@ use tokio::{
 
 use crate::{cli::alert::tell_troubles, clock, notify::Courier, tell};
 
-/// How often it is looked for what is due: news that waits for nothing waits no longer.
+/// How often it is looked for what is due, and how long one route may go on sending before the
+/// others are looked at again: news that waits for nothing waits no longer, but for one sending.
 const EVERY: Duration = Duration::from_secs(5);
 
 /// How often what was sent long ago is forgotten.
@@ -32,7 +33,7 @@ impl Post {
             let mut forgot: Option<Instant> = None;
             loop {
                 let Some(courier) = current.borrow_and_update().clone() else { return };
-                match courier.deliver(&store).await {
+                match courier.deliver(&store, EVERY).await {
                     Ok(delivered) => tell_troubles(&delivered),
                     Err(error) => tell::line(&format!("daicho: {}", tell::chain(error.as_ref()))),
                 }

@@ -6,9 +6,10 @@
 
 use std::{
     env,
-    io::{Read as _, Write as _},
+    io::{Read, Write as _},
     os::unix::process::CommandExt as _,
     process::{Child, Command, ExitStatus, Stdio},
+    sync::{Arc, Mutex, PoisonError, mpsc},
     thread,
     time::{Duration, Instant},
 };
@@ -20,8 +21,12 @@ use super::{Letter, Trouble};
 /// Between two looks whether it has ended.
 const PAUSE: Duration = Duration::from_millis(20);
 
-/// Bytes of what it says that are kept.
-const SAID: u64 = 4_096;
+/// The last bytes of what it says that are kept.
+const SAID: usize = 4_096;
+
+/// Once it has ended, the end of what it says is waited for so long: who left its group may
+/// hold the pipe for ever.
+const REST: Duration = Duration::from_millis(500);
 
 /// Runs it.
 pub(super) async fn send(
@@ -51,19 +56,21 @@ fn run(words: &[String], key: &str, input: String, limit: Duration) -> Result<St
         .process_group(0)
         .spawn()
         .map_err(|error| Trouble::later(format!("cannot start {program}: {error}")))?;
-    // Threads, because a program may neither read nor close. They end with the group.
+    // Threads, because a program may neither read nor close. They end with the pipes.
     if let Some(mut stdin) = child.stdin.take() {
         thread::spawn(move || {
             let _ = stdin.write_all(input.as_bytes()).and_then(|()| stdin.write_all(b"\n"));
         });
     }
-    let said = child.stderr.take().map(|stderr| {
+    let said = Arc::new(Mutex::new(Vec::new()));
+    let (done, ended) = mpsc::channel::<()>();
+    if let Some(stderr) = child.stderr.take() {
+        let said = Arc::clone(&said);
         thread::spawn(move || {
-            let mut said = Vec::new();
-            let _ = stderr.take(SAID).read_to_end(&mut said);
-            String::from_utf8_lossy(&said).into_owned()
-        })
-    });
+            listen(stderr, &said);
+            drop(done);
+        });
+    }
     let status = wait(&mut child, limit);
     kill_group(&child);
     let Some(status) = status else {
@@ -71,11 +78,24 @@ fn run(words: &[String], key: &str, input: String, limit: Duration) -> Result<St
         let _ = child.wait();
         return Err(Trouble::later(format!("{program} took longer than {limit:?}")));
     };
-    let said = said.and_then(|said| said.join().ok()).unwrap_or_default();
+    let _ = ended.recv_timeout(REST);
+    let said = said.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    let said = String::from_utf8_lossy(&said);
     let last = said.lines().rfind(|line| !line.trim().is_empty()).unwrap_or_default();
     match status.success() {
         true => Ok(format!("{program} ended with success {last}")),
         false => Err(Trouble::later(format!("{program}: {status}: {last}"))),
+    }
+}
+
+/// Reads to the end, so that whoever writes can go on, and keeps the last of it.
+fn listen(mut from: impl Read, said: &Mutex<Vec<u8>>) {
+    let mut piece = [0; 4_096];
+    while let Ok(len @ 1..) = from.read(&mut piece) {
+        let mut said = said.lock().unwrap_or_else(PoisonError::into_inner);
+        said.extend_from_slice(piece.get(..len).unwrap_or_default());
+        let over = said.len().saturating_sub(SAID);
+        said.drain(..over);
     }
 }
 
@@ -126,6 +146,16 @@ mod tests {
         assert_eq!(error, "/bin/sh: exit status: 3: no modem");
         let missing = run(&["/nowhere/page".to_owned()], "k", String::new(), LONG);
         assert!(missing.unwrap_err().words.starts_with("cannot start /nowhere/page: "));
+    }
+
+    #[test]
+    fn one_that_says_much_is_heard_to_the_end_and_nobody_who_is_left_is_waited_for() {
+        let said = shell("head -c 300000 /dev/zero >&2 && echo && echo last >&2", LONG).unwrap();
+        assert!(said.ends_with("last"), "{said}");
+        let began = Instant::now();
+        let said = shell("setsid sleep 8 & sleep 0.2; echo gone >&2", LONG).unwrap();
+        assert!(said.ends_with("gone"), "{said}");
+        assert!(began.elapsed() < Duration::from_secs(6), "{:?}", began.elapsed());
     }
 
     #[test]

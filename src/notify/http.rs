@@ -4,11 +4,14 @@
 //! read as far as a person wants to see of it. A proxy is asked for a tunnel and told nothing
 //! of the request, for addresses of http too.
 
+use std::{io, time::Duration};
+
 use config::route::WebhookUrl;
 use scanner::net::download::{Host, Scheme, WebAddress};
 use tokio::{
     io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _},
     net::TcpStream,
+    time::{Instant, timeout_at},
 };
 use wire::http::{self, End, Response};
 
@@ -16,6 +19,10 @@ use super::{Trouble, secret, tls::Trust};
 
 /// An answer is read so far.
 const MOST: usize = 64 << 10;
+
+/// Once the head of an answer is there, which has the status, the rest is waited for so long
+/// and not beyond the time limit: what was accepted does not count as failed.
+const REST: Duration = Duration::from_secs(2);
 
 /// What is posted.
 #[derive(Clone, Debug)]
@@ -36,13 +43,15 @@ pub(super) fn address(url: &WebhookUrl) -> Result<WebAddress, Trouble> {
     read.map_err(|error| Trouble::refused(format!("the address of the webhook: {error}")))
 }
 
-/// Posts and gives the answer.
+/// Posts and gives the answer; how much of its body is there is the server's affair.
 pub(super) async fn post(
     to: &WebAddress,
     proxy: Option<&WebAddress>,
     trust: &Trust,
     post: &Post,
+    limit: Duration,
 ) -> Result<Response, Trouble> {
+    let until = Instant::now() + limit;
     let server = bare(&to.host);
     let stream = match proxy {
         None => connect(&server, to.port).await?,
@@ -50,10 +59,10 @@ pub(super) async fn post(
     };
     let request = request(to, post);
     match to.scheme {
-        Scheme::Http => exchange(stream, &request, &server).await,
+        Scheme::Http => exchange(stream, &request, &server, until).await,
         Scheme::Https => {
             let stream = trust.connect(stream, &server).await?;
-            exchange(stream, &request, &server).await
+            exchange(stream, &request, &server, until).await
         }
     }
 }
@@ -120,20 +129,29 @@ async fn exchange(
     mut stream: impl AsyncRead + AsyncWrite + Unpin,
     request: &[u8],
     server: &str,
+    until: Instant,
 ) -> Result<Response, Trouble> {
     let broken = |error| Trouble::later(format!("{server}: the connection broke: {error}"));
     stream.write_all(request).await.map_err(broken)?;
     stream.flush().await.map_err(broken)?;
     let mut bytes = Vec::new();
+    let mut rest: Option<Instant> = None;
     loop {
         let mut piece = [0; 4_096];
-        let read = stream.read(&mut piece).await;
+        let reading = stream.read(&mut piece);
+        let read = match rest {
+            Some(rest) => timeout_at(rest, reading)
+                .await
+                .unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())),
+            None => reading.await,
+        };
         let ended = match read {
             Ok(len) => {
                 bytes.extend_from_slice(piece.get(..len).unwrap_or_default());
                 len == 0
             }
-            // Some servers end TLS without a farewell once they have said everything.
+            // Some servers end TLS without a farewell once they have said everything, and some
+            // end nothing.
             Err(_) if !bytes.is_empty() => true,
             Err(error) => return Err(broken(error)),
         };
@@ -141,7 +159,9 @@ async fn exchange(
             Ok(answer) if answer.end == End::Complete || ended || bytes.len() > MOST => {
                 return Ok(answer);
             }
-            Ok(_) => {}
+            Ok(_) => {
+                rest.get_or_insert_with(|| until.min(Instant::now() + REST));
+            }
             Err(_) if ended => {
                 return Err(Trouble::later(format!("{server} gives no answer of a web server")));
             }
@@ -150,5 +170,21 @@ async fn exchange(
             }
             Err(_) => {}
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn an_answer_whose_body_has_no_end_is_an_answer() {
+        let (ours, mut theirs) = tokio::io::duplex(4_096);
+        theirs.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nok").await.unwrap();
+        let until = Instant::now() + Duration::from_millis(200);
+        let answer = exchange(ours, b"POST", "192.0.2.1", until).await.unwrap();
+        assert_eq!((answer.status, &*answer.body), (200, &b"ok"[..]));
+        // Held until here.
+        drop(theirs);
     }
 }

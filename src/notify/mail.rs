@@ -9,20 +9,27 @@ use std::time::{Duration, UNIX_EPOCH};
 use anyhow::{Context as _, Result, bail};
 use config::route::{Email, MailSecurity, Secret};
 use lettre::{
-    Address, AsyncSmtpTransport, AsyncTransport as _, Message, Tokio1Executor,
+    Address, Message,
     message::{
         Mailbox,
         header::{ContentType, HeaderName, HeaderValue, MIME_VERSION_1_0},
     },
     transport::smtp::{
-        authentication::Credentials,
-        client::{Certificate, CertificateStore, Tls, TlsParameters},
+        self,
+        authentication::{Credentials, DEFAULT_MECHANISMS},
+        client::{AsyncSmtpConnection, Certificate, CertificateStore, Tls, TlsParameters},
         extension::ClientId,
+        response::Response,
     },
 };
+use tokio::time::{Instant, timeout_at};
 
 use super::{Letter, Trouble, secret, tls};
 use crate::tell;
+
+/// The server's farewell is waited for so long, and not beyond the time limit: it has the
+/// message by then.
+const FAREWELL: Duration = Duration::from_secs(2);
 
 /// A mail server and who writes to whom.
 #[derive(Debug)]
@@ -62,17 +69,11 @@ impl Mail {
     /// Hands it in; gives the server's last words.
     pub(super) async fn send(&self, letter: &Letter) -> Result<String, Trouble> {
         let message = self.message(letter).map_err(|e| Trouble::refused(format!("{e:#}")))?;
-        let mut builder =
-            AsyncSmtpTransport::<Tokio1Executor>::builder_dangerous(self.server.as_str())
-                .port(self.port)
-                .tls(self.tls.clone())
-                .hello_name(ClientId::default())
-                .timeout(Some(self.time_limit));
+        let mut login = None;
         if let Some((user, password)) = &self.user {
-            let password = secret(password)?;
-            builder = builder.credentials(Credentials::new(user.clone(), password.to_string()));
+            login = Some(Credentials::new(user.clone(), secret(password)?.to_string()));
         }
-        match builder.build().send(message).await {
+        match self.hand_in(&message, login.as_ref()).await {
             Ok(response) => {
                 let words: Vec<&str> = response.message().collect();
                 Ok(format!("{} {}", response.code(), words.join(" ")))
@@ -86,6 +87,34 @@ impl Mail {
                 })
             }
         }
+    }
+
+    /// The server's answer to the message. What it says to our farewell is not its answer.
+    async fn hand_in(
+        &self,
+        message: &Message,
+        login: Option<&Credentials>,
+    ) -> Result<Response, smtp::Error> {
+        let until = Instant::now() + self.time_limit;
+        let name = ClientId::default();
+        let (wrapped, started) = match &self.tls {
+            Tls::Wrapper(parameters) => (Some(parameters.clone()), None),
+            Tls::Required(parameters) => (None, Some(parameters.clone())),
+            Tls::None | Tls::Opportunistic(_) => (None, None),
+        };
+        let server = (self.server.as_str(), self.port);
+        let limit = Some(self.time_limit);
+        let mut connection =
+            AsyncSmtpConnection::connect_tokio1(server, limit, &name, wrapped, None).await?;
+        if let Some(parameters) = started {
+            connection.starttls(parameters, &name).await?;
+        }
+        if let Some(login) = login {
+            connection.auth(DEFAULT_MECHANISMS, login).await?;
+        }
+        let response = connection.send(message.envelope(), &message.formatted()).await?;
+        let _ = timeout_at(until.min(Instant::now() + FAREWELL), connection.quit()).await;
+        Ok(response)
     }
 
     fn message(&self, letter: &Letter) -> Result<Message> {
@@ -144,6 +173,12 @@ fn parameters(email: &Email) -> Result<TlsParameters> {
 
 #[cfg(test)]
 mod tests {
+    use std::{
+        io::{BufRead as _, BufReader, Write as _},
+        net::TcpListener,
+        thread,
+    };
+
     use super::*;
     use crate::notify::tests::letter_of;
 
@@ -192,6 +227,45 @@ mod tests {
         assert!(head.contains("Message-ID: <00000000000000000000000000000001@office.example>"));
         assert!(head.contains("Auto-Submitted: auto-generated"));
         assert!(head.is_ascii() && body.is_ascii(), "encoded for every server");
+    }
+
+    #[tokio::test]
+    async fn what_a_server_has_is_sent_also_where_it_is_silent_afterwards() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let server = thread::spawn(move || {
+            let mut stream = listener.accept().unwrap().0;
+            let lines = BufReader::new(stream.try_clone().unwrap()).lines();
+            stream.write_all(b"220 here\r\n").unwrap();
+            let (mut data, mut farewells) = (false, 0);
+            for line in lines.map_while(Result::ok) {
+                let answer = match (line.as_str(), data) {
+                    ("DATA", false) => "354 go on\r\n",
+                    (".", true) => "250 queued\r\n",
+                    ("QUIT", false) => {
+                        farewells += 1;
+                        continue;
+                    }
+                    (_, true) => continue,
+                    (_, false) => "250 yes\r\n",
+                };
+                data = answer.starts_with("354");
+                stream.write_all(answer.as_bytes()).unwrap();
+            }
+            farewells
+        });
+        let time_limit = Duration::from_secs(1);
+        let local = Mail {
+            server: "127.0.0.1".into(),
+            port,
+            tls: Tls::None,
+            user: None,
+            time_limit,
+            ..mail()
+        };
+        let words = local.send(&letter_of("title", "details")).await.unwrap();
+        assert_eq!(words, "250 queued");
+        assert_eq!(server.join().unwrap(), 1);
     }
 
     #[test]

@@ -30,7 +30,10 @@ use inventory::{
     store::{Store, StoreError},
 };
 use model::{Severity, Timestamp};
-use tokio::{task::JoinSet, time::timeout};
+use tokio::{
+    task::JoinSet,
+    time::{Instant, timeout},
+};
 
 pub(crate) use letter::Sender;
 
@@ -119,27 +122,38 @@ impl Courier {
     }
 
     /// One pass over everything that is due. Routes do not wait for each other; within a route
-    /// one message follows the other, and the first one that fails ends the pass for it.
+    /// one message follows the other, and the first one that fails ends the pass for it. So does
+    /// the first one that ends later than `longest` after the pass began.
     ///
     /// # Errors
     ///
-    /// Where the database cannot be read or written. What the other side does is no error.
-    pub(crate) async fn deliver(&self, store: &Store) -> Result<Delivered> {
+    /// Where the database cannot be read or written, after every route had its pass. What the
+    /// other side does is no error.
+    pub(crate) async fn deliver(&self, store: &Store, longest: Duration) -> Result<Delivered> {
         let mut passes = JoinSet::new();
         for way in &self.ways {
             let (way, store) = (Arc::clone(way), store.clone());
-            passes.spawn(async move { way.deliver(&store).await });
+            passes.spawn(async move { way.deliver(&store, longest).await });
         }
         let mut all = Delivered::default();
+        let mut broken = None;
         while let Some(pass) = passes.join_next().await {
-            let pass = pass.context("delivery broke off")??;
+            let pass = pass.context("delivery broke off");
+            let pass = match pass.and_then(|pass| Ok(pass?)) {
+                Ok(pass) => pass,
+                // The others are in the middle of sending.
+                Err(error) => {
+                    broken.get_or_insert(error);
+                    continue;
+                }
+            };
             all.sent += pass.sent;
             all.put_off += pass.put_off;
             all.failed += pass.failed;
             all.troubles.extend(pass.troubles);
         }
         all.troubles.sort();
-        Ok(all)
+        broken.map_or(Ok(all), Err)
     }
 
     /// Sends a message that says that it is a test, now, and gives the other side's words. The
@@ -185,19 +199,31 @@ impl Way {
         })
     }
 
-    async fn deliver(&self, store: &Store) -> Result<Delivered, StoreError> {
+    async fn deliver(&self, store: &Store, longest: Duration) -> Result<Delivered, StoreError> {
+        let began = Instant::now();
         let mut done = Delivered::default();
         let limit = i64::try_from(self.time_limit.as_secs()).unwrap_or(i64::MAX);
         let lease = limit.saturating_mul(2).saturating_add(LEASE_MARGIN);
         for _ in 0..AT_ONCE {
+            if began.elapsed() > longest {
+                break;
+            }
             let now = clock::now();
             let Some(least) = least_now(&self.quiet, self.urgent, now) else { break };
             if !store.has_due(&self.name, least, now).await? {
                 break;
             }
             let by = format!("{:032x}", u128::from(chance()) << 64 | u128::from(chance()));
+            let asked = Instant::now();
             let claim = store.claim_message(&self.name, least, &by, lease, now).await?;
             let Some(claimed) = claim else { break };
+            // The lease counts from before others who write were waited for. What is left of it
+            // has to last for the sending.
+            if asked.elapsed() > self.time_limit {
+                let (words, now) = ("the database was busy", clock::now());
+                store.message_not_sent(&claimed, Some(now), words, now).await?;
+                break;
+            }
             let result = match self.letters.print(&claimed) {
                 Ok(letter) => self.send(&letter).await,
                 // Templates were tried when they were loaded, so this is of this message alone.
@@ -251,10 +277,10 @@ impl Way {
         let sending = async {
             match &self.carrier {
                 Carrier::Mail(mail) => mail.send(letter).await,
-                Carrier::Webhook(webhook) => webhook.send(letter).await,
+                Carrier::Webhook(webhook) => webhook.send(letter, self.time_limit).await,
                 Carrier::Syslog(syslog) => syslog.send(letter).await,
                 Carrier::Command(words) => command::send(words, letter, self.time_limit).await,
-                Carrier::File(path) => file::send(path, letter).await,
+                Carrier::File(path) => file::send(path, letter, self.time_limit).await,
             }
         };
         // A command ends itself at its limit, and is given the time to be killed.

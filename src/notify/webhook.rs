@@ -5,6 +5,8 @@
 //! code or with its marks replaced where there is not. Bounds are those of each service, or
 //! less where it tells none.
 
+use std::time::Duration;
+
 use anyhow::{Context as _, Result};
 use config::route::{Secret, Webhook as Setting, WebhookForm, WebhookUrl};
 use inventory::outbox::Failure;
@@ -46,14 +48,16 @@ impl Webhook {
         Ok(Self { url, form, token, signing, proxy, trust: Trust::load(roots.as_deref())? })
     }
 
-    /// Posts it; gives the server's words.
-    pub(super) async fn send(&self, letter: &Letter) -> Result<String, Trouble> {
+    /// Posts it; gives the server's words, without what of ours is secret in them.
+    pub(super) async fn send(&self, letter: &Letter, limit: Duration) -> Result<String, Trouble> {
         let to = http::address(&self.url)?;
         let (media_type, body) = body(self.form, letter);
         let key = &letter.parts.id;
         let mut fields = vec![("Idempotency-Key", key.clone())];
+        let mut secrets = secret_parts(&to.path);
         if let Some(token) = &self.token {
             let token = secret(token)?;
+            secrets.push(token.to_string());
             fields.push(match self.form {
                 WebhookForm::Chatwork => ("X-ChatWorkToken", token.to_string()),
                 _ => ("Authorization", format!("Bearer {}", token.as_str())),
@@ -66,9 +70,10 @@ impl Webhook {
             fields.push(("Daicho-Signature", format!("sha256={digits}")));
         }
         let post = Post { media_type, fields, body };
-        let answer = http::post(&to, self.proxy.as_ref(), &self.trust, &post).await?;
+        let answer = http::post(&to, self.proxy.as_ref(), &self.trust, &post, limit).await?;
         let said = String::from_utf8_lossy(&answer.body);
         let words = format!("{} {} {}", answer.status, answer.reason, said.trim());
+        let words = without(&words, secrets);
         match answer.status {
             200..300 => Ok(words),
             // To whom it leads on is for the configuration to say.
@@ -80,6 +85,19 @@ impl Webhook {
             _ => Err(Trouble::refused(words)),
         }
     }
+}
+
+/// What of an address may be its secret: parts of the path and values of the query, unless they
+/// are too short for one. Error pages like to repeat them.
+fn secret_parts(path: &str) -> Vec<String> {
+    let parts = path.split(['/', '?', '&', '=', '#']);
+    parts.filter(|part| part.len() >= 8).map(str::to_owned).collect()
+}
+
+/// A text with `…` in place of these, the longest first, for one may be part of another.
+fn without(text: &str, mut secrets: Vec<String>) -> String {
+    secrets.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
+    secrets.iter().fold(text.to_owned(), |text, secret| text.replace(secret.as_str(), "…"))
 }
 
 /// Media type and body of what a service is posted.
@@ -116,6 +134,9 @@ fn slack(letter: &Letter) -> Value {
     json!({ "text": subject, "blocks": blocks })
 }
 
+/// Bytes of the lines of a card.
+const TEAMS: usize = 24_000;
+
 /// An adaptive card of rich text, whose runs know no marks.
 fn teams(letter: &Letter) -> Value {
     let run = |text: &str, weight: &str| {
@@ -124,11 +145,20 @@ fn teams(letter: &Letter) -> Value {
             "inlines": [{ "type": "TextRun", "text": text, "weight": weight }],
         })
     };
-    let mut body = vec![run(&letter.subject, "bolder")];
-    // A message has at most 28 KB, and every line costs some of them by itself.
-    let text = text::cut(&letter.text, 12_000);
-    let lines = text.lines().filter(|line| !line.trim().is_empty()).take(120);
-    body.extend(lines.map(|line| run(line, "default")));
+    let subject = run(&letter.subject, "bolder");
+    let mut size = subject.to_string().len();
+    let mut body = vec![subject];
+    // A message has at most 28 KB as it is posted: with what every line costs by itself, and
+    // what is escaped.
+    for line in letter.text.lines().filter(|line| !line.trim().is_empty()).take(120) {
+        let line = run(line, "default");
+        size += line.to_string().len() + 1;
+        if size > TEAMS {
+            body.push(run("…", "default"));
+            break;
+        }
+        body.push(line);
+    }
     json!({
         "type": "message",
         "attachments": [{
@@ -220,6 +250,22 @@ mod tests {
         assert!(body.iter().all(|block| block["type"] == "RichTextBlock"));
         let title = body[0]["inlines"][0]["text"].as_str().unwrap();
         assert!(title.contains("[x](https://evil.example) **b**"), "{title}");
+    }
+
+    #[test]
+    fn teams_gets_no_more_than_it_takes_however_much_is_escaped() {
+        let details = format!("{}\n", "\"\\".repeat(400)).repeat(60);
+        let letter = Letter { text: details, ..letter_of("title", "") };
+        let (_, body) = body(WebhookForm::Teams, &letter);
+        assert!((20_000..28 << 10).contains(&body.len()), "{}", body.len());
+    }
+
+    #[test]
+    fn what_may_be_secret_is_not_repeated() {
+        let secrets = secret_parts("/services/T0/abcdefgh?key=longer-value&n=1");
+        assert_eq!(secrets, ["services", "abcdefgh", "longer-value"]);
+        let words = "no /services/T0/abcdefgh?key=longer-value";
+        assert_eq!(without(words, secrets), "no /…/T0/…?key=…");
     }
 
     #[test]

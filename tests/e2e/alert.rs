@@ -260,6 +260,29 @@ fn what_a_server_refuses_is_given_up_and_can_be_tried_again() {
     assert_eq!(asked, [2], "under the same key");
 }
 
+#[test]
+fn what_a_server_repeats_of_a_secret_is_not_shown() {
+    let web = Web::start();
+    let files = Home::new();
+    let token = files.write("token", "s3cret-token\n");
+    let url = files.write("url", format!("{}/T0secret-path?key=s3cret-key", web.url));
+    let hook = format!(
+        "expire = \"1m\"\ntype = \"webhook\"\nurl_file = \"{}\"\ntoken_file = \"{}\"",
+        url.display(),
+        token.display()
+    );
+    let mut office = Office::new(&route("hook", &hook));
+    office.something_expires();
+    *web.answer.lock().unwrap() = "HTTP/1.1 404 s3cret-token\r\n\r\n\
+        Cannot POST /hook/T0secret-path?key=s3cret-key s3cret-token";
+    let deliver = office.run(&["alert", "deliver"]);
+    assert!(deliver.stderr.contains("404 … Cannot POST /hook/…?key=…"), "{}", deliver.stderr);
+    let list = office.run(&["alert", "list"]);
+    for run in [&deliver, &list] {
+        assert!(!run.stderr.contains("cret-") && !run.stdout.contains("cret-"), "{run:?}");
+    }
+}
+
 impl Office {
     fn json_of_failure(&self, arguments: &[&str]) -> Value {
         let run = self.run(&[arguments, &["--format", "json"]].concat());

@@ -213,6 +213,9 @@ fn news_waits_for_the_digest_and_what_is_urgent_for_nothing() {
         now.plus_seconds(5)
     );
     assert_eq!(route.due_at(Some(later), Severity::Critical, now), now);
+    // A message that was written while the clock was an hour ahead waits no longer than others.
+    let ahead = now.plus_seconds(3_600);
+    assert_eq!(route.due_at(Some(ahead), Severity::Warning, now), later);
     let patient = Route { urgent: None, ..route };
     assert_eq!(patient.due_at(None, Severity::Critical, now), later);
 }

@@ -320,13 +320,15 @@ type ItemRow = (
     String,
 );
 
+/// The worst first, because a letter lists no more than the first ones.
 async fn load_items(
     connection: &mut SqliteConnection,
     message: i64,
 ) -> Result<Vec<Item>, LoadError> {
     let rows: Vec<ItemRow> = sqlx::query_as(
         "SELECT kind, at, rule, severity, subject, title, detail, site, asset, finding, owners
-         FROM outbox_item WHERE message = $1 ORDER BY number",
+         FROM outbox_item WHERE message = $1
+         ORDER BY CASE severity WHEN 'critical' THEN 0 WHEN 'warning' THEN 1 ELSE 2 END, number",
     )
     .bind(message)
     .fetch_all(connection)

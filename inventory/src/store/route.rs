@@ -8,6 +8,7 @@ use sqlx::SqliteConnection;
 use super::{
     StoredFinding, alert,
     insert::insert,
+    load::Merges,
     review::Compared,
     scan::{LoadError, count, json},
 };
@@ -38,6 +39,7 @@ pub(super) async fn tell(
     let sites: HashMap<AssetId, &str> =
         compared.assets.iter().map(|asset| (asset.id, asset.site.0.as_str())).collect();
     let site_of = |asset: Option<AssetId>| asset.and_then(|asset| sites.get(&asset).copied());
+    let merges = Merges::load(connection).await?;
     let known: Vec<Known<'_>> = findings
         .iter()
         .map(|stored| Known {
@@ -51,10 +53,14 @@ pub(super) async fn tell(
         let (events, seen) = events_for(connection, route).await?;
         let happened: Vec<Happened<'_>> = events
             .into_iter()
-            .map(|event| Happened {
-                site: site_of(event.asset),
-                owners: names(event.asset.and_then(|asset| compared.owners.of_asset(asset))),
-                event,
+            .map(|event| {
+                // What happened to an asset before it was merged into another is the other's.
+                let asset = event.asset.map(|asset| merges.root(asset));
+                Happened {
+                    site: site_of(asset),
+                    owners: names(asset.and_then(|asset| compared.owners.of_asset(asset))),
+                    event,
+                }
             })
             .collect();
         let before = Memory {
@@ -170,7 +176,8 @@ async fn write_sites(
     Ok(())
 }
 
-/// Adds news to the route's message that nobody began to send, or to a new one.
+/// Adds news to the route's message that nobody began to send, or to a new one. The news comes
+/// with the worst first.
 async fn append(
     connection: &mut SqliteConnection,
     route: &Route,
@@ -186,6 +193,10 @@ async fn append(
     .bind(&route.name)
     .fetch_optional(&mut *connection)
     .await?;
+    // What is urgent is never merely counted for want of room.
+    let urgent = items.iter().filter(|item| route.is_urgent(item.severity)).count() as u64;
+    let fits = |there: i64| count(urgent.min(ITEMS)).saturating_add(there) <= count(ITEMS);
+    let open = open.filter(|(_, _, there)| urgent == 0 || fits(*there));
     let due = route.due_at(open.map(|(_, due, _)| Timestamp(due)), worst, as_of);
     let (message, there) = match open {
         Some((message, _, there)) => {

@@ -74,6 +74,51 @@ async fn forty_devices_are_one_message_and_the_same_review_tells_nothing_more() 
 }
 
 #[tokio::test]
+async fn what_is_urgent_comes_first_and_is_never_only_counted() {
+    let folder = Folder::new();
+    let store = strangers(&folder, 40).await;
+    let hasty = Route { urgent: Some(Severity::Warning), ..route("mail") };
+    let policy = telling(&[hasty]);
+    store.review(at(30), &policy).await.unwrap();
+    folder.tamper("UPDATE outbox_item SET severity = 'critical' WHERE number = 39").await;
+    // And the message is as full as one may be.
+    folder
+        .tamper(
+            "WITH RECURSIVE n(n) AS (SELECT 40 UNION ALL SELECT n + 1 FROM n WHERE n < 499)
+             INSERT INTO outbox_item (message, number, kind, at, rule, severity, subject, title,
+                 detail, site, asset, finding, owners)
+             SELECT message, n, kind, at, rule, 'info', subject, title, detail, site, asset,
+                 finding, owners FROM outbox_item, n WHERE number = 0",
+        )
+        .await;
+    folder.sweep(&store, 31, machine(31, 50)).await;
+    store.review(at(32), &policy).await.unwrap();
+    let items: Vec<(u64, u64)> =
+        store.messages(None).await.unwrap().iter().map(|m| (m.items, m.more)).collect();
+    assert_eq!(items, [(1, 0), (500, 0)]);
+    let claimed = store.claim_message("mail", ALL, "a", 60, at(33)).await.unwrap().unwrap();
+    let severities: Vec<Severity> = claimed.items.iter().map(|item| item.severity).collect();
+    assert!(severities.is_sorted_by(|one, next| one >= next), "{severities:?}");
+    assert_eq!(severities[..2], [Severity::Critical, Severity::Warning]);
+}
+
+#[tokio::test]
+async fn what_happened_to_an_asset_that_was_merged_since_has_the_site_of_the_other() {
+    let folder = Folder::new();
+    let store = strangers(&folder, 1).await;
+    let site = store.assets().await.unwrap()[0].site.0.clone();
+    let here = Route { sites: vec![site], about: [About::Discovery].into(), ..route("mail") };
+    store.review(at(30), &telling(std::slice::from_ref(&here))).await.unwrap();
+    assert_eq!(store.messages(None).await.unwrap(), []);
+    folder.sweep(&store, 31, machine(31, 50)).await;
+    let [first, second] = store.assets().await.unwrap().try_into().unwrap();
+    store.merge(second.id, first.id, "two cards", at(32)).await.unwrap();
+    store.review(at(33), &telling(&[here])).await.unwrap();
+    let items: Vec<u64> = store.messages(None).await.unwrap().iter().map(|m| m.items).collect();
+    assert_eq!(items, [1]);
+}
+
+#[tokio::test]
 async fn each_route_remembers_by_itself_and_the_end_of_a_scan_too() {
     let folder = Folder::new();
     let store = strangers(&folder, 1).await;
