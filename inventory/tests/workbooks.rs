@@ -168,6 +168,16 @@ fn merged_cells_say_the_same_for_all_that_they_cover() {
     })]);
     let [one] = &devices(&bytes).entries[..] else { panic!() };
     assert_eq!(one.macs.len(), 2);
+
+    // What stands beside a merged heading is a device, and no part of the headings.
+    let bytes = book(&[("a", &|sheet| {
+        rows(sheet, 0, &[&["管理番号", "MACアドレス"]]);
+        sheet.merge_range(0, 2, 2, 2, "備考", &plain).unwrap();
+        rows(sheet, 1, &[&["PC-1", "00:11:22:33:44:01"], &["PC-2", "00:11:22:33:44:02"]]);
+        rows(sheet, 3, &[&["PC-3", "00:11:22:33:44:03", "x"]]);
+    })]);
+    let references: Vec<_> = devices(&bytes).entries.into_iter().map(|e| e.reference).collect();
+    assert_eq!(references, ["PC-1", "PC-2", "PC-3"]);
 }
 
 #[test]
@@ -347,6 +357,40 @@ fn what_unpacks_too_far_is_refused_before_it_is_held() {
     let rows = "<row><c t=\"s\"><v>0</v></c></row>".to_owned()
         + &(0..100).map(|_| format!("<row>{cells}</row>")).collect::<String>();
     refused(&bare(&bare_rows(&rows), strings.as_bytes()), "64 MiB of text");
+}
+
+#[test]
+fn a_workbook_of_very_many_sheets_is_refused() {
+    let mut many = Workbook::new();
+    for _ in 0..257 {
+        many.add_worksheet();
+    }
+    refused(&many.save_to_buffer().unwrap(), "more than 256 sheets");
+    let sheets: String =
+        (0..257).map(|at| format!("<table:table table:name=\"{at}\"></table:table>")).collect();
+    let kind = b"application/vnd.oasis.opendocument.spreadsheet";
+    let parts: [(&str, &[u8]); 3] = [
+        ("mimetype", kind),
+        ("META-INF/manifest.xml", b"<m/>"),
+        ("content.xml", sheets.as_bytes()),
+    ];
+    refused(&archive(&parts), "more than 256 sheets");
+}
+
+#[test]
+fn a_text_merged_over_a_whole_column_is_refused_before_it_is_held() {
+    let text = "x".repeat(3 << 20);
+    let strings = format!("<sst><si><t>mac</t></si><si><t>{text}</t></si><si><t>a</t></si></sst>");
+    let cell = |place: String, text: u32| format!("<c r=\"{place}\" t=\"s\"><v>{text}</v></c>");
+    let heading = format!("<row>{}</row>", cell("A1".into(), 0));
+    let first = format!("<row>{}{}</row>", cell("A2".into(), 2), cell("B2".into(), 1));
+    let others: String =
+        (3..33).map(|row| format!("<row>{}</row>", cell(format!("A{row}"), 2))).collect();
+    let sheet = format!(
+        "<worksheet><sheetData>{heading}{first}{others}</sheetData>\
+         <mergeCells><mergeCell ref=\"B2:B40\"/></mergeCells></worksheet>"
+    );
+    refused(&bare(sheet.as_bytes(), strings.as_bytes()), "64 MiB in merged cells");
 }
 
 fn sample(name: &str) -> Vec<u8> {

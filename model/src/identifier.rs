@@ -122,6 +122,23 @@ impl Strength {
 }
 
 impl Identifier {
+    /// Every kind that [`Self::kind`] gives.
+    pub const KINDS: [&str; 13] = [
+        "mac",
+        "address",
+        "host_name",
+        "ssh_host_key",
+        "tls_key",
+        "smb_guid",
+        "snmp_engine_id",
+        "device_uuid",
+        "dhcp_client_id",
+        "dhcp_duid",
+        "serial",
+        "chassis_id",
+        "client_key",
+    ];
+
     /// The name of its kind in JSON and in the database.
     #[must_use]
     pub const fn kind(&self) -> &'static str {
@@ -202,6 +219,7 @@ mod tests {
             Identifier::MachineId(MachineIdKind::ClientKey, "e".into()),
         ] {
             let again = Identifier::from_parts(identifier.kind(), &identifier.value());
+            assert!(Identifier::KINDS.contains(&identifier.kind()));
             assert_eq!(again, Some(identifier));
         }
         assert_eq!(Identifier::from_parts("mac", "nonsense"), None);

@@ -8,6 +8,8 @@ use inventory::{
     register::{self, Day, Entry, IssuerEntry, SoftwareEntry},
     store::{Compared, Rule, Store, StoreError},
 };
+use jiff::tz::Offset;
+use model::Identifier;
 use serde_json::{Value, json};
 
 use crate::{
@@ -42,7 +44,7 @@ pub(crate) async fn run(
         About::Software(about) => (vec![Matter::Software(software(about)?)], &about.terms, None),
         About::Issuer(about) => (vec![Matter::Issuer(issuer(about)?)], &about.terms, None),
     };
-    let terms = approval::Terms { idle_days, ..terms_of(verdict, terms)? };
+    let terms = approval::Terms { idle_days, ..terms_of(verdict, terms, settings.policy.offset)? };
     let first = is_first(&store, verdict, &matters).await?;
     let proposals: Vec<Proposal> = matters
         .into_iter()
@@ -131,13 +133,15 @@ async fn is_first(
     Ok((!is_known).then(|| kind.as_str()))
 }
 
-fn terms_of(verdict: Verdict, terms: &Terms) -> Result<approval::Terms> {
+fn terms_of(verdict: Verdict, terms: &Terms, offset: Offset) -> Result<approval::Terms> {
     let Terms { reason, until, exception } = terms;
     let day = |text: &str| text.parse::<Day>().context("--until");
     let until = match (until, verdict) {
         (Some(text), _) => Some(day(text)?),
         (None, Verdict::Investigating) => {
-            let end = clock::now().plus_seconds(INVESTIGATION).to_string();
+            // A day there ends by its own clock.
+            let ahead = INVESTIGATION.saturating_add(i64::from(offset.seconds()));
+            let end = clock::now().plus_seconds(ahead).to_string();
             Some(day(end.split_once('T').map_or("", |(day, _)| day))?)
         }
         (None, _) => None,
@@ -146,6 +150,10 @@ fn terms_of(verdict: Verdict, terms: &Terms) -> Result<approval::Terms> {
 }
 
 async fn assets(settings: &Settings, store: &Store, about: &AboutAsset) -> Result<Vec<Matter>> {
+    let unknown = about.known_by.iter().find(|kind| !Identifier::KINDS.contains(&kind.as_str()));
+    if let Some(unknown) = unknown {
+        bail!("--known-by: {unknown:?} is none of {}", Identifier::KINDS.join(", "));
+    }
     let as_of = clock::now();
     let compared = store.compare(as_of, &settings.policy).await?;
     let chosen = chosen(store, about, &compared).await?;

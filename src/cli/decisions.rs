@@ -27,13 +27,15 @@ pub(crate) async fn run(
         Some(Decisions::List(list)) => show(settings, list, format).await,
         Some(Decisions::Confirm { id }) => {
             let store = existing_for(settings).await?;
-            let confirmed = store.confirm(DecisionId(*id), clock::now()).await?;
+            let confirmed =
+                store.confirm(DecisionId(*id), clock::now(), settings.policy.offset).await?;
             decide::report(settings, &store, &[confirmed], format).await
         }
         Some(Decisions::Withdraw { id, reason }) => {
             ensure!(!reason.trim().is_empty(), "--reason: say why, for those who ask later");
             let store = existing_for(settings).await?;
-            let ended = store.withdraw(DecisionId(*id), reason, clock::now()).await?;
+            let now = clock::now();
+            let ended = store.withdraw(DecisionId(*id), reason, settings.rule, now).await?;
             decide::report(settings, &store, &[ended], format).await
         }
     }

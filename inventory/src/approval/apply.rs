@@ -3,12 +3,14 @@
 use std::collections::{HashMap, HashSet};
 
 use jiff::tz::Offset;
-use model::{Identifier, Strength, Timestamp};
+use model::{Identifier, ScanRecord, Site, Strength, Timestamp};
 
-use super::{Decision, DecisionId, EndReason, Ended, Matter, Second, Standing, Verdict};
+use super::{
+    Decision, DecisionId, EndReason, Ended, Matter, Second, Standing, Verdict, is_same_issuer,
+};
 use crate::{
     asset::{Asset, AssetId},
-    register::{DeviceStatus, Entry as _, IssuerEntry, RegisterKind, SoftwareEntry},
+    register::{DeviceStatus, IssuerEntry, RegisterKind, SoftwareEntry},
 };
 
 const DAY: i64 = 86_400;
@@ -95,12 +97,7 @@ impl Decided {
             return None;
         }
         let is_rejected = |entry: &IssuerEntry| {
-            self.rejected_issuers.iter().any(|rejected| {
-                let shares = |a: &[String], b: &[String]| a.iter().any(|hash| b.contains(hash));
-                rejected.key() == entry.key()
-                    || shares(&rejected.certificate_hashes, &entry.certificate_hashes)
-                    || shares(&rejected.key_hashes, &entry.key_hashes)
-            })
+            self.rejected_issuers.iter().any(|rejected| is_same_issuer(rejected, entry))
         };
         let mut entries = register.unwrap_or_default();
         entries.retain(|entry| !is_rejected(entry));
@@ -109,16 +106,18 @@ impl Decided {
     }
 }
 
-/// What the decisions come to at a moment.
+/// What the decisions come to at a moment. The scans say until when anybody looked.
 #[must_use]
 pub fn apply(
     decisions: &[Decision],
     assets: &[Asset],
+    scans: &[ScanRecord],
     offset: Offset,
     as_of: Timestamp,
 ) -> Decided {
     let mut decided = Decided::default();
     let holders = Holders::new(decisions, assets);
+    let looked = last_looks(scans, as_of);
     for decision in decisions {
         match decision.matter.kind() {
             RegisterKind::Device => decided.about.devices = true,
@@ -134,9 +133,10 @@ pub fn apply(
         let approves = decision.verdict == Verdict::Approved;
         let holds = standing == Standing::Holds;
         match &decision.matter {
-            Matter::Asset { .. } => {
+            Matter::Asset { site, .. } => {
                 decided.lists_devices |= approves;
-                decided.add_device(decision, &holders.of(decision), holds, offset, as_of);
+                let looked = looked.get(site).copied();
+                decided.add_device(decision, &holders.of(decision), holds, offset, looked);
             }
             Matter::Software(entry) => {
                 decided.lists_software |= approves;
@@ -172,12 +172,14 @@ impl Decided {
         held: &[(&Asset, &Identifier)],
         holds: bool,
         offset: Offset,
-        as_of: Timestamp,
+        looked: Option<Timestamp>,
     ) {
         let last_seen = held.iter().map(|(asset, _)| asset.last_seen).max();
         let since = last_seen.unwrap_or(decision.at).max(decision.at);
         let idle = decision.terms.idle_days.map(|days| i64::from(days).saturating_mul(DAY));
-        let is_idle = holds && idle.is_some_and(|idle| as_of.seconds_since(since) > idle);
+        // Who did not look saw nothing, and that says nothing.
+        let silence = looked.map(|looked| looked.seconds_since(since));
+        let is_idle = holds && idle.zip(silence).is_some_and(|(idle, silence)| silence > idle);
         if is_idle {
             self.idle.push(decision.id);
         }
@@ -222,6 +224,17 @@ impl Decided {
             }
         }
     }
+}
+
+/// When the last scan of each site ended that did all it was to do.
+fn last_looks(scans: &[ScanRecord], as_of: Timestamp) -> HashMap<&Site, Timestamp> {
+    let mut looked: HashMap<&Site, Timestamp> = HashMap::new();
+    for scan in scans.iter().filter(|scan| scan.complete && !scan.coverage.is_empty()) {
+        let Some(end) = scan.ended_at else { continue };
+        let last = looked.entry(&scan.vantage.site).or_insert(Timestamp(i64::MIN));
+        *last = end.min(as_of).max(*last);
+    }
+    looked
 }
 
 /// Which assets have the identifiers that decisions name.
@@ -269,7 +282,14 @@ impl<'a> Holders<'a> {
             let all = self.0.get(identifier).map(Vec::as_slice).unwrap_or_default();
             let here: Vec<_> = all.iter().filter(|(a, _)| !local || a.site == *site).collect();
             for (asset, strength) in &here {
-                let sure = *strength == Strength::Strong && !local;
+                let sure = match identifier {
+                    _ if local => false,
+                    Identifier::Mac(mac) => {
+                        !mac.is_locally_administered() && !mac.is_virtual_router()
+                    }
+                    Identifier::SshHostKey(_) => *strength >= Strength::Moderate,
+                    _ => *strength == Strength::Strong,
+                };
                 let only = here.len() == 1 || asset.id == *first;
                 if (sure || only && !is_stranger(asset))
                     && !found.iter().any(|(known, _)| known.id == asset.id)

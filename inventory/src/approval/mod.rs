@@ -125,13 +125,29 @@ impl Matter {
             (
                 Self::Asset { asset, identifiers, .. },
                 Self::Asset { asset: later, identifiers: these, .. },
-            ) => asset == later || identifiers.iter().any(|one| these.contains(one)),
+            ) => {
+                // One that both share, such as the address of a repaired one, is no whole device.
+                let all = !identifiers.is_empty();
+                asset == later || all && identifiers.iter().all(|one| these.contains(one))
+            }
             (Self::Software(old), Self::Software(new)) => {
                 old.key() == new.key() && old.scope == new.scope && old.version == new.version
             }
-            (Self::Issuer(old), Self::Issuer(new)) => old.key() == new.key(),
+            (Self::Issuer(old), Self::Issuer(new)) => is_same_issuer(old, new),
             _ => false,
         }
+    }
+}
+
+/// Whether two entries mean one authority: hashes say so where both have some of a kind, for names
+/// can be anybody's; else the names.
+fn is_same_issuer(a: &IssuerEntry, b: &IssuerEntry) -> bool {
+    let kinds = [(&a.certificate_hashes, &b.certificate_hashes), (&a.key_hashes, &b.key_hashes)];
+    let both = kinds.iter().filter(|(a, b)| !a.is_empty() && !b.is_empty());
+    let mut both = both.peekable();
+    match both.peek() {
+        Some(_) => both.any(|(a, b)| a.iter().any(|hash| b.contains(hash))),
+        None => a.key() == b.key(),
     }
 }
 

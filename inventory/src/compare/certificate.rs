@@ -51,11 +51,12 @@ pub(super) fn compare(
 ) {
     let known: HashMap<&str, &Certificate> =
         input.certificates.iter().map(|cert| (cert.sha256.as_str(), cert)).collect();
-    let issuers = input.issuers.map(Issuers::new);
+    let rejected = &input.decided.rejected_issuers;
+    let issuers = input.issuers.map(|listed| Issuers::new(listed, rejected));
     let decided = &input.decided.investigated_issuers;
     let investigated: Vec<(Issuers, &str)> = decided
         .iter()
-        .map(|(entry, who)| (Issuers::new(std::slice::from_ref(entry)), who.as_str()))
+        .map(|(entry, who)| (Issuers::new(std::slice::from_ref(entry), &[]), who.as_str()))
         .collect();
     let mut all = served(input.assets, &known);
     renewal::compare(input, &all, &known, detections);
@@ -266,8 +267,14 @@ pub(super) fn places_text(places: &[Place<'_>]) -> String {
     }
 }
 
-/// The issuer register, ready to be asked.
+/// The issuer register, ready to be asked, and who was rejected.
 struct Issuers {
+    listed: Authorities,
+    rejected: Authorities,
+}
+
+/// Authorities by what they are known by.
+struct Authorities {
     certificates: HashSet<String>,
     keys: HashSet<String>,
     /// Folded names; true where an entry with the name gives no hash, so that the name is
@@ -275,7 +282,7 @@ struct Issuers {
     names: HashMap<String, bool>,
 }
 
-impl Issuers {
+impl Authorities {
     fn new(entries: &[IssuerEntry]) -> Self {
         let mut issuers =
             Self { certificates: HashSet::new(), keys: HashSet::new(), names: HashMap::new() };
@@ -291,12 +298,32 @@ impl Issuers {
         issuers
     }
 
+    /// Whether a hash says that it is one of them.
+    fn have(&self, certificate: &Certificate) -> bool {
+        let key = certificate.spki_sha256.as_ref();
+        self.certificates.contains(&certificate.sha256)
+            || key.is_some_and(|key| self.keys.contains(key))
+    }
+
+    /// Whether one of them has one of the names, and then whether an entry gives nothing else.
+    fn called(&self, names: &[String]) -> Option<bool> {
+        names.iter().find_map(|name| self.names.get(&fold(name)).copied())
+    }
+}
+
+impl Issuers {
+    fn new(listed: &[IssuerEntry], rejected: &[IssuerEntry]) -> Self {
+        Self { listed: Authorities::new(listed), rejected: Authorities::new(rejected) }
+    }
+
     /// Asks for every certificate on the path, and for the names of their issuers.
     ///
     /// A hash decides wherever the certificate was served. A name decides where the
     /// issuer's certificate was not served (servers leave the root out), or where the
     /// register gives nothing but the name. Signatures are not verified: this asks whose
     /// certificate it claims to be, not whether the claim is true.
+    ///
+    /// Nobody above an authority that was rejected vouches for what it issued.
     fn judge(
         &self,
         leaf: &Certificate,
@@ -305,16 +332,26 @@ impl Issuers {
     ) -> Verdict {
         let path = path(leaf, chain, known);
         for (at, here) in path.iter().enumerate() {
-            let key = here.spki_sha256.as_ref();
-            if self.certificates.contains(&here.sha256)
-                || key.is_some_and(|key| self.keys.contains(key))
-            {
+            if self.rejected.have(here) {
+                break;
+            }
+            if self.listed.have(here) {
                 return Verdict::Pass;
             }
-            let mut names = names_in(&here.issuer).into_iter();
-            let by_name = names.find_map(|name| self.names.get(&fold(&name)).copied());
-            let was_served = at.saturating_add(1) < path.len() || is_root(here);
-            if by_name.is_some_and(|bare| bare || !was_served) {
+            let names = names_in(&here.issuer);
+            let above = path.get(at.saturating_add(1));
+            let was_served = above.is_some() || is_root(here);
+            let listed = self.listed.called(&names);
+            let is_rejected = match self.rejected.called(&names) {
+                Some(true) => true,
+                // Where both have hashes, it may be either.
+                Some(false) => !was_served && listed != Some(false),
+                None => false,
+            };
+            if is_rejected || above.is_some_and(|issuer| self.rejected.have(issuer)) {
+                break;
+            }
+            if listed.is_some_and(|bare| bare || !was_served) {
                 return Verdict::Pass;
             }
         }

@@ -226,6 +226,7 @@ struct World {
     chains: Chains,
     scans: Vec<ScanRecord>,
     network: Network,
+    decided: Decided,
 }
 
 #[track_caller]
@@ -284,7 +285,7 @@ impl World {
             devices: self.devices.as_deref(),
             software: self.software.as_deref(),
             issuers: self.issuers.as_deref(),
-            decided: &Decided::default(),
+            decided: &self.decided,
             files: &self.files,
             certificates: &self.certificates,
             chains: &self.chains,
@@ -1014,6 +1015,33 @@ fn an_issuer_is_approved_by_hash_or_by_name() {
     // By organisation, with an escaped comma in the name.
     let by_organisation = serving(&certificate("www", "Some CA"), &[]);
     assert_eq!(by_organisation.issuers("\"Example, Inc.\",,\n").rules(), none);
+}
+
+#[test]
+fn who_was_rejected_is_stopped_by_hash_and_name_whatever_the_register_calls_it() {
+    let leaf = certificate("www", "Some CA");
+    let world = |csv: &str, rejected: &str, chain: &[&Certificate]| {
+        let rejected = serving(&leaf, chain).issuers(rejected).issuers.unwrap_or_default();
+        let mut decided = Decided::default();
+        decided.rejected_issuers = rejected;
+        World { decided, ..serving(&leaf, chain) }
+            .issuers(csv)
+            .rules()
+            .contains(&"cert.unapproved-issuer")
+    };
+    let above = Certificate {
+        subject: leaf.issuer.clone(),
+        is_ca: true,
+        ..certificate("Some CA", "Root CA")
+    };
+    let hash = format!(",{},\n", above.sha256);
+    let name = format!("\"{}\",,\n", leaf.issuer);
+    for csv in ["Some CA,,\n", "Root CA,,\n"] {
+        assert!(!world(csv, "", &[&above]), "{csv}");
+        assert!(world(csv, &hash, &[&above]), "{csv}");
+        assert!(world(csv, &name, &[&above]), "{csv}");
+    }
+    assert!(!world("Some CA,,\n", "Other CA,,\n", &[&above]));
 }
 
 #[test]

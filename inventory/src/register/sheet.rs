@@ -5,7 +5,7 @@ use super::{
     heading::Layout,
     table::{HEADING_ROWS, MAX_COLUMNS, Table, no_heading, score},
     value,
-    workbook::{Grid, MAX_COLUMN, Merged, Workbook},
+    workbook::{Grid, MAX_CELL, MAX_COLUMN, Merged, Workbook},
 };
 
 /// How many rows a heading may be high.
@@ -13,6 +13,9 @@ const MAX_HEIGHT: u32 = 4;
 
 /// Cells that merged ones may fill in all.
 const MAX_FILLED: usize = 1_000_000;
+
+/// Bytes of text that they may put there.
+const MAX_FILLED_TEXT: usize = 64 << 20;
 
 /// A sheet, and its row that has the most headings.
 struct Candidate {
@@ -96,7 +99,8 @@ fn with_merged(grid: &Grid, row: u32, cells: &[String]) -> Vec<String> {
     for Merged { first, last } in over {
         let text = grid.text(*first);
         let end = last.1.min(MAX_COLUMN.saturating_sub(1));
-        if text.is_empty() || first.1 > end {
+        // Nobody's heading has more text than a cell can have.
+        if text.is_empty() || text.len() > MAX_CELL || first.1 > end {
             continue;
         }
         if headings.len() <= at(end) {
@@ -120,11 +124,7 @@ fn table(candidate: Candidate, kind: RegisterKind) -> Result<Table, ReadError> {
         return Err(ReadError::TooManyColumns { line: line(row), columns });
     }
     let written = grid.rows.get(&row).cloned().unwrap_or_default();
-    // Headings over several rows end with the lowest of them.
-    let over = grid.merged.iter().filter(|merged| (merged.first.0..=merged.last.0).contains(&row));
-    let last = over.map(|merged| merged.last.0).max().unwrap_or(row);
-    let last = last.min(row.saturating_add(MAX_HEIGHT).saturating_sub(1));
-    let mut rows = grid.rows.split_off(&last.saturating_add(1));
+    let mut rows = grid.rows.split_off(&below(&grid, row));
     fill_down(&mut rows, &grid.merged)?;
     // Where a printed page repeats them.
     rows.retain(|_, cells| *cells != written && *cells != headings);
@@ -159,12 +159,31 @@ fn table(candidate: Candidate, kind: RegisterKind) -> Result<Table, ReadError> {
     Ok(Table { heading_line: line(row), layout, rows, problems: Vec::new() })
 }
 
+/// The first row below the headings. Those over several rows end with the lowest of them, as long as
+/// nothing stands beside them: what does is a row of its own.
+fn below(grid: &Grid, row: u32) -> u32 {
+    let over = grid.merged.iter().filter(|merged| (merged.first.0..=merged.last.0).contains(&row));
+    let over: Vec<&Merged> = over.collect();
+    let last = over.iter().map(|merged| merged.last.0).max().unwrap_or(row);
+    let last = last.min(row.saturating_add(MAX_HEIGHT).saturating_sub(1));
+    let is_under = |column: usize| {
+        over.iter().any(|merged| (at(merged.first.1)..=at(merged.last.1)).contains(&column))
+    };
+    let is_heading = |cells: &Vec<String>| {
+        cells.iter().enumerate().all(|(column, cell)| cell.is_empty() || is_under(column))
+    };
+    let data = grid.rows.range(row.saturating_add(1)..=last.max(row.saturating_add(1)));
+    let data = data.take_while(|(below, _)| **below <= last);
+    let mut data = data.filter(|(_, cells)| !is_heading(cells)).map(|(below, _)| *below);
+    data.next().unwrap_or(last.saturating_add(1))
+}
+
 type Rows = std::collections::BTreeMap<u32, Vec<String>>;
 
 /// A cell that was merged over several rows says the same for each of them, such as the department
 /// of five devices. Across columns it is one text that needs room, and stays where it is.
 fn fill_down(rows: &mut Rows, merged: &[Merged]) -> Result<(), ReadError> {
-    let mut filled = 0_usize;
+    let (mut filled, mut said) = (0_usize, 0_usize);
     for Merged { first, last } in merged.iter().filter(|merged| merged.first.0 < merged.last.0) {
         let (top, column) = (first.0, at(first.1));
         let text = rows.get(&top).and_then(|cells| cells.get(column)).cloned();
@@ -181,6 +200,11 @@ fn fill_down(rows: &mut Rows, merged: &[Merged]) -> Result<(), ReadError> {
                 cells.resize(column.saturating_add(1), String::new());
             }
             if let Some(cell) = cells.get_mut(column).filter(|cell| cell.is_empty()) {
+                said = said.saturating_add(text.len());
+                if said > MAX_FILLED_TEXT {
+                    let what = format!("more than {} MiB in merged cells", MAX_FILLED_TEXT >> 20);
+                    return Err(ReadError::TooMuch { what });
+                }
                 cell.clone_from(&text);
             }
         }

@@ -96,8 +96,9 @@ impl Store {
     pub async fn verify_audit(&self, kept: Option<&str>) -> Result<Verified, StoreError> {
         let failed = self.failed("reading the audit");
         let mut reader = self.reader().await?;
-        let mut verified =
-            Verified { chain: Chain::default(), broken: None, kept: kept.map(|_| false) };
+        let mut verified = Verified { chain: Chain::default(), broken: None, kept: None };
+        // Nothing at all is a beginning of everything.
+        verified.kept = kept.map(|kept| kept == verified.chain.head);
         let mut after = i64::MIN;
         loop {
             let rows: Vec<Row> = sqlx::query_as(

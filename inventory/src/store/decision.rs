@@ -10,10 +10,12 @@ use super::{
     scan::{LoadError, json, parse},
 };
 use crate::{
-    approval::{Decision, DecisionId, EndReason, Ended, Matter, Proposal, Second, Terms, Verdict},
+    approval::{
+        Decision, DecisionId, EndReason, Ended, Matter, Proposal, Second, Standing, Terms, Verdict,
+    },
     asset::{AssetId, Event, EventKind},
     audit::{Action, Actor},
-    register::{Entry, IssuerEntry, RegisterKind, SoftwareEntry},
+    register::{Entry, IssuerEntry, RegisterKind, SoftwareEntry, plain},
 };
 
 /// The JSON of what a device is known by.
@@ -80,11 +82,14 @@ impl Store {
                 ended: None,
             };
             decision.id = insert(&mut transaction, &decision).await.map_err(&failed)?;
-            if !waits {
-                settle(&mut transaction, &mut known, &decision, at).await.map_err(&failed)?;
-            }
+            let ends = match waits {
+                true => Vec::new(),
+                false => {
+                    settle(&mut transaction, &mut known, &decision, at).await.map_err(&failed)?
+                }
+            };
             let done = Action::Decide(*verdict);
-            self.tell(&mut transaction, &decision, done, &decision.terms.reason, at)
+            self.tell(&mut transaction, &decision, done, &ends, &decision.terms.reason, at)
                 .await
                 .map_err(&failed)?;
             known.push(decision.clone());
@@ -98,8 +103,14 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// Where there is no such decision, it does not wait, or it is the person's own.
-    pub async fn confirm(&self, id: DecisionId, at: Timestamp) -> Result<Decision, StoreError> {
+    /// Where there is no such decision, it does not wait, its last day is over, or it is the
+    /// person's own.
+    pub async fn confirm(
+        &self,
+        id: DecisionId,
+        at: Timestamp,
+        offset: Offset,
+    ) -> Result<Decision, StoreError> {
         let failed = self.failed("confirming a decision");
         let mut writer = self.writer().await?;
         let mut transaction = writer.begin_with(BEGIN_WRITE).await.map_err(&failed)?;
@@ -112,9 +123,14 @@ impl Store {
         if decision.second != Second::Awaited {
             return Err(StoreError::NotPending(id));
         }
-        let by = self.actor().name.clone();
-        if by == decision.by {
-            return Err(StoreError::SamePerson { id, by });
+        if decision.standing(at, offset) != Standing::Pending {
+            return Err(StoreError::TooLate(id));
+        }
+        let Actor { name: by, account } = self.actor().clone();
+        let is_own = |name: &String| plain(name) == plain(&decision.by);
+        // Another name that the same account gives itself is no other person.
+        if is_own(&by) || account.as_ref().is_some_and(is_own) {
+            return Err(StoreError::SamePerson { id, by: decision.by });
         }
         sqlx::query("UPDATE decision SET confirmed_at = $2, confirmed_by = $3 WHERE id = $1")
             .bind(id.0)
@@ -124,8 +140,10 @@ impl Store {
             .await
             .map_err(&failed)?;
         decision.second = Second::Given { by, at };
-        settle(&mut transaction, &mut known, &decision, at).await.map_err(&failed)?;
-        self.tell(&mut transaction, &decision, Action::Confirm, "", at).await.map_err(&failed)?;
+        let ends = settle(&mut transaction, &mut known, &decision, at).await.map_err(&failed)?;
+        self.tell(&mut transaction, &decision, Action::Confirm, &ends, "", at)
+            .await
+            .map_err(&failed)?;
         transaction.commit().await.map_err(&failed)?;
         Ok(decision)
     }
@@ -134,11 +152,13 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// Where there is no such decision, or it ended already.
+    /// Where there is no such decision, or it ended already; with four eyes also where a second
+    /// person confirmed it: what two people decided, one does not undo.
     pub async fn withdraw(
         &self,
         id: DecisionId,
         reason: &str,
+        rule: Rule,
         at: Timestamp,
     ) -> Result<Decision, StoreError> {
         let failed = self.failed("taking a decision back");
@@ -148,10 +168,13 @@ impl Store {
         let found =
             known.into_iter().find(|decision| decision.id == id && decision.ended.is_none());
         let mut decision = found.ok_or(StoreError::NoDecision(id))?;
+        if rule == Rule::FourEyes && matches!(decision.second, Second::Given { .. }) {
+            return Err(StoreError::Confirmed(id));
+        }
         let ended = Ended { at, by: self.actor().name.clone(), because: EndReason::Withdrawn };
         end(&mut transaction, id, &ended).await.map_err(&failed)?;
         decision.ended = Some(ended);
-        self.tell(&mut transaction, &decision, Action::Withdraw, reason, at)
+        self.tell(&mut transaction, &decision, Action::Withdraw, &[], reason, at)
             .await
             .map_err(&failed)?;
         transaction.commit().await.map_err(&failed)?;
@@ -163,11 +186,20 @@ impl Store {
         connection: &mut SqliteConnection,
         decision: &Decision,
         action: Action,
+        ends: &[DecisionId],
         reason: &str,
         at: Timestamp,
     ) -> sqlx::Result<()> {
-        tell(connection, self.actor(), decision, action, reason, at).await
+        let done = Deed { action, ends, reason };
+        tell(connection, self.actor(), decision, done, at).await
     }
+}
+
+/// What is done with a decision, and which others it ends.
+struct Deed<'a> {
+    action: Action,
+    ends: &'a [DecisionId],
+    reason: &'a str,
 }
 
 /// Writes down what is done with a decision, in the audit and in the asset's history.
@@ -175,8 +207,7 @@ async fn tell(
     connection: &mut SqliteConnection,
     actor: &Actor,
     decision: &Decision,
-    action: Action,
-    reason: &str,
+    Deed { action, ends, reason }: Deed<'_>,
     at: Timestamp,
 ) -> sqlx::Result<()> {
     let known_by = match &decision.matter {
@@ -187,7 +218,8 @@ async fn tell(
         _ => String::new(),
     };
     let waits = if decision.second == Second::Awaited { "; waits for a second person" } else { "" };
-    let detail = format!("{}{known_by}{waits}", decision.text());
+    let ends: String = ends.iter().map(|id| format!("; ends decision {id}")).collect();
+    let detail = format!("{}{known_by}{waits}{ends}", decision.text());
     if let Some(asset) = decision.matter.asset() {
         let subject = format!("decision {}", decision.id);
         let text = format!("{} by {actor}: {}", action.as_str(), decision.text());
@@ -199,24 +231,27 @@ async fn tell(
     audit::append(connection, audit::Done { at, who, action, subject, detail, reason }).await
 }
 
-/// Ends those that a decision about the same settles.
+/// Ends those that a decision about the same settles, made before it: who confirms one did not mean
+/// to undo what came later. Who only finds out ends nothing but an earlier note.
 async fn settle(
     connection: &mut SqliteConnection,
     known: &mut Vec<Decision>,
     decision: &Decision,
     at: Timestamp,
-) -> sqlx::Result<()> {
+) -> sqlx::Result<Vec<DecisionId>> {
+    let is_note = |one: &Decision| one.verdict == Verdict::Investigating;
     let ended = Ended { at, by: decision.by.clone(), because: EndReason::Followed };
     let settled = known
         .iter()
-        .filter(|old| old.id != decision.id && old.matter.is_settled_by(&decision.matter))
+        .filter(|old| old.id < decision.id && (is_note(old) || !is_note(decision)))
+        .filter(|old| old.matter.is_settled_by(&decision.matter))
         .map(|old| old.id)
         .collect::<Vec<_>>();
     for id in &settled {
         end(connection, *id, &ended).await?;
     }
     known.retain(|old| !settled.contains(&old.id));
-    Ok(())
+    Ok(settled)
 }
 
 async fn end(connection: &mut SqliteConnection, id: DecisionId, ended: &Ended) -> sqlx::Result<()> {
@@ -244,7 +279,8 @@ pub(super) async fn end_idle(
     for decision in decisions.iter().filter(|decision| idle.contains(&decision.id)) {
         let ended = Ended { at, by: actor.name.clone(), because: EndReason::Idle };
         end(connection, decision.id, &ended).await?;
-        tell(connection, &actor, decision, Action::End, "not seen for too long", at).await?;
+        let done = Deed { action: Action::End, ends: &[], reason: "not seen for too long" };
+        tell(connection, &actor, decision, done, at).await?;
     }
     Ok(())
 }

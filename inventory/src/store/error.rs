@@ -198,6 +198,14 @@ pub enum StoreError {
     /// There is no decision of that number that could still end.
     #[error("there is no decision {0} that holds or waits")]
     NoDecision(DecisionId),
+    /// Two people decided, so that one does not undo it.
+    #[error(
+        "decision {0} was confirmed by a second person, so nobody takes it back alone: decide anew, and have that confirmed; it ends this one"
+    )]
+    Confirmed(DecisionId),
+    /// Its last day is over.
+    #[error("decision {0} would have ended already: decide anew")]
+    TooLate(DecisionId),
     /// The decision waits for nobody.
     #[error("decision {0} does not wait for a second person")]
     NotPending(DecisionId),

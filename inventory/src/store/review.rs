@@ -215,7 +215,8 @@ impl Stored {
 
     /// What people decided comes to. The issuer register is from here on what it is with that.
     pub(super) fn decide(&mut self, as_of: Timestamp, policy: &Policy) -> Decided {
-        let decided = approval::apply(&self.decisions, &self.assets, policy.offset, as_of);
+        let decided =
+            approval::apply(&self.decisions, &self.assets, &self.scans, policy.offset, as_of);
         self.issuers = decided.issuers(self.issuers.take());
         decided
     }

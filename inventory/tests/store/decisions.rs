@@ -131,9 +131,13 @@ async fn an_approval_ends_the_finding_and_its_alert_and_no_import_undoes_it() {
     assert_eq!(owners[0].owner.as_deref(), Some("Abe"));
 
     // Taken back, the register speaks again.
-    store.withdraw(rejected.id, "found", at(120)).await.unwrap();
+    store.withdraw(rejected.id, "found", Rule::OnePerson, at(120)).await.unwrap();
     assert_eq!(review(&store, 130).await, (vec![Registered, Registered], vec![]));
-    let told = store.withdraw(rejected.id, "again", at(131)).await.unwrap_err().to_string();
+    let told = store
+        .withdraw(rejected.id, "again", Rule::OnePerson, at(131))
+        .await
+        .unwrap_err()
+        .to_string();
     assert_eq!(told, "there is no decision 2 that holds or waits");
     is_sound(&store).await;
 }
@@ -154,13 +158,13 @@ async fn with_four_eyes_nothing_follows_before_another_person_agrees() {
     let made = sato.decide(&[proposal], Rule::FourEyes, at(30), Offset::UTC).await.unwrap();
     assert_eq!(made[0].standing(at(31), Offset::UTC), Standing::Pending);
     assert_eq!(review(&store, 40).await.0, [Unregistered, Registered]);
-    let told = sato.confirm(made[0].id, at(41)).await.unwrap_err().to_string();
+    let told = sato.confirm(made[0].id, at(41), Offset::UTC).await.unwrap_err().to_string();
     assert_eq!(told, "decision 1 is sato's own: another person has to confirm it");
-    let confirmed = mori.confirm(made[0].id, at(42)).await.unwrap();
+    let confirmed = mori.confirm(made[0].id, at(42), Offset::UTC).await.unwrap();
     assert_eq!(confirmed.standing(at(43), Offset::UTC), Standing::Holds);
     assert_eq!(review(&store, 50).await, (vec![Registered, Registered], vec![]));
-    assert!(mori.confirm(made[0].id, at(51)).await.is_err());
-    assert!(mori.confirm(DecisionId(9), at(51)).await.is_err());
+    assert!(mori.confirm(made[0].id, at(51), Offset::UTC).await.is_err());
+    assert!(mori.confirm(DecisionId(9), at(51), Offset::UTC).await.is_err());
     // A second approval that waits leaves the first as it is, and a withdrawn one never holds.
     let proposal = Proposal {
         matter: about(&store, 60, 1, None).await,
@@ -169,8 +173,8 @@ async fn with_four_eyes_nothing_follows_before_another_person_agrees() {
     };
     let made = mori.decide(&[proposal], Rule::FourEyes, at(60), Offset::UTC).await.unwrap();
     assert_eq!(review(&store, 61).await.0, [Registered, Registered]);
-    sato.withdraw(made[0].id, "he is", at(62)).await.unwrap();
-    assert!(sato.confirm(made[0].id, at(63)).await.is_err());
+    sato.withdraw(made[0].id, "he is", Rule::OnePerson, at(62)).await.unwrap();
+    assert!(sato.confirm(made[0].id, at(63), Offset::UTC).await.is_err());
     assert_eq!(review(&store, 64).await.0, [Registered, Registered]);
     // To find out needs nobody's leave.
     let proposal = Proposal {
@@ -180,6 +184,55 @@ async fn with_four_eyes_nothing_follows_before_another_person_agrees() {
     };
     let made = sato.decide(&[proposal], Rule::FourEyes, at(70), Offset::UTC).await.unwrap();
     assert_eq!(made[0].standing(at(71), Offset::UTC), Standing::Holds);
+    // And undoes nothing that two decided, nor does one who takes it back.
+    let standing = |decisions: &[Decision]| decisions[0].standing(at(71), Offset::UTC);
+    assert_eq!(standing(&store.decisions().await.unwrap()), Standing::Holds);
+    let told = sato.withdraw(confirmed.id, "alone", Rule::FourEyes, at(72)).await.unwrap_err();
+    assert!(told.to_string().contains("have that confirmed"), "{told}");
+    sato.withdraw(made[0].id, "found", Rule::FourEyes, at(73)).await.unwrap();
+    is_sound(&store).await;
+}
+
+#[tokio::test]
+async fn a_confirmation_is_another_persons_in_time_and_ends_what_came_before() {
+    let folder = Folder::new();
+    let store = folder.store().await;
+    folder.sweep(&store, 1, [machine(1, 1), machine(1, 2)].concat()).await;
+    let (sato, mori) = (store.clone().acting(person("sato")), store.clone().acting(person("mori")));
+    let one = about(&store, 30, 1, None).await;
+    let proposal = |verdict, terms| Proposal { matter: one.clone(), verdict, terms };
+    let short = Terms { until: until("1970-01-02"), ..terms("visit") };
+    let waiting = [proposal(Verdict::Approved, short), proposal(Verdict::Rejected, terms("no"))];
+    sato.decide(&waiting, Rule::FourEyes, at(30), Offset::UTC).await.unwrap();
+    let again = store.clone().acting(person("ＳＡＴＯ "));
+    let renamed = Actor { name: "abe".to_owned(), account: Some("sato".to_owned()) };
+    for same in [again, store.clone().acting(renamed)] {
+        let told = same.confirm(DecisionId(1), at(31), Offset::UTC).await.unwrap_err().to_string();
+        assert_eq!(told, "decision 1 is sato's own: another person has to confirm it");
+    }
+    let late = mori.confirm(DecisionId(1), at(3 * DAY), Offset::UTC).await.unwrap_err();
+    assert_eq!(late.to_string(), "decision 1 would have ended already: decide anew");
+    mori.confirm(DecisionId(1), at(40), Offset::UTC).await.unwrap();
+    let standing = |decisions: &[Decision]| -> Vec<Standing> {
+        decisions.iter().map(|one| one.standing(at(50), Offset::UTC)).collect()
+    };
+    let decisions = store.decisions().await.unwrap();
+    assert_eq!(standing(&decisions), [Standing::Holds, Standing::Pending]);
+    mori.confirm(DecisionId(2), at(41), Offset::UTC).await.unwrap();
+    let decisions = store.decisions().await.unwrap();
+    assert_eq!(standing(&decisions), [Standing::Ended, Standing::Holds]);
+    let told = &store.audit(Some(1)).await.unwrap()[0].deed.detail;
+    assert!(told.ends_with("; ends decision 1"), "{told}");
+    // Of another device that has one of its identifiers nothing is said by that.
+    let (Matter::Asset { identifiers, .. }, other) = (&one, about(&store, 42, 2, None).await)
+    else {
+        panic!()
+    };
+    let Matter::Asset { asset, label, site, identifiers: mut both } = other else { panic!() };
+    both.push(identifiers[0].clone());
+    let other = Matter::Asset { asset, label, site, identifiers: both };
+    decide(&store, 43, other, Verdict::Approved, terms("spare parts")).await;
+    assert_eq!(standing(&store.decisions().await.unwrap())[1], Standing::Holds);
     is_sound(&store).await;
 }
 
@@ -200,9 +253,12 @@ async fn an_approval_ends_with_its_day_or_when_nothing_is_seen_for_too_long() {
     assert_eq!(states, [Expired, Registered, Unregistered]);
     assert!(open.contains(&("device.expired".to_owned(), Severity::Warning)), "{open:?}");
     assert_eq!(review(&store, 30 * DAY).await.0, [Expired, Registered, Unregistered]);
-    assert_eq!(review(&store, 31 * DAY).await.0, [Expired, Expired, Unregistered]);
+    // That nobody looked ends nothing.
+    assert_eq!(review(&store, 31 * DAY).await.0, [Expired, Registered, Unregistered]);
+    folder.sweep(&store, 31 * DAY, machine(31 * DAY, 1)).await;
+    assert_eq!(review(&store, 31 * DAY + 20).await.0, [Expired, Expired, Unregistered]);
     let ended = &store.decisions().await.unwrap()[1];
-    assert_eq!(ended.standing(at(31 * DAY), Offset::UTC), Standing::Expired);
+    assert_eq!(ended.standing(at(31 * DAY + 20), Offset::UTC), Standing::Expired);
     assert_eq!(ended.ended.as_ref().unwrap().by, "daicho");
     // Back again it is seen, and its approval is still over.
     folder.sweep(&store, 40 * DAY, machine(40 * DAY, 2)).await;
@@ -337,6 +393,26 @@ async fn an_address_at_another_site_is_another() {
     assert_eq!(states, [Registration::Registered, Registration::Unregistered]);
 }
 
+#[tokio::test]
+async fn what_is_rejected_by_its_own_mac_is_so_at_every_site() {
+    let folder = Folder::new();
+    let store = folder.store().await;
+    folder.sweep(&store, 1, vec![link(1, 1)]).await;
+    let other = Vantage { site: Site("branch".into()), name: "there".into() };
+    let scan = store.begin_scan(&other, at(20), "raw", &[], "sweep").await.unwrap();
+    let there = Observation {
+        vantage: other.clone(),
+        subject: Subject::Address(address(9)),
+        ..link(20, 1)
+    };
+    decide(&store, 15, about(&store, 15, 1, None).await, Verdict::Rejected, terms("stolen")).await;
+    store.write_observations(scan, vec![there]).await.unwrap();
+    store.finish_scan(scan, &ScanRecord { vantage: other, ..record(20) }).await.unwrap();
+    store.digest(scan, at(30)).await.unwrap();
+    let (states, _) = review(&store, 50).await;
+    assert_eq!(states, [Registration::Rejected, Registration::Rejected]);
+}
+
 fn entry<E: inventory::register::Entry>(csv: &str) -> E {
     read::<E>(csv.as_bytes()).unwrap().entries.remove(0)
 }
@@ -358,7 +434,7 @@ async fn products_are_decided_with_and_without_a_register() {
     let rejected = decide(&store, 10, nginx("", ""), Verdict::Rejected, terms("old")).await;
     let (_, open) = review(&store, 11).await;
     assert_eq!(of_software(open), one("software.forbidden", Severity::Critical));
-    store.withdraw(rejected.id, "it is not", at(12)).await.unwrap();
+    store.withdraw(rejected.id, "it is not", Rule::OnePerson, at(12)).await.unwrap();
     assert_eq!(of_software(review(&store, 13).await.1), []);
 
     let csv = "product,version,status,support ends\nnginx,,forbidden,\n";
@@ -400,13 +476,24 @@ async fn issuers_are_decided_over_the_register() {
     decide(&store, 2, issuer("Office Root"), Verdict::Rejected, terms("broken into")).await;
     decide(&store, 3, issuer("New Root"), Verdict::Approved, terms("its successor")).await;
     let decisions = store.decisions().await.unwrap();
-    let decided = inventory::approval::apply(&decisions, &[], Offset::UTC, at(4));
+    let decided = inventory::approval::apply(&decisions, &[], &[], Offset::UTC, at(4));
     let names = |register| -> Vec<String> {
         let entries: Option<Vec<IssuerEntry>> = decided.issuers(register);
         entries.unwrap().into_iter().filter_map(|entry| entry.name).collect()
     };
     assert_eq!(names(Some(register)), ["New Root"]);
     assert_eq!(names(None), ["New Root"]);
+    // Another authority of the same name is another where both have hashes.
+    let hashed = |hash: &str| {
+        let hash = hash.repeat(64);
+        entry::<IssuerEntry>(&format!("issuer,certificate sha256\nTwin Root,{hash}\n"))
+    };
+    let (old, new) = (Matter::Issuer(hashed("a")), Matter::Issuer(hashed("b")));
+    assert!(
+        !old.is_settled_by(&new)
+            && old.is_settled_by(&old)
+            && old.is_settled_by(&issuer("Twin Root"))
+    );
     store.review(at(5), &policy()).await.unwrap();
     is_sound(&store).await;
 }
@@ -424,10 +511,12 @@ async fn everything_that_people_do_is_in_the_audit_and_nothing_can_be_changed_un
     let decision =
         decide(&store, 23, about(&store, 23, 1, None).await, Verdict::Approved, terms("台帳へ"))
             .await;
-    store.withdraw(decision.id, "wrong one", at(24)).await.unwrap();
+    store.withdraw(decision.id, "wrong one", Rule::OnePerson, at(24)).await.unwrap();
     store.merge(AssetId(2), AssetId(1), "two cards", at(25)).await.unwrap();
     store.split(AssetId(2), "no", at(26)).await.unwrap();
 
+    let start = store.verify_audit(Some(inventory::audit::START)).await.unwrap();
+    assert_eq!(start.kept, Some(true), "the head of nothing is kept by what follows");
     let entries = store.audit(None).await.unwrap();
     let actions: Vec<&str> = entries.iter().rev().map(|one| one.deed.action.as_str()).collect();
     assert_eq!(actions, ["import", "accept", "approve", "withdraw", "merge", "split"]);

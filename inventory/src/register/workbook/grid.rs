@@ -18,6 +18,13 @@ const MAX_ROWS: usize = 262_144;
 /// workbook may say "the same text again".
 const MAX_TEXT: usize = 64 << 20;
 
+/// Bytes of text that are looked at in a cell: the 32,767 letters that one can have in Excel take no
+/// more, and LibreOffice has no use for more either.
+pub(in crate::register) const MAX_CELL: usize = 4 * 32_767;
+
+/// Sheets of a workbook. Any number of names may lead to one part, and each is read.
+const MAX_SHEETS: usize = 256;
+
 /// Merged areas that are looked at.
 const MAX_MERGED: usize = 65_536;
 
@@ -44,6 +51,11 @@ impl Grid {
             .filter(|(first, last)| first.0 <= last.0 && first.1 <= last.1)
             .map(|(first, last)| Merged { first, last });
         Self { merged: merged.take(MAX_MERGED).collect(), ..Self::default() }
+    }
+
+    /// An empty one that counts on from this, where both are held at once.
+    pub(super) fn after(&self) -> Self {
+        Self { cells: self.cells, text: self.text, ..Self::default() }
     }
 
     pub(super) fn merge(&mut self, first: (u32, u32), last: (u32, u32)) {
@@ -96,6 +108,14 @@ pub(super) fn too_much(what: String) -> ReadError {
     ReadError::TooMuch { what }
 }
 
+/// An error where there are more sheets than are read.
+pub(super) fn count_sheets(sheets: usize) -> Result<(), ReadError> {
+    match sheets > MAX_SHEETS {
+        true => Err(too_much(format!("more than {MAX_SHEETS} sheets"))),
+        false => Ok(()),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -107,6 +127,18 @@ mod tests {
         let refused = (0..1_000_000).find_map(|row| grid.put(row, 0, &text).err()).unwrap();
         assert!(refused.to_string().contains("64 MiB of text"), "{refused}");
         assert!(grid.rows.len() <= 2_049, "{}", grid.rows.len());
+    }
+
+    #[test]
+    fn a_sheet_after_another_counts_on() {
+        let (mut first, text) = (Grid::default(), "x".repeat(32_767));
+        for row in 0..1_500 {
+            first.put(row, 0, &text).unwrap();
+        }
+        let mut second = first.after();
+        let refused = (0..1_500).find_map(|row| second.put(row, 0, &text).err()).unwrap();
+        assert!(refused.to_string().contains("64 MiB of text"), "{refused}");
+        assert!(second.rows.len() < 600, "{}", second.rows.len());
     }
 
     #[test]

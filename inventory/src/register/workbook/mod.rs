@@ -22,7 +22,7 @@ use calamine::{Reader, Sheet, SheetType, SheetVisible, Xls, Xlsb, Xlsx};
 
 use super::ReadError;
 
-pub(super) use grid::{Grid, MAX_COLUMN, Merged};
+pub(super) use grid::{Grid, MAX_CELL, MAX_COLUMN, Merged};
 
 /// A format of workbooks that is read.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -116,6 +116,7 @@ pub(super) fn open(bytes: &[u8]) -> Result<Option<Workbook<'_>>, ReadError> {
             }
         })
     })?;
+    grid::count_sheets(sheets.len())?;
     Ok(Some(Workbook { format, sheets, inner }))
 }
 

@@ -12,7 +12,7 @@ use quick_xml::{
 
 use super::{
     Format, SheetName, archive, cell, damaged,
-    grid::{Grid, MAX_COLUMN},
+    grid::{Grid, MAX_CELL, MAX_COLUMN, count_sheets},
 };
 use crate::register::ReadError;
 
@@ -106,7 +106,10 @@ impl Reading {
                 let Some(name) = get("table:name") else { return Ok(()) };
                 let style = get("table:style-name");
                 let hidden = style.is_some_and(|style| self.hidden.contains(&style));
-                self.sheet = Some((SheetName { name, hidden }, Grid::default()));
+                count_sheets(self.sheets.len().saturating_add(1))?;
+                // All of them are held at once.
+                let grid = self.sheets.last().map_or_else(Grid::default, |(_, grid)| grid.after());
+                self.sheet = Some((SheetName { name, hidden }, grid));
                 self.row = 0;
             }
             _ if self.sheet.is_none() || self.inside > 0 => {}
@@ -152,11 +155,13 @@ impl Reading {
         Ok(())
     }
 
+    /// A few bytes of a file may say many blanks, as often as they stand there.
     fn say(&mut self, text: &str) {
         if let Some(cell) = &mut self.cell
             && self.notes == 0
             && self.paragraphs > 0
             && self.inside == 0
+            && cell.text.len() <= MAX_CELL
         {
             cell.text.push_str(text);
         }

@@ -7,7 +7,10 @@
 
 use std::collections::HashMap;
 
-use super::{Format, damaged, grid::too_much};
+use super::{
+    Format, damaged,
+    grid::{count_sheets, too_much},
+};
 use crate::register::ReadError;
 
 /// Cells of the rectangles of all sheets: 4,000,000 take 128 MB.
@@ -15,9 +18,6 @@ const MAX_CELLS: u64 = 4_000_000;
 
 /// Bytes of text in all cells.
 const MAX_TEXT: u64 = 64 << 20;
-
-/// Sheets of a workbook.
-const MAX_SHEETS: usize = 256;
 
 /// What says that there is no next sector.
 const LAST_SECTOR: u32 = 0xffff_fffa;
@@ -212,9 +212,7 @@ fn count(stream: &[u8]) -> Result<(), ReadError> {
             _ => {}
         }
     }
-    if sheets.len() > MAX_SHEETS {
-        return Err(too_much(format!("more than {MAX_SHEETS} sheets")));
-    }
+    count_sheets(sheets.len())?;
     // Several names may lead to one sheet, and each is read.
     let mut known: HashMap<usize, Sheet> = HashMap::new();
     let (mut cells, mut text) = (0_u64, 0_u64);
