@@ -446,7 +446,7 @@ mod tests {
         );
         refuses(
             &job("kind = \"watch\"\nwindow = [\"22:00-06:00\"]\ninterface = \"eth1\""),
-            "means nothing to a watch",
+            "jobs.b.window = [\"22:00-06:00\"]: means nothing to a watch",
         );
         refuses(
             &job("kind = \"import\"\nschedule = \"@daily\"\npaths = [\"x\"]"),
