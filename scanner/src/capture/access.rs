@@ -8,8 +8,7 @@
 //! so many seconds of the capture's own clock.
 
 use std::{
-    collections::{HashMap, VecDeque},
-    hash::{BuildHasher, Hash, RandomState},
+    hash::{BuildHasher, RandomState},
     net::IpAddr,
 };
 
@@ -26,7 +25,7 @@ use wire::{
     udp,
 };
 
-use super::{Told, hello, link::Frame};
+use super::{Told, hello, link::Frame, under_way::UnderWay};
 
 /// How many conversations of each kind may be under way. With more, the oldest is forgotten.
 const MOST: usize = 128;
@@ -121,45 +120,8 @@ impl Words {
     }
 }
 
-/// Conversations under names, the oldest first.
-#[derive(Debug)]
-struct Recent<K, V> {
-    all: HashMap<K, (Timestamp, V)>,
-    order: VecDeque<(Timestamp, K)>,
-}
-
-impl<K, V> Default for Recent<K, V> {
-    fn default() -> Self {
-        Self { all: HashMap::new(), order: VecDeque::new() }
-    }
-}
-
-impl<K: Copy + Eq + Hash, V: Default> Recent<K, V> {
-    fn entry(&mut self, at: Timestamp, name: K) -> &mut V {
-        self.forget(at);
-        if !self.all.contains_key(&name) {
-            self.order.push_back((at, name));
-        }
-        &mut self.all.entry(name).or_insert_with(|| (at, V::default())).1
-    }
-
-    fn find(&mut self, name: &K) -> Option<&mut V> {
-        self.all.get_mut(name).map(|(_, value)| value)
-    }
-
-    fn forget(&mut self, now: Timestamp) {
-        while let Some((since, name)) = self.order.front().copied() {
-            if now.seconds_since(since).saturating_abs() <= PATIENCE && self.order.len() < MOST {
-                return;
-            }
-            self.order.pop_front();
-            // Another may have begun under the same name since.
-            if self.all.get(&name).is_some_and(|(begun, _)| *begun == since) {
-                self.all.remove(&name);
-            }
-        }
-    }
-}
+/// Conversations under names.
+type Recent<K, V> = UnderWay<K, V, MOST, PATIENCE>;
 
 /// A conversation by RADIUS.
 #[derive(Debug, Default)]
@@ -206,7 +168,7 @@ impl Access {
         else {
             return Ok(());
         };
-        let words = self.on_link.entry(at, (source, frame.destination, code));
+        let words = self.on_link.entry(at, (source, frame.destination, code), Default::default);
         let mut tell = |fact| told.push(Told::new(Subject::Mac(source), fact, &[]));
         match code {
             // What the server accepts beside is nothing of who passes it on.
@@ -271,8 +233,8 @@ impl Access {
             self.serial = self.serial.wrapping_add(1);
             self.serial
         });
-        *self.asked.entry(at, asked) = number;
-        let conversation = self.conversations.entry(at, number);
+        *self.asked.entry(at, asked, Default::default) = number;
+        let conversation = self.conversations.entry(at, number, Default::default);
         conversation.who = message.station.or(conversation.who);
         let Ok(eap::Packet { code: eap::Code::Response, identifier, piece: Some(piece) }) =
             eap::Packet::parse(&message.eap)
@@ -301,14 +263,14 @@ impl Access {
         tell(Fact::Service(Service::of("radius")));
         let Some(number) = self.asked.find(&asked).copied() else { return };
         if let Some(mark) = self.mark(server, message) {
-            *self.marked.entry(at, mark) = number;
+            *self.marked.entry(at, mark, Default::default) = number;
         }
         let Ok(eap::Packet { code: eap::Code::Request, identifier, piece: Some(piece) }) =
             eap::Packet::parse(&message.eap)
         else {
             return;
         };
-        let conversation = self.conversations.entry(at, number);
+        let conversation = self.conversations.entry(at, number, Default::default);
         conversation.server.of_server(identifier, &piece).into_iter().for_each(tell);
     }
 }

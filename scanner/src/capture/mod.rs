@@ -31,6 +31,7 @@ mod routing;
 mod signature;
 mod stream;
 mod tunnel;
+mod under_way;
 mod uses;
 
 use std::{collections::HashMap, fmt, hash::BuildHasher, net::IpAddr};

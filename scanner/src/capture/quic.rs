@@ -4,10 +4,7 @@
 //! (`certs::hello::Overheard`). On any port, because a datagram that is no such packet does not
 //! open. In bounded memory: so many handshakes, so many seconds of the capture's own clock.
 
-use std::{
-    collections::{HashMap, VecDeque},
-    net::IpAddr,
-};
+use std::net::IpAddr;
 
 use certs::hello::{Overheard, heard::Carrier};
 use model::{
@@ -16,7 +13,7 @@ use model::{
 };
 use wire::{ip, udp};
 
-use super::{Told, stream::domain_of};
+use super::{Told, stream::domain_of, under_way::UnderWay};
 
 /// How many handshakes may be under way. With more, the oldest is forgotten.
 const MOST: usize = 1_024;
@@ -30,7 +27,6 @@ type Ends = (IpAddr, u16, IpAddr, u16);
 /// A handshake that has begun.
 #[derive(Debug)]
 struct Begun {
-    since: Timestamp,
     overheard: Box<Overheard>,
     /// Whether the client's hello was told.
     told: bool,
@@ -39,11 +35,7 @@ struct Begun {
 
 /// The handshakes that are under way.
 #[derive(Debug, Default)]
-pub(super) struct Handshakes {
-    begun: HashMap<Ends, Begun>,
-    /// In the order of their beginnings; some are over and gone.
-    order: VecDeque<(Timestamp, Ends)>,
-}
+pub(super) struct Handshakes(UnderWay<Ends, Begun, MOST, PATIENCE>);
 
 impl Handshakes {
     /// Takes a datagram, which may be anybody's.
@@ -62,33 +54,16 @@ impl Handshakes {
         let (from, to) = (datagram.source_port, datagram.destination_port);
         let forth = (packet.source, from, packet.destination, to);
         let back = (packet.destination, to, packet.source, from);
-        if self.begun.get_mut(&back).is_some_and(|begun| begun.answered(&back, bytes, told)) {
-            self.begun.remove(&back);
+        if self.0.find(&back).is_some_and(|begun| begun.answered(&back, bytes, told)) {
+            self.0.end(&back);
             return;
         }
-        if let Some(begun) = self.begun.get_mut(&forth) {
+        if let Some(begun) = self.0.find(&forth) {
             begun.asked(&forth, bytes, told);
         } else if let Some(overheard) = Overheard::begin(bytes) {
             let overheard = Box::new(overheard);
-            let mut begun = Begun { since: at, overheard, told: false, name: None };
+            let begun = self.0.entry(at, forth, || Begun { overheard, told: false, name: None });
             begun.asked(&forth, bytes, told);
-            self.begun.insert(forth, begun);
-            self.order.push_back((at, forth));
-            self.forget(at);
-        }
-    }
-
-    fn forget(&mut self, now: Timestamp) {
-        while let Some((since, ends)) = self.order.front().copied() {
-            let is_old = now.seconds_since(since) > PATIENCE;
-            if !is_old && self.order.len() <= MOST {
-                return;
-            }
-            self.order.pop_front();
-            // Another may have begun between the same ends since.
-            if self.begun.get(&ends).is_some_and(|begun| begun.since == since) {
-                self.begun.remove(&ends);
-            }
         }
     }
 }
