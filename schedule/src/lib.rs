@@ -9,6 +9,6 @@ mod line;
 mod scheduler;
 mod window;
 
-pub use line::{CronLine, CronLineError, Schedule};
+pub use line::{CronLine, CronLineError, Schedule, minute_of_week};
 pub use scheduler::{Ending, Lane, Limits, Missed, Order, Past, Planned, Scheduler, Unfinished};
 pub use window::Window;

@@ -145,8 +145,10 @@ impl Schedule {
     }
 }
 
-/// The day of the week, Monday 0, and the minute of the day.
-pub(crate) fn minute_of_week(local: &Zoned) -> (u8, u32) {
+/// The day of the week, Monday 0, and the minute of the day, as [`Window`](crate::Window) wants
+/// them.
+#[must_use]
+pub fn minute_of_week(local: &Zoned) -> (u8, u32) {
     let day = match local.weekday() {
         Weekday::Monday => 0,
         Weekday::Tuesday => 1,

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use anyhow::{Result, ensure};
 use config::Window;
-use jiff::{SignedDuration, Timestamp, Zoned, civil::Weekday, tz::TimeZone};
+use jiff::{SignedDuration, Timestamp, Zoned, tz::TimeZone};
+use schedule::minute_of_week;
 
 /// How long the window that is open now stays open. `None` where no windows are configured:
 /// any time will do.
@@ -50,25 +51,10 @@ fn until(now: &Zoned, minutes: u32) -> Result<Duration> {
 pub(crate) fn is_open_at(windows: &[Window], now: model::Timestamp) -> bool {
     // A time that no calendar has is in no window.
     let now = Timestamp::from_microsecond(now.0).ok();
-    now.is_some_and(|now| is_open(windows, moment(&now.to_zoned(TimeZone::system()))))
+    now.is_some_and(|now| is_open(windows, minute_of_week(&now.to_zoned(TimeZone::system()))))
 }
 
 const DAY: u32 = 24 * 60;
-
-/// The day of the week, Monday 0, and the minute of the day.
-fn moment(now: &Zoned) -> (u8, u32) {
-    let day = match now.weekday() {
-        Weekday::Monday => 0,
-        Weekday::Tuesday => 1,
-        Weekday::Wednesday => 2,
-        Weekday::Thursday => 3,
-        Weekday::Friday => 4,
-        Weekday::Saturday => 5,
-        Weekday::Sunday => 6,
-    };
-    let minute = i32::from(now.hour()) * 60 + i32::from(now.minute());
-    (day, u32::try_from(minute).unwrap_or(0))
-}
 
 fn is_open(windows: &[Window], (day, minute): (u8, u32)) -> bool {
     windows.iter().any(|window| window.is_open(day, minute))
@@ -76,13 +62,13 @@ fn is_open(windows: &[Window], (day, minute): (u8, u32)) -> bool {
 
 /// Minutes from now on that are all inside of windows; a week where they never close.
 fn left(windows: &[Window], now: &Zoned) -> u32 {
-    let (day, minute) = moment(now);
+    let (day, minute) = minute_of_week(now);
     minutes_from(day, minute).take_while(|moment| is_open(windows, *moment)).count() as u32
 }
 
 /// Minutes until a window opens.
 fn until_next(windows: &[Window], now: &Zoned) -> u32 {
-    let (day, minute) = moment(now);
+    let (day, minute) = minute_of_week(now);
     minutes_from(day, minute).take_while(|moment| !is_open(windows, *moment)).count() as u32
 }
 
