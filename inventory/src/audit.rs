@@ -11,6 +11,8 @@ use model::Timestamp;
 use ring::digest::{SHA256, digest};
 use thiserror::Error;
 
+use crate::hex::hex;
+
 /// The hash before the first entry.
 pub const START: &str = "0000000000000000000000000000000000000000000000000000000000000000";
 
@@ -120,7 +122,7 @@ pub fn hash(before: &str, number: i64, deed: &Deed) -> String {
     for text in [before, &number, &at, who, action, subject, detail, reason] {
         bytes.extend_from_slice(format!("{}:{text},", text.len()).as_bytes());
     }
-    digest(&SHA256, &bytes).as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
+    hex(digest(&SHA256, &bytes).as_ref())
 }
 
 /// Where a chain is broken.

@@ -18,6 +18,7 @@ pub mod evidence;
 pub mod file;
 pub mod finding;
 pub mod heard;
+mod hex;
 pub mod identity;
 pub mod outbox;
 pub mod owner;

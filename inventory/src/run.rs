@@ -36,6 +36,14 @@ pub struct RunEnd {
     pub resume: Option<Resume>,
 }
 
+impl RunEnd {
+    /// One that made no scan.
+    #[must_use]
+    pub const fn without_scan(ended_at: Timestamp, result: RunResult, detail: String) -> Self {
+        Self { ended_at, result, detail, scan: None, resume: None }
+    }
+}
+
 /// Where a sweep goes on that was not done.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Resume {

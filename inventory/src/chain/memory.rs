@@ -4,7 +4,7 @@
 //! and on the time; on that only where a validity begins or ends. So it is kept with a digest
 //! of the former and the two moments between which nothing of the latter changes.
 
-use std::{collections::HashMap, fmt::Write as _};
+use std::collections::HashMap;
 
 use certs::{
     chain::{Judgement, Purpose},
@@ -14,6 +14,7 @@ use model::Timestamp;
 use ring::digest::{Context, SHA256};
 
 use super::{Anchors, Chain};
+use crate::hex::hex;
 
 /// Verdicts by the digest of what was asked.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -85,12 +86,7 @@ fn digest<'a>(parts: impl Iterator<Item = &'a [u8]>) -> String {
         context.update(&(part.len() as u64).to_be_bytes());
         context.update(part);
     }
-    let mut text = String::with_capacity(64);
-    for byte in context.finish().as_ref() {
-        // Writing to a text cannot fail.
-        let _ = write!(text, "{byte:02x}");
-    }
-    text
+    hex(context.finish().as_ref())
 }
 
 #[cfg(test)]

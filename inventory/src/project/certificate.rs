@@ -9,6 +9,7 @@ use super::{At, endpoint_of};
 use crate::{
     asset::{Asset, Deployment, Event},
     event,
+    hex::hex,
 };
 
 /// Notes which certificate was served where, and in whose stead.
@@ -112,11 +113,5 @@ fn place(d: &Deployment) -> String {
 
 /// SHA-256 in lower-case hexadecimal.
 fn sha256(bytes: &[u8]) -> String {
-    use std::fmt::Write as _;
-    let mut text = String::with_capacity(64);
-    for byte in digest(&SHA256, bytes).as_ref() {
-        // Writing to a text cannot fail.
-        let _ = write!(text, "{byte:02x}");
-    }
-    text
+    hex(digest(&SHA256, bytes).as_ref())
 }

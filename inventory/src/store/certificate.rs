@@ -10,12 +10,12 @@ use super::{
     assets::Tables,
     file,
     load::{Merges, Which},
-    observation::hex,
     scan::{LoadError, json, parse},
 };
 use crate::{
     asset::{AssetId, Deployment},
     file::{FileCertificate, KeptFile},
+    hex::hex,
 };
 
 /// Certificates in one statement. Each may have a mebibyte, usually two kibibytes.

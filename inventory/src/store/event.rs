@@ -39,7 +39,7 @@ pub(super) async fn load(
     limit: Option<u32>,
 ) -> Result<Vec<Event>, LoadError> {
     let assets = assets.map(|ids| json(&ids.iter().map(|id| id.0).collect::<Vec<_>>()));
-    let rows: Vec<(i64, Option<i64>, String, String, String)> = sqlx::query_as(
+    let rows: Vec<Row> = sqlx::query_as(
         "SELECT at, asset, kind, subject, detail FROM event
          WHERE $1 IS NULL OR asset IN (SELECT value FROM json_each($1))
          ORDER BY id DESC LIMIT $2",
@@ -49,18 +49,21 @@ pub(super) async fn load(
     .bind(limit.map_or(-1, i64::from))
     .fetch_all(connection)
     .await?;
-    rows.into_iter()
-        .map(|(at, asset, kind, subject, detail)| {
-            Ok(Event {
-                at: Timestamp(at),
-                asset: asset.map(AssetId),
-                kind: EventKind::from_name(&kind)
-                    .ok_or_else(|| LoadError::content("event.kind", kind))?,
-                subject,
-                detail,
-            })
-        })
-        .collect()
+    rows.into_iter().map(read).collect()
+}
+
+/// The columns of an event: at, asset, kind, subject, detail.
+pub(super) type Row = (i64, Option<i64>, String, String, String);
+
+/// The event of a row.
+pub(super) fn read((at, asset, kind, subject, detail): Row) -> Result<Event, LoadError> {
+    Ok(Event {
+        at: Timestamp(at),
+        asset: asset.map(AssetId),
+        kind: EventKind::from_name(&kind).ok_or_else(|| LoadError::content("event.kind", kind))?,
+        subject,
+        detail,
+    })
 }
 
 impl Store {

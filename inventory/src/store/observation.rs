@@ -115,10 +115,11 @@ impl Batch {
         let hash = self.hash(&observation);
         match self.places.entry(hash) {
             Entry::Occupied(place) => {
-                let Some(known) = self.rows.get_mut(*place.get()) else { return };
+                let place = *place.get();
                 if let Fact::Certificates(served) = &observation.fact {
-                    seen_again(&mut self.certificates, &served.chain, at);
+                    self.set_aside(&served.chain, at);
                 }
+                let Some(known) = self.rows.get_mut(place) else { return };
                 known.times = known.times.saturating_add(1);
                 known.first_seen = known.first_seen.min(at);
                 if at >= known.last_seen {
@@ -178,7 +179,18 @@ impl Batch {
         let Fact::Certificates(served) = fact else {
             return json(fact);
         };
-        let chain = served.chain.iter().map(|der| {
+        json(&Stored::Certificates {
+            chain: self.set_aside(&served.chain, at),
+            server_name: served.server_name.clone(),
+            protocol_version: served.protocol_version,
+            starttls: served.starttls.clone(),
+        })
+    }
+
+    /// Sets certificates aside, each once, with when it was seen. Returns their names.
+    fn set_aside(&mut self, chain: &[Vec<u8>], at: Timestamp) -> Vec<String> {
+        let mut names = Vec::with_capacity(chain.len());
+        for der in chain {
             let sha256 = certificate::sha256(der);
             let seen = self.certificates.entry(sha256.clone()).or_insert_with(|| Certificate {
                 der: der.clone(),
@@ -187,14 +199,9 @@ impl Batch {
             });
             seen.first_seen = seen.first_seen.min(at);
             seen.last_seen = seen.last_seen.max(at);
-            sha256
-        });
-        json(&Stored::Certificates {
-            chain: chain.collect(),
-            server_name: served.server_name.clone(),
-            protocol_version: served.protocol_version,
-            starttls: served.starttls.clone(),
-        })
+            names.push(sha256);
+        }
+        names
     }
 }
 
@@ -212,15 +219,6 @@ pub(super) enum Stored {
 
 /// How the stored form of [`Fact::Certificates`] begins.
 pub(super) const CERTIFICATES: &str = r#"{"certificates":"#;
-
-/// Notes when certificates that are known were seen once more.
-fn seen_again(known: &mut BTreeMap<String, Certificate>, chain: &[Vec<u8>], at: Timestamp) {
-    for der in chain {
-        let Some(seen) = known.get_mut(&certificate::sha256(der)) else { continue };
-        seen.first_seen = seen.first_seen.min(at);
-        seen.last_seen = seen.last_seen.max(at);
-    }
-}
 
 fn place_of(vantages: &mut Vec<Vantage>, vantage: &Vantage) -> usize {
     vantages.iter().position(|known| known == vantage).unwrap_or_else(|| {
@@ -362,15 +360,4 @@ async fn write(
     )
     .await?;
     Ok(Written { observations: taken, rows: u64::try_from(rows.len()).unwrap_or(u64::MAX) })
-}
-
-/// Lower-case hexadecimal, which is how bytes travel inside JSON.
-pub(super) fn hex(bytes: &[u8]) -> String {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    let mut text = String::with_capacity(bytes.len().saturating_mul(2));
-    for byte in bytes {
-        text.push(char::from(DIGITS[usize::from(byte >> 4)]));
-        text.push(char::from(DIGITS[usize::from(byte & 15)]));
-    }
-    text
 }

@@ -6,7 +6,7 @@ use model::{ScanRecord, Severity, Timestamp};
 use sqlx::SqliteConnection;
 
 use super::{
-    StoredFinding, alert,
+    StoredFinding, alert, event,
     insert::insert,
     load::Merges,
     review::Compared,
@@ -134,14 +134,7 @@ async fn events_for(
     let all = i64::try_from(rows.len()).is_ok_and(|rows| rows < EVENTS);
     let last = rows.last().filter(|_| !all).map_or(last, |row| row.0);
     let read = |(_, at, asset, kind, subject, detail): Row| {
-        Ok(Event {
-            at: Timestamp(at),
-            asset: asset.map(AssetId),
-            kind: EventKind::from_name(&kind)
-                .ok_or_else(|| LoadError::content("event.kind", kind))?,
-            subject,
-            detail,
-        })
+        event::read((at, asset, kind, subject, detail))
     };
     Ok((rows.into_iter().map(read).collect::<Result<_, LoadError>>()?, last))
 }
