@@ -10,6 +10,7 @@ mod notify;
 mod report;
 mod tell;
 mod trusted;
+mod wait;
 mod who;
 
 use std::process::ExitCode;

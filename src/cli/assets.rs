@@ -20,7 +20,7 @@ use crate::{
     compose::Settings,
     report::{
         asset::{self, Shown},
-        count, finding, print, print_json, print_json_list,
+        count, finding, hex, print, print_json, print_json_list,
         table::{Table, printable},
     },
     tell,
@@ -169,9 +169,7 @@ fn whole(dossier: &Dossier, shown: &Shown<'_>, compared: &Compared) -> Result<Va
 /// programs.
 fn evidence(seen: &Observation) -> String {
     match seen.fact {
-        Fact::OcspResponse { .. } => {
-            seen.evidence.iter().map(|byte| format!("{byte:02x}")).collect()
-        }
+        Fact::OcspResponse { .. } => hex(&seen.evidence),
         _ => String::from_utf8_lossy(&seen.evidence).into_owned(),
     }
 }

@@ -1,24 +1,20 @@
 //! The service's books: what the scheduler must not forget, in the store.
 
-use std::{
-    collections::BTreeMap,
-    path::{Path, PathBuf},
-    time::Duration,
-};
+use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
 use anyhow::{Context as _, Result};
 use config::Job;
 use inventory::{
-    run::{JobState, NewRun, RunEnd, StoredRun},
+    run::{JobState, RunEnd, StoredRun},
     store::Store,
 };
-use model::{RunId, RunResult, Site, Timestamp};
+use model::{RunId, RunResult, Timestamp};
 use schedule::{Order, Past, Unfinished};
 
 use super::child::Over;
 use crate::{
     clock,
-    jobs::{Lock, schedule_text},
+    jobs::{Lock, new_run, schedule_text},
     tell,
 };
 
@@ -66,17 +62,15 @@ impl Books {
     /// Whoever runs a job holds its lock.
     async fn note_if_cut_off(&self, run: &StoredRun) -> Result<()> {
         let name = &run.run.job;
-        let Some(lock) = free(&self.database, name).await? else {
+        let Some(lock) = Lock::take_within(&self.database, name, ENDING).await? else {
             tell::line(&format!("job {name}: it runs still, begun by somebody else"));
             return Ok(());
         };
-        let end = RunEnd {
-            ended_at: clock::now(),
-            result: RunResult::CutOff,
-            detail: "it was killed, or the machine went down".to_owned(),
-            scan: None,
-            resume: None,
-        };
+        let end = RunEnd::without_scan(
+            clock::now(),
+            RunResult::CutOff,
+            "it was killed, or the machine went down".to_owned(),
+        );
         if self.store.end_run(run.id, &end).await? {
             tell::line(&format!("job {name}: its run of {} was cut off", run.run.started_at));
         }
@@ -118,13 +112,7 @@ impl Books {
                 let run = new_run(job, Some(*due), (1, missed.saturating_sub(1)), now);
                 let detail = format!("{missed} missed, and missed runs are skipped");
                 tell::line(&format!("job {name}: {detail}"));
-                let end = RunEnd {
-                    ended_at: now,
-                    result: RunResult::Skipped,
-                    detail,
-                    scan: None,
-                    resume: None,
-                };
+                let end = RunEnd::without_scan(now, RunResult::Skipped, detail);
                 self.store.skip_run(&run, &state(job, *due), &end).await?;
             }
         }
@@ -133,13 +121,7 @@ impl Books {
 
     /// Notes the end of a run that could not do so itself.
     pub(super) async fn end(&self, over: &Over, now: Timestamp) -> Result<Ended> {
-        let end = RunEnd {
-            ended_at: now,
-            result: RunResult::Crashed,
-            detail: over.words.clone(),
-            scan: None,
-            resume: None,
-        };
+        let end = RunEnd::without_scan(now, RunResult::Crashed, over.words.clone());
         if self.store.end_run(over.run, &end).await? {
             tell::line(&format!("job {}: crashed: {}", over.name, over.words));
             return Ok(Ended::Broken);
@@ -152,37 +134,6 @@ impl Books {
     }
 }
 
-/// The lock of a job as soon as nobody holds it; `None` where somebody goes on holding it.
-async fn free(database: &Path, name: &str) -> Result<Option<Lock>> {
-    const LOOK: Duration = Duration::from_millis(50);
-    let mut waited = Duration::ZERO;
-    loop {
-        let lock = Lock::take(database, name)?;
-        if lock.is_some() || waited >= ENDING {
-            return Ok(lock);
-        }
-        tokio::time::sleep(LOOK).await;
-        waited += LOOK;
-    }
-}
-
 fn state(job: &Job, settled: Timestamp) -> JobState {
     JobState { name: job.name.clone(), schedule: schedule_text(job), settled }
-}
-
-fn new_run(
-    job: &Job,
-    due: Option<Timestamp>,
-    (attempt, missed): (u32, u32),
-    started_at: Timestamp,
-) -> NewRun {
-    NewRun {
-        job: job.name.clone(),
-        kind: job.kind.as_str().to_owned(),
-        site: Site(job.config.site.clone()),
-        due,
-        attempt,
-        missed,
-        started_at,
-    }
 }

@@ -16,7 +16,7 @@ use tokio::{
     sync::mpsc::UnboundedSender,
 };
 
-use crate::{compose, tell};
+use crate::{compose, tell, wait::maybe};
 
 /// The program itself, also after the file was replaced by a newer one.
 const OURSELVES: &str = "/proc/self/exe";
@@ -109,15 +109,9 @@ async fn end(name: &str, mut child: Child, errors: ChildStderr, most: Option<Dur
         last
     };
     tokio::pin!(relay);
-    let overdue = async {
-        match most {
-            Some(most) => tokio::time::sleep(most).await,
-            None => std::future::pending().await,
-        }
-    };
     let last = tokio::select! {
         last = &mut relay => last,
-        () = overdue => {
+        () = maybe(most.map(tokio::time::sleep)) => {
             tell::line(&format!("job {name}: it does not end and is ended by force"));
             // It may have ended in this moment.
             let _ = child.start_kill();

@@ -178,7 +178,7 @@ impl Service {
                 }
             };
             let Err(error) = done else { continue };
-            tell::line(&format!("daicho: {}", tell::chain(error.as_ref())));
+            tell::failure(&error);
             if let Order::Start { name, .. } = &order {
                 tell::line(&format!("job {name}: it is tried again in {AGAIN} s"));
                 self.scheduler.put_back(name, now, AGAIN);
@@ -218,7 +218,7 @@ impl Service {
         let ended = match self.books.end(&over, now).await {
             Ok(ended) => ended,
             Err(error) => {
-                tell::line(&format!("daicho: {}", tell::chain(error.as_ref())));
+                tell::failure(&error);
                 Ended::Itself
             }
         };

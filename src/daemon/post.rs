@@ -35,12 +35,12 @@ impl Post {
                 let Some(courier) = current.borrow_and_update().clone() else { return };
                 match courier.deliver(&store, EVERY).await {
                     Ok(delivered) => tell_troubles(&delivered),
-                    Err(error) => tell::line(&format!("daicho: {}", tell::chain(error.as_ref()))),
+                    Err(error) => tell::failure(&error),
                 }
                 if forgot.is_none_or(|then| then.elapsed() >= FORGET) {
                     forgot = Some(Instant::now());
                     if let Err(error) = store.forget_messages(clock::now()).await {
-                        tell::line(&format!("daicho: {}", tell::chain(&error)));
+                        tell::failure(&error.into());
                     }
                 }
                 tokio::select! {

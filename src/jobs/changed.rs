@@ -21,6 +21,7 @@ use crate::{
     },
     clock,
     compose::Settings,
+    report::{count, hex},
     tell,
 };
 
@@ -68,7 +69,7 @@ pub(super) async fn import(settings: &Settings, job: &Job, stop: &Stop) -> Resul
     if !problems.is_empty() {
         bail!("{}", problems.join("; "));
     }
-    tell::line(&format!("{} changed", crate::report::count(changed.len() as u64, "file", "files")));
+    tell::line(&format!("{} changed", count(changed.len() as u64, "file", "files")));
     Ok(ended)
 }
 
@@ -147,5 +148,5 @@ fn hash(path: &Path) -> io::Result<String> {
             len => digest.update(piece.get(..len).unwrap_or_default()),
         }
     }
-    Ok(digest.finish().as_ref().iter().map(|byte| format!("{byte:02x}")).collect())
+    Ok(hex(digest.finish().as_ref()))
 }

@@ -5,6 +5,7 @@ use std::{
     fs::{self, File, TryLockError},
     io,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use anyhow::{Context as _, Result};
@@ -28,6 +29,24 @@ impl Lock {
             Err(TryLockError::Error(error)) => {
                 Err(error).with_context(|| format!("cannot lock {}", path.display()))
             }
+        }
+    }
+
+    /// The same as soon as nobody holds it any more, within so long.
+    pub(crate) async fn take_within(
+        database: &Path,
+        name: &str,
+        patience: Duration,
+    ) -> Result<Option<Self>> {
+        const LOOK: Duration = Duration::from_millis(50);
+        let mut waited = Duration::ZERO;
+        loop {
+            let lock = Self::take(database, name)?;
+            if lock.is_some() || waited >= patience {
+                return Ok(lock);
+            }
+            tokio::time::sleep(LOOK).await;
+            waited += LOOK;
         }
     }
 }

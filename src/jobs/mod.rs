@@ -11,4 +11,4 @@ mod run;
 
 pub(crate) use lock::Lock;
 pub(crate) use plan::{Plan, plan, schedule_text};
-pub(crate) use run::{Asked, end_with_the_service, execute, handed_down};
+pub(crate) use run::{Asked, end_with_the_service, execute, handed_down, new_run};

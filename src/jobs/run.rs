@@ -12,7 +12,7 @@ use inventory::{
     run::{NewRun, Resume, RunEnd},
     store::{OpenMode, Store},
 };
-use model::{RunId, RunResult, ScanId, Site};
+use model::{RunId, RunResult, ScanId, Site, Timestamp};
 use ring::digest::{SHA256, digest};
 use scanner::stop::Stop;
 
@@ -25,6 +25,7 @@ use crate::{
     },
     clock,
     compose::{self, Settings},
+    report::hex,
     tell,
 };
 
@@ -50,7 +51,7 @@ pub(crate) async fn execute(job: &Job, asked: Asked, stop: &Stop) -> Result<(Run
     let lock = lock(&settings, job, asked).await?;
     let store = Store::open(&settings.database, OpenMode::ReadWrite).await?;
     let id = match asked {
-        Asked::ByHand => store.begin_run(&by_hand(job), None).await?,
+        Asked::ByHand => store.begin_run(&new_run(job, None, (1, 0), clock::now()), None).await?,
         Asked::Served(id) if store.is_open_run(id).await? => id,
         Asked::Served(id) => bail!("the run {} was given up before it began", id.0),
     };
@@ -66,32 +67,34 @@ pub(crate) async fn execute(job: &Job, asked: Asked, stop: &Stop) -> Result<(Run
 }
 
 async fn lock(settings: &Settings, job: &Job, asked: Asked) -> Result<Lock> {
-    const LOOK: Duration = Duration::from_millis(50);
-    let mut waited = Duration::ZERO;
-    loop {
-        if let Some(lock) = Lock::take(&settings.database, &job.name)? {
-            return Ok(lock);
-        }
-        if asked == Asked::ByHand || waited >= PATIENCE {
-            bail!(
-                "the job {} runs already: wait for its end, or see daicho jobs for when it began",
-                job.name
-            );
-        }
-        tokio::time::sleep(LOOK).await;
-        waited += LOOK;
-    }
+    let patience = match asked {
+        Asked::ByHand => Duration::ZERO,
+        Asked::Served(_) => PATIENCE,
+    };
+    let lock = Lock::take_within(&settings.database, &job.name, patience).await?;
+    lock.with_context(|| {
+        let name = &job.name;
+        format!(
+            "the job {name} runs already: wait for its end, or see daicho jobs for when it began"
+        )
+    })
 }
 
-fn by_hand(job: &Job) -> NewRun {
+/// A run of the job that begins now: which attempt it is, and how many missed ones it makes up for.
+pub(crate) fn new_run(
+    job: &Job,
+    due: Option<Timestamp>,
+    (attempt, missed): (u32, u32),
+    started_at: Timestamp,
+) -> NewRun {
     NewRun {
         job: job.name.clone(),
         kind: job.kind.as_str().to_owned(),
         site: Site(job.config.site.clone()),
-        due: None,
-        attempt: 1,
-        missed: 0,
-        started_at: clock::now(),
+        due,
+        attempt,
+        missed,
+        started_at,
     }
 }
 
@@ -99,7 +102,7 @@ fn by_hand(job: &Job) -> NewRun {
 fn parts(job: &Job) -> String {
     let text = format!("{:?} {:?}", job.targets, job.config.exclude);
     let digest = digest(&SHA256, text.as_bytes());
-    digest.as_ref().iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+    hex(digest.as_ref().get(..8).unwrap_or_default())
 }
 
 /// Does what the command would do.
@@ -182,13 +185,13 @@ async fn end(store: &Store, job: &Job, performed: Result<Ended>, stop: &Stop) ->
         Ok(ended) => ended,
         Err(error) => {
             let detail = tell::chain(error.as_ref());
-            let (result, scan, resume) = (RunResult::Failed, None, None);
-            return RunEnd { ended_at, result, detail, scan, resume };
+            return RunEnd::without_scan(ended_at, RunResult::Failed, detail);
         }
     };
     let (result, detail) = match (stop.signal(), stop.is_requested(), ended.complete) {
-        // Listening has no other end.
+        // It was just concluding.
         (Some(_), _, true) if job.kind == JobKind::Sweep => (RunResult::Done, ""),
+        // Listening has no other end.
         (Some(_), ..) if job.kind == JobKind::Watch => (RunResult::Done, "listened until the end"),
         (Some(_), ..) => (RunResult::Stopped, "stopped before it was done"),
         (None, true, _) => (RunResult::Incomplete, "its time was over before it was done"),

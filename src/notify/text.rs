@@ -4,6 +4,8 @@
 //! marks that reverse a line, or what a chat takes for a mention or a link. Here is what all
 //! ways share; what a way alone obeys is its own to quote.
 
+use crate::report::table::is_obeyed;
+
 /// The text on one line, without what anything obeys: controls, and marks that reorder or hide
 /// letters.
 pub(super) fn line(text: &str) -> String {
@@ -16,20 +18,6 @@ pub(super) fn line(text: &str) -> String {
         }
     }
     line
-}
-
-fn is_obeyed(letter: char) -> bool {
-    letter.is_control()
-        || matches!(
-            letter,
-            '\u{ad}' | '\u{61c}' | '\u{180e}'
-                | '\u{200b}'..='\u{200f}'
-                | '\u{202a}'..='\u{202e}'
-                | '\u{2060}'..='\u{206f}'
-                | '\u{feff}'
-                | '\u{fff9}'..='\u{fffb}'
-                | '\u{e0000}'..='\u{e007f}'
-        )
 }
 
 /// The same of several lines, which stay lines.

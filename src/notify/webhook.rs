@@ -20,6 +20,7 @@ use super::{
     secret, text,
     tls::Trust,
 };
+use crate::report::hex;
 
 /// A web server that is told.
 #[derive(Debug)]
@@ -66,8 +67,7 @@ impl Webhook {
         if let Some(signing) = &self.signing {
             let signing = hmac::Key::new(hmac::HMAC_SHA256, secret(signing)?.as_bytes());
             let signed = hmac::sign(&signing, &body);
-            let digits: String = signed.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
-            fields.push(("Daicho-Signature", format!("sha256={digits}")));
+            fields.push(("Daicho-Signature", format!("sha256={}", hex(signed.as_ref()))));
         }
         let post = Post { media_type, fields, body };
         let answer = http::post(&to, self.proxy.as_ref(), &self.trust, &post, limit).await?;

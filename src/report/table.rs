@@ -50,12 +50,23 @@ impl Table {
 /// The text without what a terminal would obey: a banner must not be able to move the
 /// cursor, change colours or ring the bell of whoever reads about it.
 pub(crate) fn printable(text: &str) -> String {
-    let obeyed = |c: char| {
-        c.is_control()
-            // Marks that reorder text, with which a name can look like another one.
-            || matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-    };
-    text.chars().map(|c| if obeyed(c) { '\u{fffd}' } else { c }).collect()
+    text.chars().map(|c| if is_obeyed(c) { '\u{fffd}' } else { c }).collect()
+}
+
+/// Whether a character is no letter to be shown but something to be obeyed: controls, and marks
+/// that reorder or hide letters, with which a name can look like another one.
+pub(crate) fn is_obeyed(c: char) -> bool {
+    c.is_control()
+        || matches!(
+            c,
+            '\u{ad}' | '\u{61c}' | '\u{180e}'
+                | '\u{200b}'..='\u{200f}'
+                | '\u{202a}'..='\u{202e}'
+                | '\u{2060}'..='\u{206f}'
+                | '\u{feff}'
+                | '\u{fff9}'..='\u{fffb}'
+                | '\u{e0000}'..='\u{e007f}'
+        )
 }
 
 fn fitted(text: &str) -> String {

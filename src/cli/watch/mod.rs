@@ -38,6 +38,7 @@ use crate::{
     clock,
     compose::Settings,
     tell,
+    wait::maybe,
 };
 use ask::Asking;
 use heard::Heard;
@@ -121,22 +122,12 @@ pub(crate) async fn run(
             // The thread's own end says more than any other.
             biased;
             result = &mut end => break Some(result.unwrap_or(Ok(()))),
-            result = async {
-                match &mut asking {
-                    Some(asking) => asking.await,
-                    None => std::future::pending().await,
-                }
-            } => {
+            result = maybe(asking.as_mut()) => {
                 asking = None;
                 // It ends without trouble only because it is to.
                 break result.err().map(Err);
             }
-            () = async {
-                match until {
-                    Some(until) => sleep_until(until).await,
-                    None => std::future::pending().await,
-                }
-            } => break None,
+            () = maybe(until.map(sleep_until)) => break None,
             _ = asked.tick() => if stop.is_requested() { break None },
             _ = again.recv() => if let Some(cli) = cli { reload::settings(cli, &mut settings, &heard) },
             _ = concluding.tick(), if is_live && conclusions.is_none() => {
@@ -144,17 +135,12 @@ pub(crate) async fn run(
                 let part = conclude_part(store.clone(), scan, Arc::clone(&settings));
                 conclusions = Some(tokio::spawn(part));
             }
-            drawn = async {
-                match &mut conclusions {
-                    Some(conclusions) => conclusions.await,
-                    None => std::future::pending().await,
-                }
-            } => {
+            drawn = maybe(conclusions.as_mut()) => {
                 conclusions = None;
                 match drawn.context("what was heard could not be concluded on").flatten() {
                     Ok(seen) => notes.seen.extend(seen),
                     // What waits is concluded the next time.
-                    Err(error) => tell::line(&format!("daicho: {}", tell::chain(error.as_ref()))),
+                    Err(error) => tell::failure(&error),
                 }
             }
             _ = how.recv() => tell::line(&lock(&heard).line()),
