@@ -4,6 +4,7 @@
 use std::{
     collections::{BTreeSet, HashMap},
     net::IpAddr,
+    ops::ControlFlow,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -29,8 +30,9 @@ use scanner::{
     probe::udp,
     rate::{Pacer, Tempo},
     stop::Stop,
-    sweep::{Fragile, Sweep, SweepOutcome, UdpQuestions},
+    sweep::{Answering, Fragile, Sweep, SweepOutcome, UdpQuestions},
 };
+use tokio::runtime::Handle;
 
 use crate::{
     cli::{
@@ -161,6 +163,18 @@ struct Asked {
     notes: Notes,
 }
 
+/// The third phase, part by part.
+struct Talks<'a> {
+    /// Where names are to be asked for.
+    resolver: Option<&'a Resolver>,
+    /// The first name of each address.
+    names: HashMap<IpAddr, String>,
+    gaps: Vec<Gap>,
+    /// Whether everybody had their turn so far.
+    complete: bool,
+    packets: u64,
+}
+
 impl Run<'_> {
     /// Searches the areas among the targets: what is found is a target from then on.
     fn search(&mut self, searches: &Searches, tier: Tier, sink: &Sink) -> Found {
@@ -173,7 +187,7 @@ impl Run<'_> {
         found
     }
 
-    /// Asks who is there and what is open, then what speaks there.
+    /// Asks who is there and what is open, and part by part what speaks there.
     async fn ask(
         &mut self,
         chosen: Chosen,
@@ -181,57 +195,58 @@ impl Run<'_> {
         mut link: Box<dyn scanner::net::Link>,
         sink: Sink,
     ) -> Result<Asked> {
-        let pacer = Arc::new(Mutex::new(Pacer::new(self.plan.rates)));
+        let mut pacer = Pacer::new(self.plan.rates);
         let of = Addresses::new(&self.plan.scope).count();
+        let resolver = self.settings.reverse_dns.then(Resolver::system).transpose()?;
+        let mut talks = Talks {
+            resolver: resolver.as_ref(),
+            names: chosen.names,
+            gaps: Vec::new(),
+            complete: true,
+            packets: 0,
+        };
         // The sweep is a loop that blocks: it gets a thread where that disturbs nobody.
-        let mut outcome =
-            tokio::task::block_in_place(|| self.sweep(&self.plan, &mut *link, &pacer, &sink));
-        let mut names = self.names(chosen.names, &outcome, &sink).await?;
-        let more = self.other_addresses(&names).await?;
+        let mut outcome = tokio::task::block_in_place(|| {
+            self.sweep(&self.plan, &mut *link, &mut pacer, &sink, &mut talks)
+        });
+        let more = self.other_addresses(&talks).await;
         if !more.is_empty() && !self.stop.is_requested() {
-            let addresses = || more.iter().map(|(address, _)| *address);
-            let scope = self.plan.scope.only(addresses());
+            let scope = self.plan.scope.only(more.iter().map(|(address, _)| *address));
             let plan = Plan { scope, ..self.plan.clone() };
-            let later =
-                tokio::task::block_in_place(|| self.sweep(&plan, &mut *link, &pacer, &sink));
-            self.plan.scope = self.plan.scope.with_found(addresses());
-            names.extend(self.tell_names(more, &later, &sink).await);
+            for (address, name) in more {
+                talks.names.entry(address).or_insert(name);
+            }
+            let later = tokio::task::block_in_place(|| {
+                self.sweep(&plan, &mut *link, &mut pacer, &sink, &mut talks)
+            });
             outcome.join(later);
         }
-        drop(link);
-        let mut asked = Asked {
-            sent: found.sent + outcome.probes_sent,
+        Ok(Asked {
+            sent: found.sent + outcome.probes_sent + talks.packets,
             replies: found.replies + outcome.replies,
             drops: found.drops + outcome.drops,
-            complete: found.complete && outcome.complete,
-            gaps: [chosen.gaps, found.gaps, outcome.gaps.clone()].concat(),
-            coverage: outcome.coverage.clone(),
+            complete: found.complete && outcome.complete && talks.complete,
+            gaps: [chosen.gaps, found.gaps, outcome.gaps, talks.gaps].concat(),
+            coverage: outcome.coverage,
             done: outcome.done,
             of,
             notes: Notes {
                 missed: outcome.missed,
                 rate: outcome.rate,
-                limited: outcome.limited.clone(),
+                limited: outcome.limited,
                 searched: found.searched,
                 ..Notes::default()
             },
-        };
-        if self.settings.services && !self.stop.is_requested() {
-            let pace = Pace::new(pacer, self.clock);
-            self.talk(&outcome, &names, &pace, &sink, &mut asked).await;
-            asked.sent += pace.packets();
-        } else if self.settings.services {
-            asked.complete = false;
-        }
-        Ok(asked)
+        })
     }
 
     fn sweep(
         &self,
         plan: &Plan,
         link: &mut dyn scanner::net::Link,
-        pacer: &Mutex<Pacer>,
+        pacer: &mut Pacer,
         sink: &Sink,
+        talks: &mut Talks<'_>,
     ) -> SweepOutcome {
         let Settings { control_systems, snmp_public, .. } = *self.settings;
         let question = |address, port, cookie| {
@@ -250,10 +265,41 @@ impl Run<'_> {
             fragile: Fragile(&is_fragile),
             stop: &self.stop,
         };
-        let mut pacer = pacer.lock().unwrap_or_else(PoisonError::into_inner);
         let mut observe = |observation| self.store(sink, observation);
         let mut progress = |progress| self.bar.sweep(progress);
-        sweep.run(link, &mut pacer, &mut observe, &mut progress)
+        let mut ask_on = |answering: &Answering, pacer: &mut Pacer| {
+            Handle::current().block_on(self.ask_on(plan, answering, pacer, sink, talks))
+        };
+        sweep.run_in_parts(link, pacer, &mut observe, &mut progress, &mut ask_on)
+    }
+
+    /// Asks those of a part for their names and what speaks there.
+    async fn ask_on(
+        &self,
+        plan: &Plan,
+        answering: &Answering,
+        pacer: &mut Pacer,
+        sink: &Sink,
+        talks: &mut Talks<'_>,
+    ) -> ControlFlow<()> {
+        self.names(talks, answering, sink).await;
+        if self.settings.services && !self.stop.is_requested() {
+            // Conversations share it: it is lent to them.
+            let lent = std::mem::replace(pacer, Pacer::new(plan.rates));
+            let lent = Arc::new(Mutex::new(lent));
+            let pace = Pace::new(Arc::clone(&lent), self.clock);
+            self.talk(plan, answering, talks, &pace, sink).await;
+            talks.packets += pace.packets();
+            let mut lent = lent.lock().unwrap_or_else(PoisonError::into_inner);
+            std::mem::swap(pacer, &mut lent);
+        } else if self.settings.services && !answering.open.is_empty() {
+            talks.complete = false;
+            return ControlFlow::Break(());
+        }
+        match talks.complete {
+            true => ControlFlow::Continue(()),
+            false => ControlFlow::Break(()),
+        }
     }
 
     /// Hands an observation to the store. Where that fails there is no use in asking on;
@@ -266,119 +312,98 @@ impl Run<'_> {
 
     /// The names of what answers: as given, and where the configuration allows it as the
     /// name service knows them.
-    async fn names(
-        &self,
-        mut names: HashMap<IpAddr, String>,
-        outcome: &SweepOutcome,
-        sink: &Sink,
-    ) -> Result<HashMap<IpAddr, String>> {
-        let given: Vec<(IpAddr, String)> =
-            names.iter().map(|(address, name)| (*address, name.clone())).collect();
-        let mut told = given;
-        if self.settings.reverse_dns {
-            let resolver = Resolver::system()?;
-            for (address, _) in &outcome.alive {
-                if self.stop.is_requested() {
-                    break;
-                }
-                for name in resolver.names_of(*address).await.unwrap_or_default() {
-                    told.push((*address, name));
-                }
+    async fn names(&self, talks: &mut Talks<'_>, answering: &Answering, sink: &Sink) {
+        for (address, _) in &answering.alive {
+            let mut told = Vec::from_iter(talks.names.get(address).cloned());
+            if let Some(resolver) = talks.resolver
+                && !self.stop.is_requested()
+            {
+                told.extend(resolver.names_of(*address).await.unwrap_or_default());
+            }
+            if let Some(first) = told.first() {
+                talks.names.insert(*address, first.clone());
+            }
+            for name in told {
+                self.tell_name(*address, name, sink).await;
             }
         }
-        names.extend(self.tell_names(told, outcome, sink).await);
-        Ok(names)
     }
 
     /// The IPv6 addresses in the areas that what answered has by its name, as far as they are
     /// not targets yet. Asked for only where names are: they are from the same name service.
-    async fn other_addresses(
-        &self,
-        names: &HashMap<IpAddr, String>,
-    ) -> Result<Vec<(IpAddr, String)>> {
-        if !self.settings.reverse_dns || self.plan.scope.areas().is_empty() {
-            return Ok(Vec::new());
+    async fn other_addresses(&self, talks: &Talks<'_>) -> Vec<(IpAddr, String)> {
+        let Some(resolver) = talks.resolver else { return Vec::new() };
+        if self.plan.scope.areas().is_empty() {
+            return Vec::new();
         }
-        let names: BTreeSet<String> = names.values().cloned().collect();
-        let names: Vec<String> = names.into_iter().collect();
+        let names: BTreeSet<&String> = talks.names.values().collect();
+        let names: Vec<String> = names.into_iter().cloned().collect();
         // That a name leads nowhere is not a gap: nobody named it as a target.
-        let resolved = Resolver::system()?.all(&names).await;
+        let resolved = resolver.all(&names).await;
         let all = resolved.found.into_iter().flat_map(|(name, addresses)| {
             addresses.into_iter().map(move |address| (address, name.clone()))
         });
-        Ok(all.filter(|(address, _)| self.plan.scope.may_find(*address)).collect())
+        all.filter(|(address, _)| self.plan.scope.may_find(*address)).collect()
     }
 
-    /// Stores the names of those that answered. Returns the first of each.
-    async fn tell_names(
-        &self,
-        told: Vec<(IpAddr, String)>,
-        outcome: &SweepOutcome,
-        sink: &Sink,
-    ) -> HashMap<IpAddr, String> {
-        let mut names = HashMap::new();
-        let alive: BTreeSet<IpAddr> = outcome.alive.iter().map(|(address, _)| *address).collect();
-        for (address, name) in told.into_iter().filter(|(address, _)| alive.contains(address)) {
-            names.entry(address).or_insert_with(|| name.clone());
-            let observation = Observation {
-                observed_at: clock::now(),
-                vantage: self.settings.vantage.clone(),
-                method: model::Method::Resolver,
-                subject: model::Subject::Address(address),
-                fact: model::Fact::HostName { name, source: model::NameSource::Dns },
-                evidence: Vec::new(),
-            };
-            if sink.send(observation).await.is_err() {
-                self.stop.request();
-            }
+    async fn tell_name(&self, address: IpAddr, name: String, sink: &Sink) {
+        let observation = Observation {
+            observed_at: clock::now(),
+            vantage: self.settings.vantage.clone(),
+            method: model::Method::Resolver,
+            subject: model::Subject::Address(address),
+            fact: model::Fact::HostName { name, source: model::NameSource::Dns },
+            evidence: Vec::new(),
+        };
+        if sink.send(observation).await.is_err() {
+            self.stop.request();
         }
-        names
     }
 
     /// Talks with what is open, and collects the certificates of what speaks TLS, or may after a
     /// few words.
     async fn talk(
         &self,
-        outcome: &SweepOutcome,
-        names: &HashMap<IpAddr, String>,
+        plan: &Plan,
+        answering: &Answering,
+        talks: &mut Talks<'_>,
         pace: &Pace,
         sink: &Sink,
-        asked: &mut Asked,
     ) {
         let talk = Talk {
             settings: self.settings,
-            scope: Arc::new(self.plan.scope.clone()),
+            scope: Arc::new(plan.scope.clone()),
             pace: pace.clone(),
             stop: self.stop.clone(),
         };
-        let macs: HashMap<IpAddr, Option<MacAddr>> = outcome.alive.iter().copied().collect();
+        let names = &talks.names;
+        let macs: HashMap<IpAddr, Option<MacAddr>> = answering.alive.iter().copied().collect();
         let replies: HashMap<Endpoint, &Vec<u8>> =
-            outcome.udp_replies.iter().map(|(endpoint, bytes)| (*endpoint, bytes)).collect();
+            answering.udp_replies.iter().map(|(endpoint, bytes)| (*endpoint, bytes)).collect();
         let open = |endpoint: &Endpoint| Open {
             endpoint: *endpoint,
             mac: macs.get(&endpoint.address).copied().flatten(),
             server_name: names.get(&endpoint.address).cloned(),
-            gentle: outcome.gentle.binary_search(&endpoint.address).is_ok(),
+            gentle: answering.gentle.binary_search(&endpoint.address).is_ok(),
             reply: replies.get(endpoint).map(|bytes| (*bytes).clone()),
         };
         let mut observe =
             |observation| tokio::task::block_in_place(|| self.store(sink, observation));
-        let open: Vec<Open> = outcome.open.iter().map(open).collect();
+        let open: Vec<Open> = answering.open.iter().map(open).collect();
         let mut progress = |done, of| self.bar.talk("what speaks there", done, of);
         let talked = talk.converse(open, &mut observe, &mut progress).await;
-        asked.complete &= talked.complete;
 
         // A name that cannot be asked for is none that a server could have.
         let name = |address: IpAddr| names.get(&address).and_then(|name| ServerName::new(name));
         let doors = talked.doors().into_iter().map(|(endpoint, door)| {
             (endpoint, (door, name(endpoint.address).into_iter().collect()))
         });
-        asked.gaps.extend(talked.gaps);
-        let gentle = outcome.gentle.iter().copied().collect();
+        let gentle = answering.gentle.iter().copied().collect();
         let mut progress = |done, of| self.bar.talk("certificates", done, of);
         let collected = talk.collect(doors.collect(), gentle, &mut observe, &mut progress).await;
-        asked.complete &= collected.complete;
-        asked.gaps.extend(collected.gaps);
+        talks.complete &= talked.complete && collected.complete;
+        talks.gaps.extend(talked.gaps);
+        talks.gaps.extend(collected.gaps);
     }
 }
 

@@ -53,6 +53,11 @@ impl Adapting {
     pub(super) const fn rate(&self) -> u32 {
         self.congestion.rate()
     }
+
+    /// Takes so many lost answers for somebody else's.
+    pub(super) const fn overlook(&mut self, lost: u64) {
+        self.drops = self.drops.saturating_add(lost);
+    }
 }
 
 impl Engine<'_> {

@@ -5,13 +5,14 @@ use std::{
     collections::{BTreeMap, BTreeSet, BinaryHeap, HashMap, VecDeque},
     error::Error as _,
     net::{IpAddr, Ipv4Addr},
+    ops::ControlFlow,
     time::Duration,
 };
 
 use model::{Endpoint, Observation, Transport};
 
 use super::{
-    Phase, Progress, Sweep, SweepOutcome,
+    Answering, Phase, Progress, Sweep, SweepOutcome,
     adapting::Adapting,
     course::{Course, Work},
     extra::Extra,
@@ -52,9 +53,14 @@ pub(super) const SHORTEST_PAUSE: Duration = Duration::from_millis(1);
 /// Packets a second to one address that no device bears which needs a guard.
 const UNGUARDED: u32 = 100_000;
 
-/// Addresses of a part: three bytes each, and what answers.
-const SMALLEST_PART: u64 = 1 << 16;
+/// Addresses of a part: three bytes each, and what answers. Fewer would be mostly waiting.
+const SMALLEST_PART: u64 = 1 << 8;
 const LARGEST_PART: u64 = 1 << 20;
+
+/// As many addresses as take a minute if nobody is there, of whom each gets six questions. If
+/// everybody is, the part takes less than an hour at any rate with the usual ports, so that it
+/// fits into the windows that people have: a part is what an interruption costs.
+const SECONDS_OF_A_PART: u64 = 60 / 6;
 
 /// Cells of one group: 16 MiB.
 const MOST_CELLS: usize = 1 << 24;
@@ -69,6 +75,7 @@ pub(super) struct Engine<'a> {
     pub(super) pacer: &'a mut Pacer,
     pub(super) observe: &'a mut dyn FnMut(Observation),
     pub(super) progress: &'a mut dyn FnMut(Progress),
+    ask_on: &'a mut dyn FnMut(&Answering, &mut Pacer) -> ControlFlow<()>,
     /// All addresses, and the number of the first behind the part under way.
     pub(super) all: Addresses,
     pub(super) behind: u64,
@@ -138,6 +145,7 @@ impl<'a> Engine<'a> {
         pacer: &'a mut Pacer,
         observe: &'a mut dyn FnMut(Observation),
         progress: &'a mut dyn FnMut(Progress),
+        ask_on: &'a mut dyn FnMut(&Answering, &mut Pacer) -> ControlFlow<()>,
     ) -> Self {
         let now = link.now();
         let drops_before = link.drops();
@@ -148,6 +156,7 @@ impl<'a> Engine<'a> {
             pacer,
             observe,
             progress,
+            ask_on,
             all: Addresses::new(&sweep.plan.scope),
             behind: 0,
             state: State::default(),
@@ -162,7 +171,7 @@ impl<'a> Engine<'a> {
             lacks_route: false,
             undecided: BTreeMap::new(),
             liveness_done: false,
-            extra: Extra::default(),
+            extra: Extra::of(0, 0),
             loss: Loss::default(),
             connects: 0,
             accepted: 0,
@@ -205,29 +214,57 @@ impl<'a> Engine<'a> {
     /// stretch of them, in which what belongs together stays together.
     fn everything(&mut self) -> Result<(), End> {
         while self.behind < self.all.count() {
-            self.outcome.done = self.behind;
-            // A minute's worth of questions: what an interruption costs.
-            let size = u64::from(self.sweep.plan.rates.first()).saturating_mul(60);
-            let size = size.clamp(SMALLEST_PART, LARGEST_PART);
+            let size = self.part_size();
             self.state = State::new(self.all.part(self.behind, size));
             self.behind = self.behind.saturating_add(size).min(self.all.count());
             self.liveness_done = false;
             self.holding = true;
             self.phase = Phase::Liveness;
             self.part()?;
-            if self.behind < self.all.count() {
-                self.close_part(None);
+            let answering = self.close_part(None);
+            self.state = State::default();
+            if self.hand_over(answering).is_break() {
+                return Err(End::Stopped);
+            }
+            self.outcome.done = self.behind;
+        }
+        Ok(())
+    }
+
+    fn part_size(&self) -> u64 {
+        let rate = self.adapting.as_ref().map_or(self.sweep.plan.rates.first(), Adapting::rate);
+        let size = u64::from(rate).saturating_mul(SECONDS_OF_A_PART);
+        // Who answers for a whole network is seen where that is in one part.
+        (size - size % SMALLEST_PART).clamp(SMALLEST_PART, LARGEST_PART)
+    }
+
+    /// Lets others go on asking those of a part. What the link hears and loses in the meantime
+    /// is none of ours.
+    pub(super) fn hand_over(&mut self, answering: Answering) -> ControlFlow<()> {
+        let lost = self.link.drops();
+        let flow = (self.ask_on)(&answering, self.pacer);
+        self.outcome.answering.extend(answering);
+        let now = self.link.now();
+        for _ in 0..MOST_HEARD {
+            match self.link.receive(now) {
+                Ok(Some(reply)) => _ = self.is_of_witness(&reply),
+                Ok(None) | Err(_) => break,
             }
         }
-        self.outcome.done = self.all.count();
-        Ok(())
+        let lost = self.link.drops().saturating_sub(lost);
+        self.drops_before = self.drops_before.saturating_add(lost);
+        if let Some(adapting) = &mut self.adapting {
+            adapting.overlook(lost);
+        }
+        self.mark = (self.link.now(), self.outcome.probes_sent);
+        flow
     }
 
     fn part(&mut self) -> Result<(), End> {
         if self.sweep.plan.assume_alive {
             return self.ports_of_everybody();
         }
-        self.extra = Extra::default();
+        self.extra = Extra::of(self.state.addresses.count(), self.all.count());
         let course = self.liveness_course();
         self.follow(course)?;
         self.wait_for_neighbors()?;

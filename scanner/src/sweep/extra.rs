@@ -3,7 +3,8 @@
 //! A round of a large network costs minutes and may find nobody. Its first [`SAMPLE`]
 //! questions go to addresses all over the network, because the order is a permutation; if none
 //! of them found anybody, the rest would find hardly anybody either, and is left out. With 0 of
-//! 4,096, fewer than one address in a thousand is missed, in 98 of 100 cases.
+//! 4,096, fewer than one address in a thousand is missed, in 98 of 100 cases. The parts of a
+//! network have their share of the sample each.
 
 use std::time::Duration;
 
@@ -12,9 +13,13 @@ use crate::plan::FAR_ROUNDS;
 /// So many questions of a round tell what it is worth.
 const SAMPLE: u64 = 4_096;
 
+/// The most addresses that share one sample: those of a /16.
+const MOST_SAMPLED: u64 = 1 << 16;
+
 /// What the rounds beyond the usual ones brought, by round.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Extra {
+    sample: u64,
     rounds: Vec<Round>,
 }
 
@@ -27,6 +32,13 @@ struct Round {
 }
 
 impl Extra {
+    /// For a part of so many addresses of all.
+    pub(super) fn of(part: u64, all: u64) -> Self {
+        let all = all.clamp(1, MOST_SAMPLED);
+        let sample = SAMPLE.saturating_mul(part.min(all)).div_ceil(all);
+        Self { sample, rounds: Vec::new() }
+    }
+
     /// A question of that round went.
     pub(super) fn note_asked(&mut self, round: u64, now: Duration) {
         let Some(place) = place(round) else { return };
@@ -35,7 +47,7 @@ impl Extra {
         }
         if let Some(round) = self.rounds.get_mut(place) {
             round.asked = round.asked.saturating_add(1);
-            if round.asked == SAMPLE {
+            if round.asked == self.sample {
                 round.sampled_at = now;
             }
         }
@@ -53,7 +65,7 @@ impl Extra {
         let Some(round) = place(round).and_then(|place| self.rounds.get(place)) else {
             return true;
         };
-        let sampled = round.asked >= SAMPLE && now > round.sampled_at.saturating_add(wait);
+        let sampled = round.asked >= self.sample && now > round.sampled_at.saturating_add(wait);
         round.found || !sampled
     }
 }
@@ -71,7 +83,7 @@ mod tests {
 
     #[test]
     fn a_round_that_finds_nobody_ends_after_its_sample_and_its_answers() {
-        let mut extra = Extra::default();
+        let mut extra = Extra::of(100, 100);
         let now = Duration::from_secs(5);
         for _ in 0..SAMPLE {
             assert!(extra.is_worth(FAR_ROUNDS, now * 2, WAIT));
@@ -85,8 +97,21 @@ mod tests {
     }
 
     #[test]
+    fn the_parts_of_a_network_share_the_sample() {
+        for (part, all, sample) in [
+            (9_984, 9_984, SAMPLE),
+            (16_384, 65_536, SAMPLE / 4),
+            (1 << 16, 1 << 24, SAMPLE),
+            (1 << 20, 1 << 24, SAMPLE),
+            (1, 1 << 24, 1),
+        ] {
+            assert_eq!(Extra::of(part, all).sample, sample, "{part} of {all}");
+        }
+    }
+
+    #[test]
     fn the_usual_rounds_are_always_worth_it() {
-        let mut extra = Extra::default();
+        let mut extra = Extra::of(100, 100);
         for round in 0..FAR_ROUNDS {
             (0..2 * SAMPLE).for_each(|_| extra.note_asked(round, WAIT));
             assert!(extra.is_worth(round, WAIT * 100, WAIT));

@@ -34,7 +34,7 @@ mod state;
 #[cfg(test)]
 mod tests;
 
-use std::{net::IpAddr, time::Duration};
+use std::{net::IpAddr, ops::ControlFlow, time::Duration};
 
 use model::{Coverage, Endpoint, Gap, MacAddr, Observation, Vantage};
 
@@ -117,17 +117,24 @@ pub enum Phase {
     Ports,
 }
 
-/// What a sweep brought, beside its observations.
+/// Who answers and what is open there, for whoever goes on asking.
 #[derive(Clone, Debug, Default)]
-pub struct SweepOutcome {
+pub struct Answering {
     /// Open endpoints among the ports that were asked for, ascending.
     pub open: Vec<Endpoint>,
     /// The first datagram that each open UDP endpoint sent.
     pub udp_replies: Vec<(Endpoint, Vec<u8>)>,
     /// Who is there, ascending, with the link-layer address where known.
     pub alive: Vec<(IpAddr, Option<MacAddr>)>,
-    /// Whom it asked gently, for whoever goes on asking, ascending.
+    /// Whom it asked gently, ascending.
     pub gentle: Vec<IpAddr>,
+}
+
+/// What a sweep brought, beside its observations.
+#[derive(Clone, Debug, Default)]
+pub struct SweepOutcome {
+    /// Who answered and what was open, of all parts.
+    pub answering: Answering,
     /// Who was found to answer no more than so many packets a second, ascending.
     pub limited: Vec<(IpAddr, u32)>,
     /// The share of what is there that was probably missed because packets got lost, and how
@@ -136,7 +143,8 @@ pub struct SweepOutcome {
     /// The rate in all that the network was last found to bear, packets a second, where it
     /// was to be found out.
     pub rate: Option<u32>,
-    /// How many addresses, from the first on, it is done with: where to go on after a stop.
+    /// How many addresses, from the first on, it is done with, and so was whoever went on asking
+    /// them: where to go on after a stop.
     pub done: u64,
     /// Questions that the system took.
     pub probes_sent: u64,
@@ -166,6 +174,24 @@ impl Sweep<'_> {
         observe: &mut dyn FnMut(Observation),
         progress: &mut dyn FnMut(Progress),
     ) -> SweepOutcome {
-        engine::Engine::new(*self, link, pacer, observe, progress).run()
+        let mut nothing_more = |_: &Answering, _: &mut Pacer| ControlFlow::Continue(());
+        self.run_in_parts(link, pacer, observe, progress, &mut nothing_more)
+    }
+
+    /// The same, with more to be asked of each part before the next one begins, so that what is
+    /// done when a stop comes is done with everything.
+    ///
+    /// `ask_on` gets what the part found and the pacer, by which it must go. Where it breaks off,
+    /// which it does for the stop, the part does not count as done, and none follows. The link is left alone in the meantime:
+    /// what comes in then is no answer to anything.
+    pub fn run_in_parts(
+        &self,
+        link: &mut dyn Link,
+        pacer: &mut Pacer,
+        observe: &mut dyn FnMut(Observation),
+        progress: &mut dyn FnMut(Progress),
+        ask_on: &mut dyn FnMut(&Answering, &mut Pacer) -> ControlFlow<()>,
+    ) -> SweepOutcome {
+        engine::Engine::new(*self, link, pacer, observe, progress, ask_on).run()
     }
 }

@@ -34,8 +34,8 @@ impl Engine<'_> {
             done: self.shown_done,
             packets_per_second: self.shown_rate,
             pace: self.adapting.as_ref().map(Adapting::rate),
-            alive: self.outcome.alive.len().saturating_add(self.state.hosts.len()),
-            open: self.open.len(),
+            alive: self.outcome.answering.alive.len().saturating_add(self.state.hosts.len()),
+            open: self.outcome.answering.open.len().saturating_add(self.open.len()),
             left: seconds.map(Duration::from_secs),
         });
     }

@@ -3,7 +3,7 @@
 use model::{AddressRange, Coverage, Fact, Gap, Method, PortSet, Subject};
 
 use super::{
-    SweepOutcome,
+    Answering, SweepOutcome,
     adapting::Adapting,
     engine::{End, Engine},
     state::{ABSENT, ALIVE, ASKED, METHODS, SWALLOWED, bit},
@@ -14,7 +14,16 @@ impl Engine<'_> {
     /// Tells what is left to tell, and makes the outcome.
     pub(super) fn finish(mut self, end: Option<End>) -> SweepOutcome {
         self.outcome.complete = end.is_none() && !self.lacks_route;
-        self.close_part(end.as_ref());
+        // A part is under way, unless the end came after it.
+        let is_within = self.state.addresses.count() > 0;
+        if is_within {
+            let answering = self.close_part(end.as_ref());
+            match end {
+                // What is cut off is asked again as a whole.
+                Some(End::Stopped) | None => self.outcome.answering.extend(answering),
+                Some(End::Failed(_)) => _ = self.hand_over(answering),
+            }
+        }
         if self.outcome.drops > 0 {
             let reason = format!(
                 "{} answers were lost before they could be read, so that addresses and ports may \
@@ -33,25 +42,11 @@ impl Engine<'_> {
         self.outcome.rate = self.adapting.as_ref().map(Adapting::rate);
         let passes = if self.loss.is_seen() { 3 } else { 2 };
         self.outcome.missed = self.loss.missed(passes);
-        let ports = &self.sweep.plan.ports;
-        self.outcome.open = self
-            .open
-            .iter()
-            .filter(|endpoint| match endpoint.transport {
-                model::Transport::Tcp => ports.tcp.contains(endpoint.port),
-                model::Transport::Udp => ports.udp.contains(endpoint.port),
-            })
-            .copied()
-            .collect();
-        self.outcome.udp_replies = std::mem::take(&mut self.udp_replies)
-            .into_iter()
-            .filter(|(endpoint, _)| self.open.contains(endpoint))
-            .collect();
         self.outcome
     }
 
-    /// Takes what the outcome says of the part under way.
-    pub(super) fn close_part(&mut self, end: Option<&End>) {
+    /// Takes what the outcome says of the part under way, and returns who answers in it.
+    pub(super) fn close_part(&mut self, end: Option<&End>) -> Answering {
         if self.holding {
             self.release_what_is_sure();
         }
@@ -63,13 +58,28 @@ impl Engine<'_> {
         self.tell_undecided();
         let limited = self.limited();
         self.outcome.limited.extend(limited);
+        self.answering()
+    }
+
+    fn answering(&mut self) -> Answering {
+        let ports = &self.sweep.plan.ports;
+        let mut open = std::mem::take(&mut self.open);
+        let mut udp_replies = std::mem::take(&mut self.udp_replies);
+        udp_replies.retain(|endpoint, _| open.contains(endpoint));
+        open.retain(|endpoint| match endpoint.transport {
+            model::Transport::Tcp => ports.tcp.contains(endpoint.port),
+            model::Transport::Udp => ports.udp.contains(endpoint.port),
+        });
+        let (open, udp_replies) = (Vec::from_iter(open), Vec::from_iter(udp_replies));
+        let mut answering = Answering { open, udp_replies, ..Answering::default() };
         for (number, host) in &self.state.hosts {
             let Some(address) = self.state.address(*number) else { continue };
-            self.outcome.alive.push((address, host.mac.map(|(mac, _, _)| mac)));
+            answering.alive.push((address, host.mac.map(|(mac, _, _)| mac)));
             if host.gentle {
-                self.outcome.gentle.push(address);
+                answering.gentle.push(address);
             }
         }
+        answering
     }
 
     /// One gap for each stretch of addresses that could not be asked for one reason.
@@ -92,7 +102,7 @@ impl Engine<'_> {
 
     /// How much was not asked when the end came.
     fn left_out(&mut self, why: &str) {
-        let count = self.state.addresses.count();
+        let count_here = self.state.addresses.count();
         let rest = self.all.part(self.behind, u64::MAX);
         let unknown = |number: &u64| {
             !self.liveness_done
@@ -101,7 +111,7 @@ impl Engine<'_> {
         };
         let mut ranges = Vec::new();
         let mut missing: u64 = 0;
-        for number in (0..count).filter(unknown) {
+        for number in (0..count_here).filter(unknown) {
             missing += 1;
             if let Some(address) = self.state.address(number) {
                 join(&mut ranges, address, ());
@@ -123,8 +133,8 @@ impl Engine<'_> {
             );
             self.outcome.gaps.push(Gap { target, reason });
         }
-        if unfinished > 0 || missing == 0 {
-            let alive = self.outcome.alive.len();
+        if unfinished > 0 || (missing == 0 && count_here > 0) {
+            let alive = self.outcome.answering.alive.len();
             let reason = format!(
                 "{why}: {unfinished} of {alive} addresses that are there were not asked for \
                  all their ports"
@@ -180,19 +190,27 @@ impl Engine<'_> {
             let ports = host.map_or(all_asked, |host| host.ports_done);
             join(&mut ranges, address, (tried, ports));
         }
-        let ranges = ranges.into_iter();
-        self.outcome.coverage.extend(ranges.map(|(range, (tried, ports))| Coverage {
-            range,
-            methods: METHODS.into_iter().filter(|m| tried & bit(*m) != 0).collect(),
-            tcp: if ports { plan.ports.tcp.clone() } else { PortSet::default() },
-            udp: if ports { plan.ports.udp.clone() } else { PortSet::default() },
-        }));
+        for (range, (tried, ports)) in ranges {
+            let covered = Coverage {
+                range,
+                methods: METHODS.into_iter().filter(|m| tried & bit(*m) != 0).collect(),
+                tcp: if ports { plan.ports.tcp.clone() } else { PortSet::default() },
+                udp: if ports { plan.ports.udp.clone() } else { PortSet::default() },
+            };
+            match self.outcome.coverage.last_mut() {
+                Some(last) if continues(last, &covered) => {
+                    last.range =
+                        AddressRange::new(last.range.first(), range.last()).unwrap_or(last.range);
+                }
+                _ => self.outcome.coverage.push(covered),
+            }
+        }
     }
 }
 
-impl SweepOutcome {
-    /// Takes in what a later sweep of other addresses brought.
-    pub fn join(&mut self, later: Self) {
+impl Answering {
+    /// Takes in what is of other addresses.
+    pub(super) fn extend(&mut self, later: Self) {
         self.open.extend(later.open);
         self.open.sort_unstable();
         self.udp_replies.extend(later.udp_replies);
@@ -200,6 +218,13 @@ impl SweepOutcome {
         self.alive.sort_unstable();
         self.gentle.extend(later.gentle);
         self.gentle.sort_unstable();
+    }
+}
+
+impl SweepOutcome {
+    /// Takes in what a later sweep of other addresses brought.
+    pub fn join(&mut self, later: Self) {
+        self.answering.extend(later.answering);
         self.limited.extend(later.limited);
         self.limited.sort_unstable();
         self.missed = self.missed.or(later.missed);
@@ -212,6 +237,12 @@ impl SweepOutcome {
         self.gaps.extend(later.gaps);
         self.coverage.extend(later.coverage);
     }
+}
+
+/// Whether one says the same as the other, of the addresses right behind it.
+fn continues(one: &Coverage, other: &Coverage) -> bool {
+    after(one.range.last()) == Some(other.range.first())
+        && (&one.methods, &one.tcp, &one.udp) == (&other.methods, &other.tcp, &other.udp)
 }
 
 /// Adds an address to the last range if it continues it and means the same.

@@ -25,6 +25,7 @@ use crate::{
 mod bulk;
 mod congestion;
 mod guard;
+mod parts;
 
 fn ip(text: &str) -> IpAddr {
     text.parse().unwrap()
@@ -163,7 +164,7 @@ fn a_network_gets_no_more_than_its_rate_and_others_go_on() {
 
 impl Run {
     fn alive(&self) -> BTreeSet<IpAddr> {
-        self.outcome.alive.iter().map(|(address, _)| *address).collect()
+        self.outcome.answering.alive.iter().map(|(address, _)| *address).collect()
     }
 
     fn methods(&self, address: &str) -> BTreeSet<Method> {
@@ -179,7 +180,7 @@ impl Run {
     }
 
     fn open(&self) -> Vec<String> {
-        self.outcome.open.iter().map(ToString::to_string).collect()
+        self.outcome.answering.open.iter().map(ToString::to_string).collect()
     }
 
     fn ports(&self, address: &str, transport: Transport, state: PortState) -> String {
@@ -260,7 +261,7 @@ fn everything_on_the_link_is_found_in_both_tiers() {
         assert_eq!(mac, MacAddr([2, 0, 0, 0, 0, 21]));
         let expected = if tier == Tier::Raw { Method::Arp } else { Method::NeighborTable };
         assert_eq!(by, expected);
-        assert_eq!(run.outcome.udp_replies.len(), 1);
+        assert_eq!(run.outcome.answering.udp_replies.len(), 1);
         assert!(link.most_seen_under_way <= 200);
         // The printer gets a question a second, with room for what the system answers.
         assert!(link.elapsed() < Duration::from_secs(300), "{tier}: {:?}", link.elapsed());
@@ -367,7 +368,7 @@ fn a_neighbour_that_the_system_heard_lately_and_does_not_ask_was_there_then() {
         let mac = MacAddr([2, 0, 0, 0, 0, 21]);
         link.stale = vec![(ip("192.0.2.21"), mac, Duration::from_secs(age))];
         let run = run(&plan("192.0.2.21", "22"), &mut link);
-        assert_eq!(run.outcome.alive.len(), 0, "{age}: nothing is known of now");
+        assert_eq!(run.outcome.answering.alive.len(), 0, "{age}: nothing is known of now");
         assert_eq!(run.outcome.coverage.is_empty(), told, "{age}: silence would look like absence");
         let seen: Vec<i64> = run.seen.iter().map(|o| o.observed_at.0).collect();
         let then = at_start.0 - i64::try_from(age * 1_000_000).unwrap();
@@ -411,7 +412,7 @@ fn recall_is_whole_without_loss_and_nearly_whole_with() {
             plan("198.51.100.0/24 203.0.113.0/24", "22,80,443,445,515,631,3389,5900,8080,9100");
         plan.rates = Rates { total: 5_000, per_host: 100, ..Rates::default() };
         let run = run(&plan, &mut link);
-        let found = run.outcome.open.len();
+        let found = run.outcome.answering.open.len();
         let least = if loss == 0 { wanted } else { wanted * 99 / 100 };
         assert!(found >= least, "{tier}, loss {loss}: {found} of {wanted}");
         assert!(run.alive().len() * 1_000 >= 200 * if loss == 0 { 1_000 } else { 990 });
@@ -539,7 +540,7 @@ fn a_busy_system_delays_and_loses_nothing() {
     }
     let run = run(&plan("192.0.2.0/24", "default"), &mut link);
     assert!(run.outcome.complete);
-    assert_eq!((run.alive().len(), run.outcome.open.len()), (6, 8));
+    assert_eq!((run.alive().len(), run.outcome.answering.open.len()), (6, 8));
 }
 
 #[test]
@@ -672,7 +673,7 @@ fn a_difference_at_a_port_that_was_asked_for_saves_a_network() {
         link.devices.insert(IpAddr::from([198, 51, 100, n]), device);
     }
     let run = run(&plan("198.51.100.0/24", "502"), &mut link);
-    assert_eq!((run.alive().len(), run.outcome.open.len()), (32, 31));
+    assert_eq!((run.alive().len(), run.outcome.answering.open.len()), (32, 31));
     assert_eq!(run.gaps(), [""; 0]);
 }
 
@@ -738,7 +739,7 @@ fn a_udp_answer_is_kept_as_evidence() {
     assert_eq!(open.subject, Subject::Endpoint(Endpoint::udp(ip("192.0.2.53"), 53)));
     assert_eq!(open.method, Method::Udp);
     assert_eq!(open.evidence[..2], 53_u16.to_be_bytes());
-    assert_eq!(run.outcome.udp_replies[0].1, open.evidence);
+    assert_eq!(run.outcome.answering.udp_replies[0].1, open.evidence);
 }
 
 #[test]
@@ -794,7 +795,7 @@ proptest! {
         let run = run(&plan, &mut link);
         prop_assert!(run.outcome.complete);
         prop_assert_eq!(run.alive(), link.devices.keys().copied().collect());
-        prop_assert_eq!(run.outcome.open.iter().copied().collect::<BTreeSet<_>>(), open);
+        prop_assert_eq!(run.outcome.answering.open.iter().copied().collect::<BTreeSet<_>>(), open);
         for address in link.devices.keys() {
             let mut told = Vec::new();
             for observation in run.facts(&address.to_string()) {
@@ -858,8 +859,8 @@ fn the_loopback_is_swept_through_the_systems_sockets() {
         &mut |observation| seen.push(observation),
         &mut |_| {},
     );
-    assert_eq!(outcome.open, [Endpoint::tcp(ip("127.0.0.1"), open)]);
-    assert_eq!(outcome.alive, [(ip("127.0.0.1"), None)]);
+    assert_eq!(outcome.answering.open, [Endpoint::tcp(ip("127.0.0.1"), open)]);
+    assert_eq!(outcome.answering.alive, [(ip("127.0.0.1"), None)]);
     assert!(outcome.complete);
     assert!(seen.iter().any(|o| matches!(
         &o.fact,

@@ -124,7 +124,7 @@ fn sweep(tier: Tier, scope: &Scope, outcome: &SearchOutcome) -> Vec<IpAddr> {
     };
     let mut pacer = Pacer::new(plan.rates);
     let outcome = sweep.run(&mut *link, &mut pacer, &mut |_| {}, &mut |_| {});
-    outcome.alive.iter().map(|(address, _)| *address).collect()
+    outcome.answering.alive.iter().map(|(address, _)| *address).collect()
 }
 
 /// A device in the far namespace that answers frames with frames, and keeps what it saw of the

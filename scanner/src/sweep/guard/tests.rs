@@ -1,4 +1,4 @@
-use std::net::IpAddr;
+use std::{net::IpAddr, ops::ControlFlow};
 
 use model::{Site, Vantage};
 
@@ -8,7 +8,7 @@ use crate::{
     plan::{Discover, Plan},
     rate::{Pacer, Rates},
     stop::Stop,
-    sweep::{Fragile, Sweep, UdpQuestions, state::State},
+    sweep::{Answering, Fragile, Sweep, UdpQuestions, state::State},
     targets::{Purpose, Selection},
 };
 
@@ -47,7 +47,9 @@ fn who_struggled_stays_slow() {
     let (mut told, mut progress) = (Vec::new(), |_| {});
     let mut observe = |observation| told.push(observation);
     let now = link.now();
-    let mut engine = Engine::new(sweep, &mut link, &mut pacer, &mut observe, &mut progress);
+    let mut ask_on = |_: &Answering, _: &mut Pacer| ControlFlow::Continue(());
+    let mut engine =
+        Engine::new(sweep, &mut link, &mut pacer, &mut observe, &mut progress, &mut ask_on);
     engine.state = State::new(engine.all.part(0, 1));
     engine.state.hosts.insert(0, Host::default());
     engine.spare(0);

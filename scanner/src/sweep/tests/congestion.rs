@@ -55,7 +55,11 @@ fn a_bottleneck_is_found_within_five_seconds_and_nothing_is_missed() {
         let mut link = networks(100);
         link.bottleneck = Some(Bottleneck::new(2_000, queue));
         let run = swept(&mut link, 20_000);
-        assert!(run.outcome.open.len() >= 396, "{} of 400", run.outcome.open.len());
+        assert!(
+            run.outcome.answering.open.len() >= 396,
+            "{} of 400",
+            run.outcome.answering.open.len()
+        );
         let mean = mean_from(&link, 5);
         assert!((1_500..=2_100).contains(&mean), "{mean} behind {queue}");
         let most = by_second(&link).into_iter().skip(5).max().unwrap();
@@ -70,7 +74,7 @@ fn a_line_that_queues_nothing_is_overrun_by_a_third_at_most() {
     let mut link = networks(100);
     link.bottleneck = Some(Bottleneck::new(2_000, 10));
     let run = swept(&mut link, 20_000);
-    assert!(run.outcome.open.len() >= 396, "{} of 400", run.outcome.open.len());
+    assert!(run.outcome.answering.open.len() >= 396, "{} of 400", run.outcome.answering.open.len());
     let mean = mean_from(&link, 6);
     assert!((1_600..=2_700).contains(&mean), "{mean}");
 }
@@ -95,7 +99,7 @@ fn where_nothing_speaks_against_it_the_most_is_reached_and_little_time_lost() {
         let mut link = unbound();
         let found = swept(&mut link, 20_000);
         assert_eq!(found.outcome.rate, Some(20_000), "{tier}");
-        assert_eq!(found.outcome.open.len(), 400);
+        assert_eq!(found.outcome.answering.open.len(), 400);
         let mut fixed = unbound();
         let mut plan = plan("198.18.0.0/22", "20-79");
         plan.rates = Rates { tempo: Tempo::Steady, ..auto(20_000) };
@@ -118,7 +122,7 @@ fn one_limited_device_slows_nobody_else() {
         }
         let run = swept(&mut link, 20_000);
         assert_eq!(run.outcome.rate, Some(20_000), "limit {limit}");
-        assert!(run.outcome.open.len() >= 399);
+        assert!(run.outcome.answering.open.len() >= 399);
     }
 }
 
@@ -130,7 +134,11 @@ fn loss_by_chance_does_not_bring_the_rate_down() {
         link.loss = loss;
         let run = swept(&mut link, 20_000);
         assert!(run.outcome.rate.unwrap() >= least, "{:?} at {loss}", run.outcome.rate);
-        assert!(run.outcome.open.len() >= 399, "{} of 400", run.outcome.open.len());
+        assert!(
+            run.outcome.answering.open.len() >= 399,
+            "{} of 400",
+            run.outcome.answering.open.len()
+        );
     }
 }
 
@@ -172,7 +180,11 @@ fn a_course_that_the_link_asks_by_itself_follows_the_same_rate() {
         Rates { total: 200_000, per_host: 200_000, tempo: Tempo::From(1_000), ..plan.rates };
     let run = run(&plan, &mut link);
     assert!(link.asked_by_itself > 50_000, "{}", link.asked_by_itself);
-    assert!(run.outcome.open.len() >= 990, "{} of 1,000", run.outcome.open.len());
+    assert!(
+        run.outcome.answering.open.len() >= 990,
+        "{} of 1,000",
+        run.outcome.answering.open.len()
+    );
     let most = by_second(&link).into_iter().skip(5).max().unwrap_or_default();
     assert!(most <= 13_000, "{most}");
 }

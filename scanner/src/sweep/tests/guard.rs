@@ -29,7 +29,7 @@ fn what_is_fragile_by_its_maker_is_asked_gently_from_the_first_port_on() {
         Sweep { plan: &plan, vantage: &vantage, udp: UdpQuestions(&payload), fragile, stop: &stop };
     let mut pacer = Pacer::new(plan.rates);
     let outcome = sweep.run(&mut link, &mut pacer, &mut |_| {}, &mut |_| {});
-    assert_eq!(outcome.gentle, [ip("192.0.2.1")]);
+    assert_eq!(outcome.answering.gentle, [ip("192.0.2.1")]);
     let first_port = link
         .sent
         .iter()
@@ -38,7 +38,7 @@ fn what_is_fragile_by_its_maker_is_asked_gently_from_the_first_port_on() {
     assert!(most_to(&link, "192.0.2.22") > 50, "others are asked as fast as ever");
     link.sent.retain(|sent| sent.at >= first_port);
     assert!(most_to(&link, "192.0.2.1") <= 2);
-    assert_eq!(outcome.open.len(), 2 + 1);
+    assert_eq!(outcome.answering.open.len(), 2 + 1);
 }
 
 #[test]
@@ -48,7 +48,7 @@ fn an_open_port_of_controllers_slows_the_sweep_down_before_other_ports_are_asked
     let mut plan = plan("192.0.2.0/26", "1-60,80,502");
     plan.rates = fast();
     let run = run(&plan, &mut link);
-    assert_eq!(run.outcome.gentle, [ip("192.0.2.30")]);
+    assert_eq!(run.outcome.answering.gentle, [ip("192.0.2.30")]);
     assert!(run.open().contains(&"192.0.2.30:80/tcp".to_owned()));
     let asked = |port| {
         let is = |s: &&crate::net::scripted::Sent| {
@@ -120,7 +120,7 @@ fn limited(limit: Limit, latency: u64, per_host: u32) -> (usize, u32, Vec<usize>
         seconds.get_mut(second).into_iter().for_each(|count| *count += 1);
     }
     let told = run.outcome.limited.first().map_or(0, |(_, told)| *told);
-    (run.outcome.open.len(), told, seconds)
+    (run.outcome.answering.open.len(), told, seconds)
 }
 
 /// That the limit is found within so many seconds and kept, and everything is found.
