@@ -11,6 +11,7 @@ mod import;
 mod lab;
 mod listen;
 mod mirror;
+mod parts;
 mod quic;
 mod refresh;
 mod robust;

@@ -45,26 +45,13 @@ pub(super) const GLANCE: Duration = Duration::from_millis(20);
 const BURST: usize = 256;
 
 /// Answers taken in between two looks at what may be sent.
-const MOST_HEARD: usize = 16_384;
+pub(super) const MOST_HEARD: usize = 16_384;
 
 /// The pause after the system took no packet; doubled while it goes on.
 pub(super) const SHORTEST_PAUSE: Duration = Duration::from_millis(1);
 
 /// Packets a second to one address that no device bears which needs a guard.
 const UNGUARDED: u32 = 100_000;
-
-/// Addresses of a part: three bytes each, and what answers. Fewer would be mostly waiting.
-const SMALLEST_PART: u64 = 1 << 8;
-const LARGEST_PART: u64 = 1 << 20;
-
-/// As many addresses as take a minute if nobody is there, of whom each gets six questions. If
-/// everybody is, the part takes less than an hour at any rate with the usual ports, so that it
-/// fits into the windows that people have: a part is what an interruption costs.
-const SECONDS_OF_A_PART: u64 = 60 / 6;
-
-/// Cells of one group: 16 MiB.
-const MOST_CELLS: usize = 1 << 24;
-const MOST_HOSTS: usize = 1 << 20;
 
 /// How often the neighbour table is read while it decides who is alive.
 pub(super) const NEIGHBOR_PERIOD: Duration = Duration::from_secs(1);
@@ -75,7 +62,7 @@ pub(super) struct Engine<'a> {
     pub(super) pacer: &'a mut Pacer,
     pub(super) observe: &'a mut dyn FnMut(Observation),
     pub(super) progress: &'a mut dyn FnMut(Progress),
-    ask_on: &'a mut dyn FnMut(&Answering, &mut Pacer) -> ControlFlow<()>,
+    pub(super) ask_on: &'a mut dyn FnMut(&Answering, &mut Pacer) -> ControlFlow<()>,
     /// All addresses, and the number of the first behind the part under way.
     pub(super) all: Addresses,
     pub(super) behind: u64,
@@ -210,118 +197,7 @@ impl<'a> Engine<'a> {
         self.finish(end)
     }
 
-    /// Part by part, so that memory does not grow with the number of addresses. A part is a
-    /// stretch of them, in which what belongs together stays together.
-    fn everything(&mut self) -> Result<(), End> {
-        while self.behind < self.all.count() {
-            let size = self.part_size();
-            self.state = State::new(self.all.part(self.behind, size));
-            self.behind = self.behind.saturating_add(size).min(self.all.count());
-            self.liveness_done = false;
-            self.holding = true;
-            self.phase = Phase::Liveness;
-            self.part()?;
-            let answering = self.close_part(None);
-            self.state = State::default();
-            if self.hand_over(answering).is_break() {
-                return Err(End::Stopped);
-            }
-            self.outcome.done = self.behind;
-        }
-        Ok(())
-    }
-
-    fn part_size(&self) -> u64 {
-        let rate = self.adapting.as_ref().map_or(self.sweep.plan.rates.first(), Adapting::rate);
-        let size = u64::from(rate).saturating_mul(SECONDS_OF_A_PART);
-        // Who answers for a whole network is seen where that is in one part.
-        (size - size % SMALLEST_PART).clamp(SMALLEST_PART, LARGEST_PART)
-    }
-
-    /// Lets others go on asking those of a part. What the link hears and loses in the meantime
-    /// is none of ours.
-    pub(super) fn hand_over(&mut self, answering: Answering) -> ControlFlow<()> {
-        let lost = self.link.drops();
-        let flow = (self.ask_on)(&answering, self.pacer);
-        self.outcome.answering.extend(answering);
-        let now = self.link.now();
-        for _ in 0..MOST_HEARD {
-            match self.link.receive(now) {
-                Ok(Some(reply)) => _ = self.is_of_witness(&reply),
-                Ok(None) | Err(_) => break,
-            }
-        }
-        let lost = self.link.drops().saturating_sub(lost);
-        self.drops_before = self.drops_before.saturating_add(lost);
-        if let Some(adapting) = &mut self.adapting {
-            adapting.overlook(lost);
-        }
-        self.mark = (self.link.now(), self.outcome.probes_sent);
-        flow
-    }
-
-    fn part(&mut self) -> Result<(), End> {
-        if self.sweep.plan.assume_alive {
-            return self.ports_of_everybody();
-        }
-        self.extra = Extra::of(self.state.addresses.count(), self.all.count());
-        let course = self.liveness_course();
-        self.follow(course)?;
-        self.wait_for_neighbors()?;
-        self.liveness_done = true;
-        let course = self.echo_course();
-        self.follow(course)?;
-        self.recognise()?;
-        self.release();
-        if self.sweep.plan.ports.is_empty() {
-            self.no_ports();
-            return Ok(());
-        }
-        let hosts: Vec<u64> = self.state.hosts.keys().copied().collect();
-        for hosts in hosts.chunks(self.group_size()) {
-            let behind = hosts.last().copied().unwrap_or(u64::MAX);
-            let left = self.state.hosts.range(behind..).count().saturating_sub(1);
-            self.hosts_left = u64::try_from(left).unwrap_or(0);
-            self.ports_of(hosts.to_vec())?;
-            self.sum_up(true);
-        }
-        Ok(())
-    }
-
-    /// Nobody is asked for ports, so that all are done with them.
-    fn no_ports(&mut self) {
-        for host in self.state.hosts.values_mut() {
-            host.ports_done = true;
-        }
-    }
-
-    /// Without liveness, every address is asked for its ports, and nothing is told of a
-    /// group of addresses before it is known whether one device answers for them.
-    fn ports_of_everybody(&mut self) -> Result<(), End> {
-        let count = self.state.addresses.count();
-        let size = u64::try_from(self.group_size()).unwrap_or(u64::MAX);
-        let mut first: u64 = 0;
-        while first < count {
-            let behind = first.saturating_add(size).min(count);
-            self.hosts_left = count.saturating_sub(behind);
-            self.holding = true;
-            self.ports_of((first..behind).collect())?;
-            self.look_at_neighbors();
-            self.recognise()?;
-            self.release();
-            self.sum_up(true);
-            first = behind;
-        }
-        self.liveness_done = true;
-        Ok(())
-    }
-
-    fn group_size(&self) -> usize {
-        let fit = MOST_CELLS.checked_div(self.sweep.plan.ports.len()).unwrap_or(MOST_HOSTS);
-        fit.clamp(1, MOST_HOSTS)
-    }
-
-    fn ports_of(&mut self, hosts: Vec<u64>) -> Result<(), End> {
+    pub(super) fn ports_of(&mut self, hosts: Vec<u64>) -> Result<(), End> {
         self.phase = Phase::Ports;
         let ports = &self.sweep.plan.ports;
         let tcp = ports.tcp.iter().map(|port| (Transport::Tcp, port));
@@ -342,7 +218,7 @@ impl<'a> Engine<'a> {
     }
 
     /// Finds out who answers for many, asking further questions where that is needed.
-    fn recognise(&mut self) -> Result<(), End> {
+    pub(super) fn recognise(&mut self) -> Result<(), End> {
         self.swallow(recognise::by_link_address(&self.state), "");
         let suspects = recognise::suspects(&self.state);
         if suspects.is_empty() {
@@ -364,7 +240,7 @@ impl<'a> Engine<'a> {
     }
 
     /// Follows a course to its end: every question asked, and answered or given up.
-    fn follow(&mut self, course: Course) -> Result<(), End> {
+    pub(super) fn follow(&mut self, course: Course) -> Result<(), End> {
         self.course = course;
         self.count_each();
         self.begin_bulk();
@@ -502,7 +378,7 @@ impl<'a> Engine<'a> {
     }
 
     /// Tells what was held back, now that it is known who answers.
-    fn release(&mut self) {
+    pub(super) fn release(&mut self) {
         self.holding = false;
         let numbers: Vec<u64> = self.state.hosts.keys().copied().collect();
         for number in numbers {

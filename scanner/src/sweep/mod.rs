@@ -24,6 +24,7 @@ mod extra;
 mod guard;
 mod loss;
 mod next;
+mod parts;
 mod progress;
 mod questions;
 mod recognise;
