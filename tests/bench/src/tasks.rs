@@ -8,7 +8,7 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, ensure};
-use inventory::store::{OpenMode, Store};
+use inventory::store::{OpenMode, Store, Writer};
 use lab::Lab;
 use model::{
     Endpoint, Fact, MacAddr, Method, NameSource, Observation, PortState, Service, Site, Subject,
@@ -176,9 +176,10 @@ async fn import(database: &Path, facts: Vec<Observation>) -> Result<()> {
 
 /// Observations that were made before, and rows that change, into a real database.
 pub(crate) fn coalesce(report: &mut Report) -> Result<()> {
-    /// Assets of four facts each.
-    const ASSETS: u32 = 2_500;
-    const TIMES: usize = 200;
+    /// Assets of four facts each: as many as a quarter of a second of a busy mirror port has, after
+    /// which what came together is written.
+    const ASSETS: u32 = 1_000;
+    const TIMES: usize = 500;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let facts = observations(ASSETS);
     let (mut again, mut changed) = (Vec::new(), Vec::new());
@@ -205,8 +206,8 @@ pub(crate) fn coalesce(report: &mut Report) -> Result<()> {
     Ok(())
 }
 
-/// How long it takes to write facts so many times, made in turns as a mirror port hears them, and
-/// to change 100,000 rows.
+/// How long it takes to hand facts so many times to the writer, in turns as a mirror port hears
+/// them, until all are stored, and to change 100,000 rows.
 async fn write_again(
     database: &Path,
     facts: &[Observation],
@@ -216,14 +217,18 @@ async fn write_again(
     let vantage = Vantage { site: Site("office".into()), name: "bench".into() };
     let at = Timestamp::from_seconds(1_795_339_800);
     let scan = store.begin_scan(&vantage, at, "connect", &["bench".into()], "bench").await?;
+    let all = || (0..times).flat_map(|_| facts.iter().cloned());
     // What hearing costs, the making of the observation, is not the store's.
     let made = Instant::now();
-    let count = (0..times).flat_map(|_| facts.iter().cloned()).map(std::hint::black_box).count();
+    let count = all().map(std::hint::black_box).count();
     let making = made.elapsed();
-    ensure!(count == facts.len() * times, "not all were made");
     let began = Instant::now();
-    store.write_observations(scan, (0..times).flat_map(|_| facts.iter().cloned())).await?;
+    let (sink, writer) = Writer::start(&store, scan)?;
+    tokio::task::block_in_place(|| all().try_for_each(|one| sink.send_blocking(one)))?;
+    drop(sink);
+    let report = writer.finish().await?;
     let many = began.elapsed().saturating_sub(making);
+    ensure!(report.written.observations == u64::try_from(count)?, "{report:?}");
     let rows = observations(25_000);
     store.write_observations(scan, rows.clone()).await?;
     let began = Instant::now();
