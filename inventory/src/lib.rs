@@ -20,6 +20,7 @@ pub mod finding;
 pub mod heard;
 mod hex;
 pub mod identity;
+pub mod list;
 pub mod outbox;
 pub mod owner;
 mod project;

@@ -60,8 +60,12 @@ pub(crate) enum Command {
         #[command(subcommand)]
         command: Option<Assets>,
         #[command(flatten)]
-        list: AssetsList,
+        list: Asked,
     },
+    /// The endpoints of all assets
+    Services(Asked),
+    /// The products on all assets
+    Software(Asked),
     /// What is wrong
     Findings {
         #[command(subcommand)]
@@ -282,7 +286,7 @@ impl FromStr for UtcOffset {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Assets {
     /// List the assets (the default)
-    List(AssetsList),
+    List(Asked),
     /// Everything known of one asset, and why
     Show {
         /// The asset's id
@@ -309,8 +313,8 @@ pub(crate) enum Assets {
 }
 
 #[derive(Args, Debug)]
-pub(crate) struct AssetsList {
-    /// Only those that match, such as 'registration=unregistered and port=445'
+pub(crate) struct Asked {
+    /// Only those that match, such as 'seen<7d and not name:test'; see docs/operating.md
     #[arg(long = "where", value_name = "QUERY")]
     pub(crate) query: Option<String>,
 }
@@ -340,6 +344,8 @@ pub(crate) struct FindingsList {
     /// Only this severity and above
     #[arg(long, value_name = "SEVERITY")]
     pub(crate) severity: Option<Severity>,
+    #[command(flatten)]
+    pub(crate) asked: Asked,
 }
 
 #[derive(Debug, Subcommand)]
@@ -352,6 +358,8 @@ pub(crate) enum Certs {
         /// Only those that end within this time from now, or have ended, such as 30d
         #[arg(long, value_name = "TIME")]
         expiring: Option<String>,
+        #[command(flatten)]
+        asked: Asked,
     },
     /// Everything known of one certificate: its chains, who trusts it and why not
     Show {

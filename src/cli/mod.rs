@@ -14,6 +14,7 @@ mod findings;
 mod fragile;
 pub(crate) mod import;
 mod jobs;
+mod parts;
 mod progress;
 mod readiness;
 pub(crate) mod refresh;
@@ -98,8 +99,10 @@ pub(crate) fn run(cli: &Cli) -> Result<u8> {
             Command::Certs { command: Certs::Collect(arguments) } => {
                 code = collect::run(&settings, arguments, format).await?;
             }
-            Command::Certs { command: Certs::List { expiring } } => {
-                certs::list(&settings, expiring.as_deref(), format).await?;
+            Command::Services(asked) => parts::services(&settings, asked, format).await?,
+            Command::Software(asked) => parts::software(&settings, asked, format).await?,
+            Command::Certs { command: Certs::List { expiring, asked } } => {
+                certs::list(&settings, expiring.as_deref(), asked, format).await?;
             }
             Command::Certs { command: Certs::Show { sha256 } } => {
                 certs::show(&settings, sha256, format).await?;
@@ -152,7 +155,8 @@ fn settings_of(cli: &Cli) -> Result<Settings> {
         Command::Approve { .. } | Command::Investigate { .. } => true,
         Command::Reject { .. } | Command::Retire { .. } => true,
         Command::Assets { command: Some(Assets::Merge { .. } | Assets::Split { .. }), .. } => true,
-        Command::Assets { .. } | Command::Register { .. } => false,
+        Command::Assets { .. } | Command::Services(_) | Command::Software(_) => false,
+        Command::Register { .. } => false,
         Command::Alert { .. } | Command::Audit { .. } | Command::Doctor => false,
         // A job has its own.
         Command::Jobs { .. } | Command::Serve => false,

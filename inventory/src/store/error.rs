@@ -15,6 +15,9 @@ use crate::{
 /// its source: whoever prints the error walks the chain.
 #[derive(Debug, Error)]
 pub enum StoreError {
+    /// A page of a list was told to begin at no place in it.
+    #[error(transparent)]
+    Cursor(super::list::CursorError),
     /// A command that only reads found no database.
     #[error("there is no database at {path} yet: run a sweep first, or name another with --db", path = path.display())]
     NoDatabase {
