@@ -26,7 +26,7 @@ use sort::{By, Cursor, key, key_in};
 pub use entry::{AssetEntry, CertificateEntry, FindingEntry, ServiceEntry, SoftwareEntry};
 pub use overview::{Count, Day, Facet, News, Overview, Site};
 pub use sort::{CursorError, Direction, Sort};
-pub(super) use write::write;
+pub(super) use write::{accepted, write};
 
 /// The most rows of a page.
 pub const LARGEST_PAGE: u16 = 500;

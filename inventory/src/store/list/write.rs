@@ -507,7 +507,19 @@ async fn findings(
     Ok(insert(connection, into, "", rows).await?)
 }
 
-/// Today's numbers. Of a site from which nothing is listed any more, today's go.
+/// Notes in the list of findings that one is accepted now; the next review writes its row anew.
+pub(in crate::store) async fn accepted(
+    connection: &mut SqliteConnection,
+    id: i64,
+) -> sqlx::Result<()> {
+    sqlx::query("UPDATE listed_finding SET state = 'accepted', digest = '' WHERE id = $1")
+        .bind(id)
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
+/// Today's numbers. A site from which nothing is listed any more keeps those that it had.
 async fn daily(connection: &mut SqliteConnection, day: &str) -> sqlx::Result<()> {
     sqlx::query(
         "INSERT INTO daily
