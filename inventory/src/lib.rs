@@ -29,5 +29,6 @@ pub mod register;
 pub mod route;
 pub mod run;
 pub mod store;
+pub mod user;
 pub mod vendor;
 pub mod version;

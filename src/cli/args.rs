@@ -1,6 +1,7 @@
 //! The command line: names, help and which setting a flag stands for. Decides nothing.
 
 mod decide;
+mod web;
 
 use std::{path::PathBuf, str::FromStr};
 
@@ -12,6 +13,7 @@ use scanner::import;
 pub(crate) use decide::{
     About, AboutAsset, AboutIssuer, AboutSoftware, Audit, Decisions, DecisionsList, Terms,
 };
+pub(crate) use web::{Token, User};
 
 /// Tells what is on the network, what was approved, and what is about to break.
 #[derive(Debug, Parser)]
@@ -127,6 +129,22 @@ pub(crate) enum Command {
     },
     /// Run the jobs of the configuration when they are due, until SIGINT or SIGTERM
     Serve,
+    /// Serve the web page alone, until SIGINT or SIGTERM (`serve` does so too)
+    Web {
+        /// Begun by the service, whose configuration comes by standard input
+        #[arg(long, hide = true)]
+        served: bool,
+    },
+    /// Who may look at the web page, and what they may do there
+    User {
+        #[command(subcommand)]
+        command: User,
+    },
+    /// Keys by which programs use the API and read the metrics
+    Token {
+        #[command(subcommand)]
+        command: Token,
+    },
     /// What works here and what does not, before the first sweep
     Doctor,
 }

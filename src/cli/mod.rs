@@ -23,6 +23,7 @@ pub(crate) mod scope;
 pub(crate) mod search;
 pub(crate) mod sweep;
 mod talk;
+mod user;
 pub(crate) mod watch;
 pub(crate) mod window;
 
@@ -43,7 +44,7 @@ use tokio::{
 use crate::{
     cli::args::{Assets, Certs, Cli, Command, Jobs},
     compose::{self, Settings},
-    daemon, tell, who,
+    daemon, tell, web, who,
 };
 
 /// What became of a command that a job can do as well.
@@ -73,6 +74,9 @@ pub(crate) fn run(cli: &Cli) -> Result<u8> {
         // A program that is being told may take until its limit, which nobody waits for.
         runtime.shutdown_background();
         return code;
+    }
+    if let Command::Web { served } = &cli.command {
+        return web::run(cli, *served);
     }
     let settings = settings_of(cli)?;
     let runtime = runtime()?;
@@ -137,7 +141,9 @@ pub(crate) fn run(cli: &Cli) -> Result<u8> {
             Command::Jobs { command: Some(Jobs::Run { name, served }) } => {
                 code = jobs::run(&settings, name, *served, &stop).await?;
             }
-            Command::Serve => {}
+            Command::Serve | Command::Web { .. } => {}
+            Command::User { command } => user::run(&settings, command, format).await?,
+            Command::Token { command } => user::token(&settings, command, format).await?,
             Command::Doctor => doctor::run(&settings, format).await?,
         }
         Ok(code)
@@ -158,8 +164,9 @@ fn settings_of(cli: &Cli) -> Result<Settings> {
         Command::Assets { .. } | Command::Services(_) | Command::Software(_) => false,
         Command::Register { .. } => false,
         Command::Alert { .. } | Command::Audit { .. } | Command::Doctor => false,
-        // A job has its own.
-        Command::Jobs { .. } | Command::Serve => false,
+        Command::User { .. } | Command::Token { .. } => false,
+        // A job has its own, and so has the page.
+        Command::Jobs { .. } | Command::Serve | Command::Web { .. } => false,
     };
     settings.actor = who::actor(cli.acting_as.as_deref());
     if judges {

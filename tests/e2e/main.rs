@@ -20,3 +20,4 @@ mod serve;
 mod story;
 mod trust;
 mod watch;
+mod web;

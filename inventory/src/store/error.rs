@@ -255,6 +255,18 @@ pub enum StoreError {
         /// The assets that are part of it.
         parts: Vec<AssetId>,
     },
+    /// Somebody or something has that name already.
+    #[error("there is a {0} already: choose another name")]
+    NameTaken(String),
+    /// Nobody has that name.
+    #[error("there is no user {0}")]
+    NoUser(String),
+    /// Nobody would be left who may say who may do what.
+    #[error("{0} is the only admin: make another one first")]
+    LastAdmin(String),
+    /// No key of the API has that name.
+    #[error("there is no API token {0}")]
+    NoToken(String),
     /// The thread that writes observations could not be started.
     #[error("cannot start the thread that writes observations")]
     WriterStart {
