@@ -10,7 +10,7 @@ use std::{
 use anyhow::{Context as _, Result};
 use certs::{Remaining, Thresholds};
 use config::{
-    Config, DownloadChoice, IoChoice, Job, Layers, TlsChoice, Window, route::RouteSetting,
+    Config, DownloadChoice, IoChoice, Job, Layers, TlsChoice, Window, route::RouteSetting, web::Web,
 };
 use inventory::{
     alert::{self, AlertKind},
@@ -43,9 +43,8 @@ pub(crate) type Read = Option<(PathBuf, String)>;
 /// service began has the file that the service has, whatever became of it since.
 pub(crate) fn configuration(cli: &Cli) -> Result<Config> {
     let file = match &cli.command {
-        Command::Jobs { command: Some(Jobs::Run { served: Some(_), .. }) } => {
-            crate::jobs::handed_down()?
-        }
+        Command::Jobs { command: Some(Jobs::Run { served: Some(_), .. }) }
+        | Command::Web { served: true } => crate::jobs::handed_down()?,
         _ => configuration_file(cli.config.as_deref())?,
     };
     configuration_of(cli, file.as_ref())
@@ -183,6 +182,8 @@ pub(crate) struct Settings {
     pub(crate) rule: Rule,
     /// Who gives the command.
     pub(crate) actor: Actor,
+    /// The page.
+    pub(crate) web: Web,
     /// What the service does by itself, each with a configuration of its own.
     pub(crate) jobs: Vec<Job>,
     /// How many of them run at once.
@@ -275,6 +276,7 @@ pub(crate) fn settings(config: Config) -> Result<Settings> {
         page,
         routes,
         four_eyes,
+        web,
         jobs_at_once,
         // The jobs have it.
         time_zone: _,
@@ -367,6 +369,7 @@ pub(crate) fn settings(config: Config) -> Result<Settings> {
         ask_targets: watch_targets,
         rule: if four_eyes { Rule::FourEyes } else { Rule::OnePerson },
         actor: Actor::program(),
+        web,
         jobs,
         jobs_at_once,
         own_networks: own_networks.iter().map(|text| range(text)).collect::<Result<_>>()?,

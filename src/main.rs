@@ -11,6 +11,7 @@ mod report;
 mod tell;
 mod trusted;
 mod wait;
+mod web;
 mod who;
 
 use std::process::ExitCode;

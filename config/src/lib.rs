@@ -8,6 +8,7 @@ mod jobs;
 mod layers;
 pub mod route;
 mod units;
+pub mod web;
 
 use std::{path::PathBuf, time::Duration};
 
@@ -17,6 +18,7 @@ use route::RouteSetting;
 pub use schedule::{CronLine, Missed, Window};
 use thiserror::Error;
 use units::RateChoice;
+use web::Web;
 
 /// The default configuration, complete and commented: what a user starts from.
 pub const DEFAULT_TOML: &str = include_str!("../default.toml");
@@ -118,6 +120,8 @@ pub struct Config {
     pub routes: Vec<RouteSetting>,
     /// Whether a second person has to confirm decisions.
     pub four_eyes: bool,
+    /// The web page.
+    pub web: Web,
     /// How many jobs run at once, those that listen not counted; from 1 to 64.
     pub jobs_at_once: usize,
     /// The IANA name of the time zone of schedules; `None` for the machine's own.
@@ -304,6 +308,7 @@ impl Config {
             page: optional("alerts.page")?,
             routes: layers.read_hidden("routes", route::routes)?,
             four_eyes: switch("approval.four_eyes")?,
+            web: web::read(layers)?,
             jobs_at_once: layers.read("serve.jobs_at_once", |v| units::number(v, 1, 64))?,
             time_zone: optional("serve.time_zone")?,
             jobs: Vec::new(),

@@ -4,7 +4,7 @@
 use std::hint::black_box;
 
 use inventory::{
-    query::Query,
+    query::{Kind, Query},
     register::{self, Day, DeviceEntry, Entry, IssuerEntry, SoftwareEntry},
     version::{Version, VersionRule},
 };
@@ -141,9 +141,15 @@ fn seeds_version() -> Vec<Vec<u8>> {
 
 fn run_query(bytes: &[u8]) {
     let text = String::from_utf8_lossy(bytes);
-    match text.parse::<Query>() {
-        Ok(query) => drop(black_box(query)),
-        Err(error) => drop(black_box(error.to_string())),
+    for kind in Kind::ALL {
+        match Query::parse(kind, &text) {
+            Ok(query) => drop(black_box(query)),
+            Err(error) => {
+                // A page underlines it there.
+                assert_eq!(text.get(error.range.clone()), Some(error.term.as_str()));
+                drop(black_box(error.to_string()));
+            }
+        }
     }
 }
 
@@ -151,8 +157,11 @@ fn seeds_query() -> Vec<Vec<u8>> {
     list(&[
         "port:22 and not class:printer",
         "(vendor:\"Acme Corp\" or os:debian) name:fs*",
-        "address:192.0.2.0/24 seen:<30d",
-        "product:openssh version:\">= 9\"",
+        "address:192.0.2.0/24 seen<30d",
+        "product=openssh (portable) or version:\"9.2 p1\"",
+        "port:22,443/tcp or address in 192.0.2.1 - 192.0.2.9 and os !~ debian 12",
+        "severity:critical,warning expires<30d trust:public \"two words\"",
+        "00:00:5e:00:53:07 or 2001:db8::1 and tls:yes",
         "not (not (registration:unregistered))",
     ])
 }

@@ -64,6 +64,30 @@ pub enum Action {
     Merge,
     /// A merge was undone.
     Split,
+    /// A user was made.
+    AddUser,
+    /// A user was removed.
+    RemoveUser,
+    /// A user has another role.
+    SetRole,
+    /// A user has another password.
+    SetPassword,
+    /// A key of the API was made.
+    AddToken,
+    /// A key of the API was removed.
+    RemoveToken,
+    /// Somebody signed in.
+    SignIn,
+    /// Somebody tried to.
+    FailedSignIn,
+    /// Sessions were ended.
+    SignOut,
+    /// A job was begun from the page.
+    RunJob,
+    /// A message is tried again.
+    Retry,
+    /// A test was sent by a route.
+    Test,
 }
 
 impl Action {
@@ -79,6 +103,18 @@ impl Action {
             Self::Accept => "accept",
             Self::Merge => "merge",
             Self::Split => "split",
+            Self::AddUser => "add_user",
+            Self::RemoveUser => "remove_user",
+            Self::SetRole => "set_role",
+            Self::SetPassword => "set_password",
+            Self::AddToken => "add_token",
+            Self::RemoveToken => "remove_token",
+            Self::SignIn => "sign_in",
+            Self::FailedSignIn => "failed_sign_in",
+            Self::SignOut => "sign_out",
+            Self::RunJob => "run_job",
+            Self::Retry => "retry",
+            Self::Test => "test",
         }
     }
 }

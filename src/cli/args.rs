@@ -1,6 +1,7 @@
 //! The command line: names, help and which setting a flag stands for. Decides nothing.
 
 mod decide;
+mod web;
 
 use std::{path::PathBuf, str::FromStr};
 
@@ -12,6 +13,7 @@ use scanner::import;
 pub(crate) use decide::{
     About, AboutAsset, AboutIssuer, AboutSoftware, Audit, Decisions, DecisionsList, Terms,
 };
+pub(crate) use web::{Token, User};
 
 /// Tells what is on the network, what was approved, and what is about to break.
 #[derive(Debug, Parser)]
@@ -60,8 +62,12 @@ pub(crate) enum Command {
         #[command(subcommand)]
         command: Option<Assets>,
         #[command(flatten)]
-        list: AssetsList,
+        list: Asked,
     },
+    /// The endpoints of all assets
+    Services(Asked),
+    /// The products on all assets
+    Software(Asked),
     /// What is wrong
     Findings {
         #[command(subcommand)]
@@ -123,6 +129,22 @@ pub(crate) enum Command {
     },
     /// Run the jobs of the configuration when they are due, until SIGINT or SIGTERM
     Serve,
+    /// Serve the web page alone, until SIGINT or SIGTERM (`serve` does so too)
+    Web {
+        /// Begun by the service, whose configuration comes by standard input
+        #[arg(long, hide = true)]
+        served: bool,
+    },
+    /// Who may look at the web page, and what they may do there
+    User {
+        #[command(subcommand)]
+        command: User,
+    },
+    /// Keys by which programs use the API and read the metrics
+    Token {
+        #[command(subcommand)]
+        command: Token,
+    },
     /// What works here and what does not, before the first sweep
     Doctor,
 }
@@ -282,7 +304,7 @@ impl FromStr for UtcOffset {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Assets {
     /// List the assets (the default)
-    List(AssetsList),
+    List(Asked),
     /// Everything known of one asset, and why
     Show {
         /// The asset's id
@@ -309,8 +331,8 @@ pub(crate) enum Assets {
 }
 
 #[derive(Args, Debug)]
-pub(crate) struct AssetsList {
-    /// Only those that match, such as 'registration=unregistered and port=445'
+pub(crate) struct Asked {
+    /// Only those that match, such as 'seen<7d and not name:test'; see docs/operating.md
     #[arg(long = "where", value_name = "QUERY")]
     pub(crate) query: Option<String>,
 }
@@ -340,6 +362,8 @@ pub(crate) struct FindingsList {
     /// Only this severity and above
     #[arg(long, value_name = "SEVERITY")]
     pub(crate) severity: Option<Severity>,
+    #[command(flatten)]
+    pub(crate) asked: Asked,
 }
 
 #[derive(Debug, Subcommand)]
@@ -352,6 +376,8 @@ pub(crate) enum Certs {
         /// Only those that end within this time from now, or have ended, such as 30d
         #[arg(long, value_name = "TIME")]
         expiring: Option<String>,
+        #[command(flatten)]
+        asked: Asked,
     },
     /// Everything known of one certificate: its chains, who trusts it and why not
     Show {

@@ -5,7 +5,7 @@ use inventory::{
     asset::{AssetId, EventKind},
     class,
     heard::What,
-    query::Query,
+    query::Kind,
     store::{Compared, Dossier, OpenMode, Store},
 };
 use model::{Fact, Observation, Use};
@@ -13,14 +13,16 @@ use serde_json::{Value, json};
 
 use crate::{
     cli::{
-        args::{Assets, AssetsList, Format},
+        args::{Asked, Assets, Format},
         existing_for,
     },
     clock,
     compose::Settings,
     report::{
         asset::{self, Shown},
-        count, finding, hex, print, print_json, print_json_list,
+        count, finding, hex,
+        list::Asking,
+        print, print_json, print_json_list,
         table::{Table, printable},
     },
     tell,
@@ -29,7 +31,7 @@ use crate::{
 pub(crate) async fn run(
     settings: &Settings,
     command: Option<&Assets>,
-    list: &AssetsList,
+    list: &Asked,
     format: Format,
 ) -> Result<()> {
     match command {
@@ -63,13 +65,15 @@ fn given(reason: &str) -> Result<()> {
     Ok(())
 }
 
-async fn show_all(settings: &Settings, list: &AssetsList, format: Format) -> Result<()> {
-    let query: Query = list.query.as_deref().unwrap_or_default().parse()?;
+async fn show_all(settings: &Settings, list: &Asked, format: Format) -> Result<()> {
+    let query = list.query(Kind::Assets)?;
     let store = Store::open(&settings.database, OpenMode::ReadOnly).await?;
     let as_of = clock::now();
     let compared = store.compare(as_of, &settings.policy).await?;
-    let mut shown = Shown::all(&compared);
-    shown.retain(|shown| shown.matches(&query, as_of));
+    let shown = match query.is_everything() {
+        true => Shown::all(&compared),
+        false => Asking::new(&compared, &store.findings().await?, &query, as_of).assets(),
+    };
     match format {
         Format::Json => print_json_list(&shown, Shown::json),
         Format::Text if shown.is_empty() => print("no assets\n"),

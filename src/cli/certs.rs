@@ -1,13 +1,17 @@
 //! `daicho certs`: the certificate inventory.
 
-use std::fmt::Write as _;
+use std::{collections::HashSet, fmt::Write as _};
 
 use anyhow::{Context as _, Result, bail};
-use inventory::store::{OpenMode, Store, StoredCertificate};
+use inventory::{
+    list::Lister,
+    query::{Candidate, Kind},
+    store::{OpenMode, Store, StoredCertificate},
+};
 use serde_json::json;
 
 use crate::{
-    cli::args::Format,
+    cli::args::{Asked, Format},
     clock,
     compose::Settings,
     report::{
@@ -18,12 +22,14 @@ use crate::{
     },
 };
 
-/// Lists the certificates, all or those that expire within that time.
+/// Lists the certificates: all, those that expire within that time, those asked for.
 pub(crate) async fn list(
     settings: &Settings,
     expiring: Option<&str>,
+    asked: &Asked,
     format: Format,
 ) -> Result<()> {
+    let query = asked.query(Kind::Certificates)?;
     let within = expiring.map(config::duration).transpose().context("--expiring")?;
     let as_of = clock::now();
     let until =
@@ -40,8 +46,14 @@ pub(crate) async fn list(
             || certificate.endpoints.iter().any(|(_, place)| place.current)
             || certificate.files.iter().any(|(_, held)| held.current)
     };
-    let shown: Vec<Shown<'_>> =
-        certificates.iter().filter(served).map(|found| concluded.show(found)).collect();
+    let rows = Lister::new(&compared, &[]).certificates(&settings.policy.thresholds);
+    let asked = rows.iter().filter(|row| query.matches(Candidate::of(*row, None), as_of));
+    let asked: HashSet<&str> = asked.map(|row| row.sha256.as_str()).collect();
+    let wanted = |certificate: &&StoredCertificate| {
+        query.is_everything() || asked.contains(certificate.sha256.as_str())
+    };
+    let shown = certificates.iter().filter(served).filter(wanted);
+    let shown: Vec<Shown<'_>> = shown.map(|found| concluded.show(found)).collect();
     match format {
         Format::Json => print_json_list(&shown, Shown::json),
         Format::Text if shown.is_empty() => print("no certificates\n"),

@@ -4,7 +4,7 @@ use anyhow::{Context as _, Result, bail};
 use inventory::{
     approval::{self, Decision, Identities, Matter, Proposal, Verdict},
     asset::{Asset, AssetId},
-    query::Query,
+    query::{Kind, Query},
     register::{self, Day, Entry, IssuerEntry, SoftwareEntry},
     store::{Compared, Rule, Store, StoreError},
 };
@@ -19,7 +19,7 @@ use crate::{
     },
     clock,
     compose::Settings,
-    report::{asset::Shown, count, decision, print, print_json, table::Table},
+    report::{count, decision, list::Asking, print, print_json, table::Table},
     tell,
 };
 
@@ -178,10 +178,10 @@ async fn chosen<'a>(
     compared: &'a Compared,
 ) -> Result<Vec<&'a Asset>> {
     if let Some(query) = &about.query {
-        let query: Query = query.parse()?;
-        let shown = Shown::all(compared).into_iter();
-        let found = shown.filter(|shown| shown.matches(&query, clock::now()));
-        return Ok(found.map(|shown| shown.asset).collect());
+        let query = Query::parse(Kind::Assets, query)?;
+        let findings = store.findings().await?;
+        let asking = Asking::new(compared, &findings, &query, clock::now());
+        return Ok(asking.assets().into_iter().map(|shown| shown.asset).collect());
     }
     let mut list: Vec<&Asset> = Vec::new();
     for id in &about.ids {

@@ -5,7 +5,7 @@ use std::{fs, path::Path};
 use anyhow::Result;
 use inventory::{
     outbox::MessageState,
-    store::{OpenMode, Store, StoreError},
+    store::{OpenMode, PageProcess, Store, StoreError},
     vendor,
 };
 use scanner::net::{
@@ -58,6 +58,7 @@ pub(crate) async fn run(settings: &Settings, format: Format) -> Result<()> {
         database_state(&settings.database).await,
         trust(settings),
         routes(settings).await,
+        page(settings).await,
     ];
     let interfaces = match all {
         Ok(interfaces) => interfaces,
@@ -128,6 +129,45 @@ async fn routes(settings: &Settings) -> Check {
         }
     };
     Check { what: "routes", state, detail }
+}
+
+/// The page, and how its process does.
+async fn page(settings: &Settings) -> Check {
+    let what = "page";
+    let Some(listen) = settings.web.listen else {
+        return Check { what, state: State::Works, detail: "none: web.listen is not set".into() };
+    };
+    let mut detail = format!(
+        "{listen}; its process gives up every capability before it reads anything, for good"
+    );
+    let mut state = State::Works;
+    match page_process(&settings.database).await {
+        Ok((users, process)) => {
+            if users == 0 {
+                state = State::Limited;
+                detail.push_str("\nnobody can sign in: daicho user add NAME --role admin");
+            }
+            if let Some(process) = process {
+                detail.push_str(&format!("\nserved since {}", process.started_at));
+                if process.restarts > 0 {
+                    state = State::Limited;
+                    let times = count(process.restarts.into(), "time", "times");
+                    detail.push_str(&format!(", restarted {times}: {}", process.trouble));
+                }
+            }
+        }
+        Err(StoreError::NoDatabase { .. }) => {}
+        Err(error) => (state, detail) = (State::Fails, tell::chain(&error)),
+    }
+    Check { what, state, detail }
+}
+
+/// How many users there are, and the process that the service began last.
+async fn page_process(path: &Path) -> Result<(usize, Option<PageProcess>), StoreError> {
+    let store = Store::open(path, OpenMode::ReadOnly).await?;
+    let found = (store.users().await?.len(), store.page_process().await?);
+    store.close().await;
+    Ok(found)
 }
 
 /// How many messages were given up.

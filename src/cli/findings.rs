@@ -3,6 +3,7 @@
 use anyhow::{Context as _, Result};
 use inventory::{
     finding::FindingState,
+    query::Kind,
     register::Day,
     store::{OpenMode, Store, StoreError, StoredFinding},
 };
@@ -15,7 +16,7 @@ use crate::{
     },
     clock,
     compose::Settings,
-    report::{finding, json::FindingJson, print, print_json},
+    report::{finding, json::FindingJson, list::Asking, print, print_json},
 };
 
 pub(crate) async fn run(
@@ -45,26 +46,28 @@ pub(crate) async fn run(
 }
 
 async fn show(settings: &Settings, list: &FindingsList, format: Format) -> Result<()> {
+    let query = list.asked.query(Kind::Findings)?;
     // Time alone opens findings (a certificate expires) and ends acceptances, so what is
     // listed is what holds now and not what held at the last sweep.
-    let path = settings.database.as_path();
+    let (path, as_of) = (settings.database.as_path(), clock::now());
     let (findings, compared) = match existing(path).await {
         Ok(store) => {
-            let review = store.review(clock::now(), &settings.policy).await?;
+            let review = store.review(as_of, &settings.policy).await?;
             (review.findings, review.compared)
         }
         // Who may only read sees what held at the last review.
         Err(StoreError::ReadOnly { .. }) => {
             let store = Store::open(path, OpenMode::ReadOnly).await?;
-            let compared = store.compare(clock::now(), &settings.policy).await?;
+            let compared = store.compare(as_of, &settings.policy).await?;
             (store.findings().await?, compared)
         }
         Err(error) => return Err(error.into()),
     };
     let least = list.severity.unwrap_or(Severity::Info);
+    let asking = Asking::new(&compared, &findings, &query, as_of);
     let wanted = |stored: &&StoredFinding| {
         let state = list.all || stored.finding.state == FindingState::Open;
-        state && stored.finding.severity >= least
+        state && stored.finding.severity >= least && asking.has_finding(stored)
     };
     let shown: Vec<&StoredFinding> = findings.iter().filter(wanted).collect();
     match format {

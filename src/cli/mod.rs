@@ -14,6 +14,7 @@ mod findings;
 mod fragile;
 pub(crate) mod import;
 mod jobs;
+mod parts;
 mod progress;
 mod readiness;
 pub(crate) mod refresh;
@@ -22,6 +23,7 @@ pub(crate) mod scope;
 pub(crate) mod search;
 pub(crate) mod sweep;
 mod talk;
+mod user;
 pub(crate) mod watch;
 pub(crate) mod window;
 
@@ -42,7 +44,7 @@ use tokio::{
 use crate::{
     cli::args::{Assets, Certs, Cli, Command, Jobs},
     compose::{self, Settings},
-    daemon, tell, who,
+    daemon, tell, web, who,
 };
 
 /// What became of a command that a job can do as well.
@@ -73,6 +75,9 @@ pub(crate) fn run(cli: &Cli) -> Result<u8> {
         runtime.shutdown_background();
         return code;
     }
+    if let Command::Web { served } = &cli.command {
+        return web::run(cli, *served);
+    }
     let settings = settings_of(cli)?;
     let runtime = runtime()?;
     let format = cli.format;
@@ -98,8 +103,10 @@ pub(crate) fn run(cli: &Cli) -> Result<u8> {
             Command::Certs { command: Certs::Collect(arguments) } => {
                 code = collect::run(&settings, arguments, format).await?;
             }
-            Command::Certs { command: Certs::List { expiring } } => {
-                certs::list(&settings, expiring.as_deref(), format).await?;
+            Command::Services(asked) => parts::services(&settings, asked, format).await?,
+            Command::Software(asked) => parts::software(&settings, asked, format).await?,
+            Command::Certs { command: Certs::List { expiring, asked } } => {
+                certs::list(&settings, expiring.as_deref(), asked, format).await?;
             }
             Command::Certs { command: Certs::Show { sha256 } } => {
                 certs::show(&settings, sha256, format).await?;
@@ -134,7 +141,9 @@ pub(crate) fn run(cli: &Cli) -> Result<u8> {
             Command::Jobs { command: Some(Jobs::Run { name, served }) } => {
                 code = jobs::run(&settings, name, *served, &stop).await?;
             }
-            Command::Serve => {}
+            Command::Serve | Command::Web { .. } => {}
+            Command::User { command } => user::run(&settings, command, format).await?,
+            Command::Token { command } => user::token(&settings, command, format).await?,
             Command::Doctor => doctor::run(&settings, format).await?,
         }
         Ok(code)
@@ -152,10 +161,12 @@ fn settings_of(cli: &Cli) -> Result<Settings> {
         Command::Approve { .. } | Command::Investigate { .. } => true,
         Command::Reject { .. } | Command::Retire { .. } => true,
         Command::Assets { command: Some(Assets::Merge { .. } | Assets::Split { .. }), .. } => true,
-        Command::Assets { .. } | Command::Register { .. } => false,
+        Command::Assets { .. } | Command::Services(_) | Command::Software(_) => false,
+        Command::Register { .. } => false,
         Command::Alert { .. } | Command::Audit { .. } | Command::Doctor => false,
-        // A job has its own.
-        Command::Jobs { .. } | Command::Serve => false,
+        Command::User { .. } | Command::Token { .. } => false,
+        // A job has its own, and so has the page.
+        Command::Jobs { .. } | Command::Serve | Command::Web { .. } => false,
     };
     settings.actor = who::actor(cli.acting_as.as_deref());
     if judges {

@@ -8,6 +8,7 @@
 mod books;
 mod child;
 mod notify;
+mod page;
 mod post;
 
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
@@ -26,6 +27,7 @@ use self::{
     books::{Books, Ended},
     child::{Over, Running},
     notify::{Word, notify},
+    page::{Page, Wanted},
     post::Post,
 };
 use crate::{
@@ -75,10 +77,11 @@ fn load(cli: &Cli) -> Result<Loaded> {
 /// Serves until SIGINT or SIGTERM, and returns the exit code.
 pub(crate) async fn serve(cli: &Cli) -> Result<u8> {
     let loaded = load(cli)?;
-    if loaded.settings.jobs.is_empty() {
+    if loaded.settings.jobs.is_empty() && loaded.settings.web.listen.is_none() {
         bail!(
-            "there is nothing to do: the configuration has no jobs; a table headed [[jobs]] makes \
-             one (see the comments of the default configuration)"
+            "there is nothing to do: the configuration has no jobs, and no page; a table headed \
+             [[jobs]] makes a job, and web.listen a page (see the comments of the default \
+             configuration)"
         );
     }
     let database = loaded.settings.database.clone();
@@ -89,6 +92,7 @@ pub(crate) async fn serve(cli: &Cli) -> Result<u8> {
     let mut signals = Signals::listen()?;
     let store = Store::open(&database, OpenMode::ReadWrite).await?;
     let post = Post::open(Arc::clone(&loaded.courier), store.clone());
+    let page = Page::open(wanted(&loaded), database.clone(), store.clone());
     let books = Books::new(store, database.clone());
     let past = books.open(&loaded.settings.jobs).await?;
     let scheduler = Scheduler::new(loaded.plan.planned.clone(), loaded.plan.limits, &|name| {
@@ -96,13 +100,18 @@ pub(crate) async fn serve(cli: &Cli) -> Result<u8> {
     });
     let (sender, mut over) = unbounded_channel();
     let running = BTreeMap::new();
-    let mut service = Service { loaded, database, books, post, scheduler, running, sender };
+    let mut service = Service { loaded, database, books, post, page, scheduler, running, sender };
     tell::line(&format!("serving {} jobs", service.loaded.settings.jobs.len()));
     notify(Word::Ready);
     service.run(cli, &mut signals, &mut over).await;
     notify(Word::Stopping);
     service.end(&mut over).await;
     Ok(0)
+}
+
+/// The page that the configuration wants.
+fn wanted(loaded: &Loaded) -> Wanted {
+    Wanted { is_on: loaded.settings.web.listen.is_some(), file: loaded.file.clone() }
 }
 
 struct Signals {
@@ -127,6 +136,7 @@ struct Service {
     database: PathBuf,
     books: Books,
     post: Post,
+    page: Page,
     scheduler: Scheduler,
     running: BTreeMap<String, Running>,
     sender: UnboundedSender<Over>,
@@ -257,6 +267,7 @@ impl Service {
         self.scheduler.replan(loaded.plan.planned.clone(), loaded.plan.limits);
         tell::line(&format!("reloaded: serving {} jobs", loaded.settings.jobs.len()));
         self.post.replace(Arc::clone(&loaded.courier));
+        self.page.replace(wanted(&loaded));
         self.loaded = loaded;
     }
 
@@ -276,6 +287,7 @@ impl Service {
         for name in self.running.keys() {
             tell::line(&format!("job {name}: it is still storing what it found"));
         }
+        self.page.close(until).await;
         self.post.close(until).await;
         self.books.close().await;
     }

@@ -7,11 +7,10 @@ use inventory::{
     class,
     compare::Registration,
     cores,
-    query::{Candidate, Query},
     store::Compared,
     vendor,
 };
-use model::{PortState, Timestamp};
+use model::PortState;
 
 use crate::report::{json::AssetJson, table::Table};
 
@@ -41,16 +40,6 @@ impl<'a> Shown<'a> {
             registration: state.state,
             reason: &state.reason,
         }
-    }
-
-    pub(crate) fn matches(&self, query: &Query, as_of: Timestamp) -> bool {
-        let candidate = Candidate {
-            asset: self.asset,
-            vendor: self.vendor.as_deref(),
-            class: self.class.unwrap_or_default(),
-            registration: self.registration,
-        };
-        query.matches(&candidate, as_of)
     }
 
     pub(crate) fn json(&self) -> AssetJson<'_> {

@@ -5,6 +5,7 @@ mod alert;
 mod download;
 mod file;
 mod import;
+mod list;
 mod trust;
 
 use std::{
@@ -26,6 +27,7 @@ pub(crate) use alert::{DeliveredJson, MessageJson, TestedJson};
 pub(crate) use download::{DownloadsJson, RefreshJson};
 pub(crate) use file::{CollectJson, FileJson, HeldJson};
 pub(crate) use import::ImportJson;
+pub(crate) use list::{ListedServiceJson, ListedSoftwareJson};
 pub(crate) use trust::{
     ChainJson, LinkJson, LongerJson, MilestoneJson, OwnerJson, ReadinessJson, RefusalJson,
 };

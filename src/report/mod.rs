@@ -5,6 +5,7 @@ pub(crate) mod certificate;
 pub(crate) mod decision;
 pub(crate) mod finding;
 pub(crate) mod json;
+pub(crate) mod list;
 pub(crate) mod table;
 
 use std::{

@@ -24,8 +24,8 @@ const MAY_USE: &[(&str, &[&str])] = &[
 const HOMES: &[(&[&str], &[&str], &str)] = &[
     (
         &["TcpStream", "UdpSocket", "TcpListener", "UnixStream", "socket2::", "pnet_datalink"],
-        &["scanner/src/net/", "src/notify/"],
-        "sockets are opened in scanner::net, and to deliver in src/notify, only",
+        &["scanner/src/net/", "src/notify/", "src/web/"],
+        "sockets are opened in scanner::net, to deliver in src/notify, and to serve in src/web, only",
     ),
     (
         &["SystemTime::now", "Instant::now", "Timestamp::now", "Zoned::now", "now_utc"],

@@ -21,3 +21,4 @@ mod serve;
 mod story;
 mod trust;
 mod watch;
+mod web;

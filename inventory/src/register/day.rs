@@ -19,6 +19,13 @@ use super::value::quote;
 pub struct Day(Date);
 
 impl Day {
+    /// The day at that moment, at that distance from UTC.
+    #[must_use]
+    pub fn of(moment: Timestamp, offset: Offset) -> Self {
+        let moment = jiff::Timestamp::from_microsecond(moment.0).unwrap_or_default();
+        Self(offset.to_datetime(moment).date())
+    }
+
     /// The first moment of the day, at that distance from UTC.
     #[must_use]
     pub fn starts_at(self, offset: Offset) -> Timestamp {

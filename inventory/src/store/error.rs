@@ -15,6 +15,9 @@ use crate::{
 /// its source: whoever prints the error walks the chain.
 #[derive(Debug, Error)]
 pub enum StoreError {
+    /// A page of a list was told to begin at no place in it.
+    #[error(transparent)]
+    Cursor(super::list::CursorError),
     /// A command that only reads found no database.
     #[error("there is no database at {path} yet: run a sweep first, or name another with --db", path = path.display())]
     NoDatabase {
@@ -252,6 +255,18 @@ pub enum StoreError {
         /// The assets that are part of it.
         parts: Vec<AssetId>,
     },
+    /// Somebody or something has that name already.
+    #[error("there is a {0} already: choose another name")]
+    NameTaken(String),
+    /// Nobody has that name.
+    #[error("there is no user {0}")]
+    NoUser(String),
+    /// Nobody would be left who may say who may do what.
+    #[error("{0} is the only admin: make another one first")]
+    LastAdmin(String),
+    /// No key of the API has that name.
+    #[error("there is no API token {0}")]
+    NoToken(String),
     /// The thread that writes observations could not be started.
     #[error("cannot start the thread that writes observations")]
     WriterStart {

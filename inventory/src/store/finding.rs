@@ -6,7 +6,7 @@ use sqlx::{Connection, SqliteConnection};
 use super::{
     BEGIN_WRITE, Store, StoreError,
     audit::{self, Done},
-    event,
+    event, list,
     load::Merges,
     scan::{LoadError, json},
 };
@@ -62,6 +62,7 @@ impl Store {
         let accepted = finding::accept(&known.finding, until, reason, at)
             .map_err(|source| StoreError::Accept { id, source })?;
         write(&mut transaction, std::slice::from_ref(&accepted)).await.map_err(&failed)?;
+        list::accepted(&mut transaction, id).await.map_err(&failed)?;
         let event = Event {
             at,
             asset: accepted.asset,

@@ -9,15 +9,16 @@ use std::{
     sync::Arc,
 };
 
-use certs::{Certificate, Thresholds};
-use jiff::tz::Offset;
+use certs::Certificate;
+pub use certs::Thresholds;
+pub use jiff::tz::Offset;
 use model::{ScanRecord, Timestamp};
 use sqlx::{Connection, SqliteConnection};
 
 use super::{
     BEGIN_WRITE, Store, StoreError, StoredFinding,
     assets::Tables,
-    certificate, decision, download, file, finding,
+    certificate, decision, download, file, finding, list,
     load::{Merges, Which},
     register, route,
     scan::{self, LoadError},
@@ -53,7 +54,7 @@ pub struct Policy {
 }
 
 /// The inventory in the light of the registers.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Compared {
     /// The assets, merged ones as one, by number.
     pub assets: Vec<Asset>,
@@ -63,6 +64,8 @@ pub struct Compared {
     pub chains: Chains,
     /// The certificates of the assets and the files, by hash.
     pub certificates: Vec<Certificate>,
+    /// The files with certificates and keys on the machines of the vantage points.
+    pub files: Vec<KeptFile>,
     /// Who answers for them.
     pub owners: Owners,
 }
@@ -125,6 +128,9 @@ impl Store {
         let changed: Vec<Finding> = changes.iter().map(|change| change.finding.clone()).collect();
         finding::write(&mut transaction, &changed).await.map_err(&failed)?;
         let findings = finding::shown(&mut transaction).await.map_err(|e| e.or(&failed))?;
+        list::write(&mut transaction, &compared, &findings, policy, as_of)
+            .await
+            .map_err(|e| e.or(&failed))?;
         // In this very transaction: a problem is found, noted as told and in the outbox, or none
         // of it.
         route::tell(&mut transaction, &policy.routes, &findings, &compared, &scans, as_of)
@@ -242,7 +248,7 @@ impl Stored {
         });
         let devices = self.devices.as_deref().unwrap_or_default();
         let owners = Owners::new(&self.assets, &comparison, devices, &self.certificates);
-        let Self { assets, certificates, .. } = self;
-        (Compared { assets, comparison, chains, certificates, owners }, fresh)
+        let Self { assets, certificates, files, .. } = self;
+        (Compared { assets, comparison, chains, certificates, files, owners }, fresh)
     }
 }

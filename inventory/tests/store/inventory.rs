@@ -356,6 +356,12 @@ async fn what_waits_in_a_database_of_version_1_is_digested_once() {
          DROP TABLE baseline;
          DROP TABLE outbox_item;
          DROP TABLE outbox;
+         DROP TABLE progress;
+         DROP TABLE page_process;
+         DROP TABLE attempt;
+         DROP TABLE api_token;
+         DROP TABLE session;
+         DROP TABLE user;
          DROP TABLE job;
          DROP TABLE run;
          DROP TABLE imported;
@@ -364,6 +370,15 @@ async fn what_waits_in_a_database_of_version_1_is_digested_once() {
          DROP TABLE download;
          DROP TABLE decision;
          DROP TABLE audit;
+         DROP TABLE listed_asset;
+         DROP TABLE listed_address;
+         DROP TABLE listed_service;
+         DROP TABLE service_kind;
+         DROP TABLE listed_software;
+         DROP TABLE product;
+         DROP TABLE listed_certificate;
+         DROP TABLE listed_finding;
+         DROP TABLE daily;
          DROP INDEX observation_ocsp;
          ALTER TABLE service DROP COLUMN tls_server;
          ALTER TABLE service DROP COLUMN tls_server_seen;

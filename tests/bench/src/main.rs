@@ -11,7 +11,7 @@
 //! prads and tshark on the same files beside it where they are installed; `watch-live FILE` listens
 //! to a cable on which the file's frames are sent, beside a reader that looks at nothing;
 //! `watch-long` hears 50 million packets and says how much memory that took. `coalesce` gives the
-//! store observations that it has.
+//! store observations that it has. `lists` asks for pages of lists of a million rows.
 //!
 //! `cargo run --release -p daicho-bench -- sweep [ROW…]` measures the sweep engine against its
 //! peers on the measuring ground: two namespaces, a cable, and a network that answers from an
@@ -24,6 +24,7 @@ mod collect;
 mod counters;
 mod ground;
 mod helpers;
+mod lists;
 mod live;
 mod measure;
 mod sweep;
@@ -48,6 +49,7 @@ fn main() -> Result<()> {
         ["serve", kind] => return collect::serve(kind),
         ["certs-inside", kind] => return collect::inside(kind),
         ["certs"] => return collect::certificates(),
+        ["lists-writer", path] => return lists::write(path),
         _ => {}
     }
     let mut report = Report::default();
@@ -77,10 +79,11 @@ fn main() -> Result<()> {
             "inventory" => tasks::inventory(&mut report)?,
             "watch-long" => watch::long(&mut report)?,
             "coalesce" => tasks::coalesce(&mut report)?,
+            "lists" => lists::lists(&mut report)?,
             "build" => tasks::build(&mut report)?,
             other => bail!(
                 "there is no measurement {other:?} (sweep, lab, memory, memory-connect, inventory, \
-                 coalesce, watch, watch-live, watch-long, build)"
+                 coalesce, lists, watch, watch-live, watch-long, build)"
             ),
         }
     }

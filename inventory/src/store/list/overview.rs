@@ -1,0 +1,292 @@
+//! What there is, in numbers.
+
+use std::collections::BTreeMap;
+
+use model::Timestamp;
+use sqlx::{Connection, Row as _, SqliteConnection};
+
+use super::{
+    super::{Store, StoreError},
+    compile::{Bind, FINDING, Sql, condition},
+    table,
+};
+use crate::{
+    asset::{AssetId, EventKind},
+    query::{Kind, Query},
+};
+
+/// The most values of a facet; the others are few.
+const VALUES: usize = 50;
+
+/// So many things have a value.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Count {
+    /// The value; empty where none is known.
+    pub value: String,
+    /// How many have it.
+    pub count: u64,
+}
+
+/// How what a query asks for is spread over the values of a field, the most first.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Facet {
+    /// The field of the query language.
+    pub field: &'static str,
+    /// Its values.
+    pub values: Vec<Count>,
+}
+
+/// What was there on a day at a site.
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[expect(missing_docs, reason = "numbers of what their names say")]
+pub struct Day {
+    /// As `2027-03-31`.
+    pub day: String,
+    pub site: String,
+    pub assets: u64,
+    pub registered: u64,
+    pub unregistered: u64,
+    pub services: u64,
+    pub software: u64,
+    pub certificates: u64,
+    /// Open findings: critical, warnings, worth knowing.
+    pub findings: [u64; 3],
+}
+
+/// A site in numbers.
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[expect(missing_docs, reason = "numbers of what their names say")]
+pub struct Site {
+    pub site: String,
+    pub assets: u64,
+    pub services: u64,
+}
+
+/// Something that happened.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct News {
+    /// When.
+    pub at: Timestamp,
+    /// To which asset, if to one.
+    pub asset: Option<AssetId>,
+    /// What.
+    pub kind: String,
+    /// What it is about.
+    pub subject: String,
+    /// In words.
+    pub detail: String,
+}
+
+/// Everything in numbers, as the last review left it.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Overview {
+    /// The sites.
+    pub sites: Vec<Site>,
+    /// Assets by registration, the most first.
+    pub registrations: Vec<Count>,
+    /// Assets by class, the most first.
+    pub classes: Vec<Count>,
+    /// Open findings: critical, warnings, worth knowing.
+    pub findings: [u64; 3],
+    /// Certificates by the days that they are still valid: of each number of days the certificates
+    /// that have fewer, and not fewer than the number before. 0 are those that have ended.
+    pub certificates: Vec<(u32, u64)>,
+    /// Certificates that are valid for longer, or nobody knows how long.
+    pub certificates_later: u64,
+    /// What happened last, the latest first.
+    pub news: Vec<News>,
+    /// What was there each day, the latest first.
+    pub days: Vec<Day>,
+}
+
+/// The days of [`Overview::certificates`].
+const DAYS: [u32; 5] = [0, 7, 30, 60, 90];
+
+/// What can be narrowed down by, and the columns for it: of the row, or of what rows share.
+const fn facets(kind: Kind) -> (&'static [&'static str], &'static [&'static str], &'static str) {
+    match kind {
+        Kind::Assets => (
+            &["class", "registration", "site"],
+            &["r.class", "r.registration", "r.site"],
+            "",
+        ),
+        Kind::Certificates => (&["trust", "key"], &["r.trust", "r.key"], ""),
+        Kind::Findings => {
+            (&["severity", "state", "rule"], &["r.severity", "r.state", "r.rule"], "")
+        }
+        Kind::Services => (
+            &["protocol", "port", "transport", "state", "product"],
+            &["k.protocol", "k.port", "k.transport", "k.state", "k.product"],
+            "service_kind",
+        ),
+        Kind::Software => (&["product", "version"], &["k.product", "k.version"], "product"),
+    }
+}
+
+impl Store {
+    /// How what a query asks for is spread over the fields by which people narrow it down.
+    ///
+    /// # Errors
+    ///
+    /// Where the database cannot be read.
+    pub async fn facets(&self, query: &Query, as_of: Timestamp) -> Result<Vec<Facet>, StoreError> {
+        let failed = self.failed("reading the facets of a list");
+        let (fields, columns, shared) = facets(query.kind());
+        let mut sql = Sql::default();
+        let all = columns.join(", ");
+        let table = table(query.kind());
+        // Rows are counted by what they share before that is looked at: it is of many one.
+        if shared.is_empty() {
+            sql.push(&format!("SELECT count(*), {all} FROM {table} AS r WHERE "));
+            sql.append(condition(query, FINDING, as_of));
+            sql.push(&format!(" GROUP BY {all}"));
+        } else {
+            sql.push(&format!(
+                "SELECT n, {all} FROM (SELECT r.kind AS kind, count(*) AS n FROM {table} AS r WHERE "
+            ));
+            sql.append(condition(query, FINDING, as_of));
+            sql.push(&format!(
+                " GROUP BY r.kind) AS c CROSS JOIN {shared} AS k ON k.id = c.kind"
+            ));
+        }
+        let mut reader = self.reader().await?;
+        let rows = sql.statement().fetch_all(&mut *reader).await.map_err(&failed)?;
+        let mut counts: Vec<BTreeMap<String, u64>> = vec![BTreeMap::new(); fields.len()];
+        for row in rows {
+            let count: i64 = row.try_get(0).map_err(&failed)?;
+            for (at, counts) in counts.iter_mut().enumerate() {
+                let at = at.saturating_add(1);
+                let value = row.try_get::<String, _>(at).or_else(|_| {
+                    row.try_get::<i64, _>(at).map(|number| number.to_string())
+                });
+                let entry = counts.entry(value.map_err(&failed)?).or_default();
+                *entry = entry.saturating_add(u64::try_from(count).unwrap_or_default());
+            }
+        }
+        let facet = |(field, counts): (&&'static str, _)| Facet { field, values: most(counts) };
+        Ok(fields.iter().zip(counts).map(facet).collect())
+    }
+
+    /// Everything in numbers.
+    ///
+    /// # Errors
+    ///
+    /// Where the database cannot be read.
+    pub async fn overview(&self, as_of: Timestamp) -> Result<Overview, StoreError> {
+        let failed = self.failed("reading the overview");
+        let mut reader = self.reader().await?;
+        let mut snapshot = reader.begin().await.map_err(&failed)?;
+        overview(&mut snapshot, as_of).await.map_err(&failed)
+    }
+}
+
+/// The values that most have.
+fn most(counts: BTreeMap<String, u64>) -> Vec<Count> {
+    let mut values: Vec<Count> =
+        counts.into_iter().map(|(value, count)| Count { value, count }).collect();
+    values.sort_by(|a, b| b.count.cmp(&a.count).then_with(|| a.value.cmp(&b.value)));
+    values.truncate(VALUES);
+    values
+}
+
+fn number(number: i64) -> u64 {
+    u64::try_from(number).unwrap_or_default()
+}
+
+async fn overview(
+    connection: &mut SqliteConnection,
+    as_of: Timestamp,
+) -> sqlx::Result<Overview> {
+    let mut overview = Overview::default();
+    let mut sites: BTreeMap<String, Site> = BTreeMap::new();
+    let (mut registrations, mut classes) = (BTreeMap::new(), BTreeMap::new());
+    let assets: Vec<(String, String, String, i64, i64)> = sqlx::query_as(
+        "SELECT site_shown, registration, class, count(*), sum(service_count)
+         FROM listed_asset GROUP BY 1, 2, 3",
+    )
+    .fetch_all(&mut *connection)
+    .await?;
+    for (site, registration, class, assets, services) in assets {
+        let (assets, services) = (number(assets), number(services));
+        let known = sites.entry(site.clone());
+        let known = known.or_insert(Site { site, assets: 0, services: 0 });
+        known.assets = known.assets.saturating_add(assets);
+        known.services = known.services.saturating_add(services);
+        for (counts, value) in [(&mut registrations, registration), (&mut classes, class)] {
+            let count: &mut u64 = counts.entry(value).or_default();
+            *count = count.saturating_add(assets);
+        }
+    }
+    overview.sites = sites.into_values().collect();
+    overview.registrations = most(registrations);
+    overview.classes = most(classes);
+    let findings: Vec<(i64, i64)> = sqlx::query_as(
+        "SELECT rank, count(*) FROM listed_finding WHERE state = 'open' GROUP BY rank",
+    )
+    .fetch_all(&mut *connection)
+    .await?;
+    let of = |rank: i64| findings.iter().find(|(known, _)| *known == rank);
+    overview.findings = [2, 1, 0].map(|rank| of(rank).map_or(0, |(_, count)| number(*count)));
+    certificates(connection, as_of, &mut overview).await?;
+    let news: Vec<(i64, Option<i64>, String, String, String)> = sqlx::query_as(
+        "SELECT at, asset, kind, subject, detail FROM event ORDER BY id DESC LIMIT 20",
+    )
+    .fetch_all(&mut *connection)
+    .await?;
+    let told = |(at, asset, kind, subject, detail): (i64, Option<i64>, String, _, _)| News {
+        at: Timestamp(at),
+        asset: asset.map(AssetId),
+        kind: EventKind::from_name(&kind).map_or(kind, |kind| kind.as_str().to_owned()),
+        subject,
+        detail,
+    };
+    overview.news = news.into_iter().map(told).collect();
+    let days = sqlx::query(
+        "SELECT day, site, assets, registered, unregistered, services, software, certificates,
+             critical, warning, info
+         FROM daily WHERE day IN (SELECT DISTINCT day FROM daily ORDER BY day DESC LIMIT 90)
+         ORDER BY day DESC, site",
+    )
+    .fetch_all(&mut *connection)
+    .await?;
+    for row in days {
+        let count = |at: usize| row.try_get::<i64, _>(at).map(number);
+        overview.days.push(Day {
+            day: row.try_get(0)?,
+            site: row.try_get(1)?,
+            assets: count(2)?,
+            registered: count(3)?,
+            unregistered: count(4)?,
+            services: count(5)?,
+            software: count(6)?,
+            certificates: count(7)?,
+            findings: [count(8)?, count(9)?, count(10)?],
+        });
+    }
+    Ok(overview)
+}
+
+/// The certificates by the days that they still have.
+async fn certificates(
+    connection: &mut SqliteConnection,
+    as_of: Timestamp,
+    overview: &mut Overview,
+) -> sqlx::Result<()> {
+    let mut sql = Sql::default();
+    sql.push("SELECT CASE ");
+    for (number, days) in DAYS.into_iter().enumerate() {
+        sql.push("WHEN not_after < ");
+        sql.bind(Bind::Number(as_of.plus_seconds(i64::from(days).saturating_mul(86_400)).0));
+        sql.push(&format!(" THEN {number} "));
+    }
+    sql.push("ELSE -1 END AS part, count(*) FROM listed_certificate GROUP BY part");
+    let mut counts: BTreeMap<i64, u64> = BTreeMap::new();
+    for row in sql.statement().fetch_all(connection).await? {
+        counts.insert(row.try_get(0)?, number(row.try_get(1)?));
+    }
+    let of = |part: i64| counts.get(&part).copied().unwrap_or_default();
+    let parts = DAYS.into_iter().zip(0..);
+    overview.certificates = parts.map(|(days, part)| (days, of(part))).collect();
+    overview.certificates_later = of(-1);
+    Ok(())
+}

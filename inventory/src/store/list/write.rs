@@ -1,0 +1,543 @@
+//! The projection: what a review concluded, as rows for lists.
+//!
+//! Rows are made of every thing and compared by a digest with what was written last; only those that
+//! are not the same are written. An asset's rows go together: where they are the same things
+//! as before, such as after a sweep that saw everything again, they are changed in place.
+
+use std::{
+    collections::{HashMap, HashSet},
+    hash::{Hash, Hasher as _},
+    net::IpAddr,
+};
+
+use model::Timestamp;
+use siphasher::sip128::{Hasher128 as _, SipHasher13};
+use sqlx::SqliteConnection;
+
+use super::{
+    super::{
+        StoredFinding, cells,
+        insert::{Value, insert},
+        review::{Compared, Policy},
+        scan::{LoadError, json},
+    },
+    key_of,
+};
+use crate::{
+    asset::Asset,
+    cores,
+    list::{
+        AssetRow, CertificateRow, FindingRow, Lister, Product, ServiceKind, ServiceRow, SoftwareRow,
+    },
+    query::fold,
+    register::Day,
+};
+
+/// Assets whose rows are removed with one statement.
+const ASSETS: usize = 5_000;
+
+/// An asset with everything that is listed of it.
+#[derive(Hash)]
+struct Whole {
+    asset: AssetRow,
+    addresses: Vec<(IpAddr, bool)>,
+    services: Vec<ServiceRow>,
+    software: Vec<SoftwareRow>,
+}
+
+/// A row that is to be written.
+struct Changed<R> {
+    row: R,
+    shape: String,
+    digest: String,
+    /// Whether the things are others than before.
+    is_other: bool,
+}
+
+/// Sixteen bytes that differ where the values do, but for collisions that somebody would have to
+/// make; what that would gain is an old row in a list.
+fn digest(value: &impl Hash) -> String {
+    let mut hasher = SipHasher13::new();
+    value.hash(&mut hasher);
+    hasher.write_u8(0);
+    let hash = hasher.finish128();
+    format!("{:016x}{:016x}", hash.h1, hash.h2)
+}
+
+impl Whole {
+    fn of(lister: &Lister<'_>, asset: &Asset, state: &crate::compare::AssetState) -> Self {
+        let row = lister.asset(asset, state);
+        let mut addresses: Vec<(IpAddr, bool)> =
+            row.addresses.iter().map(|address| (*address, true)).collect();
+        let mut known: HashSet<IpAddr> = row.addresses.iter().copied().collect();
+        addresses.retain({
+            let mut met = HashSet::new();
+            move |(address, _)| met.insert(*address)
+        });
+        for service in &asset.services {
+            if known.insert(service.address) {
+                addresses.push((service.address, false));
+            }
+        }
+        Self {
+            addresses,
+            services: ServiceRow::of(asset).collect(),
+            software: SoftwareRow::of(asset).collect(),
+            asset: row,
+        }
+    }
+
+    /// Which things these are, without what changes about them.
+    fn shape(&self) -> String {
+        let services = self.services.iter().map(|service| (service.address, &service.kind));
+        let software = self.software.iter().map(|one| (&one.product, &one.source));
+        let (services, software) = (services.collect::<Vec<_>>(), software.collect::<Vec<_>>());
+        digest(&(&self.addresses, services, software))
+    }
+}
+
+/// Brings the projection up to what was concluded.
+pub(in crate::store) async fn write(
+    connection: &mut SqliteConnection,
+    compared: &Compared,
+    findings: &[StoredFinding],
+    policy: &Policy,
+    as_of: Timestamp,
+) -> Result<(), LoadError> {
+    let lister = Lister::new(compared, findings);
+    assets(connection, &lister).await?;
+    let rows = lister.certificates(&policy.thresholds);
+    certificates(connection, rows).await?;
+    let rows = findings.iter().map(|stored| FindingRow::of(stored, &compared.owners)).collect();
+    self::findings(connection, rows).await?;
+    daily(connection, &Day::of(as_of, policy.offset).to_string()).await?;
+    Ok(())
+}
+
+/// The keys of a table with the digests of their rows.
+async fn digests(
+    connection: &mut SqliteConnection,
+    statement: &'static str,
+) -> Result<HashMap<String, (String, String)>, LoadError> {
+    let text = cells::text_of(connection, statement, String::new()).await?;
+    let mut known = HashMap::new();
+    for row in cells::rows(&text)? {
+        known.insert(row.owned(0)?, (row.owned(1)?, row.owned(2)?));
+    }
+    Ok(known)
+}
+
+async fn assets(connection: &mut SqliteConnection, lister: &Lister<'_>) -> Result<(), LoadError> {
+    let mut known = digests(
+        connection,
+        "SELECT json_group_array(json_array(CAST(id AS TEXT), shape, digest)) FROM listed_asset
+         WHERE $1 = ''",
+    )
+    .await?;
+    let make = |(asset, state)| {
+        let row = Whole::of(lister, asset, state);
+        let new = digest(&row);
+        match known.get(&row.asset.id.to_string()) {
+            Some((_, old)) if *old == new => None,
+            before => {
+                let shape = row.shape();
+                let is_other = before.is_some_and(|(old, _)| *old != shape);
+                Some(Changed { is_other, shape, digest: new, row })
+            }
+        }
+    };
+    let changed = cores::each(lister.assets().collect(), make);
+    let changed: Vec<Changed<Whole>> = changed.into_iter().flatten().collect();
+    for (asset, _) in lister.assets() {
+        known.remove(&asset.id.to_string());
+    }
+    let gone: Vec<i64> = known.keys().filter_map(|id| id.parse().ok()).collect();
+    for chunk in gone.chunks(ASSETS) {
+        run(connection, "DELETE FROM listed_asset WHERE id IN (SELECT value FROM json_each($1))", chunk)
+            .await?;
+    }
+    let others = changed.iter().filter(|one| one.is_other).map(|one| one.row.asset.id);
+    let emptied: Vec<i64> = others.chain(gone).collect();
+    for chunk in emptied.chunks(ASSETS) {
+        for statement in [
+            "DELETE FROM listed_address WHERE asset IN (SELECT value FROM json_each($1))",
+            "DELETE FROM listed_service WHERE asset IN (SELECT value FROM json_each($1))",
+            "DELETE FROM listed_software WHERE asset IN (SELECT value FROM json_each($1))",
+        ] {
+            run(connection, statement, chunk).await?;
+        }
+    }
+    write_assets(connection, &changed).await?;
+    write_addresses(connection, &changed).await?;
+    write_services(connection, &changed).await?;
+    write_software(connection, &changed).await?;
+    if !emptied.is_empty() {
+        for statement in [
+            "DELETE FROM service_kind WHERE NOT EXISTS
+                 (SELECT 1 FROM listed_service WHERE kind = service_kind.id)",
+            "DELETE FROM product WHERE NOT EXISTS
+                 (SELECT 1 FROM listed_software WHERE kind = product.id)",
+        ] {
+            sqlx::query(statement).execute(&mut *connection).await?;
+        }
+    }
+    Ok(())
+}
+
+async fn run(
+    connection: &mut SqliteConnection,
+    statement: &'static str,
+    numbers: &[i64],
+) -> sqlx::Result<()> {
+    sqlx::query(statement).bind(json(numbers)).execute(connection).await?;
+    Ok(())
+}
+
+async fn write_assets(
+    connection: &mut SqliteConnection,
+    changed: &[Changed<Whole>],
+) -> sqlx::Result<()> {
+    let keys: Vec<Vec<u8>> = changed
+        .iter()
+        .map(|one| one.row.asset.addresses.first().copied().map_or_else(Vec::new, key_of))
+        .collect();
+    let rows = changed.iter().zip(&keys).map(|(one, key)| {
+        let row = &one.row.asset;
+        let values: [Value<'_>; 29] = [
+            row.id.into(),
+            (&one.shape).into(),
+            (&one.digest).into(),
+            fold(&row.site).into(),
+            (&row.site).into(),
+            key.as_slice().into(),
+            (&row.names).into(),
+            (&row.macs).into(),
+            (&row.vendor).into(),
+            (&row.class).into(),
+            (&row.os).into(),
+            (&row.os_shown).into(),
+            (&row.registration).into(),
+            (&row.reason).into(),
+            (&row.ports).into(),
+            (&row.protocols).into(),
+            (&row.products).into(),
+            (&row.versions).into(),
+            (&row.cpes).into(),
+            (&row.certificates).into(),
+            row.identity_uncertain.into(),
+            row.service_count.into(),
+            row.software_count.into(),
+            row.certificate_count.into(),
+            row.first_seen.into(),
+            row.last_seen.into(),
+            row.critical.into(),
+            row.warning.into(),
+            row.info.into(),
+        ];
+        values
+    });
+    let into = "listed_asset (id, shape, digest, site, site_shown, address, names, macs, vendor,
+        class, os, os_shown, registration, reason, ports, protocols, products, versions, cpes, certificates,
+        uncertain, service_count, software_count, certificate_count, first_seen, last_seen,
+        critical, warning, info)";
+    // Whatever stood there is replaced as a whole.
+    let otherwise = "ON CONFLICT (id) DO UPDATE SET shape = excluded.shape,
+        digest = excluded.digest, site = excluded.site, site_shown = excluded.site_shown,
+        address = excluded.address, names = excluded.names, macs = excluded.macs,
+        vendor = excluded.vendor, class = excluded.class, os = excluded.os, os_shown = excluded.os_shown,
+        registration = excluded.registration, reason = excluded.reason, ports = excluded.ports,
+        protocols = excluded.protocols, products = excluded.products,
+        versions = excluded.versions, cpes = excluded.cpes,
+        certificates = excluded.certificates, uncertain = excluded.uncertain,
+        service_count = excluded.service_count, software_count = excluded.software_count,
+        certificate_count = excluded.certificate_count, first_seen = excluded.first_seen,
+        last_seen = excluded.last_seen, critical = excluded.critical, warning = excluded.warning,
+        info = excluded.info";
+    insert(connection, into, otherwise, rows).await
+}
+
+async fn write_addresses(
+    connection: &mut SqliteConnection,
+    changed: &[Changed<Whole>],
+) -> sqlx::Result<()> {
+    let all = changed.iter().flat_map(|one| {
+        let asset = one.row.asset.id;
+        one.row.addresses.iter().map(move |(address, current)| (asset, *address, *current))
+    });
+    let all: Vec<(i64, IpAddr, bool, Vec<u8>)> =
+        all.map(|(asset, address, current)| (asset, address, current, key_of(address))).collect();
+    let rows = all.iter().map(|(asset, address, current, key)| {
+        [(*asset).into(), key.as_slice().into(), (*address).into(), (*current).into()]
+    });
+    let into = "listed_address (asset, address, text, current)";
+    // Of the same shape, so the same.
+    insert(connection, into, "ON CONFLICT (asset, address) DO NOTHING", rows).await
+}
+
+/// The numbers of what many rows share, with new ones for what is new.
+struct Shared {
+    numbers: HashMap<String, i64>,
+    last: i64,
+}
+
+impl Shared {
+    async fn load(
+        connection: &mut SqliteConnection,
+        statement: &'static str,
+    ) -> sqlx::Result<Self> {
+        let rows: Vec<(String, i64)> = sqlx::query_as(statement).fetch_all(connection).await?;
+        let last = rows.iter().map(|(_, id)| *id).max().unwrap_or_default();
+        Ok(Self { numbers: rows.into_iter().collect(), last })
+    }
+
+    /// The number, and whether it is new.
+    fn number(&mut self, shown: String) -> (i64, bool) {
+        if let Some(number) = self.numbers.get(&shown) {
+            return (*number, false);
+        }
+        self.last = self.last.saturating_add(1);
+        self.numbers.insert(shown, self.last);
+        (self.last, true)
+    }
+}
+
+async fn write_services(
+    connection: &mut SqliteConnection,
+    changed: &[Changed<Whole>],
+) -> sqlx::Result<()> {
+    let mut kinds = Shared::load(connection, "SELECT shown, id FROM service_kind").await?;
+    let mut known: HashMap<&ServiceKind, i64> = HashMap::new();
+    let mut new: Vec<(i64, String, &ServiceKind)> = Vec::new();
+    let mut all = Vec::new();
+    for service in changed.iter().flat_map(|one| &one.row.services) {
+        let kind = *known.entry(&service.kind).or_insert_with(|| {
+            let shown = service.kind.shown();
+            let (number, is_new) = kinds.number(shown.clone());
+            if is_new {
+                new.push((number, shown, &service.kind));
+            }
+            number
+        });
+        all.push((service, kind, key_of(service.address)));
+    }
+    let rows = new.iter().map(|(number, shown, kind)| {
+        let text = |text: &Option<String>| fold(text.as_deref().unwrap_or_default());
+        let values: [Value<'_>; 10] = [
+            (*number).into(),
+            shown.into(),
+            kind.transport.into(),
+            kind.port.into(),
+            kind.state.into(),
+            text(&kind.protocol).into(),
+            text(&kind.product).into(),
+            text(&kind.version).into(),
+            text(&kind.cpe).into(),
+            kind.tls.into(),
+        ];
+        values
+    });
+    let into = "service_kind (id, shown, transport, port, state, protocol, product, version, cpe, tls)";
+    insert(connection, into, "", rows).await?;
+    let rows = all.iter().map(|(service, kind, key)| {
+        let values: [Value<'_>; 5] = [
+            service.asset.into(),
+            key.as_slice().into(),
+            (*kind).into(),
+            service.first_seen.into(),
+            service.last_seen.into(),
+        ];
+        values
+    });
+    let into = "listed_service (asset, address, kind, first_seen, last_seen)";
+    let otherwise = "ON CONFLICT (asset, address, kind) DO UPDATE SET
+        first_seen = excluded.first_seen, last_seen = excluded.last_seen";
+    insert(connection, into, otherwise, rows).await
+}
+
+async fn write_software(
+    connection: &mut SqliteConnection,
+    changed: &[Changed<Whole>],
+) -> sqlx::Result<()> {
+    let mut products = Shared::load(connection, "SELECT shown, id FROM product").await?;
+    let mut new: Vec<(i64, String, &Product)> = Vec::new();
+    let mut all = Vec::new();
+    for one in changed.iter().flat_map(|one| &one.row.software) {
+        let shown = one.product.shown();
+        let (number, is_new) = products.number(shown.clone());
+        if is_new {
+            new.push((number, shown, &one.product));
+        }
+        all.push((one, number));
+    }
+    let rows = new.iter().map(|(number, shown, product)| {
+        let text = |text: &Option<String>| fold(text.as_deref().unwrap_or_default());
+        let values: [Value<'_>; 5] = [
+            (*number).into(),
+            shown.into(),
+            fold(&product.product).into(),
+            text(&product.version).into(),
+            text(&product.cpe).into(),
+        ];
+        values
+    });
+    insert(connection, "product (id, shown, product, version, cpe)", "", rows).await?;
+    let rows = all.iter().map(|(one, number)| {
+        let values: [Value<'_>; 6] = [
+            one.asset.into(),
+            (*number).into(),
+            (&one.source).into(),
+            fold(&one.source).into(),
+            one.first_seen.into(),
+            one.last_seen.into(),
+        ];
+        values
+    });
+    let into = "listed_software (asset, kind, source_shown, source, first_seen, last_seen)";
+    let otherwise = "ON CONFLICT (asset, kind, source_shown) DO UPDATE SET
+        first_seen = excluded.first_seen, last_seen = excluded.last_seen";
+    insert(connection, into, otherwise, rows).await
+}
+
+/// Those of the rows that are not as they were, with their digests; what is left of `known` is
+/// gone.
+fn differing<R: Hash>(
+    rows: Vec<R>,
+    known: &mut HashMap<String, (String, String)>,
+    key: impl Fn(&R) -> String,
+) -> Vec<(R, String)> {
+    let changed = |row: R| {
+        let new = digest(&row);
+        let same = known.remove(&key(&row)).is_some_and(|(_, old)| old == new);
+        (!same).then_some((row, new))
+    };
+    rows.into_iter().filter_map(changed).collect()
+}
+
+async fn certificates(
+    connection: &mut SqliteConnection,
+    rows: Vec<CertificateRow>,
+) -> Result<(), LoadError> {
+    let mut known = digests(
+        connection,
+        "SELECT json_group_array(json_array(sha256, '', digest)) FROM listed_certificate
+         WHERE $1 = ''",
+    )
+    .await?;
+    let changed = differing(rows, &mut known, |row| row.sha256.clone());
+    let gone: Vec<String> = known.into_keys().chain(changed.iter().map(|(row, _)| row.sha256.clone())).collect();
+    for chunk in gone.chunks(ASSETS) {
+        sqlx::query(
+            "DELETE FROM listed_certificate WHERE sha256 IN (SELECT value FROM json_each($1))",
+        )
+        .bind(json(chunk))
+        .execute(&mut *connection)
+        .await?;
+    }
+    let rows = changed.iter().map(|(row, digest)| {
+        let values: [Value<'_>; 18] = [
+            (&row.sha256).into(),
+            digest.into(),
+            (&row.subject).into(),
+            (&row.issuer).into(),
+            (&row.names).into(),
+            (&row.key).into(),
+            (&row.trust).into(),
+            (&row.problems).into(),
+            row.not_after.into(),
+            row.renew_by.into(),
+            (&row.assets).into(),
+            (&row.sites).into(),
+            (&row.addresses).into(),
+            (&row.owners).into(),
+            (&row.owners_shown).into(),
+            row.places.into(),
+            row.first_seen.into(),
+            row.last_seen.into(),
+        ];
+        values
+    });
+    let into = "listed_certificate (sha256, digest, subject, issuer, names, key, trust, problems,
+        not_after, renew_by, assets, sites, addresses, owners, owners_shown, places, first_seen,
+        last_seen)";
+    Ok(insert(connection, into, "", rows).await?)
+}
+
+async fn findings(
+    connection: &mut SqliteConnection,
+    rows: Vec<FindingRow>,
+) -> Result<(), LoadError> {
+    let mut known = digests(
+        connection,
+        "SELECT json_group_array(json_array(CAST(id AS TEXT), '', digest)) FROM listed_finding
+         WHERE $1 = ''",
+    )
+    .await?;
+    let changed = differing(rows, &mut known, |row| row.id.to_string());
+    let gone = known.into_keys().filter_map(|id| id.parse().ok());
+    let gone: Vec<i64> = gone.chain(changed.iter().map(|(row, _)| row.id)).collect();
+    for chunk in gone.chunks(ASSETS) {
+        let statement = "DELETE FROM listed_finding WHERE id IN (SELECT value FROM json_each($1))";
+        run(connection, statement, chunk).await?;
+    }
+    let rows = changed.iter().map(|(row, digest)| {
+        let rank: i64 = match row.severity.as_str() {
+            "critical" => 2,
+            "warning" => 1,
+            _ => 0,
+        };
+        let values: [Value<'_>; 13] = [
+            row.id.into(),
+            digest.into(),
+            (&row.rule).into(),
+            (&row.severity).into(),
+            rank.into(),
+            (&row.state).into(),
+            (&row.subject).into(),
+            (&row.title).into(),
+            (&row.owners).into(),
+            (&row.owners_shown).into(),
+            row.asset.into(),
+            row.first_seen.into(),
+            row.last_seen.into(),
+        ];
+        values
+    });
+    let into = "listed_finding (id, digest, rule, severity, rank, state, subject, title, owners,
+        owners_shown, asset, first_seen, last_seen)";
+    Ok(insert(connection, into, "", rows).await?)
+}
+
+/// Notes in the list of findings that one is accepted now; the next review writes its row anew.
+pub(in crate::store) async fn accepted(
+    connection: &mut SqliteConnection,
+    id: i64,
+) -> sqlx::Result<()> {
+    sqlx::query("UPDATE listed_finding SET state = 'accepted', digest = '' WHERE id = $1")
+        .bind(id)
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
+/// Today's numbers. A site from which nothing is listed any more keeps those that it had.
+async fn daily(connection: &mut SqliteConnection, day: &str) -> sqlx::Result<()> {
+    sqlx::query(
+        "INSERT INTO daily
+         SELECT $1, site_shown, count(*), sum(registration = 'registered'),
+             sum(registration <> 'registered'), sum(service_count), sum(software_count),
+             sum(certificate_count), sum(critical), sum(warning), sum(info)
+         FROM listed_asset WHERE true GROUP BY site_shown
+         ON CONFLICT (day, site) DO UPDATE SET assets = excluded.assets,
+             registered = excluded.registered, unregistered = excluded.unregistered,
+             services = excluded.services, software = excluded.software,
+             certificates = excluded.certificates, critical = excluded.critical,
+             warning = excluded.warning, info = excluded.info
+         WHERE (assets, registered, services, software, certificates, critical, warning, info)
+             <> (excluded.assets, excluded.registered, excluded.services, excluded.software,
+                 excluded.certificates, excluded.critical, excluded.warning, excluded.info)",
+    )
+    .bind(day)
+    .execute(connection)
+    .await?;
+    Ok(())
+}

@@ -1,0 +1,129 @@
+//! The web page: `daicho web`, which `daicho serve` keeps running where the configuration has
+//! `web.listen`.
+//!
+//! It is a process of its own that holds no raw socket and gives up every capability before it
+//! reads a byte of anybody (`privilege`). `server` has the connections, `gate` what every request
+//! passes, `visit` who may ask for what, `routes` what there is. Everything else is a file for
+//! each part of the page: it reads the store, fills a template, or calls what the command line
+//! calls too. Nothing is decided here.
+
+mod account;
+mod assets;
+mod certificate;
+mod cookie;
+mod gate;
+mod health;
+mod language;
+mod metrics;
+mod overview;
+mod page;
+pub(crate) mod password;
+mod privilege;
+mod routes;
+mod server;
+mod sign;
+mod summary;
+#[cfg(test)]
+mod tests;
+mod trouble;
+mod visit;
+mod words;
+
+use std::{
+    collections::BTreeSet,
+    fs,
+    net::{SocketAddr, TcpListener},
+    ops::Deref,
+    sync::Arc,
+};
+
+use anyhow::{Context as _, Result, bail};
+use inventory::{
+    store::{OpenMode, Store},
+    user::Lasting,
+};
+use tokio::sync::Semaphore;
+
+use crate::{
+    cli::args::Cli,
+    compose::{self, Settings},
+};
+use gate::{Hosts, Log};
+
+pub(crate) use server::run;
+
+/// What every handler has: copies share it.
+#[derive(Clone)]
+pub(crate) struct Shared(Arc<Inner>);
+
+/// See [`Shared`].
+pub(crate) struct Inner {
+    pub(crate) settings: Settings,
+    pub(crate) store: Store,
+    keeper: summary::Keeper,
+    hosts: Hosts,
+    log: Log,
+    /// Passwords that are hashed at once: each takes 19 MiB.
+    hashing: Semaphore,
+    /// What the password of somebody is compared with who does not exist.
+    nobody: String,
+}
+
+impl Deref for Shared {
+    type Target = Inner;
+
+    fn deref(&self) -> &Inner {
+        &self.0
+    }
+}
+
+impl Shared {
+    /// Opens what the page is about.
+    pub(crate) async fn open(settings: Settings) -> Result<Self> {
+        let store = Store::open(&settings.database, OpenMode::ReadWrite).await?;
+        let nobody = password::hash(&cookie::new_token()?)?;
+        let hosts = Hosts(host_names(&settings));
+        let hashing = Semaphore::new(2);
+        let (keeper, log) = (summary::Keeper::default(), Log::new());
+        let inner = Inner { settings, store, keeper, hosts, log, hashing, nobody };
+        Ok(Self(Arc::new(inner)))
+    }
+
+    /// How long sessions last.
+    pub(crate) fn lasting(&self) -> Lasting {
+        let seconds = |time: std::time::Duration| i64::try_from(time.as_secs()).unwrap_or(i64::MAX);
+        let web = &self.settings.web;
+        Lasting { idle: seconds(web.idle), absolute: seconds(web.absolute) }
+    }
+}
+
+/// The names by which browsers ask for the page.
+fn host_names(settings: &Settings) -> Vec<String> {
+    let machine = fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    let page = settings.sender.page.as_deref().and_then(|page| {
+        let rest = page.split_once("://").map_or(page, |(_, rest)| rest);
+        rest.split(['/', ':']).next()
+    });
+    let named = settings.web.names.iter().map(String::as_str);
+    let all = ["localhost", machine.trim()].into_iter().chain(named).chain(page);
+    let all: BTreeSet<String> =
+        all.filter(|name| !name.is_empty()).map(str::to_lowercase).collect();
+    all.into_iter().collect()
+}
+
+/// The settings of the page, with what it judges by.
+fn settings(cli: &Cli) -> Result<(Settings, SocketAddr)> {
+    let mut settings = compose::settings(compose::configuration(cli)?)?;
+    settings.policy.anchors = Arc::new(settings.trusted.read()?);
+    let Some(listen) = settings.web.listen else {
+        bail!(
+            "the configuration says nowhere to listen: web.listen = \"127.0.0.1:8443\" is this \
+             machine alone"
+        );
+    };
+    Ok((settings, listen))
+}
+
+fn listen(address: SocketAddr) -> Result<TcpListener> {
+    TcpListener::bind(address).with_context(|| format!("cannot listen at {address} (web.listen)"))
+}

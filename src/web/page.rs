@@ -1,0 +1,252 @@
+//! What is around the content of every page, and the pages that say what went wrong.
+
+use askama::Template;
+use axum::{
+    http::{HeaderValue, Method, StatusCode, header},
+    response::{Html, IntoResponse as _, Redirect, Response},
+};
+use inventory::user::Role;
+use model::Timestamp;
+use serde_json::json;
+
+use super::{
+    language::Language,
+    trouble::Trouble,
+    visit::{Theme, Visitor},
+    words::Words,
+};
+use crate::report::table::printable;
+
+/// A part of the page in the navigation.
+pub(crate) struct Part {
+    path: &'static str,
+    name: fn(&Words) -> &'static str,
+    /// Who sees it there.
+    least: Role,
+}
+
+/// In the order in which they are shown.
+const PARTS: &[Part] = &[Part { path: "/", name: |words| words.overview, least: Role::Viewer }];
+
+/// What a template shows around its content: its field `page`.
+pub(crate) struct Page {
+    pub(crate) title: String,
+    pub(crate) words: &'static Words,
+    pub(crate) language: Language,
+    pub(crate) theme: Theme,
+    /// Name and role of whoever is signed in.
+    pub(crate) user: Option<(String, Role)>,
+    /// What forms bring back in their field `csrf`.
+    pub(crate) form_token: String,
+    /// Where this page is, for coming back after a choice of language.
+    pub(crate) path: String,
+    pub(crate) parts: Vec<Link>,
+    pub(crate) notice: Option<Notice>,
+}
+
+/// A link of the navigation.
+pub(crate) struct Link {
+    pub(crate) path: &'static str,
+    pub(crate) name: &'static str,
+    pub(crate) is_current: bool,
+}
+
+/// Something that is said once, above the content.
+pub(crate) struct Notice {
+    pub(crate) text: String,
+    pub(crate) is_bad: bool,
+}
+
+impl Page {
+    pub(crate) fn new(visitor: &Visitor, title: impl Into<String>) -> Self {
+        let words = Words::of(visitor.language);
+        let path = visitor.path.split('?').next().unwrap_or("/");
+        let is_current = |part: &Part| match part.path {
+            "/" => path == "/",
+            part => {
+                path.strip_prefix(part).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+            }
+        };
+        let seen = PARTS.iter().filter(|part| visitor.may(part.least));
+        let link = |part: &Part| Link {
+            path: part.path,
+            name: (part.name)(words),
+            is_current: is_current(part),
+        };
+        Self {
+            title: title.into(),
+            words,
+            language: visitor.language,
+            theme: visitor.theme,
+            user: visitor.session().map(|one| (one.user.name.clone(), one.user.role)),
+            form_token: visitor.form_token.clone(),
+            path: visitor.path.clone(),
+            parts: seen.map(link).collect(),
+            notice: None,
+        }
+    }
+
+    /// Says something good above the content.
+    pub(crate) fn saying(mut self, text: impl Into<String>) -> Self {
+        self.notice = Some(Notice { text: text.into(), is_bad: false });
+        self
+    }
+
+    /// Says what is wrong above the content.
+    pub(crate) fn warning(mut self, text: impl Into<String>) -> Self {
+        self.notice = Some(Notice { text: text.into(), is_bad: true });
+        self
+    }
+
+    /// By reference, as templates have it.
+    pub(crate) fn role_name(&self, role: &Role) -> &'static str {
+        self.words.role_name(*role)
+    }
+
+    pub(crate) fn may(&self, role: Role) -> bool {
+        self.user.as_ref().is_some_and(|(_, own)| *own >= role)
+    }
+
+    pub(crate) fn themes(&self) -> [(&'static str, &'static str, bool); 3] {
+        let words = self.words;
+        let names = [words.theme_system, words.theme_light, words.theme_dark];
+        let mut names = names.into_iter();
+        Theme::ALL.map(|one| (one.as_str(), names.next().unwrap_or_default(), one == self.theme))
+    }
+
+    pub(crate) fn languages(&self) -> [(&'static str, &'static str, bool); 2] {
+        Language::ALL.map(|one| (one.as_str(), one.own_name(), one == self.language))
+    }
+}
+
+/// A template as a page.
+pub(crate) fn html(template: &impl Template) -> Result<Response, Trouble> {
+    let text = template.render();
+    let text = text.map_err(|error| Trouble::Failed(format!("a page was not made: {error}")))?;
+    Ok(Html(text).into_response())
+}
+
+/// To another page of ours, after something was done. `path` begins with `/`.
+pub(crate) fn to(path: &str) -> Response {
+    Redirect::to(path).into_response()
+}
+
+/// What the network or a file said, without what a terminal or a browser would obey.
+pub(crate) fn shown(text: &str) -> String {
+    printable(text)
+}
+
+/// A moment for `<time>`: in UTC, to the second. The script shows it in the browser's zone.
+pub(crate) fn moment(at: Timestamp) -> String {
+    let text = at.to_string();
+    match text.split_once('.') {
+        Some((seconds, _)) => format!("{seconds}Z"),
+        None => text,
+    }
+}
+
+/// The same as people read it: `2026-11-27 11:40 UTC`.
+pub(crate) fn spoken(at: Timestamp) -> String {
+    let text = at.to_string();
+    let (day, rest) = text.split_once('T').unwrap_or((&text, ""));
+    format!("{day} {} UTC", rest.get(..5).unwrap_or_default())
+}
+
+#[derive(Template)]
+#[template(path = "trouble.html")]
+struct TroublePage {
+    page: Page,
+    text: &'static str,
+    detail: String,
+}
+
+/// The page, or the JSON, that says why something was not done.
+pub(super) fn trouble(visitor: &Visitor, method: &Method, trouble: &Trouble) -> Response {
+    let is_program = visitor.path.starts_with("/api/") || visitor.path.starts_with("/metrics");
+    let words = Words::of(visitor.language);
+    let (text, detail) = match trouble {
+        Trouble::SignIn => (words.trouble_sign_in, String::new()),
+        Trouble::Role(role) => (words.trouble_role, words.role_name(*role).to_owned()),
+        Trouble::Forged(_) => (words.trouble_forged, String::new()),
+        Trouble::WrongHost => (words.trouble_host, String::new()),
+        Trouble::NotFound => (words.trouble_not_found, String::new()),
+        Trouble::TooLarge => (words.trouble_too_large, String::new()),
+        Trouble::Wait(_) => (words.trouble_wait, String::new()),
+        Trouble::Invalid(why) => (words.trouble_invalid, shown(why)),
+        Trouble::Conflict(why) => (words.trouble_conflict, shown(why)),
+        // What broke inside is for the log.
+        Trouble::Failed(_) => (words.trouble_failed, String::new()),
+    };
+    let status = trouble.status();
+    let mut response = if is_program {
+        let error = json!({"error": text, "detail": detail});
+        let json = HeaderValue::from_static("application/json");
+        (status, [(header::CONTENT_TYPE, json)], error.to_string()).into_response()
+    } else if matches!(trouble, Trouble::SignIn) && *method == Method::GET {
+        return to(&format!("/login?next={}", encoded(&visitor.path)));
+    } else {
+        let page = Page::new(visitor, status.canonical_reason().unwrap_or_default());
+        match html(&TroublePage { page, text, detail }) {
+            Ok(mut response) => {
+                *response.status_mut() = status;
+                response
+            }
+            Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+        }
+    };
+    if let Trouble::Wait(seconds) = trouble
+        && let Ok(value) = HeaderValue::from_str(&seconds.to_string())
+    {
+        response.headers_mut().insert(header::RETRY_AFTER, value);
+    }
+    if is_program && matches!(trouble, Trouble::SignIn) {
+        let value = HeaderValue::from_static("Bearer realm=\"daicho\"");
+        response.headers_mut().insert(header::WWW_AUTHENTICATE, value);
+    }
+    response
+}
+
+/// A text as part of a question in a URL.
+pub(crate) fn encoded(text: &str) -> String {
+    let mut encoded = String::new();
+    for byte in text.bytes() {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
+                encoded.push(char::from(byte));
+            }
+            _ => encoded.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    encoded
+}
+
+/// A path of ours from a form or a question, and `/` for anything that leads elsewhere.
+pub(crate) fn own_path(given: &str) -> &str {
+    let is_own = given.starts_with('/')
+        && !given.starts_with("//")
+        && !given.contains(['\\', '\r', '\n', '\t']);
+    if is_own { given } else { "/" }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nobody_is_led_elsewhere() {
+        for elsewhere in
+            ["https://evil.example", "//evil.example", "/\\evil.example", "x", "", "/a\r\nb"]
+        {
+            assert_eq!(own_path(elsewhere), "/", "{elsewhere:?}");
+        }
+        assert_eq!(own_path("/scans/7?x=1"), "/scans/7?x=1");
+        assert_eq!(encoded("/a?b=c&d=台"), "%2Fa%3Fb%3Dc%26d%3D%E5%8F%B0");
+    }
+
+    #[test]
+    fn moments_are_shown_to_the_second_and_spoken_to_the_minute() {
+        let at = Timestamp(1_795_339_800_123_456);
+        assert_eq!(moment(at), "2026-11-22T09:30:00Z");
+        assert_eq!(spoken(at), "2026-11-22 09:30 UTC");
+    }
+}

@@ -1,0 +1,213 @@
+//! The connections to the page: TLS, limits in number and time, and the end.
+//!
+//! HTTP/1.1 alone: a browser on the same network gains little by HTTP/2, whose streams and header
+//! tables would be more to bound. Whoever says nothing is not waited for.
+
+use std::{
+    net::{SocketAddr, TcpListener},
+    pin::pin,
+    sync::Arc,
+    time::Duration,
+};
+
+use anyhow::{Context as _, Result};
+use axum::{Extension, Router};
+use hyper::server::conn::http1;
+use hyper_util::{
+    rt::{TokioIo, TokioTimer},
+    service::TowerToHyperService,
+};
+use scanner::stop::Stop;
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::TcpStream,
+    runtime::Runtime,
+    signal::unix::{SignalKind, signal},
+    sync::{OwnedSemaphorePermit, Semaphore, watch},
+    task::JoinSet,
+    time::{interval, sleep, timeout},
+};
+use tokio_rustls::TlsAcceptor;
+
+use super::{Shared, certificate, gate::Peer, listen, privilege, routes, settings};
+use crate::{cli::args::Cli, compose::Settings, jobs::end_with_the_service, tell};
+
+/// Connections at once.
+const CONNECTIONS: usize = 256;
+
+/// How long a handshake, or the head of a request, may take; also between two requests.
+const HEAD: Duration = Duration::from_secs(15);
+
+/// The most bytes of the head of a request.
+const HEAD_BYTES: usize = 32 << 10;
+
+/// How often it is looked whether the certificate's files are others.
+const CERTIFICATE: Duration = Duration::from_secs(10);
+
+/// How long answers that are on their way are waited for at the end.
+const LAST_WORDS: Duration = Duration::from_millis(600);
+
+/// Why serving ended.
+enum End {
+    Asked(u8),
+    Reload,
+}
+
+/// Serves the page until SIGINT or SIGTERM, or until the service that began it wants the end.
+/// Returns the exit code.
+pub(crate) fn run(cli: &Cli, served: bool) -> Result<u8> {
+    let (mut current, address) = settings(cli)?;
+    let mut listener = listen(address)?;
+    // Ports below 1024 may take a capability: this is the last time that there is one.
+    privilege::drop_all()?;
+    let stop = Stop::new();
+    if served {
+        end_with_the_service(&stop)?;
+    }
+    let runtime = runtime()?;
+    runtime.block_on(async {
+        loop {
+            match serve(current.clone(), &listener, &stop, served).await? {
+                End::Asked(code) => return Ok(code),
+                End::Reload => {}
+            }
+            match settings(cli) {
+                Ok((new, address)) if listener.local_addr().is_ok_and(|old| old == address) => {
+                    current = new;
+                    tell::line("page: reloaded");
+                }
+                Ok((new, address)) => match listen(address) {
+                    Ok(other) => (current, listener) = (new, other),
+                    Err(error) => tell::failure(&error),
+                },
+                Err(error) => {
+                    let why = tell::chain(error.as_ref());
+                    tell::line(&format!("page: not reloaded, it stays as it was: {why}"));
+                }
+            }
+        }
+    })
+}
+
+fn runtime() -> Result<Runtime> {
+    let mut threads = tokio::runtime::Builder::new_multi_thread();
+    // A page that many look at must not take the machine from the scans.
+    threads.worker_threads(2).enable_all().build().context("cannot start the threads")
+}
+
+async fn serve(settings: Settings, bound: &TcpListener, stop: &Stop, served: bool) -> Result<End> {
+    let mut hangup = signal(SignalKind::hangup()).context("cannot listen for signals")?;
+    let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for signals")?;
+    let mut terminate = signal(SignalKind::terminate()).context("cannot listen for signals")?;
+    let shared = Shared::open(settings).await?;
+    let hosts = [shared.hosts.0.clone(), vec!["127.0.0.1".into(), "::1".into()]].concat();
+    let shown = certificate::Shown::open(&shared.settings, &hosts)?;
+    let tls = shown.clone().map(certificate::Shown::server).transpose()?.map(TlsAcceptor::from);
+    let bound = bound.try_clone().context("cannot listen")?;
+    bound.set_nonblocking(true).context("cannot listen")?;
+    let listener = tokio::net::TcpListener::from_std(bound).context("cannot listen")?;
+    let address = listener.local_addr().context("cannot listen")?;
+    let scheme = if tls.is_some() { "https" } else { "http" };
+    tell::line(&format!("page: at {scheme}://{address}/"));
+    if shared.store.users().await?.is_empty() {
+        tell::line("page: nobody can sign in yet: daicho user add NAME --role admin");
+    }
+    let (closing, closed) = watch::channel(false);
+    let room = Arc::new(Semaphore::new(CONNECTIONS));
+    let router = routes::router(shared.clone());
+    let mut connections = JoinSet::new();
+    let mut certificates = interval(CERTIFICATE);
+    let mut stopping = interval(Duration::from_millis(100));
+    let end = loop {
+        tokio::select! {
+            // The service begins us anew when the configuration is another.
+            _ = hangup.recv(), if !served => break End::Reload,
+            _ = interrupt.recv() => break End::Asked(0),
+            _ = terminate.recv() => break End::Asked(0),
+            _ = stopping.tick() => if stop.is_requested() { break End::Asked(0) },
+            _ = certificates.tick() => if let Some(shown) = &shown { shown.refresh() },
+            Some(_) = connections.join_next() => {}
+            accepted = accept(&listener, &room) => {
+                let (stream, peer, place) = accepted;
+                let (tls, router, closed) = (tls.clone(), router.clone(), closed.clone());
+                connections.spawn(connection(stream, peer, tls, router, closed, place));
+            }
+        }
+    };
+    drop(listener);
+    // Nobody listens where there are no connections.
+    let _ = closing.send(true);
+    let all = async { while connections.join_next().await.is_some() {} };
+    if timeout(LAST_WORDS, all).await.is_err() {
+        connections.abort_all();
+    }
+    match Arc::try_unwrap(shared.0) {
+        Ok(inner) => inner.store.close().await,
+        // A task that is being ended has it still; the log is folded in the next time.
+        Err(_) => {}
+    }
+    Ok(end)
+}
+
+/// The next connection for which there is room.
+async fn accept(
+    listener: &tokio::net::TcpListener,
+    room: &Arc<Semaphore>,
+) -> (TcpStream, SocketAddr, OwnedSemaphorePermit) {
+    loop {
+        let Ok(place) = Arc::clone(room).acquire_owned().await else {
+            std::future::pending::<()>().await;
+            continue;
+        };
+        match listener.accept().await {
+            Ok((stream, peer)) => return (stream, peer, place),
+            // Too many files are open, or the other side is gone: neither is for long.
+            Err(_) => sleep(Duration::from_millis(50)).await,
+        }
+    }
+}
+
+async fn connection(
+    stream: TcpStream,
+    peer: SocketAddr,
+    tls: Option<TlsAcceptor>,
+    router: Router,
+    closed: watch::Receiver<bool>,
+    place: OwnedSemaphorePermit,
+) {
+    // Small answers go at once.
+    let _ = stream.set_nodelay(true);
+    match tls {
+        Some(tls) => {
+            // Whoever speaks no TLS, or does not take our certificate, is told by TLS.
+            if let Ok(Ok(stream)) = timeout(HEAD, tls.accept(stream)).await {
+                requests(stream, peer, router, closed).await;
+            }
+        }
+        None => requests(stream, peer, router, closed).await,
+    }
+    drop(place);
+}
+
+async fn requests(
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    peer: SocketAddr,
+    router: Router,
+    mut closed: watch::Receiver<bool>,
+) {
+    let service = TowerToHyperService::new(router.layer(Extension(Peer(peer))));
+    let mut http = http1::Builder::new();
+    http.timer(TokioTimer::new())
+        .header_read_timeout(HEAD)
+        .max_buf_size(HEAD_BYTES)
+        .max_headers(64);
+    let mut connection = pin!(http.serve_connection(TokioIo::new(stream), service));
+    tokio::select! {
+        // What is wrong with a connection is the other side's concern.
+        _ = connection.as_mut() => {}
+        () = async { drop(closed.wait_for(|closed| *closed).await) } => {
+            connection.as_mut().graceful_shutdown();
+            let _ = connection.await;
+        }
+    }
+}

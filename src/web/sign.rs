@@ -1,0 +1,146 @@
+//! Signing in and out, and what a browser chose: language and colours.
+
+use askama::Template;
+use axum::{
+    extract::{Query, State},
+    response::Response,
+};
+use inventory::{store::Origin, user::token_hash};
+use serde::Deserialize;
+
+use super::{
+    Shared,
+    cookie::{self, Cookie},
+    language::Language,
+    page::{Page, html, own_path, to},
+    password,
+    routes::{Route, get, post},
+    trouble::Trouble,
+    visit::{Anyone, Form, Theme, Viewer, Visitor},
+    words::Words,
+};
+use crate::clock;
+
+pub(super) fn routes() -> Vec<Route> {
+    vec![
+        get("/login", show),
+        post("/login", sign_in),
+        post("/logout", sign_out),
+        post("/preferences", choose),
+    ]
+}
+
+#[derive(Template)]
+#[template(path = "login.html")]
+struct Login {
+    page: Page,
+    name: String,
+    next: String,
+}
+
+#[derive(Deserialize)]
+struct Asked {
+    #[serde(default)]
+    next: String,
+}
+
+async fn show(Anyone(visitor): Anyone, Query(asked): Query<Asked>) -> Result<Response, Trouble> {
+    let next = own_path(&asked.next).to_owned();
+    if visitor.session().is_some() {
+        return Ok(to(&next));
+    }
+    let page = Page::new(&visitor, Words::of(visitor.language).sign_in);
+    html(&Login { page, name: String::new(), next })
+}
+
+/// The most letters of a name that is looked for.
+const NAME: usize = 64;
+
+async fn sign_in(
+    Anyone(visitor): Anyone,
+    State(shared): State<Shared>,
+    Form(fields): Form,
+) -> Result<Response, Trouble> {
+    let (name, given) = (fields.text("name"), fields.exact("password"));
+    let next = own_path(fields.text("next")).to_owned();
+    let name: String = name.chars().filter(|c| !c.is_control()).take(NAME).collect();
+    let (address, counted) = (visitor.peer.to_string(), visitor.counted_address());
+    let origin = Origin { counted: &counted, address: &address, agent: &visitor.agent };
+    let now = clock::now();
+    if let Some(until) = shared.store.refused_until(&name, &counted, now).await? {
+        let left = until.0.saturating_sub(now.0).div_euclid(1_000_000).saturating_add(1);
+        return Err(Trouble::Wait(left));
+    }
+    let found = shared.store.user(&name).await?;
+    // Somebody who does not exist takes as long to be refused.
+    let hash = found.as_ref().map_or(&shared.nobody, |(_, hash)| hash).clone();
+    let is_right = compare(&shared, given, hash).await?;
+    let Some((user, _)) = found.filter(|_| is_right) else {
+        shared.store.note_failed_attempt(&name, origin, now).await?;
+        shared.log.line(&format!("page: refused: {name:?} from {address} did not sign in"));
+        let words = Words::of(visitor.language);
+        let page = Page::new(&visitor, words.sign_in).warning(words.wrong_password);
+        let mut response = html(&Login { page, name, next })?;
+        *response.status_mut() = axum::http::StatusCode::UNAUTHORIZED;
+        return Ok(response);
+    };
+    let token = cookie::new_token()?;
+    let before = visitor.session().map(|session| session.hash.as_str());
+    let store = shared
+        .store
+        .clone()
+        .acting(inventory::audit::Actor { name: user.name.clone(), account: None });
+    store.sign_in(&user, &token_hash(&token), before, origin, now).await?;
+    let mut response = to(&next);
+    cookie::set(&shared, &mut response, Cookie::Session, &token);
+    cookie::clear(&shared, &mut response, Cookie::Entry);
+    Ok(response)
+}
+
+/// Compares a password in a thread of its own, a few at once.
+pub(super) async fn compare(shared: &Shared, given: &str, hash: String) -> Result<bool, Trouble> {
+    let gone = |_| Trouble::Failed("a password was not compared".to_owned());
+    let _place = shared.hashing.acquire().await.map_err(|_| gone(()))?;
+    // What is longer is nobody's, and would take long.
+    if given.chars().count() > inventory::user::LONGEST {
+        return Ok(false);
+    }
+    let given = given.to_owned();
+    let compared = tokio::task::spawn_blocking(move || password::is_right(&given, &hash)).await;
+    compared.map_err(|_| gone(()))
+}
+
+async fn sign_out(
+    Viewer(visitor): Viewer,
+    State(shared): State<Shared>,
+    _: Form,
+) -> Result<Response, Trouble> {
+    if let Some(session) = visitor.session() {
+        let store = shared.store.clone().acting(visitor.actor());
+        store.sign_out(session, clock::now()).await?;
+    }
+    let mut response = to("/login");
+    cookie::clear(&shared, &mut response, Cookie::Session);
+    Ok(response)
+}
+
+/// Keeps what the browser chose. It is no secret, and nobody's but the browser's.
+async fn choose(
+    Anyone(_): Anyone,
+    State(shared): State<Shared>,
+    Form(fields): Form,
+) -> Result<Response, Trouble> {
+    let mut response = to(own_path(fields.text("back")));
+    if let Some(language) = Language::from_name(fields.text("language")) {
+        cookie::keep(&shared, &mut response, cookie::LANGUAGE, language.as_str());
+    }
+    if let Some(theme) = Theme::from_name(fields.text("theme")) {
+        cookie::keep(&shared, &mut response, cookie::THEME, theme.as_str());
+    }
+    Ok(response)
+}
+
+/// The store as somebody uses it: what is done through it is done by them.
+pub(super) fn acting(shared: &Shared, visitor: &Visitor) -> inventory::store::Store {
+    shared.store.clone().acting(visitor.actor())
+}

@@ -1,0 +1,130 @@
+//! What the page says, in each language: one table, so that a text that lacks a translation does
+//! not compile. A part of the page with many texts may have a table of its own by [`words!`].
+
+/// Makes a struct of texts and its value in each language.
+macro_rules! words {
+    ($(#[$about:meta])* $name:ident { $($key:ident: $english:literal, $japanese:literal;)* }) => {
+        $(#[$about])*
+        #[derive(Debug)]
+        pub(crate) struct $name {
+            $(pub(crate) $key: &'static str,)*
+        }
+
+        impl $name {
+            /// The texts in a language.
+            pub(crate) const fn of(language: $crate::web::language::Language) -> &'static Self {
+                static ENGLISH: $name = $name { $($key: $english,)* };
+                static JAPANESE: $name = $name { $($key: $japanese,)* };
+                match language {
+                    $crate::web::language::Language::English => &ENGLISH,
+                    $crate::web::language::Language::Japanese => &JAPANESE,
+                }
+            }
+        }
+    };
+}
+
+pub(crate) use words;
+
+words! {
+    /// The texts of all pages.
+    Words {
+        // Around every page.
+        skip: "Skip to the content", "本文へ移動";
+        navigation: "Navigation", "メニュー";
+        language: "Language", "言語";
+        theme: "Colours", "配色";
+        theme_system: "as the system", "システムに合わせる";
+        theme_light: "light", "ライト";
+        theme_dark: "dark", "ダーク";
+        apply: "Apply", "適用";
+        sign_in: "Sign in", "サインイン";
+        sign_out: "Sign out", "サインアウト";
+        signed_in_as: "Signed in as", "ユーザー";
+        as_of: "As of", "時点";
+        yes: "yes", "はい";
+        no: "no", "いいえ";
+        never: "never", "なし";
+        none: "none", "なし";
+        more: "more", "詳細";
+        back: "Back", "戻る";
+
+        // The parts.
+        overview: "Overview", "概要";
+        scans: "Scans", "スキャン";
+        decisions: "Decisions", "承認";
+        registers: "Registers", "台帳";
+        jobs: "Jobs", "ジョブ";
+        alerts: "Alerts", "通知";
+        audit: "Audit", "監査記録";
+        doctor: "Doctor", "診断";
+        users: "Users", "ユーザー管理";
+        account: "Account", "アカウント";
+
+        // Signing in.
+        name: "Name", "名前";
+        password: "Password", "パスワード";
+        wrong_password: "Name or password is wrong.", "名前またはパスワードが違います。";
+        signed_out: "You are signed out.", "サインアウトしました。";
+        wait_seconds: "Too many attempts. Seconds to wait:", "試行回数が多すぎます。待ち時間(秒):";
+
+        // What went wrong.
+        trouble_sign_in: "Sign in to see this.", "表示するにはサインインが必要です。";
+        trouble_role: "Your role does not allow this. It takes:", "権限がありません。必要な役割:";
+        trouble_forged: "This was not sent from a page of this session. Load the page again and repeat it.", "この画面から送信されたものではありません。ページを再読み込みして、もう一度操作してください。";
+        trouble_host: "This page is not known by that name. An administrator can add it (web.names).", "この名前ではページを表示できません。管理者が web.names に追加できます。";
+        trouble_not_found: "There is nothing here.", "ページが見つかりません。";
+        trouble_too_large: "That is more than is read.", "サイズが大きすぎます。";
+        trouble_wait: "Too many attempts. Wait a little.", "試行回数が多すぎます。しばらくお待ちください。";
+        trouble_invalid: "This cannot be used.", "入力を処理できません。";
+        trouble_conflict: "This cannot be done.", "実行できません。";
+        trouble_failed: "Something went wrong here. The log of the service says more.", "エラーが発生しました。詳細はサービスのログにあります。";
+
+        // The account.
+        role: "Role", "役割";
+        role_viewer: "viewer", "閲覧者";
+        role_operator: "operator", "運用者";
+        role_approver: "approver", "承認者";
+        role_admin: "admin", "管理者";
+        change_password: "Change the password", "パスワードの変更";
+        old_password: "Present password", "現在のパスワード";
+        new_password: "New password (at least 12 letters)", "新しいパスワード(12文字以上)";
+        repeat_password: "The new password again", "新しいパスワード(確認)";
+        not_same: "The two new passwords are not the same.", "新しいパスワードが一致しません。";
+        password_changed: "The password was changed. All other sessions were ended.", "パスワードを変更しました。他のセッションはすべて終了しました。";
+        sessions: "Sessions", "セッション";
+        this_session: "this one", "このセッション";
+        since: "Since", "開始";
+        last_used: "Last used", "最終使用";
+        address: "Address", "アドレス";
+        browser: "Browser", "ブラウザー";
+        end_others: "End all other sessions", "他のセッションをすべて終了";
+        others_ended: "All other sessions were ended.", "他のセッションをすべて終了しました。";
+    }
+}
+
+impl Words {
+    /// What a role is called.
+    pub(crate) const fn role_name(&self, role: inventory::user::Role) -> &'static str {
+        use inventory::user::Role;
+        match role {
+            Role::Viewer => self.role_viewer,
+            Role::Operator => self.role_operator,
+            Role::Approver => self.role_approver,
+            Role::Admin => self.role_admin,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::web::language::Language;
+
+    #[test]
+    fn each_language_speaks_for_itself() {
+        let [english, japanese] = Language::ALL.map(Words::of);
+        assert_ne!(english.overview, japanese.overview);
+        assert!(!japanese.sign_in.is_ascii());
+    }
+}
