@@ -33,23 +33,13 @@ pub(crate) async fn run(
     format: Format,
 ) -> Result<()> {
     let store = existing_for(settings).await?;
-    let (matters, terms, idle_days) = match about {
-        About::Asset(about) => {
-            let matters = assets(settings, &store, about).await?;
-            if about.dry_run {
-                return preview(&matters, format);
-            }
-            (matters, &about.terms, about.idle.map(|days| days.0))
-        }
-        About::Software(about) => (vec![Matter::Software(software(about)?)], &about.terms, None),
-        About::Issuer(about) => (vec![Matter::Issuer(issuer(about)?)], &about.terms, None),
-    };
-    let terms = approval::Terms { idle_days, ..terms_of(verdict, terms, settings.policy.offset)? };
-    let first = is_first(&store, verdict, &matters).await?;
-    let proposals: Vec<Proposal> = matters
-        .into_iter()
-        .map(|matter| Proposal { matter, verdict, terms: terms.clone() })
-        .collect();
+    if let About::Asset(about) = about
+        && about.dry_run
+    {
+        return preview(&assets(settings, &store, about).await?, format);
+    }
+    let proposals = proposals(settings, &store, verdict, about).await?;
+    let first = is_first(&store, verdict, &proposals).await?;
     let now = clock::now();
     let made = store.decide(&proposals, settings.rule, now, settings.policy.offset).await?;
     report(settings, &store, &made, format).await?;
@@ -60,6 +50,26 @@ pub(crate) async fn run(
         ));
     }
     Ok(())
+}
+
+/// What is to be decided of what somebody named. The page asks in the same way.
+pub(crate) async fn proposals(
+    settings: &Settings,
+    store: &Store,
+    verdict: Verdict,
+    about: &About,
+) -> Result<Vec<Proposal>> {
+    let (matters, terms, idle_days) = match about {
+        About::Asset(about) => {
+            let matters = assets(settings, store, about).await?;
+            (matters, &about.terms, about.idle.map(|days| days.0))
+        }
+        About::Software(about) => (vec![Matter::Software(software(about)?)], &about.terms, None),
+        About::Issuer(about) => (vec![Matter::Issuer(issuer(about)?)], &about.terms, None),
+    };
+    let terms = approval::Terms { idle_days, ..terms_of(verdict, terms, settings.policy.offset)? };
+    let proposal = |matter| Proposal { matter, verdict, terms: terms.clone() };
+    Ok(matters.into_iter().map(proposal).collect())
 }
 
 /// What was decided, and what follows from it: the review that every scan ends with is run at once.
@@ -120,10 +130,10 @@ pub(crate) async fn report(
 async fn is_first(
     store: &Store,
     verdict: Verdict,
-    matters: &[Matter],
+    proposals: &[Proposal],
 ) -> Result<Option<&'static str>> {
-    let Some(kind) = matters.first().map(Matter::kind).filter(|_| verdict == Verdict::Approved)
-    else {
+    let first = proposals.first().map(|proposal| proposal.matter.kind());
+    let Some(kind) = first.filter(|_| verdict == Verdict::Approved) else {
         return Ok(None);
     };
     let is_known = store.registers().await?.iter().any(|register| register.kind == kind)
@@ -149,7 +159,12 @@ fn terms_of(verdict: Verdict, terms: &Terms, offset: Offset) -> Result<approval:
     Ok(approval::Terms { reason: reason.clone(), until, idle_days: None, exception: *exception })
 }
 
-async fn assets(settings: &Settings, store: &Store, about: &AboutAsset) -> Result<Vec<Matter>> {
+/// The assets that somebody named, with what they would be known by.
+pub(crate) async fn assets(
+    settings: &Settings,
+    store: &Store,
+    about: &AboutAsset,
+) -> Result<Vec<Matter>> {
     let unknown = about.known_by.iter().find(|kind| !Identifier::KINDS.contains(&kind.as_str()));
     if let Some(unknown) = unknown {
         bail!("--known-by: {unknown:?} is none of {}", Identifier::KINDS.join(", "));

@@ -24,14 +24,14 @@ use crate::{
 };
 
 /// One thing that was looked at.
-struct Check {
-    what: &'static str,
-    state: State,
-    detail: String,
+pub(crate) struct Check {
+    pub(crate) what: &'static str,
+    pub(crate) state: State,
+    pub(crate) detail: String,
 }
 
-#[derive(Clone, Copy)]
-enum State {
+#[derive(Clone, Copy, Eq, PartialEq)]
+pub(crate) enum State {
     Works,
     /// Works, but less well than it could.
     Limited,
@@ -39,7 +39,7 @@ enum State {
 }
 
 impl State {
-    const fn as_str(self) -> &'static str {
+    pub(crate) const fn as_str(self) -> &'static str {
         match self {
             Self::Works => "ok",
             Self::Limited => "limited",
@@ -50,16 +50,8 @@ impl State {
 
 pub(crate) async fn run(settings: &Settings, format: Format) -> Result<()> {
     let all = interfaces();
-    let mut checks = vec![
-        privileges(),
-        tier(settings),
-        descriptors(),
-        resolver(),
-        database_state(&settings.database).await,
-        trust(settings),
-        routes(settings).await,
-        page(settings).await,
-    ];
+    let mut checks = vec![privileges(), tier(settings), descriptors()];
+    checks.extend(common(settings).await);
     let interfaces = match all {
         Ok(interfaces) => interfaces,
         Err(error) => {
@@ -107,6 +99,17 @@ pub(crate) async fn run(settings: &Settings, format: Format) -> Result<()> {
             print(&format!("{}\n{}", table.render(), links.render()))
         }
     }
+}
+
+/// What does not depend on what a process may do, and so is the same in the page's.
+pub(crate) async fn common(settings: &Settings) -> Vec<Check> {
+    vec![
+        resolver(),
+        database_state(&settings.database).await,
+        trust(settings),
+        routes(settings).await,
+        page(settings).await,
+    ]
 }
 
 /// Who is told, and whether that works.

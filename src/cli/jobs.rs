@@ -28,51 +28,57 @@ const NEXT: usize = 3;
 
 /// A job as it is printed (docs/json.md).
 #[derive(Debug, Serialize)]
-struct JobJson {
-    name: String,
-    kind: &'static str,
-    site: String,
-    schedule: Option<String>,
-    time_zone: Option<String>,
+pub(crate) struct JobJson {
+    pub(crate) name: String,
+    pub(crate) kind: &'static str,
+    pub(crate) site: String,
+    pub(crate) schedule: Option<String>,
+    pub(crate) time_zone: Option<String>,
     /// `None` for the last one of a job that always runs.
-    next: Vec<String>,
-    running_since: Option<String>,
-    last: Option<RunJson>,
-    late_seconds: Option<i64>,
+    pub(crate) next: Vec<String>,
+    pub(crate) running_since: Option<String>,
+    pub(crate) last: Option<RunJson>,
+    pub(crate) late_seconds: Option<i64>,
 }
 
 #[derive(Debug, Serialize)]
-struct RunJson {
-    id: i64,
-    due: Option<String>,
-    attempt: u32,
-    missed: u32,
-    started_at: String,
-    ended_at: Option<String>,
-    result: Option<&'static str>,
-    detail: Option<String>,
-    scan: Option<i64>,
+pub(crate) struct RunJson {
+    pub(crate) id: i64,
+    pub(crate) due: Option<String>,
+    pub(crate) attempt: u32,
+    pub(crate) missed: u32,
+    pub(crate) started_at: String,
+    pub(crate) ended_at: Option<String>,
+    pub(crate) result: Option<&'static str>,
+    pub(crate) detail: Option<String>,
+    pub(crate) scan: Option<i64>,
+}
+
+/// The jobs of the configuration, with what became of them, out of the store where there is one.
+pub(crate) async fn jobs(settings: &Settings, store: Option<&Store>) -> Result<Vec<JobJson>> {
+    let plan = plan(settings)?;
+    let now = clock::now();
+    let (states, mut runs) = match store {
+        Some(store) => (store.jobs().await?, store.last_runs().await?),
+        // Nothing has run yet.
+        None => Default::default(),
+    };
+    let pairs = settings.jobs.iter().zip(&plan.planned);
+    let jobs = pairs.map(|(job, planned)| {
+        let state = states.get(&job.name).filter(|state| state.schedule == schedule_text(job));
+        told(job, planned, state, runs.remove(&job.name), now)
+    });
+    Ok(jobs.collect())
 }
 
 /// Lists the jobs of the configuration.
 pub(crate) async fn list(settings: &Settings, format: Format) -> Result<()> {
-    let plan = plan(settings)?;
-    let now = clock::now();
-    let (states, mut runs) = match Store::open(&settings.database, OpenMode::ReadOnly).await {
-        Ok(store) => (store.jobs().await?, store.last_runs().await?),
-        // Nothing has run yet.
-        Err(StoreError::NoDatabase { .. }) => Default::default(),
+    let store = match Store::open(&settings.database, OpenMode::ReadOnly).await {
+        Ok(store) => Some(store),
+        Err(StoreError::NoDatabase { .. }) => None,
         Err(error) => return Err(error.into()),
     };
-    let jobs: Vec<JobJson> = settings
-        .jobs
-        .iter()
-        .zip(&plan.planned)
-        .map(|(job, planned)| {
-            let state = states.get(&job.name).filter(|state| state.schedule == schedule_text(job));
-            told(job, planned, state, runs.remove(&job.name), now)
-        })
-        .collect();
+    let jobs = jobs(settings, store.as_ref()).await?;
     match format {
         Format::Json => print_json(&jobs),
         Format::Text if jobs.is_empty() => {

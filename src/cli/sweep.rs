@@ -104,7 +104,8 @@ pub(crate) async fn run(
     let scan = store.begin_scan(vantage, started_at, io, &arguments.targets, "sweep").await?;
     let (sink, writer) = Writer::start(&store, scan)?;
     let known = Known::read(&store, &vantage.site).await?;
-    let mut run = Run { settings, plan, clock, stop: stop.clone(), bar: Bar::new(), known };
+    let mut run =
+        Run { settings, plan, clock, stop: stop.clone(), bar: Bar::new(&store, scan), known };
     let found = run.search(&searches, link.tier(), &sink);
     let asked = run.ask(chosen, found, link, sink).await?;
     run.bar.clear();

@@ -95,6 +95,24 @@ impl Books {
         Ok(self.store.begin_run(&run, settled.as_ref()).await?)
     }
 
+    /// The jobs that somebody wants to be run now, and who.
+    pub(super) async fn wishes(&self) -> Result<Vec<(String, String)>> {
+        let wished = self.store.wished_jobs().await?;
+        Ok(wished.into_iter().map(|(job, _, by)| (job, by)).collect())
+    }
+
+    /// Notes that such a one begins.
+    pub(super) async fn begin_wished(&self, job: &Job, now: Timestamp) -> Result<RunId> {
+        let run = self.store.begin_run(&new_run(job, None, (1, 0), now), None).await?;
+        self.store.end_wish(&job.name).await?;
+        Ok(run)
+    }
+
+    /// Takes a wish away that nobody can fulfil.
+    pub(super) async fn end_wish(&self, name: &str) -> Result<()> {
+        Ok(self.store.end_wish(name).await?)
+    }
+
     /// Carries out an order that begins nothing.
     pub(super) async fn carry_out(
         &self,

@@ -42,6 +42,9 @@ use crate::{
 /// The longest sleep: a clock that was put forward or back is noticed after it.
 const LONGEST_SLEEP: Duration = Duration::from_secs(30);
 
+/// How often it is looked for jobs that somebody wants to be run now, where there is a page.
+const WISHES: Duration = Duration::from_secs(2);
+
 /// How long runs are waited for at the end. What takes longer goes on by itself, stores what it
 /// found, and is in the books.
 const LAST_WORDS: Duration = Duration::from_millis(700);
@@ -152,7 +155,11 @@ impl Service {
             if watchdog.is_some() {
                 notify(Word::StillHere);
             }
-            let pause = self.pause().min(watchdog.unwrap_or(LONGEST_SLEEP));
+            let mut pause = self.pause().min(watchdog.unwrap_or(LONGEST_SLEEP));
+            if self.loaded.settings.web.listen.is_some() {
+                self.wishes().await;
+                pause = pause.min(WISHES);
+            }
             tokio::select! {
                 _ = signals.terminate.recv() => return,
                 _ = signals.interrupt.recv() => return,
@@ -197,11 +204,12 @@ impl Service {
     }
 
     async fn start(&mut self, name: &str, order: &Order, now: Timestamp) -> Result<()> {
-        // Somebody runs it by hand, or one of a service that was killed is just ending.
-        let Some(lock) = Lock::take(&self.database, name)? else {
+        // It runs because somebody wanted it; or somebody runs it by hand, or one of a service that was killed is just ending.
+        let lock = Lock::take(&self.database, name)?;
+        if lock.is_none() || self.running.contains_key(name) {
             self.scheduler.put_back(name, now, BUSY);
             return Ok(());
-        };
+        }
         drop(lock);
         let Some(job) = self.loaded.settings.jobs.iter().find(|job| job.name == name) else {
             return Ok(());
@@ -221,6 +229,46 @@ impl Service {
         Ok(())
     }
 
+    /// Begins what somebody wants to be run now, once it does not run already.
+    async fn wishes(&mut self) {
+        let wished = match self.books.wishes().await {
+            Ok(wished) => wished,
+            Err(error) => return tell::failure(&error),
+        };
+        for (name, by) in wished {
+            if self.running.contains_key(&name) {
+                continue;
+            }
+            let done = self.run_now(&name, &by).await;
+            if let Err(error) = done {
+                tell::failure(&error);
+            }
+        }
+    }
+
+    async fn run_now(&mut self, name: &str, by: &str) -> Result<()> {
+        let job = self.loaded.settings.jobs.iter().find(|job| job.name == name);
+        let Some(job) = job.cloned() else { return self.books.end_wish(name).await };
+        // Somebody runs it by hand.
+        let Some(lock) = Lock::take(&self.database, name)? else { return Ok(()) };
+        drop(lock);
+        let run = self.books.begin_wished(&job, clock::now()).await?;
+        tell::line(&format!("job {name}: begins, because {by} wants it"));
+        let file = &self.loaded.file;
+        match child::begin(&job, run, &self.database, file, self.sender.clone()).await {
+            Ok(mut running) => {
+                running.is_wished = true;
+                self.running.insert(name.to_owned(), running);
+            }
+            Err(error) => {
+                let words = tell::chain(error.as_ref());
+                let over = Over { name: name.to_owned(), run, words };
+                self.books.end(&over, clock::now()).await?;
+            }
+        }
+        Ok(())
+    }
+
     /// Notes that a run is over. What is to be told of what it found it has put into the outbox.
     async fn ended(&mut self, over: Over) {
         let running = self.running.remove(&over.name);
@@ -232,6 +280,10 @@ impl Service {
                 Ended::Itself
             }
         };
+        // The scheduler knows nothing of what somebody wanted beside it.
+        if running.as_ref().is_some_and(|running| running.is_wished) {
+            return;
+        }
         let ending = match (ended, running.is_some_and(|running| running.asked)) {
             (Ended::Broken, _) => Ending::Crashed,
             (Ended::Itself, true) => Ending::Stopped,

@@ -8,24 +8,32 @@
 //! calls too. Nothing is decided here.
 
 mod account;
+mod alerts;
 mod assets;
 mod certificate;
 mod cookie;
+mod decisions;
 mod gate;
 mod health;
+mod jobs;
 mod language;
+mod live;
 mod metrics;
 mod overview;
 mod page;
 pub(crate) mod password;
 mod privilege;
+mod registers;
 mod routes;
+mod scans;
 mod server;
 mod sign;
 mod summary;
 #[cfg(test)]
 mod tests;
+mod trail;
 mod trouble;
+mod users;
 mod visit;
 mod words;
 
@@ -61,6 +69,7 @@ pub(crate) struct Inner {
     pub(crate) settings: Settings,
     pub(crate) store: Store,
     keeper: summary::Keeper,
+    pending: registers::Pending,
     hosts: Hosts,
     log: Log,
     /// Passwords that are hashed at once: each takes 19 MiB.
@@ -85,7 +94,8 @@ impl Shared {
         let hosts = Hosts(host_names(&settings));
         let hashing = Semaphore::new(2);
         let (keeper, log) = (summary::Keeper::default(), Log::new());
-        let inner = Inner { settings, store, keeper, hosts, log, hashing, nobody };
+        let pending = registers::Pending::default();
+        let inner = Inner { settings, store, keeper, pending, hosts, log, hashing, nobody };
         Ok(Self(Arc::new(inner)))
     }
 

@@ -103,10 +103,6 @@ impl Page {
         self.words.role_name(*role)
     }
 
-    pub(crate) fn may(&self, role: Role) -> bool {
-        self.user.as_ref().is_some_and(|(_, own)| *own >= role)
-    }
-
     pub(crate) fn themes(&self) -> [(&'static str, &'static str, bool); 3] {
         let words = self.words;
         let names = [words.theme_system, words.theme_light, words.theme_dark];
@@ -150,6 +146,18 @@ pub(crate) fn spoken(at: Timestamp) -> String {
     let text = at.to_string();
     let (day, rest) = text.split_once('T').unwrap_or((&text, ""));
     format!("{day} {} UTC", rest.get(..5).unwrap_or_default())
+}
+
+/// A moment as a template shows it: `<time datetime="{{ at.exact }}">{{ at.spoken }}</time>`.
+pub(crate) struct Moment {
+    pub(crate) exact: String,
+    pub(crate) spoken: String,
+}
+
+impl From<Timestamp> for Moment {
+    fn from(at: Timestamp) -> Self {
+        Self { exact: moment(at), spoken: spoken(at) }
+    }
 }
 
 #[derive(Template)]

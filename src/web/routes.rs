@@ -10,8 +10,10 @@ use axum::{
 };
 
 use super::{
-    Shared, account, assets, gate, health, metrics, overview, sign,
+    Shared, account, alerts, assets, decisions, gate, health, jobs, metrics, overview, registers,
+    scans, sign, trail,
     trouble::Trouble,
+    users,
     visit::{Access, Checked, Guarded},
 };
 
@@ -20,8 +22,10 @@ const FORM: usize = 64 << 10;
 
 /// A path, how it is asked for, and by whom.
 pub(crate) struct Route {
+    #[cfg_attr(not(test), expect(dead_code, reason = "what the tests walk by"))]
     pub(crate) method: &'static str,
     pub(crate) path: &'static str,
+    #[cfg_attr(not(test), expect(dead_code, reason = "what the tests walk by"))]
     pub(crate) access: Access,
     handler: MethodRouter<Shared>,
 }
@@ -60,6 +64,13 @@ pub(crate) fn all() -> Vec<Route> {
         sign::routes(),
         account::routes(),
         overview::routes(),
+        scans::routes(),
+        decisions::routes(),
+        registers::routes(),
+        jobs::routes(),
+        alerts::routes(),
+        trail::routes(),
+        users::routes(),
     ]
     .into_iter()
     .flatten()

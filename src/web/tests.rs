@@ -1,5 +1,7 @@
 //! The page as a browser or a program meets it, over a database in a file.
 
+mod acts;
+
 use axum::{
     Router,
     body::Body,
@@ -486,4 +488,61 @@ async fn a_page_that_asks_again_for_a_style_gets_none() {
     let answer = site.send(request.body(Body::empty()).unwrap()).await;
     assert_eq!((answer.status, answer.text.as_str()), (StatusCode::NOT_MODIFIED, ""));
     assert!(site.path().join("daicho.db").exists());
+}
+
+#[tokio::test]
+async fn a_scan_is_shown_with_how_far_it_is_and_what_it_says_is_harmless() {
+    use inventory::store::ScanProgress;
+    use model::{Gap, ScanRecord, Vantage};
+    let site = Site::new().await;
+    let store = &site.shared.store;
+    let vantage = Vantage { site: model::Site("<b>office".into()), name: "\u{202e}here".into() };
+    let now = clock::now();
+    let targets = ["192.0.2.0/24".to_owned(), "\"><script>alert(1)</script>".to_owned()];
+    let id = store.begin_scan(&vantage, now, "connect", &targets, "sweep").await.unwrap();
+    let progress = ScanProgress {
+        at: now,
+        phase: "ports".into(),
+        permille: 437,
+        alive: 12,
+        open: 34,
+        packets_per_second: 987,
+        seconds_left: Some(65),
+    };
+    store.note_progress(id, &progress).await.unwrap();
+    let token = site.session(Role::Viewer).await;
+    let path = format!("/scans/{}", id.0);
+    let page = site.get(&path, Some(&token)).await.text;
+    assert!(page.contains("value=\"437\"") && page.contains("1 min 5 s"), "{page}");
+    assert!(page.contains("data-live=\"/scans/1/events\""));
+    assert!(
+        !page.contains("<script>alert")
+            && !page.contains("<b>office")
+            && !page.contains('\u{202e}')
+    );
+    // The end of a scan takes away how far it was.
+    let record = ScanRecord {
+        vantage,
+        started_at: now,
+        ended_at: Some(now.plus_seconds(5)),
+        io: "connect".into(),
+        probes_sent: 10,
+        replies: 2,
+        drops: 0,
+        complete: false,
+        gaps: vec![Gap { target: "192.0.2.7".into(), reason: "<i>no route".into() }],
+        coverage: Vec::new(),
+    };
+    store.finish_scan(id, &record).await.unwrap();
+    let page = site.get(&path, Some(&token)).await.text;
+    assert!(!page.contains("<progress") && page.contains("incomplete"));
+    assert!(page.contains("&#60;i&#62;no route"), "{page}");
+    let events = site.get(&format!("{path}/events"), Some(&token)).await;
+    assert_eq!(events.headers[header::CONTENT_TYPE], "text/event-stream");
+    assert_eq!(events.text, "event: end\ndata: over\n\n");
+    assert_eq!(site.get("/scans/99", Some(&token)).await.status, StatusCode::NOT_FOUND);
+    for page in ["/", "/scans"] {
+        let page = site.get(page, Some(&token)).await.text;
+        assert!(page.contains("/scans/1") && !page.contains("<script>alert"), "{page}");
+    }
 }

@@ -78,6 +78,7 @@ impl From<StoreError> for Trouble {
             StoreError::NoAsset(_)
             | StoreError::NoScan(_)
             | StoreError::NoDecision(_)
+            | StoreError::NoFinding(_)
             | StoreError::NoUser(_)
             | StoreError::NoToken(_) => Self::NotFound,
             StoreError::Confirmed(_)

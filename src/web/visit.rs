@@ -288,6 +288,12 @@ guarded! {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Fields(Vec<(String, String)>);
 
+impl From<Vec<(String, String)>> for Fields {
+    fn from(fields: Vec<(String, String)>) -> Self {
+        Self(fields)
+    }
+}
+
 impl Fields {
     /// The text in a field, without blanks around it; "" where there is none.
     pub(crate) fn text(&self, name: &str) -> &str {

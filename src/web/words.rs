@@ -40,13 +40,7 @@ words! {
         apply: "Apply", "適用";
         sign_in: "Sign in", "サインイン";
         sign_out: "Sign out", "サインアウト";
-        signed_in_as: "Signed in as", "ユーザー";
         as_of: "As of", "時点";
-        yes: "yes", "はい";
-        no: "no", "いいえ";
-        never: "never", "なし";
-        none: "none", "なし";
-        more: "more", "詳細";
         back: "Back", "戻る";
 
         // The parts.
@@ -65,8 +59,6 @@ words! {
         name: "Name", "名前";
         password: "Password", "パスワード";
         wrong_password: "Name or password is wrong.", "名前またはパスワードが違います。";
-        signed_out: "You are signed out.", "サインアウトしました。";
-        wait_seconds: "Too many attempts. Seconds to wait:", "試行回数が多すぎます。待ち時間(秒):";
 
         // What went wrong.
         trouble_sign_in: "Sign in to see this.", "表示するにはサインインが必要です。";

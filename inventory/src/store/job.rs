@@ -8,7 +8,8 @@ use std::collections::BTreeMap;
 use model::{RunId, ScanId, Site, Timestamp};
 use sqlx::{Connection, SqliteConnection};
 
-use super::{BEGIN_WRITE, Store, StoreError, scan::LoadError};
+use super::{BEGIN_WRITE, Store, StoreError, audit, scan::LoadError};
+use crate::audit::Action;
 use crate::run::{JobState, NewRun, Resume, RunEnd, StoredRun};
 
 impl Store {
@@ -173,6 +174,57 @@ impl Store {
     /// Where the database cannot be read.
     pub async fn runs_of(&self, job: &str) -> Result<Vec<StoredRun>, StoreError> {
         self.runs_where("job = $1 ORDER BY id DESC LIMIT 1000", Some(job)).await
+    }
+
+    /// Notes that somebody wants a job to be run now, by the service. Wanted twice is once.
+    ///
+    /// # Errors
+    ///
+    /// Where the database cannot be written.
+    pub async fn wish_for_job(&self, job: &str, at: Timestamp) -> Result<(), StoreError> {
+        let failed = self.failed("noting that a job is wanted");
+        let mut writer = self.writer().await?;
+        let mut transaction = writer.begin_with(BEGIN_WRITE).await.map_err(&failed)?;
+        sqlx::query("INSERT OR REPLACE INTO job_wish (job, at, by) VALUES ($1, $2, $3)")
+            .bind(job.to_owned())
+            .bind(at.0)
+            .bind(self.actor().to_string())
+            .execute(&mut *transaction)
+            .await
+            .map_err(&failed)?;
+        let done = self.done(at, Action::RunJob, job, String::new());
+        audit::append(&mut transaction, done).await.map_err(&failed)?;
+        transaction.commit().await.map_err(&failed)
+    }
+
+    /// The jobs that are wanted, with when that was and by whom.
+    ///
+    /// # Errors
+    ///
+    /// Where the database cannot be read.
+    pub async fn wished_jobs(&self) -> Result<Vec<(String, Timestamp, String)>, StoreError> {
+        let mut reader = self.reader().await?;
+        let rows: Vec<(String, i64, String)> =
+            sqlx::query_as("SELECT job, at, by FROM job_wish ORDER BY at, job")
+                .fetch_all(&mut *reader)
+                .await
+                .map_err(self.failed("reading which jobs are wanted"))?;
+        Ok(rows.into_iter().map(|(job, at, by)| (job, Timestamp(at), by)).collect())
+    }
+
+    /// Takes a wish away: it is begun, or cannot be.
+    ///
+    /// # Errors
+    ///
+    /// Where the database cannot be written.
+    pub async fn end_wish(&self, job: &str) -> Result<(), StoreError> {
+        let mut writer = self.writer().await?;
+        sqlx::query("DELETE FROM job_wish WHERE job = $1")
+            .bind(job.to_owned())
+            .execute(&mut *writer)
+            .await
+            .map_err(self.failed("noting that a job was wanted"))?;
+        Ok(())
     }
 
     async fn runs_where(

@@ -8,11 +8,12 @@ use model::{Severity, Timestamp};
 use sqlx::{Connection, SqliteConnection};
 
 use super::{
-    BEGIN_WRITE, Store, StoreError,
+    BEGIN_WRITE, Store, StoreError, audit,
     route::rank,
     scan::{LoadError, parse},
 };
 use crate::{
+    audit::Action,
     outbox::{Claimed, Message, MessageState},
     route::{Item, ItemKind},
 };
@@ -208,6 +209,39 @@ impl Store {
         .map_err(&failed)?;
         transaction.commit().await.map_err(&failed)?;
         Ok(done.rows_affected() == 1)
+    }
+
+    /// Writes down that somebody had a message tried again.
+    ///
+    /// # Errors
+    ///
+    /// Where the database cannot be written.
+    pub async fn note_retry(&self, id: i64, now: Timestamp) -> Result<(), StoreError> {
+        self.note_deed(self.done(now, Action::Retry, &format!("message {id}"), String::new())).await
+    }
+
+    /// Writes down that somebody had a test sent by a route.
+    ///
+    /// # Errors
+    ///
+    /// Where the database cannot be written.
+    pub async fn note_test(
+        &self,
+        route: &str,
+        was_sent: bool,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let detail = if was_sent { "sent" } else { "not sent" };
+        let subject = format!("route {route}");
+        self.note_deed(self.done(now, Action::Test, &subject, detail.to_owned())).await
+    }
+
+    async fn note_deed(&self, done: audit::Done<'_>) -> Result<(), StoreError> {
+        let failed = self.failed("writing down what was done");
+        let mut writer = self.writer().await?;
+        let mut transaction = writer.begin_with(BEGIN_WRITE).await.map_err(&failed)?;
+        audit::append(&mut transaction, done).await.map_err(&failed)?;
+        transaction.commit().await.map_err(&failed)
     }
 
     /// The messages, of one state or of all, the latest first.

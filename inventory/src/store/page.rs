@@ -79,7 +79,7 @@ impl Store {
         }))
     }
 
-    /// Notes how far a scan is; `None` that it is over.
+    /// Notes how far a scan is. Its end ([`Store::finish_scan`]) takes that away again.
     ///
     /// # Errors
     ///
@@ -87,26 +87,26 @@ impl Store {
     pub async fn note_progress(
         &self,
         scan: ScanId,
-        progress: Option<&ScanProgress>,
+        progress: &ScanProgress,
     ) -> Result<(), StoreError> {
+        let number = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
         let mut writer = self.writer().await?;
-        let query = match progress {
-            None => sqlx::query("DELETE FROM progress WHERE scan = $1").bind(scan.0),
-            Some(progress) => sqlx::query(
-                "INSERT OR REPLACE INTO progress (scan, at, phase, permille, alive, open,
-                     packets_per_second, seconds_left)
-                 VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
-            )
-            .bind(scan.0)
-            .bind(progress.at.0)
-            .bind(progress.phase.clone())
-            .bind(progress.permille)
-            .bind(i64::try_from(progress.alive).unwrap_or(i64::MAX))
-            .bind(i64::try_from(progress.open).unwrap_or(i64::MAX))
-            .bind(progress.packets_per_second)
-            .bind(progress.seconds_left.map(|left| i64::try_from(left).unwrap_or(i64::MAX))),
-        };
-        query.execute(&mut *writer).await.map_err(self.failed("noting the progress of a scan"))?;
+        sqlx::query(
+            "INSERT OR REPLACE INTO progress (scan, at, phase, permille, alive, open,
+                 packets_per_second, seconds_left)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+        )
+        .bind(scan.0)
+        .bind(progress.at.0)
+        .bind(progress.phase.clone())
+        .bind(progress.permille)
+        .bind(number(progress.alive))
+        .bind(number(progress.open))
+        .bind(progress.packets_per_second)
+        .bind(progress.seconds_left.map(number))
+        .execute(&mut *writer)
+        .await
+        .map_err(self.failed("noting the progress of a scan"))?;
         Ok(())
     }
 

@@ -82,6 +82,11 @@ impl Store {
         if updated.rows_affected() == 0 {
             return Err(StoreError::NoScan(id));
         }
+        sqlx::query("DELETE FROM progress WHERE scan = $1")
+            .bind(id.0)
+            .execute(&mut *transaction)
+            .await
+            .map_err(&failed)?;
         write_gaps(&mut transaction, id, &record.gaps).await.map_err(&failed)?;
         write_coverage(&mut transaction, id, &record.coverage).await.map_err(&failed)?;
         transaction.commit().await.map_err(&failed)

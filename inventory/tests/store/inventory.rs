@@ -356,6 +356,7 @@ async fn what_waits_in_a_database_of_version_1_is_digested_once() {
          DROP TABLE baseline;
          DROP TABLE outbox_item;
          DROP TABLE outbox;
+         DROP TABLE job_wish;
          DROP TABLE progress;
          DROP TABLE page_process;
          DROP TABLE attempt;

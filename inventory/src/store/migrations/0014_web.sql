@@ -64,3 +64,10 @@ CREATE TABLE progress (
     packets_per_second INTEGER NOT NULL,
     seconds_left INTEGER
 ) STRICT;
+
+-- Jobs that somebody wants to be run now: the service takes them away as it begins them.
+CREATE TABLE job_wish (
+    job TEXT NOT NULL PRIMARY KEY,
+    at INTEGER NOT NULL,
+    by TEXT NOT NULL
+) STRICT, WITHOUT ROWID;

@@ -1,0 +1,177 @@
+//! Who is told, and what became of the messages.
+
+use askama::Template;
+use axum::{
+    extract::{Path, State},
+    response::Response,
+};
+use inventory::{
+    outbox::{Message, MessageState},
+    user::Role,
+};
+
+use super::{
+    Shared,
+    page::{Moment, Page, html, shown, to},
+    routes::{Route, get, post},
+    sign::acting,
+    trouble::Trouble,
+    visit::{Admin, Form, Operator, Viewer, Visitor},
+    words::{Words, words},
+};
+use crate::{clock, notify::Courier, tell};
+
+words! {
+    /// The texts of alerts.
+    Texts {
+        routes: "Routes", "通知先";
+        route: "Route", "通知先";
+        severity: "From severity", "重大度";
+        about: "About", "内容";
+        sites: "Sites", "拠点";
+        all: "all", "すべて";
+        none: "The configuration has no routes: nobody is told.", "設定に通知先がありません。";
+        test: "Send a test", "テスト送信";
+        tested: "A test was sent. The other side says:", "テストを送信しました。応答:";
+        not_tested: "The test was not sent:", "テストを送信できませんでした:";
+        messages: "Messages", "メッセージ";
+        state: "State", "状態";
+        news: "News", "件数";
+        created: "Made", "作成";
+        attempts: "Attempts", "試行回数";
+        next: "Next", "次回";
+        outcome: "What the other side said", "応答";
+        retry: "Try again", "再送";
+        no_route: "no such route", "通知先なし";
+        pending: "waits", "送信待ち";
+        sending: "is being sent", "送信中";
+        sent: "sent", "送信済み";
+        failed: "given up", "送信断念";
+    }
+}
+
+pub(super) fn routes() -> Vec<Route> {
+    vec![
+        get("/alerts", list),
+        post("/alerts/{id}/retry", retry),
+        post("/alerts/routes/{name}/test", test),
+    ]
+}
+
+struct RouteRow {
+    name: String,
+    severity: &'static str,
+    about: String,
+    sites: String,
+}
+
+struct Row {
+    id: i64,
+    route: String,
+    state: &'static str,
+    look: &'static str,
+    severity: &'static str,
+    news: u64,
+    created: Moment,
+    attempts: u32,
+    next: Option<Moment>,
+    outcome: String,
+    may_retry: bool,
+}
+
+#[derive(Template)]
+#[template(path = "alerts.html")]
+struct List {
+    page: Page,
+    texts: &'static Texts,
+    routes: Vec<RouteRow>,
+    rows: Vec<Row>,
+    may_test: bool,
+}
+
+/// The most messages that are shown.
+const ROWS: usize = 300;
+
+async fn list(Viewer(visitor): Viewer, State(shared): State<Shared>) -> Result<Response, Trouble> {
+    let page = Page::new(&visitor, Words::of(visitor.language).alerts);
+    show(&shared, &visitor, page).await
+}
+
+async fn show(shared: &Shared, visitor: &Visitor, page: Page) -> Result<Response, Trouble> {
+    let texts = Texts::of(visitor.language);
+    let settings = &shared.settings.routes;
+    let routes = settings.iter().map(|route| RouteRow {
+        name: route.name.clone(),
+        severity: route.severity.as_str(),
+        about: route.about.join(", "),
+        sites: if route.sites.is_empty() { texts.all.to_owned() } else { route.sites.join(", ") },
+    });
+    let messages = shared.store.messages(None).await?;
+    let may_retry = visitor.may(Role::Operator);
+    let row = |message: &Message| {
+        let (state, look) = match message.state {
+            // Nobody will ever claim it.
+            MessageState::Pending if !settings.iter().any(|one| one.name == message.route) => {
+                (texts.no_route, "warn")
+            }
+            MessageState::Pending => (texts.pending, ""),
+            MessageState::Sending => (texts.sending, ""),
+            MessageState::Sent => (texts.sent, "good"),
+            MessageState::Failed => (texts.failed, "bad"),
+        };
+        let waits = message.state == MessageState::Pending;
+        Row {
+            id: message.id,
+            route: message.route.clone(),
+            state,
+            look,
+            severity: message.severity.as_str(),
+            news: message.items.saturating_add(message.more),
+            created: message.created_at.into(),
+            attempts: message.attempts,
+            next: waits.then(|| message.due_at.into()),
+            outcome: shown(message.outcome.as_deref().unwrap_or_default()),
+            may_retry: may_retry
+                && matches!(message.state, MessageState::Pending | MessageState::Failed),
+        }
+    };
+    html(&List {
+        page,
+        texts,
+        routes: routes.collect(),
+        rows: messages.iter().take(ROWS).map(row).collect(),
+        may_test: visitor.may(Role::Admin),
+    })
+}
+
+async fn retry(
+    Operator(visitor): Operator,
+    State(shared): State<Shared>,
+    Path(id): Path<i64>,
+    _: Form,
+) -> Result<Response, Trouble> {
+    let store = acting(&shared, &visitor);
+    store.retry_message(id, clock::now()).await?;
+    store.note_retry(id, clock::now()).await?;
+    Ok(to("/alerts"))
+}
+
+/// Sends a message that says that it is a test, and shows what the other side says.
+async fn test(
+    Admin(visitor): Admin,
+    State(shared): State<Shared>,
+    Path(name): Path<String>,
+    _: Form,
+) -> Result<Response, Trouble> {
+    let courier = Courier::load(&shared.settings.routes, &shared.settings.sender);
+    let courier = courier.map_err(|error| Trouble::Failed(tell::chain(error.as_ref())))?;
+    let result = courier.test(&name).await.ok_or(Trouble::NotFound)?;
+    acting(&shared, &visitor).note_test(&name, result.is_ok(), clock::now()).await?;
+    let texts = Texts::of(visitor.language);
+    let page = Page::new(&visitor, Words::of(visitor.language).alerts);
+    let page = match result {
+        Ok(words) => page.saying(format!("{name}: {} {}", texts.tested, shown(&words))),
+        Err(words) => page.warning(format!("{name}: {} {}", texts.not_tested, shown(&words))),
+    };
+    show(&shared, &visitor, page).await
+}

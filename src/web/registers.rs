@@ -1,0 +1,396 @@
+//! The organisation's registers: which there are, an upload with a preview of what it would change,
+//! and what it changes once somebody confirms it; and out again.
+
+use std::{
+    sync::{Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+
+use askama::Template;
+use axum::{
+    body::Bytes,
+    extract::{Path, Query, State},
+    http::header,
+    response::{IntoResponse as _, Response},
+};
+use inventory::{
+    approval,
+    register::{
+        self, DeviceEntry, Entry, Form as FileForm, Import, IssuerEntry, Place, RegisterDiff,
+        RegisterKind, SoftwareEntry,
+    },
+    store::{RegisterSource, Store},
+    user::Role,
+};
+
+use super::{
+    Shared, cookie,
+    page::{Moment, Page, html, shown, to},
+    routes::{Route, get, post},
+    sign::acting,
+    trouble::Trouble,
+    visit::{Approver, Fields, Form, Upload, Viewer, Visitor},
+    words::{Words, words},
+};
+use crate::clock;
+
+words! {
+    /// The texts of registers.
+    Texts {
+        device: "Devices", "機器";
+        software: "Software", "ソフトウェア";
+        issuer: "Issuers of certificates", "証明書の発行者";
+        register: "Register", "台帳";
+        entries: "Entries", "件数";
+        imported: "Imported", "取り込み日時";
+        from: "From", "ファイル";
+        export: "Export", "エクスポート";
+        not_there: "none was imported", "未登録";
+        upload: "Replace a register by a file", "ファイルで台帳を置き換える";
+        file: "File (CSV, .xlsx, .xls, .ods)", "ファイル(CSV、.xlsx、.xls、.ods)";
+        sheet: "Sheet (where there are several)", "シート(複数ある場合)";
+        heading: "Row of the headings (where it is not found)", "見出しの行(自動で見つからない場合)";
+        preview: "Show what it would change", "変更内容を確認";
+        preview_title: "What would change", "変更内容";
+        added: "Added", "追加";
+        changed: "Changed", "変更";
+        removed: "Removed", "削除";
+        unchanged: "Unchanged", "変更なし";
+        field: "Field", "項目";
+        before: "Before", "変更前";
+        after: "After", "変更後";
+        problems: "Lines that are not taken over", "取り込めない行";
+        warnings: "Worth a look", "確認が必要な行";
+        unknown: "Columns that are kept but not understood", "解釈できない列(そのまま保持)";
+        overruled: "A decision goes before", "承認が優先される項目";
+        sheet_read: "Sheet, row of the headings", "シート、見出しの行";
+        confirm: "Replace the register", "台帳を置き換える";
+        gone: "The file is here no more. Upload it again.", "ファイルの保持期限が切れました。もう一度アップロードしてください。";
+        other_now: "The register was changed meanwhile. Look again at what would change.", "その間に台帳が変更されました。変更内容をもう一度確認してください。";
+        nothing_right: "No line is right: the register would be empty.", "取り込める行がありません。";
+    }
+}
+
+pub(super) fn routes() -> Vec<Route> {
+    vec![
+        get("/registers", list),
+        post("/registers/preview", preview).with_body(FILE),
+        post("/registers/import", import),
+        get("/registers/{kind}/export", export),
+    ]
+}
+
+/// The most bytes of a file.
+const FILE: usize = 32 << 20;
+
+/// Files that wait for a confirmation, at most, and for how long.
+const WAITING: usize = 4;
+const PATIENCE: Duration = Duration::from_secs(900);
+
+/// The most rows that are shown of what would change.
+const ROWS: usize = 1_000;
+
+/// A file that somebody has seen the preview of.
+#[derive(Clone, Debug)]
+struct Waiting {
+    token: String,
+    /// Whose session it was: nobody else confirms it.
+    session: String,
+    kind: RegisterKind,
+    name: String,
+    bytes: Bytes,
+    place: Place,
+    /// The file that the register was from then.
+    before: Option<String>,
+    since: Instant,
+}
+
+/// The files that wait.
+#[derive(Debug, Default)]
+pub(super) struct Pending(Mutex<Vec<Waiting>>);
+
+impl Pending {
+    fn keep(&self, waiting: Waiting) {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        // Of each session the last, and of all the latest few.
+        all.retain(|one| one.since.elapsed() < PATIENCE && one.session != waiting.session);
+        if all.len() >= WAITING {
+            all.remove(0);
+        }
+        all.push(waiting);
+    }
+
+    fn take(&self, token: &str, session: &str) -> Option<Waiting> {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        all.retain(|one| one.since.elapsed() < PATIENCE);
+        let found = all.iter().position(|one| one.token == token && one.session == session)?;
+        Some(all.remove(found))
+    }
+}
+
+struct Row {
+    kind: &'static str,
+    name: &'static str,
+    is_there: Option<(u64, Moment, String)>,
+}
+
+#[derive(Template)]
+#[template(path = "registers.html")]
+struct List {
+    page: Page,
+    texts: &'static Texts,
+    rows: Vec<Row>,
+    may_replace: bool,
+}
+
+impl Texts {
+    const fn kind_name(&self, kind: RegisterKind) -> &'static str {
+        match kind {
+            RegisterKind::Device => self.device,
+            RegisterKind::Software => self.software,
+            RegisterKind::Issuer => self.issuer,
+        }
+    }
+}
+
+async fn list(Viewer(visitor): Viewer, State(shared): State<Shared>) -> Result<Response, Trouble> {
+    show(&shared, &visitor, None).await
+}
+
+async fn show(
+    shared: &Shared,
+    visitor: &Visitor,
+    warning: Option<&str>,
+) -> Result<Response, Trouble> {
+    let texts = Texts::of(visitor.language);
+    let known = shared.store.registers().await?;
+    let rows = RegisterKind::ALL.map(|kind| Row {
+        kind: kind.as_str(),
+        name: texts.kind_name(kind),
+        is_there: known
+            .iter()
+            .find(|one| one.kind == kind)
+            .map(|one| (one.entries, one.imported_at.into(), shown(&one.source.file))),
+    });
+    let page = Page::new(visitor, Words::of(visitor.language).registers);
+    html(&List {
+        page: match warning {
+            Some(warning) => page.warning(warning),
+            None => page,
+        },
+        texts,
+        rows: rows.into(),
+        may_replace: visitor.may(Role::Approver),
+    })
+}
+
+/// What a file would change.
+struct Seen {
+    form: Option<(String, u64)>,
+    added: Vec<String>,
+    /// Entry, field, before, after.
+    changed: Vec<(String, String, String, String)>,
+    removed: Vec<String>,
+    counts: [usize; 3],
+    unchanged: usize,
+    problems: Vec<String>,
+    warnings: Vec<String>,
+    unknown: String,
+    overruled: Vec<String>,
+    entries: usize,
+}
+
+#[derive(Template)]
+#[template(path = "register_preview.html")]
+struct Preview {
+    page: Page,
+    texts: &'static Texts,
+    kind: &'static str,
+    file: String,
+    seen: Seen,
+    token: String,
+}
+
+/// What would be done of a file, and is.
+async fn look<E: Entry + Send + 'static>(
+    shared: &Shared,
+    bytes: &Bytes,
+    place: &Place,
+) -> Result<(Import<E>, Seen), Trouble> {
+    let (bytes, place) = (bytes.clone(), place.clone());
+    // A workbook takes a while, in which others are served.
+    let read = tokio::task::spawn_blocking(move || register::read_at::<E>(&bytes, &place)).await;
+    let read = read.map_err(|_| Trouble::Failed("a register was not read".to_owned()))?;
+    let import = read.map_err(|error| Trouble::Invalid(crate::tell::chain(&error)))?;
+    let diff = shared.store.preview_register(&import.entries).await?;
+    let decisions = shared.store.decisions().await?;
+    let offset = shared.settings.policy.offset;
+    let overruled = approval::overruled(&import.entries, &decisions, offset, clock::now());
+    let overruled = overruled.iter().map(|one| shown(&format!("{}: {}", one.entry, one.text)));
+    let RegisterDiff { added, changed, removed, unchanged } = diff;
+    let first = |labels: &[String]| labels.iter().take(ROWS).map(|one| shown(one)).collect();
+    let cells = changed.iter().flat_map(|change| {
+        change.fields.iter().map(|cell| {
+            let text = |text: &str| shown(&text.replace('\n', ", "));
+            (shown(&change.label), shown(&cell.heading), text(&cell.before), text(&cell.after))
+        })
+    });
+    let lines = |all: &[register::LineProblem]| -> Vec<String> {
+        all.iter().take(ROWS).map(|problem| shown(&problem.to_string())).collect()
+    };
+    let seen = Seen {
+        form: match &import.form {
+            FileForm::Text { .. } => None,
+            FileForm::Sheet { name, .. } => Some((shown(name), import.heading_line)),
+        },
+        counts: [added.len(), changed.len(), removed.len()],
+        added: first(&added),
+        changed: cells.take(ROWS).collect(),
+        removed: first(&removed),
+        unchanged,
+        problems: lines(&import.errors),
+        warnings: lines(&import.warnings),
+        unknown: shown(&import.unknown_columns.join(", ")),
+        overruled: overruled.collect(),
+        entries: import.entries.len(),
+    };
+    Ok((import, seen))
+}
+
+async fn seen(shared: &Shared, waiting: &Waiting) -> Result<Seen, Trouble> {
+    let (bytes, place) = (&waiting.bytes, &waiting.place);
+    Ok(match waiting.kind {
+        RegisterKind::Device => look::<DeviceEntry>(shared, bytes, place).await?.1,
+        RegisterKind::Software => look::<SoftwareEntry>(shared, bytes, place).await?.1,
+        RegisterKind::Issuer => look::<IssuerEntry>(shared, bytes, place).await?.1,
+    })
+}
+
+/// From which file the register is.
+async fn source(store: &Store, kind: RegisterKind) -> Result<Option<String>, Trouble> {
+    let known = store.registers().await?;
+    Ok(known.into_iter().find(|one| one.kind == kind).map(|one| one.source.sha256))
+}
+
+async fn preview(
+    Approver(visitor): Approver,
+    State(shared): State<Shared>,
+    upload: Upload,
+) -> Result<Response, Trouble> {
+    let fields = &upload.fields;
+    let kind: RegisterKind = fields.text("kind").parse().map_err(Trouble::Invalid)?;
+    let line = fields.given("heading").map(str::parse).transpose();
+    let waiting = Waiting {
+        token: cookie::new_token()?,
+        session: visitor.session().ok_or(Trouble::SignIn)?.hash.clone(),
+        kind,
+        // A path would be the browser's own.
+        name: upload.name.rsplit(['/', '\\']).next().unwrap_or_default().to_owned(),
+        bytes: upload.bytes,
+        place: Place {
+            sheet: fields.given("sheet").map(str::to_owned),
+            heading_line: line.map_err(|_| Trouble::Invalid("heading".to_owned()))?,
+        },
+        before: source(&shared.store, kind).await?,
+        since: Instant::now(),
+    };
+    offer(&shared, &visitor, waiting, None).await
+}
+
+/// Shows what a file would change, and keeps it until somebody confirms it.
+async fn offer(
+    shared: &Shared,
+    visitor: &Visitor,
+    waiting: Waiting,
+    warning: Option<&str>,
+) -> Result<Response, Trouble> {
+    let texts = Texts::of(visitor.language);
+    let seen = seen(shared, &waiting).await?;
+    let page = Page::new(visitor, texts.preview_title);
+    let response = html(&Preview {
+        page: match warning {
+            Some(warning) => page.warning(warning),
+            None if seen.entries == 0 => page.warning(texts.nothing_right),
+            None => page,
+        },
+        texts,
+        kind: texts.kind_name(waiting.kind),
+        file: shown(&waiting.name),
+        token: if seen.entries == 0 { String::new() } else { waiting.token.clone() },
+        seen,
+    });
+    shared.pending.keep(waiting);
+    response
+}
+
+async fn import(
+    Approver(visitor): Approver,
+    State(shared): State<Shared>,
+    Form(fields): Form,
+) -> Result<Response, Trouble> {
+    let texts = Texts::of(visitor.language);
+    let session = visitor.session().ok_or(Trouble::SignIn)?;
+    let Some(mut waiting) = shared.pending.take(fields.text("file"), &session.hash) else {
+        return show(&shared, &visitor, Some(texts.gone)).await;
+    };
+    let before = source(&shared.store, waiting.kind).await?;
+    if before != waiting.before {
+        waiting.before = before;
+        return offer(&shared, &visitor, waiting, Some(texts.other_now)).await;
+    }
+    match waiting.kind {
+        RegisterKind::Device => replace::<DeviceEntry>(&shared, &visitor, &waiting).await?,
+        RegisterKind::Software => replace::<SoftwareEntry>(&shared, &visitor, &waiting).await?,
+        RegisterKind::Issuer => replace::<IssuerEntry>(&shared, &visitor, &waiting).await?,
+    }
+    // What follows from it follows at once.
+    shared.store.review(clock::now(), &shared.settings.policy).await?;
+    Ok(to("/registers"))
+}
+
+async fn replace<E: Entry + Send + 'static>(
+    shared: &Shared,
+    visitor: &Visitor,
+    waiting: &Waiting,
+) -> Result<(), Trouble> {
+    let (import, _) = look::<E>(shared, &waiting.bytes, &waiting.place).await?;
+    if import.entries.is_empty() {
+        let texts = Texts::of(visitor.language);
+        return Err(Trouble::Invalid(texts.nothing_right.to_owned()));
+    }
+    let source = RegisterSource::of(shown(&waiting.name), &waiting.bytes);
+    acting(shared, visitor).replace_register(&import.entries, &source, clock::now()).await?;
+    Ok(())
+}
+
+/// The register as a file.
+async fn export(
+    _: Viewer,
+    State(shared): State<Shared>,
+    Path(kind): Path<String>,
+    Query(asked): Query<Vec<(String, String)>>,
+) -> Result<Response, Trouble> {
+    let kind: RegisterKind = kind.parse().map_err(|_| Trouble::NotFound)?;
+    let is_workbook = Fields::from(asked).text("form") == "xlsx";
+    let bytes = match kind {
+        RegisterKind::Device => file::<DeviceEntry>(&shared, is_workbook).await?,
+        RegisterKind::Software => file::<SoftwareEntry>(&shared, is_workbook).await?,
+        RegisterKind::Issuer => file::<IssuerEntry>(&shared, is_workbook).await?,
+    };
+    let (kind_of, ending) = match is_workbook {
+        true => ("application/vnd.openxmlformats-officedocument.spreadsheetml.sheet", "xlsx"),
+        false => ("text/csv; charset=utf-8", "csv"),
+    };
+    let name = format!("attachment; filename=\"{kind}-register.{ending}\"");
+    let headers = [(header::CONTENT_TYPE, kind_of.to_owned()), (header::CONTENT_DISPOSITION, name)];
+    Ok((headers, bytes).into_response())
+}
+
+async fn file<E: Entry>(shared: &Shared, is_workbook: bool) -> Result<Vec<u8>, Trouble> {
+    let register = shared.store.register::<E>().await?.ok_or(Trouble::NotFound)?;
+    match is_workbook {
+        false => Ok(register::to_csv(&register.entries)),
+        true => register::to_xlsx(&register.entries, clock::now())
+            .map_err(|error| Trouble::Failed(crate::tell::chain(&error))),
+    }
+}

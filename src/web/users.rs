@@ -1,0 +1,206 @@
+//! Who may do what: users and keys of the API, for admins.
+
+use askama::Template;
+use axum::{
+    extract::{Path, State},
+    response::Response,
+};
+use inventory::user::{Role, Scope, check_name, check_password, token_hash};
+
+use super::{
+    Shared, cookie,
+    page::{Moment, Page, html, to},
+    password,
+    routes::{Route, get, post},
+    sign::acting,
+    trouble::Trouble,
+    visit::{Admin, Form, Visitor},
+    words::{Words, words},
+};
+use crate::clock;
+
+words! {
+    /// The texts of users and keys.
+    Texts {
+        last_signed_in: "Last signed in", "最終サインイン";
+        password_set: "Password set", "パスワード設定日";
+        set_role: "Set", "設定";
+        remove: "Remove", "削除";
+        sure: "Remove it?", "削除しますか?";
+        add_user: "Add a user", "ユーザーの追加";
+        set_password: "Set a new password", "新しいパスワードの設定";
+        add: "Add", "追加";
+        tokens: "Keys of the API", "API トークン";
+        scopes: "Opens", "範囲";
+        made: "Made", "作成";
+        by: "By", "作成者";
+        ends: "Ends", "有効期限";
+        over: "over", "期限切れ";
+        days: "For how many days", "有効日数";
+        add_token: "Make a key", "トークンの作成";
+        shown_once: "This key is shown only now:", "このトークンは今回だけ表示されます:";
+    }
+}
+
+pub(super) fn routes() -> Vec<Route> {
+    vec![
+        get("/users", list),
+        post("/users", add),
+        post("/users/{name}/role", set_role),
+        post("/users/{name}/password", set_password),
+        post("/users/{name}/remove", remove),
+        post("/tokens", add_token),
+        post("/tokens/{name}/remove", remove_token),
+    ]
+}
+
+struct Row {
+    name: String,
+    role: Role,
+    signed_in: Option<Moment>,
+    password: Moment,
+}
+
+struct Key {
+    name: String,
+    scopes: String,
+    made: Moment,
+    by: String,
+    ends: Option<Moment>,
+    is_over: bool,
+    used: Option<Moment>,
+}
+
+#[derive(Template)]
+#[template(path = "users.html")]
+struct List {
+    page: Page,
+    texts: &'static Texts,
+    rows: Vec<Row>,
+    keys: Vec<Key>,
+    roles: [Role; 4],
+    scopes: [Scope; 5],
+    new_token: String,
+}
+
+fn page(visitor: &Visitor) -> Page {
+    Page::new(visitor, Words::of(visitor.language).users)
+}
+
+async fn list(Admin(visitor): Admin, State(shared): State<Shared>) -> Result<Response, Trouble> {
+    show(&shared, &visitor, String::new()).await
+}
+
+async fn show(shared: &Shared, visitor: &Visitor, new_token: String) -> Result<Response, Trouble> {
+    let now = clock::now();
+    let users = shared.store.users().await?.into_iter().map(|user| Row {
+        name: user.name,
+        role: user.role,
+        signed_in: user.signed_in_at.map(Moment::from),
+        password: user.password_at.into(),
+    });
+    let keys = shared.store.api_tokens().await?.into_iter().map(|key| Key {
+        is_over: key.is_expired(now),
+        scopes: key.scopes.iter().map(|scope| scope.as_str()).collect::<Vec<_>>().join(", "),
+        name: key.name,
+        made: key.created_at.into(),
+        by: key.created_by,
+        ends: key.expires_at.map(Moment::from),
+        used: key.used_at.map(Moment::from),
+    });
+    html(&List {
+        page: page(visitor),
+        texts: Texts::of(visitor.language),
+        rows: users.collect(),
+        keys: keys.collect(),
+        roles: Role::ALL,
+        scopes: Scope::ALL,
+        new_token,
+    })
+}
+
+fn invalid(error: impl ToString) -> Trouble {
+    Trouble::Invalid(error.to_string())
+}
+
+/// The hash of a new password, made in a thread of its own.
+async fn hash(name: &str, given: &str) -> Result<String, Trouble> {
+    check_password(name, given).map_err(invalid)?;
+    let given = given.to_owned();
+    let hash = tokio::task::spawn_blocking(move || password::hash(&given)).await;
+    Ok(hash.map_err(|_| Trouble::Failed("a password was not hashed".to_owned()))??)
+}
+
+async fn add(
+    Admin(visitor): Admin,
+    State(shared): State<Shared>,
+    Form(fields): Form,
+) -> Result<Response, Trouble> {
+    let name = check_name(fields.text("name")).map_err(invalid)?;
+    let role: Role = fields.text("role").parse().map_err(invalid)?;
+    let hash = hash(name, fields.exact("password")).await?;
+    acting(&shared, &visitor).add_user(name, role, &hash, clock::now()).await?;
+    Ok(to("/users"))
+}
+
+async fn set_role(
+    Admin(visitor): Admin,
+    State(shared): State<Shared>,
+    Path(name): Path<String>,
+    Form(fields): Form,
+) -> Result<Response, Trouble> {
+    let role: Role = fields.text("role").parse().map_err(invalid)?;
+    acting(&shared, &visitor).set_role(&name, role, clock::now()).await?;
+    Ok(to("/users"))
+}
+
+async fn set_password(
+    Admin(visitor): Admin,
+    State(shared): State<Shared>,
+    Path(name): Path<String>,
+    Form(fields): Form,
+) -> Result<Response, Trouble> {
+    let hash = hash(&name, fields.exact("password")).await?;
+    acting(&shared, &visitor).set_password(&name, &hash, None, clock::now()).await?;
+    Ok(to("/users"))
+}
+
+async fn remove(
+    Admin(visitor): Admin,
+    State(shared): State<Shared>,
+    Path(name): Path<String>,
+    _: Form,
+) -> Result<Response, Trouble> {
+    acting(&shared, &visitor).remove_user(&name, clock::now()).await?;
+    Ok(to("/users"))
+}
+
+async fn add_token(
+    Admin(visitor): Admin,
+    State(shared): State<Shared>,
+    Form(fields): Form,
+) -> Result<Response, Trouble> {
+    let name = check_name(fields.text("name")).map_err(invalid)?;
+    let scopes: Result<Vec<Scope>, _> = fields.all("scope").map(str::parse).collect();
+    let scopes = scopes.map_err(invalid)?;
+    let days: i64 = fields.text("days").parse().map_err(invalid)?;
+    if scopes.is_empty() || !(1..=3_650).contains(&days) {
+        return Err(invalid(Texts::of(visitor.language).days));
+    }
+    let token = format!("daicho_{}", cookie::new_token()?);
+    let now = clock::now();
+    let end = now.plus_seconds(days.saturating_mul(86_400));
+    let store = acting(&shared, &visitor);
+    store.add_api_token(name, &token_hash(&token), &scopes, Some(end), now).await?;
+    show(&shared, &visitor, token).await
+}
+
+async fn remove_token(
+    Admin(visitor): Admin,
+    State(shared): State<Shared>,
+    Path(name): Path<String>,
+    _: Form,
+) -> Result<Response, Trouble> {
+    acting(&shared, &visitor).remove_api_token(&name, clock::now()).await?;
+    Ok(to("/users"))
+}
