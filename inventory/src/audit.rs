@@ -64,6 +64,10 @@ pub enum Action {
     Merge,
     /// A merge was undone.
     Split,
+    /// The database was replaced by a backup of it.
+    Restore,
+    /// What is old was removed.
+    Prune,
 }
 
 impl Action {
@@ -79,6 +83,8 @@ impl Action {
             Self::Accept => "accept",
             Self::Merge => "merge",
             Self::Split => "split",
+            Self::Restore => "restore",
+            Self::Prune => "prune",
         }
     }
 }

@@ -1,6 +1,7 @@
 //! The command line: names, help and which setting a flag stands for. Decides nothing.
 
 mod decide;
+mod keep;
 
 use std::{path::PathBuf, str::FromStr};
 
@@ -12,6 +13,7 @@ use scanner::import;
 pub(crate) use decide::{
     About, AboutAsset, AboutIssuer, AboutSoftware, Audit, Decisions, DecisionsList, Terms,
 };
+pub(crate) use keep::{Backup, Restore};
 
 /// Tells what is on the network, what was approved, and what is about to break.
 #[derive(Debug, Parser)]
@@ -123,6 +125,10 @@ pub(crate) enum Command {
     },
     /// Run the jobs of the configuration when they are due, until SIGINT or SIGTERM
     Serve,
+    /// Copy the database into a file, while it is in use
+    Backup(Backup),
+    /// Put such a copy in the place of the database, which is kept beside it
+    Restore(Restore),
     /// What works here and what does not, before the first sweep
     Doctor,
 }

@@ -4,6 +4,7 @@ pub(crate) mod alert;
 pub(crate) mod args;
 mod assets;
 mod audit;
+pub(crate) mod backup;
 mod certs;
 pub(crate) mod collect;
 pub(crate) mod conclude;
@@ -135,6 +136,10 @@ pub(crate) fn run(cli: &Cli) -> Result<u8> {
                 code = jobs::run(&settings, name, *served, &stop).await?;
             }
             Command::Serve => {}
+            Command::Backup(arguments) => {
+                code = backup::backup(&settings, arguments, format, &stop).await?;
+            }
+            Command::Restore(arguments) => backup::restore(&settings, arguments, format).await?,
             Command::Doctor => doctor::run(&settings, format).await?,
         }
         Ok(code)
@@ -154,6 +159,7 @@ fn settings_of(cli: &Cli) -> Result<Settings> {
         Command::Assets { command: Some(Assets::Merge { .. } | Assets::Split { .. }), .. } => true,
         Command::Assets { .. } | Command::Register { .. } => false,
         Command::Alert { .. } | Command::Audit { .. } | Command::Doctor => false,
+        Command::Backup(_) | Command::Restore(_) => false,
         // A job has its own.
         Command::Jobs { .. } | Command::Serve => false,
     };

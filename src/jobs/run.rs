@@ -16,7 +16,7 @@ use model::{RunId, RunResult, ScanId, Site, Timestamp};
 use ring::digest::{SHA256, digest};
 use scanner::stop::Stop;
 
-use super::{Lock, changed, plan};
+use super::{Lock, changed, keep, plan};
 use crate::{
     cli::{
         Ended,
@@ -145,6 +145,7 @@ async fn perform(
             watch::run(settings, None, &arguments, Format::Text, stop).await
         }
         JobKind::Certificates => certificates(&settings, job, stop).await,
+        JobKind::Backup => keep::backup(&settings, job, stop).await,
         JobKind::Import => changed::import(&settings, job, stop).await,
         JobKind::Review => {
             listen_for_signals(stop)?;
