@@ -30,12 +30,21 @@ pub enum JobKind {
     Review,
     /// Copies the database into a folder.
     Backup,
+    /// Removes what is old.
+    Prune,
 }
 
 impl JobKind {
     /// Every kind.
-    pub const ALL: [Self; 6] =
-        [Self::Sweep, Self::Watch, Self::Certificates, Self::Import, Self::Review, Self::Backup];
+    pub const ALL: [Self; 7] = [
+        Self::Sweep,
+        Self::Watch,
+        Self::Certificates,
+        Self::Import,
+        Self::Review,
+        Self::Backup,
+        Self::Prune,
+    ];
 
     /// The name, as it is written.
     #[must_use]
@@ -47,6 +56,7 @@ impl JobKind {
             Self::Import => "import",
             Self::Review => "review",
             Self::Backup => "backup",
+            Self::Prune => "prune",
         }
     }
 
@@ -66,7 +76,7 @@ impl JobKind {
             Self::Watch => &["interface"],
             Self::Certificates => &["paths"],
             Self::Import => &["paths", "read_as"],
-            Self::Review => &[],
+            Self::Review | Self::Prune => &[],
             Self::Backup => &["folder", "keep"],
         }
     }

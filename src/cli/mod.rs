@@ -12,10 +12,12 @@ mod decide;
 mod decisions;
 mod doctor;
 mod findings;
+mod forecast;
 mod fragile;
 pub(crate) mod import;
 mod jobs;
 mod progress;
+pub(crate) mod prune;
 mod readiness;
 pub(crate) mod refresh;
 pub(crate) mod register;
@@ -43,7 +45,7 @@ use tokio::{
 use crate::{
     cli::args::{Assets, Certs, Cli, Command, Jobs},
     compose::{self, Settings},
-    daemon, tell, who,
+    daemon, demo, tell, who,
 };
 
 /// What became of a command that a job can do as well.
@@ -140,6 +142,10 @@ pub(crate) fn run(cli: &Cli) -> Result<u8> {
                 code = backup::backup(&settings, arguments, format, &stop).await?;
             }
             Command::Restore(arguments) => backup::restore(&settings, arguments, format).await?,
+            Command::Prune(arguments) => {
+                code = prune::run(&settings, arguments, format, &stop).await?.code;
+            }
+            Command::Demo(arguments) => demo::run(&settings, arguments).await?,
             Command::Doctor => doctor::run(&settings, format).await?,
         }
         Ok(code)
@@ -159,7 +165,7 @@ fn settings_of(cli: &Cli) -> Result<Settings> {
         Command::Assets { command: Some(Assets::Merge { .. } | Assets::Split { .. }), .. } => true,
         Command::Assets { .. } | Command::Register { .. } => false,
         Command::Alert { .. } | Command::Audit { .. } | Command::Doctor => false,
-        Command::Backup(_) | Command::Restore(_) => false,
+        Command::Backup(_) | Command::Restore(_) | Command::Prune(_) | Command::Demo(_) => false,
         // A job has its own.
         Command::Jobs { .. } | Command::Serve => false,
     };

@@ -20,8 +20,8 @@ use super::{Lock, changed, keep, plan};
 use crate::{
     cli::{
         Ended,
-        args::{Collect, Format, Sweep, Watch},
-        collect, listen_for_signals, refresh, sweep, watch, window,
+        args::{Collect, Format, Prune, Sweep, Watch},
+        collect, listen_for_signals, prune, refresh, sweep, watch, window,
     },
     clock,
     compose::{self, Settings},
@@ -146,6 +146,10 @@ async fn perform(
         }
         JobKind::Certificates => certificates(&settings, job, stop).await,
         JobKind::Backup => keep::backup(&settings, job, stop).await,
+        JobKind::Prune => {
+            let command = Prune { dry_run: false };
+            prune::run(&settings, &command, Format::Text, stop).await
+        }
         JobKind::Import => changed::import(&settings, job, stop).await,
         JobKind::Review => {
             listen_for_signals(stop)?;

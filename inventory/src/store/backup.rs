@@ -14,11 +14,7 @@ use std::{
 
 use sqlx::{ConnectOptions as _, Connection as _, SqliteConnection};
 
-use super::{
-    KNOWN, Medium, Store, StoreError, audit, migrate,
-    migrate::State,
-    newer, reading,
-};
+use super::{KNOWN, Medium, Store, StoreError, audit, migrate, migrate::State, newer, reading};
 use crate::audit::Chain;
 
 /// What to do where there is a file of that name already.

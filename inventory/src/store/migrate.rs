@@ -25,6 +25,7 @@ pub(super) const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0010_outbox.sql"),
     include_str!("migrations/0011_approval.sql"),
     include_str!("migrations/0012_jobs.sql"),
+    include_str!("migrations/0015_keep.sql"),
 ];
 
 /// The schema version that this program writes.

@@ -45,6 +45,7 @@ mod migrate;
 mod observation;
 mod outbox;
 mod part;
+mod prune;
 mod reading;
 mod register;
 mod restore;
@@ -52,6 +53,7 @@ mod review;
 mod route;
 mod save;
 mod scan;
+mod size;
 mod stapled;
 mod verdict;
 mod view;
@@ -66,10 +68,12 @@ pub use error::StoreError;
 pub use finding::StoredFinding;
 pub use merge::Merge;
 pub use observation::{StoredObservation, Written};
+pub use prune::{Counts, Keep, Outside, Pruned, Room};
 pub use register::{RegisterSource, RegisterSummary, StoredRegister};
 pub use restore::{Restored, restore};
 pub use review::{Compared, Policy, ReviewSummary};
 pub use scan::StoredScan;
+pub use size::Size;
 pub use view::{Dossier, Health};
 pub use writer::{Sink, Writer, WriterReport};
 
@@ -135,7 +139,7 @@ impl Store {
                 State::Version(found) if found > KNOWN => return Err(newer(path, found)),
                 State::Version(_) => {}
             }
-        } else if path.exists() && look(path).await?.0 == State::NotOurs {
+        } else if path.exists() && matches!(look(path).await, Ok((State::NotOurs, _))) {
             // Nothing is laid beside a file of somebody else.
             return Err(StoreError::NotOurs { path: path.to_owned() });
         }

@@ -67,7 +67,11 @@ pub async fn restore(
     partial.sync()?;
     let old = has_old.then(|| old_name(database, at));
     if let Some(old) = &old {
-        let failed = |source| StoreError::Copy { doing: "keeping the old database as", path: old.clone(), source };
+        let failed = |source| StoreError::Copy {
+            doing: "keeping the old database as",
+            path: old.clone(),
+            source,
+        };
         // A second name, so that at no moment the database has none.
         fs::hard_link(database, old).map_err(failed)?;
         // What could not be folded in: the file is damaged, and who repairs it may want both.
@@ -188,7 +192,6 @@ fn beside(path: &Path, ending: &str) -> PathBuf {
 
 /// `daicho.db.before-20261127T113600Z`.
 fn old_name(database: &Path, at: Timestamp) -> PathBuf {
-    let moment: String =
-        at.to_string().chars().filter(|c| c.is_ascii_alphanumeric()).collect();
+    let moment: String = at.to_string().chars().filter(|c| c.is_ascii_alphanumeric()).collect();
     beside(database, &format!(".before-{moment}"))
 }

@@ -356,6 +356,10 @@ async fn what_waits_in_a_database_of_version_1_is_digested_once() {
          DROP TABLE baseline;
          DROP TABLE outbox_item;
          DROP TABLE outbox;
+         DROP TRIGGER event_stays;
+         DROP TABLE horizon;
+         CREATE TRIGGER event_stays BEFORE DELETE ON event BEGIN SELECT 1; END;
+         ALTER TABLE scan DROP COLUMN bytes;
          DROP TABLE job;
          DROP TABLE run;
          DROP TABLE imported;
