@@ -132,6 +132,16 @@ fn vantage_name(configured: Option<String>) -> String {
     })
 }
 
+/// How old things become before they are pruned; `None` for any age.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Ages {
+    pub(crate) observations: Option<Duration>,
+    pub(crate) past: Option<Duration>,
+    pub(crate) findings: Option<Duration>,
+    pub(crate) scans: Option<Duration>,
+    pub(crate) events: Option<Duration>,
+}
+
 /// The configuration taken apart into what each crate is given.
 #[derive(Clone, Debug)]
 pub(crate) struct Settings {
@@ -188,6 +198,9 @@ pub(crate) struct Settings {
     pub(crate) jobs: Vec<Job>,
     /// How many of them run at once.
     pub(crate) jobs_at_once: usize,
+    /// What a prune keeps, and when it may give room back.
+    pub(crate) keep: Ages,
+    pub(crate) vacuum_windows: Vec<Window>,
 }
 
 /// What a route is to tell, without the way.
@@ -277,6 +290,12 @@ pub(crate) fn settings(config: Config) -> Result<Settings> {
         routes,
         four_eyes,
         web,
+        keep_observations: observations,
+        keep_past: past,
+        keep_findings: findings,
+        keep_scans: scans,
+        keep_events: events,
+        vacuum_windows,
         jobs_at_once,
         // The jobs have it.
         time_zone: _,
@@ -371,6 +390,8 @@ pub(crate) fn settings(config: Config) -> Result<Settings> {
         actor: Actor::program(),
         web,
         jobs,
+        keep: Ages { observations, past, findings, scans, events },
+        vacuum_windows,
         jobs_at_once,
         own_networks: own_networks.iter().map(|text| range(text)).collect::<Result<_>>()?,
     })

@@ -5,6 +5,7 @@ mod cli;
 mod clock;
 mod compose;
 mod daemon;
+mod demo;
 mod jobs;
 mod notify;
 mod report;

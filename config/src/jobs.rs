@@ -28,12 +28,23 @@ pub enum JobKind {
     Import,
     /// Draws the conclusions again: what is due today was not yesterday.
     Review,
+    /// Copies the database into a folder.
+    Backup,
+    /// Removes what is old.
+    Prune,
 }
 
 impl JobKind {
     /// Every kind.
-    pub const ALL: [Self; 5] =
-        [Self::Sweep, Self::Watch, Self::Certificates, Self::Import, Self::Review];
+    pub const ALL: [Self; 7] = [
+        Self::Sweep,
+        Self::Watch,
+        Self::Certificates,
+        Self::Import,
+        Self::Review,
+        Self::Backup,
+        Self::Prune,
+    ];
 
     /// The name, as it is written.
     #[must_use]
@@ -44,6 +55,8 @@ impl JobKind {
             Self::Certificates => "certificates",
             Self::Import => "import",
             Self::Review => "review",
+            Self::Backup => "backup",
+            Self::Prune => "prune",
         }
     }
 
@@ -63,7 +76,8 @@ impl JobKind {
             Self::Watch => &["interface"],
             Self::Certificates => &["paths"],
             Self::Import => &["paths", "read_as"],
-            Self::Review => &[],
+            Self::Review | Self::Prune => &[],
+            Self::Backup => &["folder", "keep"],
         }
     }
 }
@@ -132,6 +146,10 @@ pub struct Job {
     pub paths: Vec<PathBuf>,
     /// As what an import reads them.
     pub read_as: Option<ReadAs>,
+    /// Where a backup puts its copies.
+    pub folder: Option<PathBuf>,
+    /// How many of them stay, from 1 to 10,000.
+    pub keep: usize,
     /// Everything else, with what is this job's own on top of what holds for all.
     pub config: Config,
 }
@@ -139,6 +157,9 @@ pub struct Job {
 /// The settings of every job.
 const COMMON: [&str; 9] =
     ["name", "kind", "schedule", "time_zone", "window", "jitter", "missed", "duration", "site"];
+
+/// How many copies stay of a backup that does not say: two weeks of daily ones.
+const DEFAULT_COPIES: usize = 14;
 
 /// The longest name.
 const LONGEST_NAME: usize = 64;
@@ -218,6 +239,12 @@ impl Reading<'_> {
             let names = ReadAs::ALL.map(|(name, _)| name).join(", ");
             return Err(self.wrong("read_as", &format!("is missing: one of {names}")));
         }
+        let folder = self.optional("folder", units::text)?;
+        if kind == JobKind::Backup && folder.as_ref().is_none_or(String::is_empty) {
+            let problem =
+                "is missing: say where the copies go, such as folder = \"/var/backups/daicho\"";
+            return Err(self.wrong("folder", problem));
+        }
         let config = self.config(layers, shared)?;
         if kind == JobKind::Watch && config.interface.is_none() {
             let problem = "is missing: say which interface to listen to";
@@ -240,6 +267,10 @@ impl Reading<'_> {
             targets,
             paths: paths.into_iter().map(PathBuf::from).collect(),
             read_as,
+            folder: folder.map(PathBuf::from),
+            keep: self
+                .optional("keep", |value| units::number(value, 1, 10_000))?
+                .unwrap_or(DEFAULT_COPIES),
             config,
         })
     }

@@ -122,6 +122,19 @@ pub struct Config {
     pub four_eyes: bool,
     /// The web page.
     pub web: Web,
+    /// How old superseded observations become before they are pruned; `None` for any age. Here
+    /// and below at least 30 days.
+    pub keep_observations: Option<Duration>,
+    /// How long what is gone is kept: services, software, certificates, files.
+    pub keep_past: Option<Duration>,
+    /// How long resolved findings are kept.
+    pub keep_findings: Option<Duration>,
+    /// How long it is kept where scans looked, and how jobs ran.
+    pub keep_scans: Option<Duration>,
+    /// How long events are kept.
+    pub keep_events: Option<Duration>,
+    /// The times at which a prune may give room back to the system; empty for never.
+    pub vacuum_windows: Vec<Window>,
     /// How many jobs run at once, those that listen not counted; from 1 to 64.
     pub jobs_at_once: usize,
     /// The IANA name of the time zone of schedules; `None` for the machine's own.
@@ -309,6 +322,14 @@ impl Config {
             routes: layers.read_hidden("routes", route::routes)?,
             four_eyes: switch("approval.four_eyes")?,
             web: web::read(layers)?,
+            keep_observations: layers.read("keep.observations", units::age)?,
+            keep_past: layers.read("keep.past", units::age)?,
+            keep_findings: layers.read("keep.findings", units::age)?,
+            keep_scans: layers.read("keep.scans", units::age)?,
+            keep_events: layers.read("keep.events", units::age)?,
+            vacuum_windows: layers.read("keep.vacuum", |value| {
+                units::texts(value)?.iter().map(|text| text.parse()).collect()
+            })?,
             jobs_at_once: layers.read("serve.jobs_at_once", |v| units::number(v, 1, 64))?,
             time_zone: optional("serve.time_zone")?,
             jobs: Vec::new(),
@@ -460,6 +481,11 @@ mod tests {
             &[],
             "site.toml: certificates.renew_after = \"95%\": expected a share from \"1/10\" to \
              \"9/10\", or in percent, such as \"2/3\" or \"75%\"",
+        );
+        refuses(
+            "[keep]\nevents = \"1d\"",
+            &[],
+            "site.toml: keep.events = \"1d\": expected from 30d to 36500d, or \"forever\"",
         );
         refuses("sweep = 3", &[], "site.toml: sweep is a section, not a setting");
     }

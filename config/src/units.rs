@@ -119,6 +119,16 @@ pub(crate) fn duration(value: &Value, least: Duration, most: Duration) -> Result
     }
 }
 
+/// An age at which things go, from 30 days on; `None` for "forever".
+pub(crate) fn age(value: &Value) -> Result<Option<Duration>, String> {
+    match text(value)?.as_str() {
+        "forever" => Ok(None),
+        _ => duration(value, 30 * crate::DAY, 36_500 * crate::DAY)
+            .map(Some)
+            .map_err(|error| format!("{error}, or \"forever\"")),
+    }
+}
+
 fn spoken(duration: Duration) -> String {
     match (duration.as_millis(), duration.as_secs()) {
         (0, _) => "0s".to_owned(),

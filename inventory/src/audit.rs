@@ -88,6 +88,10 @@ pub enum Action {
     Retry,
     /// A test was sent by a route.
     Test,
+    /// The database was replaced by a backup of it.
+    Restore,
+    /// What is old was removed.
+    Prune,
 }
 
 impl Action {
@@ -115,6 +119,8 @@ impl Action {
             Self::RunJob => "run_job",
             Self::Retry => "retry",
             Self::Test => "test",
+            Self::Restore => "restore",
+            Self::Prune => "prune",
         }
     }
 }

@@ -17,6 +17,8 @@ use model::{
 use sqlx::{Connection, SqliteConnection};
 use tempfile::TempDir;
 
+#[path = "store/backup.rs"]
+mod backup;
 #[path = "store/decisions.rs"]
 mod decisions;
 #[path = "store/inventory.rs"]
@@ -27,6 +29,8 @@ mod jobs;
 mod outbox;
 #[path = "store/processes.rs"]
 mod processes;
+#[path = "store/prune.rs"]
+mod prune;
 #[path = "store/speed.rs"]
 mod speed;
 #[path = "store/stapled.rs"]

@@ -1,18 +1,21 @@
 //! The command line: names, help and which setting a flag stands for. Decides nothing.
 
+mod alert;
 mod decide;
+mod keep;
 mod web;
 
 use std::{path::PathBuf, str::FromStr};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use inventory::outbox::MessageState;
 use model::Severity;
 use scanner::import;
 
+pub(crate) use alert::Alert;
 pub(crate) use decide::{
     About, AboutAsset, AboutIssuer, AboutSoftware, Audit, Decisions, DecisionsList, Terms,
 };
+pub(crate) use keep::{Backup, Demo, Prune, Restore};
 pub(crate) use web::{Token, User};
 
 /// Tells what is on the network, what was approved, and what is about to break.
@@ -145,6 +148,14 @@ pub(crate) enum Command {
         #[command(subcommand)]
         command: Token,
     },
+    /// Copy the database into a file, while it is in use
+    Backup(Backup),
+    /// Put such a copy in the place of the database, which is kept beside it
+    Restore(Restore),
+    /// Remove what is old and needed by nothing, by the ages of the configuration
+    Prune(Prune),
+    /// Fill a new database with an organisation that does not exist, to look around in
+    Demo(Demo),
     /// What works here and what does not, before the first sweep
     Doctor,
 }
@@ -455,33 +466,6 @@ pub(crate) enum Kind {
     Software,
     /// Issuers of certificates
     Issuer,
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum Alert {
-    /// Send a message that says that it is a test, now, and print what the other side says
-    Test {
-        /// The route's name
-        route: String,
-    },
-    /// List the messages that wait, were sent or were given up
-    List {
-        /// Only those in this state: pending, sending, sent or failed
-        #[arg(long, value_name = "STATE", value_parser = message_state)]
-        state: Option<MessageState>,
-    },
-    /// Send everything that is due, once: for cron, where no service runs
-    Deliver,
-    /// Have a message tried again that was given up or waits
-    Retry {
-        /// The message's number
-        id: i64,
-    },
-}
-
-fn message_state(text: &str) -> Result<MessageState, String> {
-    let names = MessageState::ALL.map(MessageState::as_str).join(", ");
-    MessageState::from_name(text).ok_or_else(|| format!("{text:?} is none of {names}"))
 }
 
 /// One of several equal parts.

@@ -16,7 +16,7 @@ use scanner::net::{
 use serde_json::{Value, json};
 
 use crate::{
-    cli::args::Format,
+    cli::{args::Format, forecast},
     compose::Settings,
     notify::Courier,
     report::{count, print, print_json, table::Table},
@@ -106,6 +106,7 @@ pub(crate) async fn common(settings: &Settings) -> Vec<Check> {
     vec![
         resolver(),
         database_state(&settings.database).await,
+        size(&settings.database).await,
         trust(settings),
         routes(settings).await,
         page(settings).await,
@@ -284,6 +285,23 @@ async fn look(path: &Path) -> Result<(State, String), StoreError> {
     }
     let state = if health.problems.is_empty() { State::Works } else { State::Fails };
     Ok((state, detail))
+}
+
+/// How large the database is, and for how long there is room.
+async fn size(path: &Path) -> Check {
+    let measure = async {
+        let store = Store::open(path, OpenMode::ReadOnly).await?;
+        let size = store.size().await?;
+        store.close().await;
+        Ok::<_, StoreError>(forecast::lines(path, &size))
+    };
+    let (state, detail) = match measure.await {
+        Ok((lines, true)) => (State::Limited, lines.join("\n")),
+        Ok((lines, false)) => (State::Works, lines.join("\n")),
+        Err(StoreError::NoDatabase { .. }) => (State::Works, "nothing yet".to_owned()),
+        Err(error) => (State::Fails, tell::chain(&error)),
+    };
+    Check { what: "size", state, detail }
 }
 
 const fn link_state(interface: &Interface) -> &'static str {

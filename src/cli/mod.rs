@@ -4,6 +4,7 @@ pub(crate) mod alert;
 pub(crate) mod args;
 mod assets;
 mod audit;
+pub(crate) mod backup;
 mod certs;
 pub(crate) mod collect;
 pub(crate) mod conclude;
@@ -11,11 +12,13 @@ pub(crate) mod decide;
 mod decisions;
 pub(crate) mod doctor;
 mod findings;
+mod forecast;
 mod fragile;
 pub(crate) mod import;
 pub(crate) mod jobs;
 mod parts;
 pub(crate) mod progress;
+pub(crate) mod prune;
 mod readiness;
 pub(crate) mod refresh;
 pub(crate) mod register;
@@ -44,7 +47,7 @@ use tokio::{
 use crate::{
     cli::args::{Assets, Certs, Cli, Command, Jobs},
     compose::{self, Settings},
-    daemon, tell, web, who,
+    daemon, demo, tell, web, who,
 };
 
 /// What became of a command that a job can do as well.
@@ -144,6 +147,14 @@ pub(crate) fn run(cli: &Cli) -> Result<u8> {
             Command::Serve | Command::Web { .. } => {}
             Command::User { command } => user::run(&settings, command, format).await?,
             Command::Token { command } => user::token(&settings, command, format).await?,
+            Command::Backup(arguments) => {
+                code = backup::backup(&settings, arguments, format, &stop).await?;
+            }
+            Command::Restore(arguments) => backup::restore(&settings, arguments, format).await?,
+            Command::Prune(arguments) => {
+                code = prune::run(&settings, arguments, format, &stop).await?.code;
+            }
+            Command::Demo(arguments) => demo::run(&settings, arguments).await?,
             Command::Doctor => doctor::run(&settings, format).await?,
         }
         Ok(code)
@@ -165,6 +176,7 @@ fn settings_of(cli: &Cli) -> Result<Settings> {
         Command::Register { .. } => false,
         Command::Alert { .. } | Command::Audit { .. } | Command::Doctor => false,
         Command::User { .. } | Command::Token { .. } => false,
+        Command::Backup(_) | Command::Restore(_) | Command::Prune(_) | Command::Demo(_) => false,
         // A job has its own, and so has the page.
         Command::Jobs { .. } | Command::Serve | Command::Web { .. } => false,
     };

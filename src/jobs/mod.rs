@@ -5,6 +5,7 @@
 //! already, note that it begins, say when it is enough, and note how it ended.
 
 mod changed;
+mod keep;
 mod lock;
 mod plan;
 mod run;

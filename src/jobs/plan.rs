@@ -55,6 +55,7 @@ fn planned(job: &Job) -> Result<Planned> {
             JobKind::Sweep => Lane::Sweep(job.config.interface.clone()),
             JobKind::Watch => Lane::Listening,
             JobKind::Certificates | JobKind::Import | JobKind::Review => Lane::Free,
+            JobKind::Backup | JobKind::Prune => Lane::Free,
         },
     })
 }

@@ -16,12 +16,12 @@ use model::{RunId, RunResult, ScanId, Site, Timestamp};
 use ring::digest::{SHA256, digest};
 use scanner::stop::Stop;
 
-use super::{Lock, changed, plan};
+use super::{Lock, changed, keep, plan};
 use crate::{
     cli::{
         Ended,
-        args::{Collect, Format, Sweep, Watch},
-        collect, listen_for_signals, refresh, sweep, watch, window,
+        args::{Collect, Format, Prune, Sweep, Watch},
+        collect, listen_for_signals, prune, refresh, sweep, watch, window,
     },
     clock,
     compose::{self, Settings},
@@ -145,6 +145,11 @@ async fn perform(
             watch::run(settings, None, &arguments, Format::Text, stop).await
         }
         JobKind::Certificates => certificates(&settings, job, stop).await,
+        JobKind::Backup => keep::backup(&settings, job, stop).await,
+        JobKind::Prune => {
+            let command = Prune { dry_run: false };
+            prune::run(&settings, &command, Format::Text, stop).await
+        }
         JobKind::Import => changed::import(&settings, job, stop).await,
         JobKind::Review => {
             listen_for_signals(stop)?;

@@ -8,6 +8,7 @@ mod cli;
 mod files;
 mod home;
 mod import;
+mod keep;
 mod lab;
 mod listen;
 mod mirror;

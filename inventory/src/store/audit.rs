@@ -94,32 +94,38 @@ impl Store {
     ///
     /// Where the database cannot be read.
     pub async fn verify_audit(&self, kept: Option<&str>) -> Result<Verified, StoreError> {
-        let failed = self.failed("reading the audit");
         let mut reader = self.reader().await?;
-        let mut verified = Verified { chain: Chain::default(), broken: None, kept: None };
-        // Nothing at all is a beginning of everything.
-        verified.kept = kept.map(|kept| kept == verified.chain.head);
-        let mut after = i64::MIN;
-        loop {
-            let rows: Vec<Row> = sqlx::query_as(
-                "SELECT number, at, who, action, subject, detail, reason, hash FROM audit
-                 WHERE number > $1 ORDER BY number LIMIT $2",
-            )
-            .bind(after)
-            .bind(ROWS)
-            .fetch_all(&mut *reader)
-            .await
-            .map_err(&failed)?;
-            let Some((last, ..)) = rows.last() else { return Ok(verified) };
-            after = *last;
-            for entry in rows.into_iter().map(entry) {
-                if let Err(broken) = verified.chain.follow(&entry) {
-                    verified.broken = Some(broken);
-                    return Ok(verified);
-                }
-                if kept == Some(entry.hash.as_str()) {
-                    verified.kept = Some(true);
-                }
+        follow(&mut reader, kept).await.map_err(self.failed("reading the audit"))
+    }
+}
+
+/// Follows the chain of an open database, see [`Store::verify_audit`].
+pub(super) async fn follow(
+    connection: &mut SqliteConnection,
+    kept: Option<&str>,
+) -> sqlx::Result<Verified> {
+    let mut verified = Verified { chain: Chain::default(), broken: None, kept: None };
+    // Nothing at all is a beginning of everything.
+    verified.kept = kept.map(|kept| kept == verified.chain.head);
+    let mut after = i64::MIN;
+    loop {
+        let rows: Vec<Row> = sqlx::query_as(
+            "SELECT number, at, who, action, subject, detail, reason, hash FROM audit
+             WHERE number > $1 ORDER BY number LIMIT $2",
+        )
+        .bind(after)
+        .bind(ROWS)
+        .fetch_all(&mut *connection)
+        .await?;
+        let Some((last, ..)) = rows.last() else { return Ok(verified) };
+        after = *last;
+        for entry in rows.into_iter().map(entry) {
+            if let Err(broken) = verified.chain.follow(&entry) {
+                verified.broken = Some(broken);
+                return Ok(verified);
+            }
+            if kept == Some(entry.hash.as_str()) {
+                verified.kept = Some(true);
             }
         }
     }

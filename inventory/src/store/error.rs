@@ -164,6 +164,46 @@ pub enum StoreError {
         /// The value, cut to a readable length.
         value: String,
     },
+    /// Another command has the database open, which so cannot be replaced.
+    #[error(
+        "the database {path} is in use: stop daicho serve, and wait for the end of other commands \
+         (or close the other program that has it open)",
+        path = path.display()
+    )]
+    InUse {
+        /// The file.
+        path: PathBuf,
+    },
+    /// There is a file where a backup should go.
+    #[error("{path} exists: name another file, or replace it with --overwrite", path = path.display())]
+    BackupExists {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A backup is being written there already.
+    #[error("another backup is being written to {path}: wait for its end", path = path.display())]
+    BackupUnderWay {
+        /// Where it goes.
+        path: PathBuf,
+    },
+    /// A copy of the database is not as it should be.
+    #[error("the copy {path} is not sound: {problem}", path = path.display())]
+    Unsound {
+        /// The copy.
+        path: PathBuf,
+        /// What is wrong.
+        problem: String,
+    },
+    /// A file that belongs to a backup could not be read or written.
+    #[error("{doing} {path} failed", path = path.display())]
+    Copy {
+        /// What we were doing.
+        doing: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
     /// There is no asset of that number.
     #[error("there is no asset {0}")]
     NoAsset(AssetId),

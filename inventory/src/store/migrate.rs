@@ -27,6 +27,7 @@ pub(super) const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0012_jobs.sql"),
     include_str!("migrations/0013_lists.sql"),
     include_str!("migrations/0014_web.sql"),
+    include_str!("migrations/0015_keep.sql"),
 ];
 
 /// The schema version that this program writes.

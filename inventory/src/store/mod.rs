@@ -25,11 +25,13 @@ use tokio::sync::{Mutex, MutexGuard};
 mod alert;
 mod assets;
 mod audit;
+mod backup;
 mod beside;
 mod cells;
 mod certificate;
 mod decision;
 mod digest;
+mod door;
 mod download;
 mod error;
 mod event;
@@ -45,13 +47,16 @@ mod observation;
 mod outbox;
 mod page;
 mod part;
+mod prune;
 mod reading;
 mod register;
+mod restore;
 mod review;
 mod route;
 mod save;
 mod scan;
 mod session;
+mod size;
 mod stapled;
 mod user;
 mod verdict;
@@ -59,6 +64,7 @@ mod view;
 mod writer;
 
 pub use audit::Verified;
+pub use backup::{Existing, Sound, inspect};
 pub use certificate::StoredCertificate;
 pub use decision::Rule;
 pub use digest::Digest;
@@ -67,14 +73,18 @@ pub use finding::StoredFinding;
 pub use merge::Merge;
 pub use observation::{StoredObservation, Written};
 pub use page::{Changes, PageProcess, ScanProgress};
+pub use prune::{Counts, Keep, Outside, Pruned, Room};
 pub use register::{RegisterSource, RegisterSummary, StoredRegister};
+pub use restore::{Restored, restore};
 pub use review::{Compared, Offset, Policy, ReviewSummary, Thresholds};
 pub use scan::StoredScan;
 pub use session::Origin;
+pub use size::Size;
 pub use view::{Dossier, Health};
 pub use writer::{Sink, Writer, WriterReport};
 
 use crate::audit::Actor;
+use door::Door;
 use migrate::{KNOWN, MIGRATIONS, State};
 
 /// How long a writer waits for another before it gives up. Our own transactions take well
@@ -102,6 +112,8 @@ pub struct Store {
     readers: SqlitePool,
     /// Who does what this copy is told to do.
     actor: Arc<Actor>,
+    /// Keeps the file from being replaced while it is open.
+    _door: Arc<Door>,
 }
 
 impl Store {
@@ -124,19 +136,32 @@ impl Store {
         if mode == OpenMode::ReadOnly {
             let (state, medium) = look(path).await?;
             match state {
-                State::Version(KNOWN) => return Ok(Self::new(path, None, medium)),
+                State::Version(KNOWN) => {
+                    let door = Door::enter(path).await?;
+                    return Ok(Self::new(path, None, medium, door));
+                }
                 State::Empty => return Err(StoreError::NoDatabase { path: path.to_owned() }),
                 State::NotOurs => return Err(StoreError::NotOurs { path: path.to_owned() }),
                 State::Version(found) if found > KNOWN => return Err(newer(path, found)),
                 State::Version(_) => {}
             }
+        } else if path.exists() && matches!(look(path).await, Ok((State::NotOurs, _))) {
+            // Nothing is laid beside a file of somebody else.
+            return Err(StoreError::NotOurs { path: path.to_owned() });
         }
+        make_folder(path)?;
+        let door = Door::enter(path).await?;
         let writer = prepare(path).await?;
         let writer = (mode == OpenMode::ReadWrite).then(|| Arc::new(Mutex::new(writer)));
-        Ok(Self::new(path, writer, Medium::Writable))
+        Ok(Self::new(path, writer, Medium::Writable, door))
     }
 
-    fn new(path: &Path, writer: Option<Arc<Mutex<SqliteConnection>>>, medium: Medium) -> Self {
+    fn new(
+        path: &Path,
+        writer: Option<Arc<Mutex<SqliteConnection>>>,
+        medium: Medium,
+        door: Door,
+    ) -> Self {
         let options = reading(path, medium)
             // A row that crosses to our thread by itself costs two wake-ups.
             .row_buffer_size(1024);
@@ -144,7 +169,8 @@ impl Store {
             .max_connections(READERS)
             .acquire_timeout(PATIENCE)
             .connect_lazy_with(options);
-        Self { path: path.into(), writer, readers, actor: Arc::new(Actor::program()) }
+        let actor = Arc::new(Actor::program());
+        Self { path: path.into(), writer, readers, actor, _door: Arc::new(door) }
     }
 
     /// The same store for somebody: what is decided through it is decided by them. Without, it is
@@ -303,12 +329,17 @@ async fn fold(path: Arc<Path>) {
     let _ = connection.close().await;
 }
 
+/// Makes the folder of a database.
+fn make_folder(path: &Path) -> Result<(), StoreError> {
+    match path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+        Some(folder) => std::fs::create_dir_all(folder)
+            .map_err(|source| StoreError::Folder { path: folder.to_owned(), source }),
+        None => Ok(()),
+    }
+}
+
 /// Opens for writing, makes or updates the schema, and turns on the write-ahead log.
 async fn prepare(path: &Path) -> Result<SqliteConnection, StoreError> {
-    if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-        std::fs::create_dir_all(folder)
-            .map_err(|source| StoreError::Folder { path: folder.to_owned(), source })?;
-    }
     let failed = |source| StoreError::of(path, "opening", source);
     let mut waited = Duration::ZERO;
     loop {

@@ -67,7 +67,10 @@ impl Store {
         let mut transaction = writer.begin_with(BEGIN_WRITE).await.map_err(&failed)?;
         let updated = sqlx::query(
             "UPDATE scan SET io = $2, ended_at = $3, probes_sent = $4, replies = $5, drops = $6,
-                 complete = $7 WHERE id = $1",
+                 complete = $7,
+                 bytes = (SELECT (page_count - freelist_count) * page_size
+                     FROM pragma_page_count, pragma_freelist_count, pragma_page_size)
+             WHERE id = $1",
         )
         .bind(id.0)
         .bind(record.io.clone())

@@ -363,6 +363,10 @@ async fn what_waits_in_a_database_of_version_1_is_digested_once() {
          DROP TABLE api_token;
          DROP TABLE session;
          DROP TABLE user;
+         DROP TRIGGER event_stays;
+         DROP TABLE horizon;
+         CREATE TRIGGER event_stays BEFORE DELETE ON event BEGIN SELECT 1; END;
+         ALTER TABLE scan DROP COLUMN bytes;
          DROP TABLE job;
          DROP TABLE run;
          DROP TABLE imported;

@@ -1,0 +1,75 @@
+//! The door of the database: who has the file open holds a share of a lock beside it, and who
+//! replaces the file takes the whole.
+//!
+//! SQLite's own locks are of no use here: who opens the file by its name after it was replaced, and
+//! who had it open before, would write two files with one log. The system lets go of the lock
+//! when a process ends, however it ends.
+
+use std::{
+    fs::{self, File, TryLockError},
+    io,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use super::{OPENING_PAUSE, PATIENCE, StoreError};
+
+/// A share of the lock, or the whole. `None` where there can be no lock, on a full or read-only
+/// file system: what is only read needs none so much that it should fail for it.
+#[derive(Debug)]
+pub(super) struct Door {
+    _lock: Option<File>,
+}
+
+impl Door {
+    /// Takes a share, and waits where the file is just being replaced.
+    pub(super) async fn enter(database: &Path) -> Result<Self, StoreError> {
+        let Ok(file) = open(database) else { return Ok(Self { _lock: None }) };
+        let mut waited = Duration::ZERO;
+        loop {
+            match file.try_lock_shared() {
+                Ok(()) => return Ok(Self { _lock: Some(file) }),
+                Err(TryLockError::WouldBlock) if waited < PATIENCE => {
+                    tokio::time::sleep(OPENING_PAUSE).await;
+                    waited = waited.saturating_add(OPENING_PAUSE);
+                }
+                Err(TryLockError::WouldBlock) => {
+                    return Err(StoreError::Locked { path: database.to_owned() });
+                }
+                // A file system without locks.
+                Err(TryLockError::Error(_)) => return Ok(Self { _lock: None }),
+            }
+        }
+    }
+
+    /// Takes the whole: nobody has the file open, and nobody opens it.
+    pub(super) fn shut(database: &Path) -> Result<Self, StoreError> {
+        let path = path(database);
+        let failed = |source| StoreError::Copy { doing: "locking", path: path.clone(), source };
+        let file = open(database).map_err(failed)?;
+        match file.try_lock() {
+            Ok(()) => Ok(Self { _lock: Some(file) }),
+            Err(TryLockError::WouldBlock) => Err(StoreError::InUse { path: database.to_owned() }),
+            Err(TryLockError::Error(source)) => Err(failed(source)),
+        }
+    }
+}
+
+/// Beside the locks of jobs, which have no name that begins with a full stop.
+fn path(database: &Path) -> PathBuf {
+    let mut folder = database.as_os_str().to_owned();
+    folder.push("-locks");
+    PathBuf::from(folder).join(".open.lock")
+}
+
+fn open(database: &Path) -> io::Result<File> {
+    let path = path(database);
+    if let Some(folder) = path.parent() {
+        fs::create_dir_all(folder)?;
+    }
+    match File::options().create(true).truncate(false).write(true).open(&path) {
+        // Somebody else made it, and a lock needs no more than this.
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => File::open(&path),
+        opened => opened,
+    }
+}

@@ -1,0 +1,160 @@
+//! Copies of the database: whole whenever they are made, and back in its place or not at all.
+
+use std::{fs, os::unix::fs::PermissionsExt as _};
+
+use inventory::{
+    audit::Actor,
+    store::{Existing, inspect, restore},
+};
+
+use super::*;
+
+async fn put_back(folder: &Folder, from: &Path) -> Result<Option<PathBuf>, String> {
+    let restored = restore(&folder.path(), from, &Actor::program(), at(9_000)).await;
+    restored.map(|restored| restored.old).map_err(|error| error.to_string())
+}
+
+fn files(folder: &Folder) -> Vec<String> {
+    let entries = fs::read_dir(folder.folder.path()).unwrap();
+    let mut names: Vec<String> =
+        entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort();
+    names
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_copy_made_while_a_sweep_writes_is_one_moment_of_it() {
+    let folder = Folder::new();
+    let store = folder.store().await;
+    let scan = folder.begin(&store, 1).await;
+    let (sink, writer) = Writer::start(&store, scan).unwrap();
+    let writing = tokio::spawn(async move {
+        // Two facts of each, in this order: no moment has the second without the first.
+        for index in 0..30_000 {
+            sink.send(link(2, index)).await.unwrap();
+            sink.send(port(2, index, 80, PortState::Open)).await.unwrap();
+        }
+    });
+    let mut counts = Vec::new();
+    for number in 0..3 {
+        let copy = folder.folder.path().join(format!("copy-{number}.db"));
+        let made = store.backup(&copy, Existing::Keep).await.unwrap();
+        assert_eq!(made, inspect(&copy).await.unwrap());
+        assert_eq!(fs::metadata(&copy).unwrap().permissions().mode() & 0o777, 0o600);
+        let copied = Store::open(&copy, OpenMode::ReadOnly).await.unwrap();
+        counts.push(copied.observation_count().await.unwrap());
+        copied.close().await;
+    }
+    writing.await.unwrap();
+    writer.finish().await.unwrap();
+    assert!(counts.is_sorted() && counts[0] < 60_000, "{counts:?}");
+    assert_eq!(store.observation_count().await.unwrap(), 60_000, "the sweep lost nothing");
+}
+
+#[tokio::test]
+async fn a_copy_replaces_the_database_only_while_nobody_has_it_open() {
+    let folder = Folder::new();
+    let store = folder.store().await;
+    let scan = folder.begin(&store, 1).await;
+    store.write_observations(scan, (0..10).map(|index| link(2, index))).await.unwrap();
+    let copy = folder.folder.path().join("copy.db");
+    store.backup(&copy, Existing::Keep).await.unwrap();
+    let again = store.backup(&copy, Existing::Keep).await.unwrap_err().to_string();
+    assert!(again.contains("exists") && again.contains("--overwrite"), "{again}");
+    store.write_observations(scan, (10..15).map(|index| link(3, index))).await.unwrap();
+
+    let refused = put_back(&folder, &copy).await.unwrap_err();
+    assert!(refused.contains("is in use"), "{refused}");
+    store.close().await;
+    let reader = Store::open(folder.path(), OpenMode::ReadOnly).await.unwrap();
+    assert!(put_back(&folder, &copy).await.unwrap_err().contains("is in use"));
+    reader.close().await;
+    // A program that is none of ours, in the middle of reading.
+    let mut theirs = folder.raw().await;
+    sqlx::raw_sql("BEGIN; SELECT count(*) FROM scan").execute(&mut theirs).await.unwrap();
+    assert!(put_back(&folder, &copy).await.unwrap_err().contains("is in use"));
+    theirs.close().await.unwrap();
+
+    let old = put_back(&folder, &copy).await.unwrap().unwrap();
+    let store = folder.store().await;
+    assert_eq!(store.observation_count().await.unwrap(), 10);
+    let audit = store.audit(None).await.unwrap();
+    assert_eq!((audit.len(), audit[0].deed.action.as_str()), (1, "restore"));
+    assert_eq!(store.verify_audit(None).await.unwrap().broken, None);
+    store.close().await;
+    let old = Store::open(old, OpenMode::ReadOnly).await.unwrap();
+    assert_eq!(old.observation_count().await.unwrap(), 15, "the log was folded in");
+    old.close().await;
+    let left: Vec<String> =
+        files(&folder).into_iter().filter(|name| !name.ends_with("-locks")).collect();
+    assert_eq!(left.len(), 3, "{left:?}");
+}
+
+#[tokio::test]
+async fn what_is_not_sound_takes_no_place() {
+    let folder = Folder::new();
+    let store = folder.store().await;
+    let scan = folder.begin(&store, 1).await;
+    store.write_observations(scan, (0..500).map(|index| link(2, index))).await.unwrap();
+    let copy = folder.folder.path().join("copy.db");
+    store.backup(&copy, Existing::Keep).await.unwrap();
+    store.close().await;
+    let good = fs::read(&copy).unwrap();
+    let changed = |sql: &'static str| {
+        let (copy, good) = (copy.clone(), good.clone());
+        async move {
+            fs::write(&copy, good).unwrap();
+            let mut connection =
+                SqliteConnection::connect(&format!("sqlite://{}", copy.display())).await.unwrap();
+            sqlx::raw_sql("PRAGMA foreign_keys = OFF").execute(&mut connection).await.unwrap();
+            sqlx::raw_sql(sql).execute(&mut connection).await.unwrap();
+            connection.close().await.unwrap();
+        }
+    };
+    let forged =
+        "INSERT INTO audit VALUES (1, 1, 'sato', 'accept', '', '', '', printf('%064d', 7))";
+    for (sql, expected) in [
+        ("PRAGMA user_version = 9999", "schema version 9999"),
+        ("PRAGMA application_id = 7", "not a Daicho database"),
+        (forged, "its audit is broken: entry 1 was changed"),
+        ("UPDATE observation SET last_scan = 77", "500 rows refer to rows that do not exist"),
+    ] {
+        changed(sql).await;
+        let error = put_back(&folder, &copy).await.unwrap_err();
+        assert!(error.contains(expected) && error.contains("copy.db"), "{error}");
+    }
+    let mut damaged = good.clone();
+    let middle = damaged.len() / 2;
+    damaged[middle..middle + 8192].fill(0x5a);
+    for bytes in [&damaged[..], &good[..good.len() / 2], b"no database", b""] {
+        fs::write(&copy, bytes).unwrap();
+        put_back(&folder, &copy).await.unwrap_err();
+    }
+    let missing = put_back(&folder, Path::new("/nowhere/copy.db")).await.unwrap_err();
+    assert!(missing.contains("/nowhere/copy.db"), "{missing}");
+    let store = folder.store().await;
+    assert_eq!(store.observation_count().await.unwrap(), 500);
+    store.close().await;
+    assert_eq!(files(&folder), ["copy.db", "daicho.db", "daicho.db-locks"]);
+}
+
+#[tokio::test]
+async fn a_damaged_database_is_replaced_and_an_old_copy_brought_up_to_date() {
+    let folder = Folder::new();
+    let store = folder.store().await;
+    let copy = folder.folder.path().join("copy.db");
+    store.backup(&copy, Existing::Keep).await.unwrap();
+    store.close().await;
+    // As the version before made it, and so without what this one added.
+    let mut bytes = fs::read(folder.path()).unwrap();
+    bytes[100..].fill(0xee);
+    fs::write(folder.path(), bytes).unwrap();
+    assert!(
+        Store::open(folder.path(), OpenMode::ReadOnly).await.is_err() || {
+            folder.store().await.assets().await.is_err()
+        }
+    );
+    let old = put_back(&folder, &copy).await.unwrap().unwrap();
+    assert!(fs::read(old).unwrap()[100..].iter().all(|byte| *byte == 0xee));
+    folder.store().await.assets().await.unwrap();
+}

@@ -1,0 +1,108 @@
+//! `daicho backup` and `daicho restore`: copies of the database for safekeeping, and back.
+
+use std::{future::Future, time::Duration};
+
+use anyhow::{Result, bail};
+use inventory::store::{self, Existing, OpenMode, Sound, Store};
+use scanner::stop::Stop;
+use serde_json::json;
+
+use crate::{
+    cli::{
+        args::{Backup, Format, Restore},
+        listen_for_signals,
+    },
+    clock,
+    compose::Settings,
+    report::{print, print_json},
+    tell,
+};
+
+/// Copies the database and returns the exit code.
+pub(crate) async fn backup(
+    settings: &Settings,
+    arguments: &Backup,
+    format: Format,
+    stop: &Stop,
+) -> Result<u8> {
+    listen_for_signals(stop)?;
+    let store = Store::open(&settings.database, OpenMode::ReadOnly).await?;
+    let existing = if arguments.overwrite { Existing::Overwrite } else { Existing::Keep };
+    let Some(made) = unless(stop, store.backup(&arguments.file, existing)).await else {
+        return Ok(stop.exit_code().unwrap_or(crate::FAILED));
+    };
+    let made = made?;
+    store.close().await;
+    let file = arguments.file.display().to_string();
+    match format {
+        Format::Json => print_json(&json!({
+            "file": file,
+            "bytes": made.bytes,
+            "schema": made.schema,
+            "audit_entries": made.audit.entries,
+            "audit_head": made.audit.head,
+        }))?,
+        Format::Text => print(&format!("{file}: {}\n", words(&made)))?,
+    }
+    Ok(0)
+}
+
+/// What there is to say of a copy that was looked through.
+pub(crate) fn words(copy: &Sound) -> String {
+    format!(
+        "{} KiB, schema {}, sound; the audit has {} entries and the head {}",
+        copy.bytes / 1024,
+        copy.schema,
+        copy.audit.entries,
+        copy.audit.head
+    )
+}
+
+/// What the work comes to, or `None` where its end was asked for before: dropping it takes away
+/// what is half done.
+pub(crate) async fn unless<R>(stop: &Stop, work: impl Future<Output = R>) -> Option<R> {
+    const LOOK: Duration = Duration::from_millis(50);
+    let stopped = async {
+        while !stop.is_requested() {
+            tokio::time::sleep(LOOK).await;
+        }
+    };
+    tokio::select! {
+        done = work => Some(done),
+        () = stopped => None,
+    }
+}
+
+/// Puts a copy in the place of the database.
+pub(crate) async fn restore(
+    settings: &Settings,
+    arguments: &Restore,
+    format: Format,
+) -> Result<()> {
+    let (database, file) = (&settings.database, &arguments.file);
+    let same = std::fs::canonicalize(database).ok().zip(std::fs::canonicalize(file).ok());
+    if same.is_some_and(|(database, file)| database == file) {
+        bail!("{} is the database itself", file.display());
+    }
+    let restored = store::restore(database, file, &settings.actor, clock::now()).await?;
+    let old = restored.old.as_ref().map(|old| old.display().to_string());
+    match format {
+        Format::Json => print_json(&json!({
+            "file": file.display().to_string(),
+            "database": database.display().to_string(),
+            "old": old,
+            "bytes": restored.backup.bytes,
+            "schema": restored.backup.schema,
+            "audit_entries": restored.backup.audit.entries,
+            "audit_head": restored.backup.audit.head,
+        })),
+        Format::Text => {
+            let backup = words(&restored.backup);
+            print(&format!("{} is {} now: {backup}\n", database.display(), file.display()))?;
+            if let Some(old) = old {
+                tell::line(&format!("the database that was there is kept as {old}"));
+            }
+            Ok(())
+        }
+    }
+}

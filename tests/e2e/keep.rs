@@ -1,0 +1,64 @@
+//! Keeping the database: copies of it, and what is removed from it.
+
+use std::{fs, os::unix::fs::PermissionsExt as _};
+
+use crate::home::Home;
+
+fn sweep(home: &Home) {
+    let run = home.run(&["sweep", "127.0.0.1", "--io", "connect", "--ports", "9"]);
+    assert_eq!(run.code, Some(0), "{}", run.stderr);
+}
+
+#[test]
+fn a_backup_brings_back_what_was_lost() {
+    let home = Home::new();
+    sweep(&home);
+    let list = home.write("devices.csv", "id,name,ip\nA-1,printer,192.0.2.7\n");
+    let import = ["register", "import", list.to_str().unwrap(), "--kind", "device"];
+    assert_eq!(home.run(&import).code, Some(0));
+    let before = home.json(&["audit", "verify"]);
+    let made = home.json(&["backup", "copy.db"]);
+    assert_eq!(made["audit_head"], before["head"]);
+    assert_eq!(made["bytes"], fs::metadata(home.path("copy.db")).unwrap().len());
+    let mode = fs::metadata(home.path("copy.db")).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+    let assets = home.json(&["assets"]);
+
+    for file in ["daicho.db", "daicho.db-wal", "daicho.db-shm"] {
+        let _ = fs::remove_file(home.path(file));
+    }
+    let restored = home.run(&["restore", "copy.db"]);
+    assert_eq!(restored.code, Some(0), "{}", restored.stderr);
+    assert_eq!(home.json(&["assets"]), assets);
+    let kept = ["audit", "verify", "--head", before["head"].as_str().unwrap()];
+    assert_eq!(home.json(&kept)["entries"], 2, "the import, and that it was restored");
+    let itself = home.run(&["restore", "daicho.db"]);
+    assert_eq!(itself.code, Some(2));
+    assert!(itself.stderr.contains("is the database itself"), "{}", itself.stderr);
+}
+
+#[test]
+fn a_backup_job_keeps_the_last_copies_and_nothing_else_goes() {
+    let home = Home::new();
+    sweep(&home);
+    home.write(
+        "daicho.toml",
+        "[[jobs]]\nname = \"copies\"\nkind = \"backup\"\nschedule = \"0 4 * * *\"\n\
+         folder = \"copies\"\nkeep = 2\n",
+    );
+    fs::create_dir(home.path("copies")).unwrap();
+    for name in ["daicho-20200101T000000Z.db", "daicho-20210101T000000Z.db", "other.db"] {
+        home.write(&format!("copies/{name}"), "");
+    }
+    let run = home.run(&["--config", "daicho.toml", "jobs", "run", "copies"]);
+    assert_eq!(run.code, Some(0), "{}", run.stderr);
+    let entries = fs::read_dir(home.path("copies")).unwrap();
+    let mut names: Vec<String> =
+        entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort();
+    assert_eq!(names.len(), 3, "{names:?}");
+    assert_eq!((names[0].as_str(), names[2].as_str()), ("daicho-20210101T000000Z.db", "other.db"));
+    let newest = format!("copies/{}", names[1]);
+    let restored = home.run(&["restore", &newest]);
+    assert_eq!(restored.code, Some(0), "{}", restored.stderr);
+}
