@@ -311,7 +311,7 @@ async fn every_answer_tells_the_browser_to_trust_nothing_else() {
         assert!(policy.contains("default-src 'self'") && !policy.contains("unsafe"), "{path}");
         assert!(policy.contains("frame-ancestors 'none'"), "{path}");
         assert_eq!(says("x-content-type-options"), "nosniff", "{path}");
-        assert_eq!(says("referrer-policy"), "no-referrer", "{path}");
+        assert_eq!(says("referrer-policy"), "same-origin", "{path}");
         assert_eq!(says("cross-origin-opener-policy"), "same-origin", "{path}");
         assert_eq!(says("cross-origin-resource-policy"), "same-origin", "{path}");
         assert!(says("strict-transport-security").starts_with("max-age="), "{path}");

@@ -4,6 +4,7 @@ mod alert;
 mod architecture;
 mod bad_input;
 mod before_tls;
+mod browser;
 mod cli;
 mod files;
 mod home;
