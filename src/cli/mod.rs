@@ -2,7 +2,7 @@
 
 pub(crate) mod alert;
 pub(crate) mod args;
-mod assets;
+pub(crate) mod assets;
 mod audit;
 mod certs;
 pub(crate) mod collect;

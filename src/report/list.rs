@@ -42,9 +42,9 @@ impl<'a, 'q> Asking<'a, 'q> {
     pub(crate) fn assets(&self) -> Vec<Shown<'a>> {
         let mut shown = Shown::all(self.compared);
         shown.retain(|shown| {
-            self.assets.get(&shown.asset.id.0).is_some_and(|row| {
-                self.query.matches(Candidate::of(row, None), self.as_of)
-            })
+            self.assets
+                .get(&shown.asset.id.0)
+                .is_some_and(|row| self.query.matches(Candidate::of(row, None), self.as_of))
         });
         shown
     }
@@ -59,20 +59,16 @@ impl<'a, 'q> Asking<'a, 'q> {
     pub(crate) fn services(&self) -> Vec<(&AssetRow, ServiceRow)> {
         let all = self.compared.assets.iter().flat_map(ServiceRow::of);
         let of = all.filter_map(|row| Some((self.assets.get(&row.asset)?, row)));
-        of.filter(|(asset, row)| {
-            self.query.matches(Candidate::of(row, Some(asset)), self.as_of)
-        })
-        .collect()
+        of.filter(|(asset, row)| self.query.matches(Candidate::of(row, Some(asset)), self.as_of))
+            .collect()
     }
 
     /// The products, by asset.
     pub(crate) fn software(&self) -> Vec<(&AssetRow, SoftwareRow)> {
         let all = self.compared.assets.iter().flat_map(SoftwareRow::of);
         let of = all.filter_map(|row| Some((self.assets.get(&row.asset)?, row)));
-        of.filter(|(asset, row)| {
-            self.query.matches(Candidate::of(row, Some(asset)), self.as_of)
-        })
-        .collect()
+        of.filter(|(asset, row)| self.query.matches(Candidate::of(row, Some(asset)), self.as_of))
+            .collect()
     }
 }
 
@@ -142,8 +138,7 @@ pub(crate) fn service_table(rows: &[(&AssetRow, ServiceRow)]) -> String {
 }
 
 pub(crate) fn software_table(rows: &[(&AssetRow, SoftwareRow)]) -> String {
-    let mut table =
-        Table::new(&["asset", "name", "product", "version", "source", "last seen"]);
+    let mut table = Table::new(&["asset", "name", "product", "version", "source", "last seen"]);
     for row in rows {
         let shown = software_json(row);
         table.row([

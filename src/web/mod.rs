@@ -14,6 +14,7 @@ mod cookie;
 mod gate;
 mod health;
 mod language;
+mod lists;
 mod metrics;
 mod overview;
 mod page;

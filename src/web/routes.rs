@@ -10,7 +10,7 @@ use axum::{
 };
 
 use super::{
-    Shared, account, assets, gate, health, metrics, overview, sign,
+    Shared, account, assets, gate, health, lists, metrics, overview, sign,
     trouble::Trouble,
     visit::{Access, Checked, Guarded},
 };
@@ -60,6 +60,7 @@ pub(crate) fn all() -> Vec<Route> {
         sign::routes(),
         account::routes(),
         overview::routes(),
+        lists::routes(),
     ]
     .into_iter()
     .flatten()

@@ -82,7 +82,9 @@ impl<'a> Lister<'a> {
             os_shown: os,
             registration: state.state.as_str().to_owned(),
             reason: state.reason.clone(),
-            ports: fold_all(open().map(|service| format!("{}/{}", service.port, service.transport))),
+            ports: fold_all(
+                open().map(|service| format!("{}/{}", service.port, service.transport)),
+            ),
             protocols: fold_all(open().filter_map(|service| service.protocol.as_ref())),
             products: fold_all(products.chain(software().map(|software| &software.product))),
             versions: fold_all(
@@ -261,8 +263,7 @@ impl FindingRow {
     #[must_use]
     pub fn of(stored: &StoredFinding, owners: &Owners) -> Self {
         let finding = &stored.finding;
-        let owners: Vec<String> =
-            owners.of_finding(finding).into_iter().map(Owner::text).collect();
+        let owners: Vec<String> = owners.of_finding(finding).into_iter().map(Owner::text).collect();
         Self {
             id: stored.id,
             rule: fold(&finding.key.rule),

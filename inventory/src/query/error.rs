@@ -23,7 +23,9 @@ pub struct QueryError {
 #[derive(Clone, Debug, Eq, Error, PartialEq)]
 pub enum Problem {
     /// Nothing stands where something is needed.
-    #[error("expected a word to look for, or a field, a comparison (:, =, !=, ~, !~, <, > or in) and a value")]
+    #[error(
+        "expected a word to look for, or a field, a comparison (:, =, !=, ~, !~, <, > or in) and a value"
+    )]
     Nothing,
     /// No such field.
     #[error("{name:?} is not a field{} (one of {fields})", slip(.meant))]
@@ -58,7 +60,9 @@ pub enum Problem {
     #[error("{0:?} is not a port (443, or 161/udp)")]
     Port(String),
     /// Not a network.
-    #[error("{0:?} is not a network (192.0.2.0/24, 192.0.2.1-192.0.2.9, or an address; a part of one after ~)")]
+    #[error(
+        "{0:?} is not a network (192.0.2.0/24, 192.0.2.1-192.0.2.9, or an address; a part of one after ~)"
+    )]
     Network(String),
     /// Not an age.
     #[error("{0:?} is not an age (a number and s, m, h, d or w, such as 7d)")]

@@ -160,7 +160,8 @@ impl<'t> Reader<'t> {
         match self.comparison() {
             Some((name, sign)) => self.compare(start, name, sign),
             None => {
-                let end = rest.find(|c: char| c.is_whitespace() || c == '(' || c == ')' || c == '"');
+                let end =
+                    rest.find(|c: char| c.is_whitespace() || c == '(' || c == ')' || c == '"');
                 let word = rest.get(..end.unwrap_or(rest.len())).unwrap_or_default();
                 if word.starts_with(['=', '!', '~', '<', '>', ':', ',']) {
                     let range = start..start.saturating_add(word.len());
@@ -186,7 +187,8 @@ impl<'t> Reader<'t> {
             Some((word, sign)) => (*word, *sign),
             None => {
                 let is_in = spaced.get(..2).is_some_and(|word| word.eq_ignore_ascii_case("in"));
-                let ends = spaced.get(2..).is_some_and(|rest| rest.starts_with(char::is_whitespace));
+                let ends =
+                    spaced.get(2..).is_some_and(|rest| rest.starts_with(char::is_whitespace));
                 let known = self.kind.field(&name.to_ascii_lowercase()).is_some();
                 (space > 0 && is_in && ends && known).then_some(("in", Sign::In))?
             }
@@ -361,9 +363,9 @@ fn one_or(mut nodes: Vec<Node>, all: fn(Vec<Node>) -> Node) -> Node {
 /// Whether the word that begins here is a network or link-layer address, or the beginning of one.
 fn is_address(text: &str) -> bool {
     let word = text.split(|c: char| c.is_whitespace() || c == ')').next().unwrap_or_default();
-    let digits = word.split(':').all(|part| {
-        part.len() <= 4 && part.bytes().all(|byte| byte.is_ascii_hexdigit())
-    });
+    let digits = word
+        .split(':')
+        .all(|part| part.len() <= 4 && part.bytes().all(|byte| byte.is_ascii_hexdigit()));
     digits || word.parse::<IpAddr>().is_ok()
 }
 

@@ -102,7 +102,11 @@ fn row() -> AssetRow {
     }];
     let lister = Lister::new(&compared, &[]);
     let (asset, state) = lister.assets().next().unwrap();
-    AssetRow { class: "printer".into(), vendor: "brother industries".into(), ..lister.asset(asset, state) }
+    AssetRow {
+        class: "printer".into(),
+        vendor: "brother industries".into(),
+        ..lister.asset(asset, state)
+    }
 }
 
 #[track_caller]
@@ -223,7 +227,9 @@ fn a_colon_means_what_people_mean() {
 
 #[test]
 fn words_are_looked_for_in_what_people_know_things_by() {
-    for word in ["prn-7", "192.0.2", "5e:00", "00:00:5e:00:53:07", "brother", "nginx", "\"and friends\""] {
+    for word in
+        ["prn-7", "192.0.2", "5e:00", "00:00:5e:00:53:07", "brother", "nginx", "\"and friends\""]
+    {
         check(word, true);
     }
     check("PRN-7 nginx", true);
@@ -314,7 +320,10 @@ fn every_kind_of_thing_has_its_fields() {
         (Kind::Services, "port:443 and tls:yes and state:open and class:server nginx"),
         (Kind::Software, "product:openssh and version:9.2p1 and source~ssh"),
         (Kind::Certificates, "expires<30d and trust:public and not owner:sato example"),
-        (Kind::Findings, "severity:critical,warning and state:open and rule:certificate and site:plant"),
+        (
+            Kind::Findings,
+            "severity:critical,warning and state:open and rule:certificate and site:plant",
+        ),
     ] {
         assert_eq!(Query::parse(kind, query).unwrap().kind(), kind);
         assert!(Query::parse(kind, "nothing:1").is_err());

@@ -79,7 +79,10 @@ fn scale() -> u32 {
 }
 
 fn vantage(part: u32) -> Vantage {
-    Vantage { site: Site(["tokyo", "osaka", "plant", "depot"][part as usize % 4].into()), name: "bench".into() }
+    Vantage {
+        site: Site(["tokyo", "osaka", "plant", "depot"][part as usize % 4].into()),
+        name: "bench".into(),
+    }
 }
 
 fn observations(assets: std::ops::Range<u32>, certificates: &[Vec<u8>]) -> Vec<Observation> {
@@ -140,8 +143,11 @@ fn certificates(count: u32) -> Result<Vec<Vec<u8>>> {
             params.distinguished_name.push(rcgen::DnType::CommonName, format!("s{number}"));
             let year = 2026 + i32::try_from(dice.roll(3))?;
             params.not_before = rcgen::date_time_ymd(2026, 1, 1);
-            params.not_after =
-                rcgen::date_time_ymd(year, 1 + u8::try_from(dice.roll(12))?, 1 + u8::try_from(dice.roll(28))?);
+            params.not_after = rcgen::date_time_ymd(
+                year,
+                1 + u8::try_from(dice.roll(12))?,
+                1 + u8::try_from(dice.roll(28))?,
+            );
             Ok(params.self_signed(&key)?.der().to_vec())
         })
         .collect()
@@ -188,59 +194,71 @@ fn told(line: &str) -> Result<()> {
 }
 
 const FILTERS: &[(Kind, &[&str])] = &[
-    (Kind::Assets, &[
-        "",
-        "site:tokyo",
-        "class:printer",
-        "not class:printer and seen<7d",
-        "registration:unknown and port:445",
-        "name~srv and (port:22,80 or protocol:smtp)",
-        "vendor:brother or vendor:intel",
-        "address:10.0.16.0/20",
-        "address~0.17.",
-        "critical>0",
-        "product:postfix and version:3.7",
-        "pc-77777",
-        "cam-1",
-        "nginx",
-        "zzz",
-    ]),
-    (Kind::Services, &[
-        "",
-        "port:443",
-        "port:22,80 and state:open",
-        "product:openssh and version:7.2",
-        "not protocol:http",
-        "class:printer and port:9100",
-        "site:osaka and tls:no and seen<30d",
-        "address:10.1.0.0/16",
-        "name~srv and protocol:ssh",
-        "vendor:brother",
-        "ssh",
-        "pc-4711",
-        "nginx or samba",
-        "seen<3d",
-        "zzz",
-    ]),
+    (
+        Kind::Assets,
+        &[
+            "",
+            "site:tokyo",
+            "class:printer",
+            "not class:printer and seen<7d",
+            "registration:unknown and port:445",
+            "name~srv and (port:22,80 or protocol:smtp)",
+            "vendor:brother or vendor:intel",
+            "address:10.0.16.0/20",
+            "address~0.17.",
+            "critical>0",
+            "product:postfix and version:3.7",
+            "pc-77777",
+            "cam-1",
+            "nginx",
+            "zzz",
+        ],
+    ),
+    (
+        Kind::Services,
+        &[
+            "",
+            "port:443",
+            "port:22,80 and state:open",
+            "product:openssh and version:7.2",
+            "not protocol:http",
+            "class:printer and port:9100",
+            "site:osaka and tls:no and seen<30d",
+            "address:10.1.0.0/16",
+            "name~srv and protocol:ssh",
+            "vendor:brother",
+            "ssh",
+            "pc-4711",
+            "nginx or samba",
+            "seen<3d",
+            "zzz",
+        ],
+    ),
     (Kind::Software, &["", "product:nginx", "version:1.2", "site:plant", "pc-12", "zzz"]),
-    (Kind::Certificates, &[
-        "",
-        "expires<30d",
-        "trust:untrusted and expires>90d",
-        "site:tokyo",
-        "s4711",
-        "key:256",
-        "zzz",
-    ]),
-    (Kind::Findings, &[
-        "",
-        "severity:critical and state:open",
-        "rule:certificate",
-        "site:depot",
-        "class:printer or name~srv",
-        "pc-99",
-        "zzz",
-    ]),
+    (
+        Kind::Certificates,
+        &[
+            "",
+            "expires<30d",
+            "trust:untrusted and expires>90d",
+            "site:tokyo",
+            "s4711",
+            "key:256",
+            "zzz",
+        ],
+    ),
+    (
+        Kind::Findings,
+        &[
+            "",
+            "severity:critical and state:open",
+            "rule:certificate",
+            "site:depot",
+            "class:printer or name~srv",
+            "pc-99",
+            "zzz",
+        ],
+    ),
 ];
 
 /// What a page would ask, each with how long it took.
@@ -252,7 +270,9 @@ async fn ask(store: &Store, seed: u64) -> Result<Vec<(Duration, String)>> {
         // Every third request is for the page after the one before.
         let next = after.take().filter(|_| dice.roll(3) == 0);
         let (text, cursor, sort, direction, kind) = match next {
-            Some((text, cursor, sort, direction, kind)) => (text, Some(cursor), sort, direction, kind),
+            Some((text, cursor, sort, direction, kind)) => {
+                (text, Some(cursor), sort, direction, kind)
+            }
             None => {
                 let (kind, filters) = dice.one(FILTERS);
                 let sorts: Vec<Sort> = Sort::of(kind).collect();
@@ -265,7 +285,9 @@ async fn ask(store: &Store, seed: u64) -> Result<Vec<(Duration, String)>> {
         let size = 100;
         let request = Request { query: &query, sort, direction, after: cursor.as_deref(), size };
         let (next, total) = match kind {
-            Kind::Assets => store.list_assets(&request, AT).await.map(|page| (page.next, page.total))?,
+            Kind::Assets => {
+                store.list_assets(&request, AT).await.map(|page| (page.next, page.total))?
+            }
             Kind::Services => {
                 store.list_services(&request, AT).await.map(|page| (page.next, page.total))?
             }
@@ -280,7 +302,8 @@ async fn ask(store: &Store, seed: u64) -> Result<Vec<(Duration, String)>> {
             }
         };
         let more = if cursor.is_some() { ", the next page" } else { "" };
-        let what = format!("{} {text:?} by {} {direction:?}{more}: {total}", kind.as_str(), sort.name);
+        let what =
+            format!("{} {text:?} by {} {direction:?}{more}: {total}", kind.as_str(), sort.name);
         took.push((began.elapsed(), what));
         after = next.map(|next| (text, next, sort, direction, kind));
     }
@@ -310,7 +333,12 @@ async fn overviews(store: &Store) -> Result<Vec<(Duration, String)>> {
     Ok(took)
 }
 
-fn row(report: &mut Report, what: &str, mut took: Vec<(Duration, String)>, goal: Duration) -> Result<()> {
+fn row(
+    report: &mut Report,
+    what: &str,
+    mut took: Vec<(Duration, String)>,
+    goal: Duration,
+) -> Result<()> {
     took.sort();
     let at = |share: usize| took.get((took.len() * share / 100).min(took.len() - 1));
     let (half, most) = (at(50).context("nothing")?, at(99).context("nothing")?);

@@ -8,11 +8,7 @@
 use std::fmt::Write as _;
 
 use model::Timestamp;
-use sqlx::{
-    AssertSqlSafe, Sqlite,
-    query::Query as Statement,
-    sqlite::SqliteArguments,
-};
+use sqlx::{AssertSqlSafe, Sqlite, query::Query as Statement, sqlite::SqliteArguments};
 
 use super::key_of;
 use crate::query::{Bound, Column, Kind, Leaf, Level, Node, Query, Test, between};

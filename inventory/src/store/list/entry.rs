@@ -7,7 +7,10 @@ use serde_json::json;
 use sqlx::{Row as _, sqlite::SqliteRow};
 
 use super::{
-    super::{StoredFinding, scan::{LoadError, parse}},
+    super::{
+        StoredFinding,
+        scan::{LoadError, parse},
+    },
     address_of,
 };
 use crate::{

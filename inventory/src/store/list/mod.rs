@@ -15,12 +15,14 @@ mod write;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use model::Timestamp;
-use sqlx::{Connection, Row as _, SqliteConnection, TypeInfo as _, ValueRef as _, sqlite::SqliteRow};
+use sqlx::{
+    Connection, Row as _, SqliteConnection, TypeInfo as _, ValueRef as _, sqlite::SqliteRow,
+};
 
 use super::{Store, StoreError, scan::LoadError};
 use crate::query::{Kind, Query};
-use entry::Entry;
 use compile::{Bind, FINDING, LOOKING, Names, SHARING, Sql, condition};
+use entry::Entry;
 use sort::{By, Cursor, key, key_in};
 
 pub use entry::{AssetEntry, CertificateEntry, FindingEntry, ServiceEntry, SoftwareEntry};
@@ -212,7 +214,9 @@ fn page<E: Entry>(
     let by = if total <= FEW { By::Sorting } else { sort.by };
     let (table, shared) = (table(kind), shared(kind));
     let (names, from): (Names, String) = match (by, is_shared) {
-        (By::Shared, _) => (SHARING, format!("{shared} AS k CROSS JOIN {table} AS r ON r.kind = k.id")),
+        (By::Shared, _) => {
+            (SHARING, format!("{shared} AS k CROSS JOIN {table} AS r ON r.kind = k.id"))
+        }
         (By::Index, _) => (LOOKING, format!("{table} AS r")),
         (By::Sorting, true) => {
             (FINDING, format!("{table} AS r CROSS JOIN {shared} AS k ON k.id = r.kind"))

@@ -105,11 +105,9 @@ const DAYS: [u32; 5] = [0, 7, 30, 60, 90];
 /// What can be narrowed down by, and the columns for it: of the row, or of what rows share.
 const fn facets(kind: Kind) -> (&'static [&'static str], &'static [&'static str], &'static str) {
     match kind {
-        Kind::Assets => (
-            &["class", "registration", "site"],
-            &["r.class", "r.registration", "r.site"],
-            "",
-        ),
+        Kind::Assets => {
+            (&["class", "registration", "site"], &["r.class", "r.registration", "r.site"], "")
+        }
         Kind::Certificates => (&["trust", "key"], &["r.trust", "r.key"], ""),
         Kind::Findings => {
             (&["severity", "state", "rule"], &["r.severity", "r.state", "r.rule"], "")
@@ -145,9 +143,7 @@ impl Store {
                 "SELECT n, {all} FROM (SELECT r.kind AS kind, count(*) AS n FROM {table} AS r WHERE "
             ));
             sql.append(condition(query, FINDING, as_of));
-            sql.push(&format!(
-                " GROUP BY r.kind) AS c CROSS JOIN {shared} AS k ON k.id = c.kind"
-            ));
+            sql.push(&format!(" GROUP BY r.kind) AS c CROSS JOIN {shared} AS k ON k.id = c.kind"));
         }
         let mut reader = self.reader().await?;
         let rows = sql.statement().fetch_all(&mut *reader).await.map_err(&failed)?;
@@ -156,9 +152,9 @@ impl Store {
             let count: i64 = row.try_get(0).map_err(&failed)?;
             for (at, counts) in counts.iter_mut().enumerate() {
                 let at = at.saturating_add(1);
-                let value = row.try_get::<String, _>(at).or_else(|_| {
-                    row.try_get::<i64, _>(at).map(|number| number.to_string())
-                });
+                let value = row
+                    .try_get::<String, _>(at)
+                    .or_else(|_| row.try_get::<i64, _>(at).map(|number| number.to_string()));
                 let entry = counts.entry(value.map_err(&failed)?).or_default();
                 *entry = entry.saturating_add(u64::try_from(count).unwrap_or_default());
             }
@@ -193,10 +189,7 @@ fn number(number: i64) -> u64 {
     u64::try_from(number).unwrap_or_default()
 }
 
-async fn overview(
-    connection: &mut SqliteConnection,
-    as_of: Timestamp,
-) -> sqlx::Result<Overview> {
+async fn overview(connection: &mut SqliteConnection, as_of: Timestamp) -> sqlx::Result<Overview> {
     let mut overview = Overview::default();
     let mut sites: BTreeMap<String, Site> = BTreeMap::new();
     let (mut registrations, mut classes) = (BTreeMap::new(), BTreeMap::new());

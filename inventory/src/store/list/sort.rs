@@ -159,7 +159,9 @@ pub(super) fn key_in(sort: Sort) -> Vec<&'static str> {
             let rest = key(sort.kind).iter().copied().filter(|column| *column != "r.kind");
             std::iter::once("k.id").chain(rest).collect()
         }
-        (_, By::Index) => key(sort.kind).iter().copied().filter(|key| *key != sort.column).collect(),
+        (_, By::Index) => {
+            key(sort.kind).iter().copied().filter(|key| *key != sort.column).collect()
+        }
         _ => key(sort.kind).to_vec(),
     }
 }

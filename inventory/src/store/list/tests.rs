@@ -19,9 +19,7 @@ use super::{
     *,
 };
 use crate::{
-    asset::{
-        Asset, AssetId, Assigned, Deployment, Name, OperatingSystem, ServiceState, Software,
-    },
+    asset::{Asset, AssetId, Assigned, Deployment, Name, OperatingSystem, ServiceState, Software},
     chain::Anchors,
     compare::{AssetState, Network, Registration},
     finding::{Finding, FindingKey, FindingState},
@@ -36,7 +34,8 @@ struct Dice(u64);
 
 impl Dice {
     fn roll(&mut self, sides: usize) -> usize {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        self.0 =
+            self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         usize::try_from(self.0 >> 33).unwrap() % sides
     }
 
@@ -132,8 +131,7 @@ fn asset(dice: &mut Dice, id: i64) -> Asset {
             current: dice.roll(3) > 0,
         });
     }
-    let name =
-        |name: &str| Name { name: name.to_owned(), source: NameSource::Dns, last_seen: NOW };
+    let name = |name: &str| Name { name: name.to_owned(), source: NameSource::Dns, last_seen: NOW };
     let names = (0..dice.roll(3)).map(|_| name(dice.one(&NAMES))).collect();
     Asset {
         id: AssetId(id),
@@ -195,7 +193,8 @@ fn findings(dice: &mut Dice, assets: usize) -> Vec<StoredFinding> {
             rule: dice.one(&["device.unregistered", "certificate.expired"]).to_owned(),
             subject: format!("asset:{id}"),
         },
-        asset: (dice.roll(3) > 0).then(|| AssetId(i64::try_from(dice.roll(assets + 1)).unwrap() + 1)),
+        asset: (dice.roll(3) > 0)
+            .then(|| AssetId(i64::try_from(dice.roll(assets + 1)).unwrap() + 1)),
         severity: dice.one(&[Severity::Info, Severity::Warning, Severity::Critical]),
         title: format!("{} is not registered", dice.one(&NAMES)),
         detail: "detail".to_owned(),
@@ -209,46 +208,162 @@ fn findings(dice: &mut Dice, assets: usize) -> Vec<StoredFinding> {
 }
 
 const FIELDS: &[(Kind, &[&str])] = &[
-    (Kind::Assets, &[
-        "id<9", "id:3,4", "site:büro", "site!=plant", "site~L", "name:prn", "name=\"srv 1\"",
-        "name!~example", "address:192.0.2.0/24", "address!=2001:db8::9", "address~2.1",
-        "address in 2001:db8::/64", "mac:5e:00", "mac=00:00:5e:00:53:01", "vendor:x",
-        "class=\"server\"", "os:debian", "os=ios xe 17.3", "registration:registered,unknown",
-        "port:22", "port:443/udp", "port!=80", "protocol:http", "product:ssh", "product=nginx",
-        "version:1.2", "version~1.2", "cpe:f5", "certificate:0000", "critical>0", "warning:1",
-        "uncertain:yes", "seen<7d", "first>3d", "nginx", "äther", "192.0.2", "\"a b\"", "ärger",
-    ]),
-    (Kind::Services, &[
-        "address:192.0.2.9", "address in 192.0.2.0/24", "address~db8", "port:22,80",
-        "port:443/tcp", "port!=80/udp", "transport:udp", "state:open", "protocol:http",
-        "product:ngi", "version:9.2p1", "cpe~x:y", "tls:yes", "asset:3", "asset>5", "site:plant",
-        "name:prn", "name!=ns.example", "mac:53:0", "class:server", "registration:expired",
-        "seen<9d", "first<2w", "ssh", "db8", "ärger",
-    ]),
-    (Kind::Software, &[
-        "product:open", "product=cups and friends", "version:1.2", "cpe:x", "source:ssh",
-        "source=banner", "asset<7", "site:depot", "name~a", "address:192.0.2.0/24",
-        "address~51.100", "mac:53", "class:server", "registration!=registered", "seen<5d",
-        "first>1w", "nginx", "example",
-    ]),
-    (Kind::Certificates, &[
-        "subject:prn", "issuer=\"cn=root ä\"", "name:example", "sha256:0003", "key:2048",
-        "trust:unknown,public", "expires<30d", "expires>0d", "renew<10d", "asset:2,3", "site:plant",
-        "site!=depot", "address:192.0.2", "owner:sato", "seen<9d", "first<9d", "root", "ärger",
-    ]),
-    (Kind::Findings, &[
-        "id<9", "rule:certificate", "rule=device.unregistered", "severity:critical",
-        "severity!=info", "state:open,accepted", "subject:asset", "title:prn", "owner:x",
-        "asset:0", "asset:3", "site:plant", "site!=plant", "name:example", "address:192.0.2.0/24",
-        "class:server", "registration:unregistered", "seen<8d", "first>4d", "ärger", "192.0.2",
-    ]),
+    (
+        Kind::Assets,
+        &[
+            "id<9",
+            "id:3,4",
+            "site:büro",
+            "site!=plant",
+            "site~L",
+            "name:prn",
+            "name=\"srv 1\"",
+            "name!~example",
+            "address:192.0.2.0/24",
+            "address!=2001:db8::9",
+            "address~2.1",
+            "address in 2001:db8::/64",
+            "mac:5e:00",
+            "mac=00:00:5e:00:53:01",
+            "vendor:x",
+            "class=\"server\"",
+            "os:debian",
+            "os=ios xe 17.3",
+            "registration:registered,unknown",
+            "port:22",
+            "port:443/udp",
+            "port!=80",
+            "protocol:http",
+            "product:ssh",
+            "product=nginx",
+            "version:1.2",
+            "version~1.2",
+            "cpe:f5",
+            "certificate:0000",
+            "critical>0",
+            "warning:1",
+            "uncertain:yes",
+            "seen<7d",
+            "first>3d",
+            "nginx",
+            "äther",
+            "192.0.2",
+            "\"a b\"",
+            "ärger",
+        ],
+    ),
+    (
+        Kind::Services,
+        &[
+            "address:192.0.2.9",
+            "address in 192.0.2.0/24",
+            "address~db8",
+            "port:22,80",
+            "port:443/tcp",
+            "port!=80/udp",
+            "transport:udp",
+            "state:open",
+            "protocol:http",
+            "product:ngi",
+            "version:9.2p1",
+            "cpe~x:y",
+            "tls:yes",
+            "asset:3",
+            "asset>5",
+            "site:plant",
+            "name:prn",
+            "name!=ns.example",
+            "mac:53:0",
+            "class:server",
+            "registration:expired",
+            "seen<9d",
+            "first<2w",
+            "ssh",
+            "db8",
+            "ärger",
+        ],
+    ),
+    (
+        Kind::Software,
+        &[
+            "product:open",
+            "product=cups and friends",
+            "version:1.2",
+            "cpe:x",
+            "source:ssh",
+            "source=banner",
+            "asset<7",
+            "site:depot",
+            "name~a",
+            "address:192.0.2.0/24",
+            "address~51.100",
+            "mac:53",
+            "class:server",
+            "registration!=registered",
+            "seen<5d",
+            "first>1w",
+            "nginx",
+            "example",
+        ],
+    ),
+    (
+        Kind::Certificates,
+        &[
+            "subject:prn",
+            "issuer=\"cn=root ä\"",
+            "name:example",
+            "sha256:0003",
+            "key:2048",
+            "trust:unknown,public",
+            "expires<30d",
+            "expires>0d",
+            "renew<10d",
+            "asset:2,3",
+            "site:plant",
+            "site!=depot",
+            "address:192.0.2",
+            "owner:sato",
+            "seen<9d",
+            "first<9d",
+            "root",
+            "ärger",
+        ],
+    ),
+    (
+        Kind::Findings,
+        &[
+            "id<9",
+            "rule:certificate",
+            "rule=device.unregistered",
+            "severity:critical",
+            "severity!=info",
+            "state:open,accepted",
+            "subject:asset",
+            "title:prn",
+            "owner:x",
+            "asset:0",
+            "asset:3",
+            "site:plant",
+            "site!=plant",
+            "name:example",
+            "address:192.0.2.0/24",
+            "class:server",
+            "registration:unregistered",
+            "seen<8d",
+            "first>4d",
+            "ärger",
+            "192.0.2",
+        ],
+    ),
 ];
 
 fn query(dice: &mut Dice, terms: &[&str], depth: usize) -> String {
     match dice.roll(if depth == 0 { 3 } else { 8 }) {
         0..=2 => dice.one(terms).to_owned(),
         3 => format!("not ({})", query(dice, terms, depth - 1)),
-        4 | 5 => format!("({}) and ({})", query(dice, terms, depth - 1), query(dice, terms, depth - 1)),
+        4 | 5 => {
+            format!("({}) and ({})", query(dice, terms, depth - 1), query(dice, terms, depth - 1))
+        }
         _ => format!("({}) or ({})", query(dice, terms, depth - 1), query(dice, terms, depth - 1)),
     }
 }
@@ -269,10 +384,16 @@ fn policy() -> Policy {
 }
 
 /// What makes a row the one that it is, for people and for the database alike.
-fn names(compared: &Compared, findings: &[StoredFinding], text: &str, kind: Kind) -> BTreeSet<String> {
+fn names(
+    compared: &Compared,
+    findings: &[StoredFinding],
+    text: &str,
+    kind: Kind,
+) -> BTreeSet<String> {
     let query = Query::parse(kind, text).unwrap_or_else(|error| panic!("{text}: {error}"));
     let lister = Lister::new(compared, findings);
-    let assets: Vec<AssetRow> = lister.assets().map(|(asset, state)| lister.asset(asset, state)).collect();
+    let assets: Vec<AssetRow> =
+        lister.assets().map(|(asset, state)| lister.asset(asset, state)).collect();
     let of = |id: i64| assets.iter().find(|asset| asset.id == id);
     let services = compared.assets.iter().flat_map(ServiceRow::of);
     let software = compared.assets.iter().flat_map(SoftwareRow::of);
@@ -357,7 +478,9 @@ impl Lists {
             let rows = sql.statement().fetch_all(&mut self.connection).await.unwrap();
             let page: Page<Place> = read(rows, &request).map_err(|_| "reading failed").unwrap();
             let width = key(kind).len();
-            all.extend(page.rows.into_iter().map(|Place(values)| format!("{:?}", &values[..width])));
+            all.extend(
+                page.rows.into_iter().map(|Place(values)| format!("{:?}", &values[..width])),
+            );
             match page.next {
                 Some(next) => after = Some(next),
                 None => return all,

@@ -153,8 +153,12 @@ async fn assets(connection: &mut SqliteConnection, lister: &Lister<'_>) -> Resul
     }
     let gone: Vec<i64> = known.keys().filter_map(|id| id.parse().ok()).collect();
     for chunk in gone.chunks(ASSETS) {
-        run(connection, "DELETE FROM listed_asset WHERE id IN (SELECT value FROM json_each($1))", chunk)
-            .await?;
+        run(
+            connection,
+            "DELETE FROM listed_asset WHERE id IN (SELECT value FROM json_each($1))",
+            chunk,
+        )
+        .await?;
     }
     let others = changed.iter().filter(|one| one.is_other).map(|one| one.row.asset.id);
     let emptied: Vec<i64> = others.chain(gone).collect();
@@ -336,7 +340,8 @@ async fn write_services(
         ];
         values
     });
-    let into = "service_kind (id, shown, transport, port, state, protocol, product, version, cpe, tls)";
+    let into =
+        "service_kind (id, shown, transport, port, state, protocol, product, version, cpe, tls)";
     insert(connection, into, "", rows).await?;
     let rows = all.iter().map(|(service, kind, key)| {
         let values: [Value<'_>; 5] = [
@@ -424,7 +429,8 @@ async fn certificates(
     )
     .await?;
     let changed = differing(rows, &mut known, |row| row.sha256.clone());
-    let gone: Vec<String> = known.into_keys().chain(changed.iter().map(|(row, _)| row.sha256.clone())).collect();
+    let gone: Vec<String> =
+        known.into_keys().chain(changed.iter().map(|(row, _)| row.sha256.clone())).collect();
     for chunk in gone.chunks(ASSETS) {
         sqlx::query(
             "DELETE FROM listed_certificate WHERE sha256 IN (SELECT value FROM json_each($1))",
