@@ -303,7 +303,7 @@ fn in_words(what: &What) -> (&'static str, String) {
 
 /// A fact for people. Of a chain only how it was served: its bytes are for programs, and would
 /// push everything else out of the column.
-fn told(fact: &Fact) -> String {
+pub(crate) fn told(fact: &Fact) -> String {
     match fact {
         Fact::Certificates(served) => {
             let name = served.server_name.as_ref().map(|name| format!(" for {name}"));

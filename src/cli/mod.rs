@@ -2,7 +2,7 @@
 
 pub(crate) mod alert;
 pub(crate) mod args;
-mod assets;
+pub(crate) mod assets;
 mod audit;
 pub(crate) mod backup;
 mod certs;

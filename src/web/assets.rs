@@ -13,13 +13,13 @@ use super::{
 
 pub(super) fn routes() -> Vec<Route> {
     vec![
-        get("/assets/style.css", |_: Anyone, headers: HeaderMap| async move {
+        get("/static/style.css", |_: Anyone, headers: HeaderMap| async move {
             answer(&headers, "text/css; charset=utf-8", include_str!("assets/style.css"))
         }),
-        get("/assets/page.js", |_: Anyone, headers: HeaderMap| async move {
+        get("/static/page.js", |_: Anyone, headers: HeaderMap| async move {
             answer(&headers, "text/javascript; charset=utf-8", include_str!("assets/page.js"))
         }),
-        get("/assets/icon.svg", |_: Anyone, headers: HeaderMap| async move {
+        get("/static/icon.svg", |_: Anyone, headers: HeaderMap| async move {
             answer(&headers, "image/svg+xml", include_str!("assets/icon.svg"))
         }),
     ]

@@ -178,7 +178,7 @@ async fn identify(
         return Ok(None);
     }
     // What is the same for everybody asks nobody who it is.
-    if path.starts_with("/assets/") || path == "/healthz" || path == "/readyz" {
+    if path.starts_with("/static/") || path == "/healthz" || path == "/readyz" {
         return Ok(None);
     }
     if let Some(token) = cookie::read(headers, shared.cookie_name(Cookie::Session)) {

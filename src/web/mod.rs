@@ -17,6 +17,7 @@ mod gate;
 mod health;
 mod jobs;
 mod language;
+mod lists;
 mod live;
 mod metrics;
 mod overview;

@@ -26,7 +26,14 @@ pub(crate) struct Part {
 }
 
 /// In the order in which they are shown.
-const PARTS: &[Part] = &[Part { path: "/", name: |words| words.overview, least: Role::Viewer }];
+const PARTS: &[Part] = &[
+    Part { path: "/", name: |words| words.overview, least: Role::Viewer },
+    Part { path: "/assets", name: |words| words.assets, least: Role::Viewer },
+    Part { path: "/services", name: |words| words.services, least: Role::Viewer },
+    Part { path: "/software", name: |words| words.software, least: Role::Viewer },
+    Part { path: "/certificates", name: |words| words.certificates, least: Role::Viewer },
+    Part { path: "/findings", name: |words| words.findings, least: Role::Viewer },
+];
 
 /// What a template shows around its content: its field `page`.
 pub(crate) struct Page {

@@ -10,8 +10,8 @@ use axum::{
 };
 
 use super::{
-    Shared, account, alerts, assets, decisions, gate, health, jobs, metrics, overview, registers,
-    scans, sign, trail,
+    Shared, account, alerts, assets, decisions, gate, health, jobs, lists, metrics, overview,
+    registers, scans, sign, trail,
     trouble::Trouble,
     users,
     visit::{Access, Checked, Guarded},
@@ -71,6 +71,7 @@ pub(crate) fn all() -> Vec<Route> {
         alerts::routes(),
         trail::routes(),
         users::routes(),
+        lists::routes(),
     ]
     .into_iter()
     .flatten()

@@ -299,7 +299,7 @@ async fn every_answer_tells_the_browser_to_trust_nothing_else() {
     let site = Site::new().await;
     let token = site.session(Role::Viewer).await;
     let mut answers = Vec::new();
-    for path in ["/login", "/account", "/nothing", "/assets/style.css", "/healthz", "/users"] {
+    for path in ["/login", "/account", "/nothing", "/static/style.css", "/healthz", "/users"] {
         answers.push((path, site.get(path, Some(&token)).await));
     }
     let foreign = Request::get("/").header(header::HOST, "evil.example");
@@ -482,8 +482,8 @@ async fn a_password_is_changed_by_whoever_knows_the_old_one() {
 #[tokio::test]
 async fn a_page_that_asks_again_for_a_style_gets_none() {
     let site = Site::new().await;
-    let first = site.get("/assets/style.css", None).await;
-    let request = Request::get("/assets/style.css")
+    let first = site.get("/static/style.css", None).await;
+    let request = Request::get("/static/style.css")
         .header(header::IF_NONE_MATCH, first.headers[header::ETAG].clone());
     let answer = site.send(request.body(Body::empty()).unwrap()).await;
     assert_eq!((answer.status, answer.text.as_str()), (StatusCode::NOT_MODIFIED, ""));

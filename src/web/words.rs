@@ -45,6 +45,11 @@ words! {
 
         // The parts.
         overview: "Overview", "概要";
+        assets: "Assets", "資産";
+        services: "Services", "サービス";
+        software: "Software", "ソフトウェア";
+        certificates: "Certificates", "証明書";
+        findings: "Findings", "検出事項";
         scans: "Scans", "スキャン";
         decisions: "Decisions", "承認";
         registers: "Registers", "台帳";

@@ -5,6 +5,7 @@
 //! they always stood. The same rows answer a query in memory, for the command line, and are
 //! written by each review for the page and the API (`store::list`), which so ask the same.
 
+mod file;
 mod make;
 #[cfg(test)]
 mod tests;
@@ -13,6 +14,7 @@ use std::{borrow::Cow, net::IpAddr};
 
 use crate::query::{Candidate, Cell, Column, Row};
 
+pub use file::{to_csv, to_xlsx};
 pub use make::Lister;
 
 /// An asset, merged ones as one.

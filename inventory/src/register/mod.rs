@@ -55,6 +55,7 @@ pub use issuer::IssuerEntry;
 pub use row::Row;
 pub use software::{Scope, ScopeItem, SoftwareEntry, SoftwareStatus};
 pub use text::Encoding;
+pub(crate) use value::guard;
 pub use value::{Reason, address_range};
 pub use workbook::Format;
 pub use write::{WriteError, to_csv, to_xlsx};

@@ -141,7 +141,7 @@ pub(super) fn cell(text: &str) -> String {
 
 /// A cell's text as an export writes it: no spreadsheet will run it, and [`cell`] gives
 /// back the text. One apostrophe is added to those there are, so nothing is lost.
-pub(super) fn guard(text: &str) -> String {
+pub(crate) fn guard(text: &str) -> String {
     if is_formula(text) { format!("'{text}") } else { text.to_owned() }
 }
 

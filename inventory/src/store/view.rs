@@ -69,7 +69,7 @@ impl Store {
     ///
     /// Where the database cannot be read.
     pub async fn assets(&self) -> Result<Vec<Asset>, StoreError> {
-        self.assets_of(Which::All).await
+        self.read_assets(Which::All).await
     }
 
     /// Every asset of a site, merged ones as one, by number.
@@ -78,10 +78,25 @@ impl Store {
     ///
     /// Where the database cannot be read.
     pub async fn assets_at(&self, site: &Site) -> Result<Vec<Asset>, StoreError> {
-        self.assets_of(Which::Site(site)).await
+        self.read_assets(Which::Site(site)).await
     }
 
-    async fn assets_of(&self, which: Which<'_>) -> Result<Vec<Asset>, StoreError> {
+    /// These assets, merged ones as one, by number.
+    ///
+    /// # Errors
+    ///
+    /// Where the database cannot be read.
+    pub async fn assets_of(&self, assets: &[AssetId]) -> Result<Vec<Asset>, StoreError> {
+        let failed = self.failed("reading some assets");
+        let mut reader = self.reader().await?;
+        let mut snapshot = reader.begin().await.map_err(&failed)?;
+        let merges = Merges::load(&mut snapshot).await.map_err(&failed)?;
+        let members = merges.members(assets.iter().copied());
+        let these = Which::These(&members);
+        Tables::load_assets(&mut snapshot, these, &merges).await.map_err(|e| e.or(&failed))
+    }
+
+    async fn read_assets(&self, which: Which<'_>) -> Result<Vec<Asset>, StoreError> {
         let failed = self.failed("reading the assets");
         let mut reader = self.reader().await?;
         // One snapshot for all tables, whatever a sweep writes meanwhile.

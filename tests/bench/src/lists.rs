@@ -114,11 +114,12 @@ fn observations(assets: std::ops::Range<u32>, certificates: &[Vec<u8>]) -> Vec<O
                 version: Some(format!("{}.{}", dice.roll(9), dice.roll(30))),
                 ..Service::of(protocol)
             };
-            all.push(seen(Method::TcpSyn, subject.clone(), Fact::PortState(PortState::Open)));
+            all.push(seen(Method::TcpSyn, subject, Fact::PortState(PortState::Open)));
             all.push(seen(Method::Dialogue, subject, Fact::Service(service)));
         }
         // Every second asset serves one of its own.
-        if let Some(certificate) = certificates.get(number as usize / 2).filter(|_| number % 2 == 0)
+        if let Some(certificate) =
+            certificates.get(number as usize / 2).filter(|_| number.is_multiple_of(2))
         {
             let chain = CertificateChain {
                 chain: vec![certificate.clone()],

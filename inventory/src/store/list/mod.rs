@@ -7,6 +7,7 @@
 mod compile;
 mod entry;
 mod overview;
+mod shared;
 mod sort;
 #[cfg(test)]
 mod tests;
@@ -90,7 +91,7 @@ const fn table(kind: Kind) -> &'static str {
 }
 
 /// What rows of that kind share.
-const fn shared(kind: Kind) -> &'static str {
+const fn dictionary(kind: Kind) -> &'static str {
     match kind {
         Kind::Software => "product",
         _ => "service_kind",
@@ -212,7 +213,7 @@ fn page<E: Entry>(
     let (kind, sort, direction) = (request.query.kind(), request.sort, request.direction);
     let is_shared = sort.by == By::Shared;
     let by = if total <= FEW { By::Sorting } else { sort.by };
-    let (table, shared) = (table(kind), shared(kind));
+    let (table, shared) = (table(kind), dictionary(kind));
     let (names, from): (Names, String) = match (by, is_shared) {
         (By::Shared, _) => {
             (SHARING, format!("{shared} AS k CROSS JOIN {table} AS r ON r.kind = k.id"))

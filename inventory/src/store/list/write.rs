@@ -21,14 +21,12 @@ use super::{
         review::{Compared, Policy},
         scan::{LoadError, json},
     },
-    key_of,
+    key_of, shared,
 };
 use crate::{
     asset::Asset,
     cores,
-    list::{
-        AssetRow, CertificateRow, FindingRow, Lister, Product, ServiceKind, ServiceRow, SoftwareRow,
-    },
+    list::{AssetRow, CertificateRow, FindingRow, Lister, ServiceRow, SoftwareRow},
     query::fold,
     register::Day,
 };
@@ -173,8 +171,10 @@ async fn assets(connection: &mut SqliteConnection, lister: &Lister<'_>) -> Resul
     }
     write_assets(connection, &changed).await?;
     write_addresses(connection, &changed).await?;
-    write_services(connection, &changed).await?;
-    write_software(connection, &changed).await?;
+    let services = changed.iter().flat_map(|one| &one.row.services);
+    shared::services(connection, services).await?;
+    let software = changed.iter().flat_map(|one| &one.row.software);
+    shared::software(connection, software).await?;
     if !emptied.is_empty() {
         for statement in [
             "DELETE FROM service_kind WHERE NOT EXISTS
@@ -276,131 +276,6 @@ async fn write_addresses(
     let into = "listed_address (asset, address, text, current)";
     // Of the same shape, so the same.
     insert(connection, into, "ON CONFLICT (asset, address) DO NOTHING", rows).await
-}
-
-/// The numbers of what many rows share, with new ones for what is new.
-struct Shared {
-    numbers: HashMap<String, i64>,
-    last: i64,
-}
-
-impl Shared {
-    async fn load(
-        connection: &mut SqliteConnection,
-        statement: &'static str,
-    ) -> sqlx::Result<Self> {
-        let rows: Vec<(String, i64)> = sqlx::query_as(statement).fetch_all(connection).await?;
-        let last = rows.iter().map(|(_, id)| *id).max().unwrap_or_default();
-        Ok(Self { numbers: rows.into_iter().collect(), last })
-    }
-
-    /// The number, and whether it is new.
-    fn number(&mut self, shown: String) -> (i64, bool) {
-        if let Some(number) = self.numbers.get(&shown) {
-            return (*number, false);
-        }
-        self.last = self.last.saturating_add(1);
-        self.numbers.insert(shown, self.last);
-        (self.last, true)
-    }
-}
-
-async fn write_services(
-    connection: &mut SqliteConnection,
-    changed: &[Changed<Whole>],
-) -> sqlx::Result<()> {
-    let mut kinds = Shared::load(connection, "SELECT shown, id FROM service_kind").await?;
-    let mut known: HashMap<&ServiceKind, i64> = HashMap::new();
-    let mut new: Vec<(i64, String, &ServiceKind)> = Vec::new();
-    let mut all = Vec::new();
-    for service in changed.iter().flat_map(|one| &one.row.services) {
-        let kind = *known.entry(&service.kind).or_insert_with(|| {
-            let shown = service.kind.shown();
-            let (number, is_new) = kinds.number(shown.clone());
-            if is_new {
-                new.push((number, shown, &service.kind));
-            }
-            number
-        });
-        all.push((service, kind, key_of(service.address)));
-    }
-    let rows = new.iter().map(|(number, shown, kind)| {
-        let text = |text: &Option<String>| fold(text.as_deref().unwrap_or_default());
-        let values: [Value<'_>; 10] = [
-            (*number).into(),
-            shown.into(),
-            kind.transport.into(),
-            kind.port.into(),
-            kind.state.into(),
-            text(&kind.protocol).into(),
-            text(&kind.product).into(),
-            text(&kind.version).into(),
-            text(&kind.cpe).into(),
-            kind.tls.into(),
-        ];
-        values
-    });
-    let into =
-        "service_kind (id, shown, transport, port, state, protocol, product, version, cpe, tls)";
-    insert(connection, into, "", rows).await?;
-    let rows = all.iter().map(|(service, kind, key)| {
-        let values: [Value<'_>; 5] = [
-            service.asset.into(),
-            key.as_slice().into(),
-            (*kind).into(),
-            service.first_seen.into(),
-            service.last_seen.into(),
-        ];
-        values
-    });
-    let into = "listed_service (asset, address, kind, first_seen, last_seen)";
-    let otherwise = "ON CONFLICT (asset, address, kind) DO UPDATE SET
-        first_seen = excluded.first_seen, last_seen = excluded.last_seen";
-    insert(connection, into, otherwise, rows).await
-}
-
-async fn write_software(
-    connection: &mut SqliteConnection,
-    changed: &[Changed<Whole>],
-) -> sqlx::Result<()> {
-    let mut products = Shared::load(connection, "SELECT shown, id FROM product").await?;
-    let mut new: Vec<(i64, String, &Product)> = Vec::new();
-    let mut all = Vec::new();
-    for one in changed.iter().flat_map(|one| &one.row.software) {
-        let shown = one.product.shown();
-        let (number, is_new) = products.number(shown.clone());
-        if is_new {
-            new.push((number, shown, &one.product));
-        }
-        all.push((one, number));
-    }
-    let rows = new.iter().map(|(number, shown, product)| {
-        let text = |text: &Option<String>| fold(text.as_deref().unwrap_or_default());
-        let values: [Value<'_>; 5] = [
-            (*number).into(),
-            shown.into(),
-            fold(&product.product).into(),
-            text(&product.version).into(),
-            text(&product.cpe).into(),
-        ];
-        values
-    });
-    insert(connection, "product (id, shown, product, version, cpe)", "", rows).await?;
-    let rows = all.iter().map(|(one, number)| {
-        let values: [Value<'_>; 6] = [
-            one.asset.into(),
-            (*number).into(),
-            (&one.source).into(),
-            fold(&one.source).into(),
-            one.first_seen.into(),
-            one.last_seen.into(),
-        ];
-        values
-    });
-    let into = "listed_software (asset, kind, source_shown, source, first_seen, last_seen)";
-    let otherwise = "ON CONFLICT (asset, kind, source_shown) DO UPDATE SET
-        first_seen = excluded.first_seen, last_seen = excluded.last_seen";
-    insert(connection, into, otherwise, rows).await
 }
 
 /// Those of the rows that are not as they were, with their digests; what is left of `known` is

@@ -1,0 +1,202 @@
+//! An asset with everything that is known of it, and why: down to what was observed.
+
+use askama::Template;
+use axum::{
+    extract::{Path, State},
+    response::Response,
+};
+use inventory::{
+    asset::AssetId,
+    class,
+    query::{Kind, Query},
+    store::list::{AssetEntry, Direction, Request, Sort},
+};
+use model::Endpoint;
+
+use super::{Shared, words::Lists};
+use crate::{
+    clock,
+    web::{
+        page::{Page, html, moment, shown, spoken},
+        routes::{Route, get},
+        trouble::Trouble,
+        visit::Viewer,
+    },
+};
+
+/// Observations and events that a page shows, the latest first.
+const SHOWN: usize = 200;
+
+pub(super) fn routes() -> Vec<Route> {
+    vec![get("/assets/{id}", show)]
+}
+
+/// A table of the page: a heading, the headings of its columns, and its rows.
+struct Part {
+    title: &'static str,
+    headings: Vec<&'static str>,
+    rows: Vec<Vec<String>>,
+    /// How many there are, where not all are shown.
+    of: Option<usize>,
+}
+
+impl Part {
+    fn new(title: &'static str, headings: &[&'static str], rows: Vec<Vec<String>>) -> Self {
+        let all = rows.len();
+        let rows: Vec<Vec<String>> = rows
+            .into_iter()
+            .take(SHOWN)
+            .map(|row| row.iter().map(|text| shown(text)).collect())
+            .collect();
+        Self { title, headings: headings.to_vec(), of: (all > SHOWN).then_some(all), rows }
+    }
+}
+
+#[derive(Template)]
+#[template(path = "asset.html")]
+struct AssetTemplate {
+    page: Page,
+    facts: Vec<(&'static str, String)>,
+    /// What it is called, for programs and for people.
+    times: [(&'static str, String, String); 2],
+    parts: Vec<Part>,
+}
+
+/// How the list has it: with what only a review knows.
+async fn entry(shared: &Shared, id: AssetId) -> Result<Option<AssetEntry>, Trouble> {
+    let query = Query::parse(Kind::Assets, &format!("id:{id}"));
+    let query = query.map_err(|error| Trouble::Failed(error.to_string()))?;
+    let sort = Sort::usual(Kind::Assets);
+    let request = Request { query: &query, sort, direction: Direction::Up, after: None, size: 1 };
+    Ok(shared.store.list_assets(&request, clock::now()).await?.rows.pop())
+}
+
+async fn show(
+    Viewer(visitor): Viewer,
+    State(shared): State<Shared>,
+    Path(id): Path<i64>,
+) -> Result<Response, Trouble> {
+    let words = Lists::of(visitor.language);
+    let dossier = shared.store.asset(AssetId(id)).await?;
+    let asset = &dossier.asset;
+    let entry = entry(&shared, asset.id).await?;
+    let mut facts = vec![(words.id, asset.id.to_string()), (words.site, asset.site.0.clone())];
+    if let Some(entry) = &entry {
+        facts.push((words.registration, format!("{}: {}", entry.registration, entry.reason)));
+        facts.extend(entry.vendor.clone().map(|vendor| (words.vendor, vendor)));
+        facts.extend(entry.os.clone().map(|os| (words.os, os)));
+    }
+    if let Some(judged) = class::classify(asset) {
+        facts.push((words.class, judged.class.as_str().to_owned()));
+        facts.push((words.class_reasons, judged.reasons.join("; ")));
+    }
+    let name = asset.names.first().map(|name| name.name.clone());
+    let address = asset.addresses().next().map(|address| address.to_string());
+    let title = name.or(address).unwrap_or_else(|| format!("{} {}", words.asset, asset.id));
+    let yes = |is: bool| if is { "✓" } else { "" }.to_owned();
+    let identifiers = asset.identifiers.iter().map(|one| {
+        vec![
+            one.identifier.kind().to_owned(),
+            one.identifier.value(),
+            one.strength.as_str().to_owned(),
+            yes(one.current),
+            spoken(one.last_seen),
+            one.because.clone(),
+        ]
+    });
+    let services = asset.services.iter().map(|one| {
+        let (address, transport, port) = (one.address, one.transport, one.port);
+        let tls = if one.tls { "+tls" } else { "" };
+        vec![
+            Endpoint { address, transport, port }.to_string(),
+            one.state.to_string(),
+            format!("{}{tls}", one.protocol.as_deref().unwrap_or_default()),
+            one.product.clone().unwrap_or_default(),
+            one.version.clone().unwrap_or_default(),
+            spoken(one.last_seen),
+        ]
+    });
+    let software = asset.software.iter().filter(|one| one.current).map(|one| {
+        vec![
+            one.product.clone(),
+            one.version.clone().unwrap_or_default(),
+            one.source.clone(),
+            spoken(one.last_seen),
+        ]
+    });
+    let certificates = asset.deployments.iter().map(|one| {
+        let (address, transport, port) = (one.address, one.transport, one.port);
+        vec![
+            one.sha256.clone(),
+            Endpoint { address, transport, port }.to_string(),
+            yes(one.current),
+            spoken(one.last_seen),
+        ]
+    });
+    let findings = dossier.findings.iter().map(|stored| {
+        let finding = &stored.finding;
+        vec![
+            finding.severity.as_str().to_owned(),
+            finding.state.as_str().to_owned(),
+            finding.title.clone(),
+            finding.detail.clone(),
+            spoken(finding.first_seen),
+        ]
+    });
+    let events = dossier.events.iter().map(|event| {
+        vec![
+            spoken(event.at),
+            event.kind.as_str().to_owned(),
+            event.subject.clone(),
+            event.detail.clone(),
+        ]
+    });
+    let observations = dossier.observations.iter().map(|stored| {
+        let seen = &stored.observation;
+        vec![
+            seen.method.as_str().to_owned(),
+            seen.subject.to_string(),
+            crate::cli::assets::told(&seen.fact),
+            stored.times.to_string(),
+            spoken(seen.observed_at),
+        ]
+    });
+    let w = words;
+    let parts = vec![
+        Part::new(
+            w.findings,
+            &[w.severity, w.state, w.title, w.detail, w.first_seen],
+            findings.collect(),
+        ),
+        Part::new(
+            w.identifiers,
+            &[w.kind, w.name, w.strength, w.current, w.last_seen, w.because],
+            identifiers.collect(),
+        ),
+        Part::new(
+            w.services,
+            &[w.address, w.state, w.protocol, w.product, w.version, w.last_seen],
+            services.collect(),
+        ),
+        Part::new(w.software, &[w.product, w.version, w.source, w.last_seen], software.collect()),
+        Part::new(
+            w.certificates,
+            &["SHA-256", w.address, w.current, w.last_seen],
+            certificates.collect(),
+        ),
+        Part::new(w.events, &[w.last_seen, w.kind, w.subject, w.detail], events.collect()),
+        Part::new(
+            w.observations,
+            &[w.method, w.subject, w.fact, w.times, w.last_seen],
+            observations.collect(),
+        ),
+    ];
+    let facts = facts.into_iter().map(|(name, text)| (name, shown(&text))).collect();
+    html(&AssetTemplate {
+        page: Page::new(&visitor, shown(&title)),
+        facts,
+        times: [(words.first_seen, asset.first_seen), (words.last_seen, asset.last_seen)]
+            .map(|(name, at)| (name, moment(at), spoken(at))),
+        parts: parts.into_iter().filter(|part| !part.rows.is_empty()).collect(),
+    })
+}

@@ -1,0 +1,300 @@
+//! Lists of assets, services, software, certificates and findings: asked by query, sorted by a
+//! heading, page by page, with the columns that are wanted; the same as a file; and for programs.
+//!
+//! Everything about a list stands in its address, so that a link is the list.
+
+mod asset;
+mod columns;
+mod export;
+mod program;
+mod words;
+
+use askama::Template;
+use axum::{
+    extract::{Query as Asked, State},
+    response::Response,
+};
+use inventory::{
+    query::{Kind, Query, QueryError},
+    store::list::{Direction, Facet, Page as ListPage, Request, Sort},
+};
+use serde::Deserialize;
+
+use super::{
+    Shared,
+    page::{Page, encoded, html, shown},
+    routes::{Route, get},
+    trouble::Trouble,
+    visit::Viewer,
+};
+use crate::clock;
+use columns::{Cell, Column, Row};
+use words::Lists;
+
+/// Rows of a page where nothing else is asked for.
+const ROWS: u16 = 100;
+
+pub(super) fn routes() -> Vec<Route> {
+    let mut routes = program::routes();
+    routes.extend(export::routes());
+    routes.extend(asset::routes());
+    routes.extend([
+        get("/assets", |visitor: Viewer, shared: State<Shared>, asked: Asked<Choice>| {
+            show(visitor, shared, asked, Kind::Assets)
+        }),
+        get("/services", |visitor: Viewer, shared: State<Shared>, asked: Asked<Choice>| {
+            show(visitor, shared, asked, Kind::Services)
+        }),
+        get("/software", |visitor: Viewer, shared: State<Shared>, asked: Asked<Choice>| {
+            show(visitor, shared, asked, Kind::Software)
+        }),
+        get("/certificates", |visitor: Viewer, shared: State<Shared>, asked: Asked<Choice>| {
+            show(visitor, shared, asked, Kind::Certificates)
+        }),
+        get("/findings", |visitor: Viewer, shared: State<Shared>, asked: Asked<Choice>| {
+            show(visitor, shared, asked, Kind::Findings)
+        }),
+    ]);
+    routes
+}
+
+/// What an address says of a list.
+#[derive(Clone, Debug, Default, Deserialize)]
+pub(super) struct Choice {
+    /// The query.
+    #[serde(default)]
+    q: String,
+    /// By what it is sorted; with a minus before it the greatest first.
+    sort: Option<String>,
+    /// Where the page begins.
+    after: Option<String>,
+    /// Rows of a page.
+    rows: Option<u16>,
+    /// The columns, with commas.
+    columns: Option<String>,
+}
+
+impl Choice {
+    /// Takes the columns from a form that has a box for each of them, `column=a&column=b`.
+    fn take_boxes(&mut self, address: &str) {
+        let (_, asked) = address.split_once('?').unwrap_or_default();
+        let boxes = asked.split('&').filter_map(|part| part.strip_prefix("column="));
+        let boxes: Vec<&str> = boxes.collect();
+        if !boxes.is_empty() {
+            self.columns = Some(boxes.join(","));
+        }
+    }
+
+    /// The order that is asked for. What is no order is the usual one: links grow old.
+    fn order(&self, kind: Kind) -> (Sort, Direction) {
+        let text = self.sort.as_deref().unwrap_or_default();
+        let (name, direction) = match text.strip_prefix('-') {
+            Some(name) => (name, Direction::Down),
+            None => (text, Direction::Up),
+        };
+        match Sort::from_name(kind, name) {
+            Some(sort) => (sort, direction),
+            // The worst finding first; all else from the beginning.
+            None if kind == Kind::Findings => (Sort::usual(kind), Direction::Down),
+            None => (Sort::usual(kind), Direction::Up),
+        }
+    }
+
+    fn columns(&self, kind: Kind) -> Vec<&'static Column> {
+        let all = columns::of(kind);
+        let wanted: Option<Vec<&str>> =
+            self.columns.as_deref().map(|columns| columns.split(',').collect());
+        let chosen: Vec<&Column> = all
+            .iter()
+            .filter(|column| match &wanted {
+                Some(wanted) => wanted.contains(&column.name),
+                None => column.is_usual,
+            })
+            .collect();
+        match chosen.is_empty() {
+            true => all.iter().filter(|column| column.is_usual).collect(),
+            false => chosen,
+        }
+    }
+
+    /// The address of the same list with something else about it.
+    fn address(&self, path: &str, changed: &[(&str, Option<&str>)]) -> String {
+        let rows = self.rows.map(|rows| rows.to_string());
+        let own = [
+            ("q", Some(self.q.as_str()).filter(|text| !text.is_empty())),
+            ("sort", self.sort.as_deref()),
+            ("rows", rows.as_deref()),
+            ("columns", self.columns.as_deref()),
+        ];
+        let mut parts = Vec::new();
+        for (name, value) in own {
+            let value = changed.iter().find(|(other, _)| *other == name).map_or(value, |(_, v)| *v);
+            parts.extend(value.map(|value| format!("{name}={}", encoded(value))));
+        }
+        let others = changed.iter().filter(|(name, _)| own.iter().all(|(own, _)| own != name));
+        parts.extend(
+            others.filter_map(|(name, value)| Some(format!("{name}={}", encoded((*value)?)))),
+        );
+        match parts.is_empty() {
+            true => path.to_owned(),
+            false => format!("{path}?{}", parts.join("&")),
+        }
+    }
+}
+
+/// A heading, with the address of the list sorted by it.
+struct Heading {
+    name: &'static str,
+    address: Option<String>,
+    /// As `aria-sort` has it; "" where it is not sorted by it.
+    sorted: &'static str,
+}
+
+/// A value by which the list can be narrowed down.
+struct Narrower {
+    value: String,
+    count: u64,
+    address: String,
+}
+
+/// What is wrong with the query: what stands before, the part, what stands behind, and why.
+struct Wrong {
+    before: String,
+    part: String,
+    after: String,
+    why: String,
+}
+
+#[derive(Template)]
+#[template(path = "list.html")]
+struct ListTemplate {
+    page: Page,
+    words: &'static Lists,
+    path: String,
+    choice: Choice,
+    wrong: Option<Wrong>,
+    headings: Vec<Heading>,
+    rows: Vec<Vec<Cell>>,
+    total: u64,
+    next: Option<String>,
+    first: Option<String>,
+    exports: Vec<(&'static str, String)>,
+    facets: Vec<(&'static str, Vec<Narrower>)>,
+    /// Name, heading, whether it is shown.
+    columns: Vec<(&'static str, &'static str, bool)>,
+}
+
+async fn show(
+    Viewer(visitor): Viewer,
+    State(shared): State<Shared>,
+    Asked(mut choice): Asked<Choice>,
+    kind: Kind,
+) -> Result<Response, Trouble> {
+    choice.take_boxes(&visitor.path);
+    let words = Lists::of(visitor.language);
+    let path = format!("/{}", kind.as_str());
+    let columns = choice.columns(kind);
+    let (sort, direction) = choice.order(kind);
+    let mut page = Page::new(&visitor, words.title(kind));
+    let as_of = clock::now();
+    let (query, wrong) = match Query::parse(kind, &choice.q) {
+        Ok(query) => (Some(query), None),
+        Err(error) => {
+            page = page.warning(words.wrong_query);
+            (None, Some(Wrong::of(&choice.q, &error)))
+        }
+    };
+    let (mut found, mut facets) = (ListPage { rows: Vec::new(), next: None, total: 0 }, Vec::new());
+    if let Some(query) = &query {
+        let after = choice.after.as_deref();
+        let size = choice.rows.unwrap_or(ROWS);
+        let request = Request { query, sort, direction, after, size };
+        found = columns::rows(&shared.store, &request, as_of).await?;
+        facets = shared.store.facets(query, as_of).await?;
+    }
+    let cells = |row: &Row| columns.iter().map(|column| (column.cell)(row)).collect();
+    let next = found.next.as_deref().map(|next| choice.address(&path, &[("after", Some(next))]));
+    let first = choice.after.as_ref().map(|_| choice.address(&path, &[]));
+    let export =
+        |end: &'static str| (end, choice.address(&format!("/export/{}.{end}", kind.as_str()), &[]));
+    let template = ListTemplate {
+        headings: columns
+            .iter()
+            .map(|one| heading(one, &choice, &path, words, sort, direction))
+            .collect(),
+        rows: found.rows.iter().map(cells).collect(),
+        total: found.total,
+        next,
+        first,
+        exports: ["csv", "xlsx"].map(export).to_vec(),
+        facets: facets.into_iter().map(|facet| narrowers(facet, &choice, &path, words)).collect(),
+        columns: columns::of(kind)
+            .iter()
+            .map(|one| (one.name, (one.heading)(words), columns.iter().any(|c| c.name == one.name)))
+            .collect(),
+        page,
+        words,
+        path,
+        choice,
+        wrong,
+    };
+    html(&template)
+}
+
+fn heading(
+    column: &Column,
+    choice: &Choice,
+    path: &str,
+    words: &Lists,
+    sort: Sort,
+    direction: Direction,
+) -> Heading {
+    let is_sorted = column.sort == Some(sort.name);
+    let (sorted, minus) = match (is_sorted, direction) {
+        (true, Direction::Up) => ("ascending", "-"),
+        (true, Direction::Down) => ("descending", ""),
+        (false, _) => ("", ""),
+    };
+    let address =
+        column.sort.map(|name| choice.address(path, &[("sort", Some(&format!("{minus}{name}")))]));
+    Heading { name: (column.heading)(words), address, sorted }
+}
+
+/// The values of a facet, each as the list with only that.
+fn narrowers(
+    facet: Facet,
+    choice: &Choice,
+    path: &str,
+    words: &Lists,
+) -> (&'static str, Vec<Narrower>) {
+    let narrower = |count: inventory::store::list::Count| {
+        let term = format!("{}=\"{}\"", facet.field, count.value.replace('"', ""));
+        let query = match choice.q.trim() {
+            "" => term,
+            query => format!("({query}) and {term}"),
+        };
+        let address = choice.address(path, &[("q", Some(&query))]);
+        Narrower { value: shown(&count.value), count: count.count, address }
+    };
+    // What has no value cannot be asked for by it.
+    let values = facet.values.into_iter().filter(|count| !count.value.is_empty()).take(12);
+    (words.field(facet.field), values.map(narrower).collect())
+}
+
+impl Wrong {
+    fn of(text: &str, error: &QueryError) -> Self {
+        let part = |range: std::ops::Range<usize>| shown(text.get(range).unwrap_or_default());
+        let (start, end) = (error.range.start, error.range.end);
+        // Where something is missing at the end, its place is shown.
+        let wrong = part(start..end);
+        Self {
+            before: part(0..start),
+            part: if wrong.is_empty() { "…".to_owned() } else { wrong },
+            after: part(end..text.len()),
+            why: shown(&error.problem.to_string()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

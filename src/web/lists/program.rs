@@ -1,0 +1,189 @@
+//! Lists for programs: `/api/v1/assets` and its like. docs/json.md has their form.
+
+use axum::{
+    extract::{Query as Asked, State},
+    http::{HeaderMap, StatusCode, header},
+    response::{IntoResponse as _, Response},
+};
+use inventory::{
+    asset::AssetId,
+    compare::Registration,
+    query::{Kind, Query},
+    store::list::{
+        AssetEntry, CertificateEntry, FindingEntry, Request, ServiceEntry, SoftwareEntry,
+    },
+    user::token_hash,
+    vendor,
+};
+use serde_json::{Value, json};
+
+use super::{Choice, ROWS, Shared, columns, columns::Row};
+use crate::{
+    clock,
+    report::{
+        finding::citation,
+        json::{AssetJson, ListedServiceJson, ListedSoftwareJson},
+    },
+    web::{
+        routes::{Route, get},
+        trouble::Trouble,
+        visit::Viewer,
+    },
+};
+
+macro_rules! lists {
+    ($($path:literal, $kind:ident;)*) => {
+        vec![$(
+            get($path, |_: Viewer, shared: State<Shared>, headers: HeaderMap, asked: Asked<Choice>| {
+                list(shared, headers, asked, Kind::$kind)
+            }),
+        )*]
+    };
+}
+
+pub(super) fn routes() -> Vec<Route> {
+    lists! {
+        "/api/v1/assets", Assets;
+        "/api/v1/services", Services;
+        "/api/v1/software", Software;
+        "/api/v1/certificates", Certificates;
+        "/api/v1/findings", Findings;
+    }
+}
+
+async fn list(
+    State(shared): State<Shared>,
+    headers: HeaderMap,
+    Asked(choice): Asked<Choice>,
+    kind: Kind,
+) -> Result<Response, Trouble> {
+    let query = match Query::parse(kind, &choice.q) {
+        Ok(query) => query,
+        Err(error) => {
+            let problem = json!({
+                "error": "the query cannot be read",
+                "detail": error.problem.to_string(),
+                "start": error.range.start,
+                "end": error.range.end,
+            });
+            let status = StatusCode::UNPROCESSABLE_ENTITY;
+            return Ok((status, [(header::CONTENT_TYPE, "application/json")], problem.to_string())
+                .into_response());
+        }
+    };
+    let (sort, direction) = choice.order(kind);
+    let after = choice.after.as_deref();
+    let size = choice.rows.unwrap_or(ROWS);
+    let request = Request { query: &query, sort, direction, after, size };
+    let page = columns::rows(&shared.store, &request, clock::now()).await?;
+    let items = items(&shared, page.rows).await?;
+    let body = json!({"items": items, "next": page.next, "total": page.total}).to_string();
+    let tag = format!("\"{}\"", token_hash(&body).get(..32).unwrap_or_default());
+    let known =
+        [(header::ETAG, tag.clone()), (header::CACHE_CONTROL, "private, no-cache".to_owned())];
+    let has_it =
+        headers.get(header::IF_NONE_MATCH).is_some_and(|has| has.as_bytes() == tag.as_bytes());
+    Ok(match has_it {
+        true => (StatusCode::NOT_MODIFIED, known).into_response(),
+        false => (known, [(header::CONTENT_TYPE, "application/json")], body).into_response(),
+    })
+}
+
+async fn items(shared: &Shared, rows: Vec<Row>) -> Result<Vec<Value>, Trouble> {
+    let mut assets: Vec<AssetEntry> = Vec::new();
+    let mut items = Vec::new();
+    for row in rows {
+        items.push(match row {
+            Row::Asset(row) => {
+                assets.push(row);
+                continue;
+            }
+            Row::Service(row) => json!(service(row)),
+            Row::Software(row) => json!(software(row)),
+            Row::Certificate(row) => certificate(&row),
+            Row::Finding(row) => finding(&row),
+        });
+    }
+    let ids: Vec<AssetId> = assets.iter().map(|row| row.id).collect();
+    let whole = shared.store.assets_of(&ids).await?;
+    for row in &assets {
+        // One that was merged since the last review is told as a part of the whole then.
+        let Some(asset) = whole.iter().find(|asset| asset.id == row.id) else { continue };
+        let registration = Registration::from_name(&row.registration);
+        let registration = registration.unwrap_or(Registration::Unknown).as_str();
+        let vendor = asset.macs().find_map(vendor::vendor);
+        let json = AssetJson::new(asset, vendor.as_deref(), row.class.as_deref(), registration);
+        items.push(json!(json));
+    }
+    Ok(items)
+}
+
+fn service(row: ServiceEntry) -> ListedServiceJson {
+    ListedServiceJson {
+        asset: row.asset.0,
+        site: row.site,
+        name: row.name,
+        address: row.address.to_string(),
+        transport: row.kind.transport,
+        port: row.kind.port,
+        state: row.kind.state,
+        protocol: row.kind.protocol,
+        product: row.kind.product,
+        version: row.kind.version,
+        cpe: row.kind.cpe,
+        tls: row.kind.tls,
+        first_seen: row.first_seen.to_string(),
+        last_seen: row.last_seen.to_string(),
+    }
+}
+
+fn software(row: SoftwareEntry) -> ListedSoftwareJson {
+    ListedSoftwareJson {
+        asset: row.asset.0,
+        site: row.site,
+        name: row.name,
+        product: row.product.product,
+        version: row.product.version,
+        cpe: row.product.cpe,
+        source: row.source,
+        first_seen: row.first_seen.to_string(),
+        last_seen: row.last_seen.to_string(),
+    }
+}
+
+fn certificate(row: &CertificateEntry) -> Value {
+    json!({
+        "sha256": row.sha256,
+        "subject": row.subject,
+        "issuer": row.issuer,
+        "names": row.names,
+        "key": row.key,
+        "trust": row.trust,
+        "problems": row.problems,
+        "not_after": row.not_after.map(|at| at.to_string()),
+        "renew_by": row.renew_by.map(|at| at.to_string()),
+        "places": row.places,
+        "owners": row.owners,
+        "first_seen": row.first_seen.to_string(),
+        "last_seen": row.last_seen.to_string(),
+    })
+}
+
+fn finding(row: &FindingEntry) -> Value {
+    let finding = &row.stored.finding;
+    json!({
+        "id": row.stored.id,
+        "rule": finding.key.rule,
+        "severity": finding.severity.as_str(),
+        "subject": finding.key.subject,
+        "asset": finding.asset.map(|asset| asset.0),
+        "site": row.site,
+        "title": finding.title,
+        "detail": finding.detail,
+        "state": finding.state.as_str(),
+        "first_seen": finding.first_seen.to_string(),
+        "last_seen": finding.last_seen.to_string(),
+        "citation": citation(&finding.key.rule),
+        "owners": row.owners,
+    })
+}
