@@ -347,7 +347,7 @@ mod tests {
 
     #[test]
     fn passwords_that_are_guessed_first_are_not_taken() {
-        let check = |password| check_password("sato", password);
+        let check = |password: &str| check_password("sato", password);
         assert_eq!(check("elevenchars"), Err(PasswordError::Short));
         assert_eq!(check(&"long ".repeat(26)), Err(PasswordError::Long));
         for guessed in ["satosatosato", "Sato-Sato-Sato", "aaaaaaaaaaaaaa", "Password1234!"] {
