@@ -1,9 +1,9 @@
 //! The command line: names, help and which setting a flag stands for. Decides nothing.
 
-mod alert;
 mod certs;
 mod decide;
 mod keep;
+mod service;
 mod web;
 
 use std::{path::PathBuf, str::FromStr};
@@ -12,12 +12,12 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use model::Severity;
 use scanner::import;
 
-pub(crate) use alert::Alert;
 pub(crate) use certs::{Certs, Collect};
 pub(crate) use decide::{
     About, AboutAsset, AboutIssuer, AboutSoftware, Audit, Decisions, DecisionsList, Terms,
 };
 pub(crate) use keep::{Backup, Demo, Prune, Restore};
+pub(crate) use service::{Alert, Jobs};
 pub(crate) use web::{Token, User};
 
 /// Tells what is on the network, what was approved, and what is about to break.
@@ -160,19 +160,6 @@ pub(crate) enum Command {
     Demo(Demo),
     /// What works here and what does not, before the first sweep
     Doctor,
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum Jobs {
-    /// Run a job now, whatever its schedule says
-    Run {
-        /// Its name
-        name: String,
-        /// The number of the run that the service has begun. Its configuration comes by standard
-        /// input, whose end asks for that of the run
-        #[arg(long, hide = true, value_name = "RUN")]
-        served: Option<i64>,
-    },
 }
 
 #[derive(Args, Debug, Default)]

@@ -78,6 +78,7 @@ pub(crate) async fn pass(
         },
     };
     let mut answer = match answer.extensions().get::<Trouble>().cloned() {
+        Some(Trouble::SignIn) if comes_from_elsewhere(&method, &headers) => page::again(&visitor),
         Some(trouble) => {
             if let Some(why) = trouble.log() {
                 let line = format!("page: refused: {method} {path} from {peer}: {why}");
@@ -106,6 +107,12 @@ fn dress(shared: &Shared, headers: &mut HeaderMap) {
         let value = HeaderValue::from_static("max-age=31536000");
         headers.insert(header::STRICT_TRANSPORT_SECURITY, value);
     }
+}
+
+/// Whether somebody follows a link on a page that is not ours.
+fn comes_from_elsewhere(method: &Method, headers: &HeaderMap) -> bool {
+    let is = |name: &str, value: &str| headers.get(name).is_some_and(|given| given == value);
+    *method == Method::GET && is("sec-fetch-site", "cross-site") && is("sec-fetch-mode", "navigate")
 }
 
 fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
@@ -141,7 +148,7 @@ fn check_origin(shared: &Shared, method: &Method, headers: &HeaderMap) -> Result
     if matches!(*method, Method::GET | Method::HEAD) {
         return Ok(());
     }
-    let site = headers.get("sec-fetch-site").map(|site| site.as_bytes());
+    let site = headers.get("sec-fetch-site").map(HeaderValue::as_bytes);
     if !matches!(site, None | Some(b"same-origin" | b"none")) {
         return Err(Trouble::Forged("sent by a page of another site"));
     }
@@ -243,16 +250,27 @@ impl Log {
         }
         state.1 = state.1.saturating_add(1);
         if state.1 <= LINES {
-            let line: String = line.chars().take(500).collect();
-            // One request is one line.
-            tell::line(&line.replace(['\n', '\r'], " "));
+            tell::line(&one_line(line));
         }
     }
+}
+
+/// One request is one line, and not a long one.
+fn one_line(text: &str) -> String {
+    text.chars().take(500).map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_request_is_one_line_of_the_log() {
+        let line =
+            one_line(&format!("GET /a\r\npage: refused: nothing\u{2028}{}", "x".repeat(999)));
+        assert_eq!(line.chars().count(), 500);
+        assert!(line.starts_with("GET /a  page:") && !line.contains(['\n', '\r']));
+    }
 
     #[test]
     fn a_name_that_somebody_else_makes_lead_here_is_not_ours() {

@@ -175,6 +175,18 @@ struct TroublePage {
     detail: String,
 }
 
+#[derive(Template)]
+#[template(path = "again.html")]
+struct Again<'a> {
+    path: &'a str,
+}
+
+/// The same page once more, for whoever follows a link from elsewhere, such as a message: browsers
+/// keep the session's cookie to themselves then, and bring it when a page of ours leads there.
+pub(super) fn again(visitor: &Visitor) -> Response {
+    html(&Again { path: own_path(&visitor.path) }).unwrap_or_else(Trouble::into_response)
+}
+
 /// The page, or the JSON, that says why something was not done.
 pub(super) fn trouble(visitor: &Visitor, method: &Method, trouble: &Trouble) -> Response {
     let is_program = visitor.path.starts_with("/api/") || visitor.path.starts_with("/metrics");
@@ -256,6 +268,27 @@ mod tests {
         }
         assert_eq!(own_path("/scans/7?x=1"), "/scans/7?x=1");
         assert_eq!(encoded("/a?b=c&d=台"), "%2Fa%3Fb%3Dc%26d%3D%E5%8F%B0");
+    }
+
+    #[test]
+    fn what_broke_inside_is_for_the_log_alone() {
+        let visitor = Visitor {
+            who: crate::web::visit::Who::Nobody,
+            form_token: String::new(),
+            language: Language::English,
+            theme: Theme::System,
+            peer: [192, 0, 2, 7].into(),
+            agent: String::new(),
+            path: "/scans".to_owned(),
+        };
+        let broken = Trouble::Failed("SELECT from /var/lib/daicho.db".to_owned());
+        let answer = trouble(&visitor, &Method::GET, &broken);
+        assert_eq!(answer.status(), StatusCode::INTERNAL_SERVER_ERROR);
+        let body = axum::body::to_bytes(answer.into_body(), 1 << 20);
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let text = String::from_utf8(runtime.block_on(body).unwrap().to_vec()).unwrap();
+        assert!(text.contains("Something went wrong here."), "{text}");
+        assert!(!text.contains("SELECT") && broken.log().unwrap().contains("SELECT"));
     }
 
     #[test]

@@ -141,10 +141,10 @@ async fn serve(settings: Settings, bound: &TcpListener, stop: &Stop, served: boo
     if timeout(LAST_WORDS, all).await.is_err() {
         connections.abort_all();
     }
-    match Arc::try_unwrap(shared.0) {
-        Ok(inner) => inner.store.close().await,
-        // A task that is being ended has it still; the log is folded in the next time.
-        Err(_) => {}
+    drop(router);
+    // A task that is being ended may have it still; the log is folded in the next time then.
+    if let Ok(inner) = Arc::try_unwrap(shared.0) {
+        inner.store.close().await;
     }
     Ok(end)
 }

@@ -315,6 +315,10 @@ async fn every_answer_tells_the_browser_to_trust_nothing_else() {
         assert_eq!(says("cross-origin-opener-policy"), "same-origin", "{path}");
         assert_eq!(says("cross-origin-resource-policy"), "same-origin", "{path}");
         assert!(says("strict-transport-security").starts_with("max-age="), "{path}");
+        let kind = says("content-type");
+        let is_text = kind.starts_with("text/") && kind.ends_with("charset=utf-8");
+        // One that leads elsewhere has nothing to say.
+        assert!(is_text || answer.text.is_empty(), "{path}: {kind}");
         let cached = if path.starts_with("/assets") { "no-cache" } else { "no-store" };
         assert_eq!(says("cache-control"), cached, "{path}");
         // What the policy forbids is not in our own pages either.
@@ -544,5 +548,42 @@ async fn a_scan_is_shown_with_how_far_it_is_and_what_it_says_is_harmless() {
     for page in ["/", "/scans"] {
         let page = site.get(page, Some(&token)).await.text;
         assert!(page.contains("/scans/1") && !page.contains("<script>alert"), "{page}");
+    }
+}
+
+#[tokio::test]
+async fn a_link_from_elsewhere_leads_to_the_page_and_not_to_signing_in() {
+    let site = Site::new().await;
+    let from = async |site_of_link: &str| {
+        let request = Request::get("/scans/7?x=%22%3E")
+            .header("sec-fetch-site", site_of_link)
+            .header("sec-fetch-mode", "navigate");
+        site.send(request.body(Body::empty()).unwrap()).await
+    };
+    let first = from("cross-site").await;
+    assert!(first.text.contains("content=\"0;url=/scans/7?x=%22%3E\""), "{}", first.text);
+    // From our own page it is not signed in, and that is the end of it.
+    assert!(is_refused(&from("same-origin").await));
+}
+
+#[tokio::test]
+async fn a_route_answers_its_own_method_alone() {
+    let site = Site::new().await;
+    let token = site.session(Role::Admin).await;
+    for route in all() {
+        let paths = all();
+        let own: Vec<&str> =
+            paths.iter().filter(|one| one.path == route.path).map(|one| one.method).collect();
+        for method in ["GET", "POST", "PUT", "PATCH", "DELETE", "TRACE", "OPTIONS"] {
+            if own.contains(&method) {
+                continue;
+            }
+            let request = Request::builder()
+                .method(method)
+                .uri(example(route.path))
+                .header(header::COOKIE, format!("__Host-daicho={token}"));
+            let answer = site.send(request.body(Body::empty()).unwrap()).await;
+            assert_eq!(answer.status, StatusCode::METHOD_NOT_ALLOWED, "{method} {}", route.path);
+        }
     }
 }

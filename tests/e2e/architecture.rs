@@ -196,3 +196,19 @@ fn pages_that_pages_name_exist() {
         }
     }
 }
+
+#[test]
+fn tests_that_the_page_about_security_names_exist() {
+    let text = fs::read_to_string(root().join("docs/security.md")).unwrap();
+    let mut all = Vec::new();
+    for room in ["src", "tests/e2e", "inventory", "config/src"] {
+        sources(&root().join(room), &mut all);
+    }
+    let words = text.split('`').skip(1).step_by(2);
+    let named: Vec<&str> = words.filter(|word| word.matches('_').count() > 3).collect();
+    assert!(named.len() > 30, "no tests are named");
+    for name in named {
+        let head = format!("fn {name}()");
+        assert!(all.iter().any(|(_, text)| text.contains(&head)), "there is no test {name}");
+    }
+}

@@ -73,6 +73,11 @@ impl Office {
     /// Asks over TLS, trusting the certificate beside the database and no other. Behind the first
     /// line of `head` stands another header.
     fn ask(&self, head: &str, body: &str) -> String {
+        self.hear(head, body, "no answer has this in it")
+    }
+
+    /// The same, of an answer that does not end: until it has said this.
+    fn hear(&self, head: &str, body: &str, words: &str) -> String {
         let mut roots = RootCertStore::empty();
         let path = self.home.path("web-certificate.pem");
         roots.add(CertificateDer::from_pem_file(path).unwrap()).unwrap();
@@ -96,10 +101,27 @@ impl Office {
             body.len()
         )
         .unwrap();
-        let mut answer = String::new();
+        let mut answer = Vec::new();
+        let mut bytes = [0; 4096];
         // Some servers end without a farewell; what came counts.
-        let _ = stream.read_to_string(&mut answer);
-        answer
+        while let Ok(length @ 1..) = stream.read(&mut bytes) {
+            answer.extend_from_slice(&bytes[..length]);
+            if String::from_utf8_lossy(&answer).contains(words) {
+                break;
+            }
+        }
+        String::from_utf8(answer).unwrap()
+    }
+
+    /// Signs in, and returns the session's cookie as a header.
+    fn sign_in(&self, name: &str) -> String {
+        let page = self.ask("GET /login", "");
+        let entry = cookie(&page, "__Host-daicho-entry");
+        let password = PASSWORD.replace(' ', "+");
+        let body = format!("csrf={}&name={name}&password={password}", form_token(&page));
+        let head = format!("POST /login\r\nCookie: __Host-daicho-entry={entry}");
+        let session = cookie(&self.ask(&head, &body), "__Host-daicho=");
+        format!("Cookie: __Host-daicho={session}")
     }
 }
 
@@ -307,4 +329,33 @@ fn what_is_wrong_with_the_page_is_named() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let taken = format!("[web]\nlisten = \"{}\"", taken.local_addr().unwrap());
     assert!(error(&taken, "web").contains("cannot listen at 127.0.0.1:"));
+}
+
+#[test]
+fn a_job_that_somebody_wants_is_begun_by_the_service_and_followed_live() {
+    let office = Office::new(
+        "[sweep]\nio = \"connect\"\n[[jobs]]\nname = \"slow\"\nkind = \"sweep\"\n\
+         schedule = \"0 0 1 1 *\"\ntargets = [\"127.0.1.0/24\"]\nports = \"4\"\nrate = \"5pps\"\n",
+    );
+    office.run(&["user", "add", "sato", "--role", "operator"], &format!("{PASSWORD}\n"));
+    let mut served = office.start("serve");
+    served.hears("page: at https://127.0.0.1:");
+    let own = office.sign_in("sato");
+    let jobs = office.ask(&format!("GET /jobs\r\n{own}"), "");
+    let body = format!("csrf={}", form_token(&jobs));
+    let wanted = office.ask(&format!("POST /jobs/slow/run\r\n{own}"), &body);
+    assert!(wanted.starts_with("HTTP/1.1 303"), "{wanted}");
+    served.hears("job slow: begins, because sato wants it");
+    let until = Instant::now() + Duration::from_secs(20);
+    while !office.ask(&format!("GET /scans/1\r\n{own}"), "").contains("data-live") {
+        assert!(Instant::now() < until, "no progress is told");
+        thread::sleep(Duration::from_millis(100));
+    }
+    let events = office.hear(&format!("GET /scans/1/events\r\n{own}"), "", "\n\n");
+    assert!(events.contains("content-type: text/event-stream"), "{events}");
+    let head =
+        office.hear(&format!("GET /scans/1/events\r\n{own}"), "", "\"phase\":\"who is there\"");
+    assert!(head.contains("event: values"), "{head}");
+    let took = served.terminate();
+    assert!(took < Duration::from_millis(1_500), "{took:?}");
 }

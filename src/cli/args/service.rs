@@ -1,7 +1,20 @@
-//! The command line of what people are told.
+//! The command line of what the service does: jobs, and telling people.
 
 use clap::Subcommand;
 use inventory::outbox::MessageState;
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Jobs {
+    /// Run a job now, whatever its schedule says
+    Run {
+        /// Its name
+        name: String,
+        /// The number of the run that the service has begun. Its configuration comes by standard
+        /// input, whose end asks for that of the run
+        #[arg(long, hide = true, value_name = "RUN")]
+        served: Option<i64>,
+    },
+}
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Alert {
