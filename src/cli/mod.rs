@@ -45,7 +45,7 @@ use tokio::{
 use crate::{
     cli::args::{Assets, Certs, Cli, Command, Jobs},
     compose::{self, Settings},
-    daemon, demo, tell, who,
+    confine, daemon, demo, tell, who,
 };
 
 /// What became of a command that a job can do as well.
@@ -70,6 +70,8 @@ impl Ended {
 /// Runs the command and returns its exit code.
 pub(crate) fn run(cli: &Cli) -> Result<u8> {
     if matches!(cli.command, Command::Serve) {
+        // The service reads it again by itself; here it says what may be given up.
+        confine::apply(cli, &compose::settings(compose::configuration(cli)?)?)?;
         let runtime = runtime()?;
         let code = runtime.block_on(daemon::serve(cli));
         // A program that is being told may take until its limit, which nobody waits for.
@@ -77,6 +79,7 @@ pub(crate) fn run(cli: &Cli) -> Result<u8> {
         return code;
     }
     let settings = settings_of(cli)?;
+    confine::apply(cli, &settings)?;
     let runtime = runtime()?;
     let format = cli.format;
     let stop = Stop::new();

@@ -62,3 +62,56 @@ fn a_backup_job_keeps_the_last_copies_and_nothing_else_goes() {
     let restored = home.run(&["restore", &newest]);
     assert_eq!(restored.code, Some(0), "{}", restored.stderr);
 }
+
+#[test]
+fn a_demonstration_has_something_to_show_everywhere() {
+    let home = Home::new();
+    let run = home.run(&["demo", "--days", "6"]);
+    assert_eq!(run.code, Some(0), "{}", run.stderr);
+    assert!(run.stdout.contains("assets show ID says why"), "{}", run.stdout);
+    let shows = |arguments: &[&str]| {
+        let arguments = [&["--config", "daicho.db.toml"], arguments].concat();
+        home.json(&arguments)
+    };
+    let assets = shows(&["assets"]);
+    let assets = assets.as_array().unwrap();
+    assert!(assets.len() > 500, "{}", assets.len());
+    for state in ["registered", "unregistered", "rejected", "retired-but-seen"] {
+        assert!(assets.iter().any(|asset| asset["registration"] == state), "{state}");
+    }
+    for class in ["workstation", "printer", "camera", "server", "network", "controller", "phone"] {
+        assert!(assets.iter().any(|asset| asset["class"] == class), "{class}");
+    }
+    let findings = shows(&["findings", "--all"]);
+    for rule in [
+        "device.unregistered",
+        "device.rejected",
+        "software.forbidden",
+        "cert.expired",
+        "cert.weak-key",
+        "cleartext.in-use",
+    ] {
+        let there = findings.as_array().unwrap().iter().any(|finding| finding["rule"] == rule);
+        assert!(there, "{rule}");
+    }
+    for list in [
+        &["decisions"][..],
+        &["audit", "list"],
+        &["alert", "list"],
+        &["certs", "list"],
+        &["register", "list", "--kind", "software"],
+    ] {
+        assert!(!shows(list).as_array().unwrap().is_empty(), "{list:?}");
+    }
+    let jobs = shows(&["jobs"]);
+    assert_ne!(jobs[0]["last"], serde_json::Value::Null);
+    let checks = shows(&["doctor"])["checks"].to_string();
+    assert!(checks.contains("KiB a day, over") && checks.contains("largest: "), "{checks}");
+
+    // Twice is refused, and a prune keeps what is young.
+    let again = home.run(&["demo"]);
+    assert_eq!(again.code, Some(2));
+    assert!(again.stderr.contains("fills only a new database"), "{}", again.stderr);
+    let dry = shows(&["prune", "--dry-run"]);
+    assert_eq!(dry["rows"], serde_json::json!({}));
+}
