@@ -115,3 +115,50 @@ fn a_demonstration_has_something_to_show_everywhere() {
     let dry = shows(&["prune", "--dry-run"]);
     assert_eq!(dry["rows"], serde_json::json!({}));
 }
+
+/// What the kernel says of a process that is confined.
+#[track_caller]
+fn is_confined(pid: u32) {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let field = |name: &str| {
+        let line = status.lines().find_map(|line| line.strip_prefix(name));
+        line.and_then(|line| line.strip_prefix(':')).map(str::trim).map(str::to_owned).unwrap()
+    };
+    assert_eq!((field("NoNewPrivs").as_str(), field("Seccomp").as_str()), ("1", "2"));
+    // CAP_CHOWN, CAP_DAC_OVERRIDE, CAP_NET_ADMIN, CAP_NET_RAW, CAP_PERFMON, CAP_BPF (capabilities(7)).
+    let most = 1 << 0 | 1 << 1 | 1 << 12 | 1 << 13 | 1_u64 << 38 | 1 << 39;
+    for set in ["CapPrm", "CapEff", "CapBnd", "CapAmb"] {
+        let held = u64::from_str_radix(&field(set), 16).unwrap();
+        assert_eq!(held & !most, 0, "{set}: {held:x}");
+    }
+}
+
+#[test]
+fn a_sweep_and_the_service_give_up_what_they_do_not_need() {
+    let home = Home::new();
+    let arguments = ["sweep", "127.0.0.1", "--io", "connect", "--ports", "1-2000"];
+    let mut sweep = home.command(&arguments).stderr(std::process::Stdio::null()).spawn().unwrap();
+    home.write(
+        "daicho.toml",
+        "[[jobs]]\nname = \"copies\"\nkind = \"backup\"\nschedule = \"0 4 29 2 *\"\n\
+         folder = \"copies\"\n",
+    );
+    let arguments = ["--config", "daicho.toml", "serve"];
+    let mut service = home.command(&arguments).stderr(std::process::Stdio::null()).spawn().unwrap();
+    for (child, file) in [(&sweep, "daicho.db"), (&service, "daicho.db-locks/.serve.lock")] {
+        let deadline = std::time::Instant::now() + std::time::Duration::from_secs(30);
+        // Both are confined before they make a file.
+        while !home.path(file).exists() && std::time::Instant::now() < deadline {
+            std::thread::park_timeout(std::time::Duration::from_millis(10));
+        }
+        is_confined(child.id());
+    }
+    // While the service runs nothing takes the place of its database.
+    assert_eq!(home.run(&["backup", "copy.db"]).code, Some(0));
+    let refused = home.run(&["restore", "copy.db"]);
+    assert!(refused.code == Some(2) && refused.stderr.contains("is in use"), "{}", refused.stderr);
+    for child in [&mut sweep, &mut service] {
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+}

@@ -327,7 +327,6 @@ async fn nobody_waits_long_for_a_prune() {
     });
     let done = prune(&store, &keep, 603 * DAY).await;
     let longest = writing.await.unwrap();
-    println!("held {:?} at most, a writer waited {longest:?} at most", done.longest);
     // Generous, because the machine that tests may be busy with other things.
     assert!(longest < Duration::from_secs(2), "{longest:?}");
     assert!(done.counts["observations"] > 5_000);
