@@ -97,6 +97,11 @@ pub(crate) fn configuration_file(asked: Option<&Path>) -> Result<Read> {
     Ok(None)
 }
 
+/// Where a user's own configuration lies.
+pub(crate) fn configuration_folder() -> Option<PathBuf> {
+    folder("XDG_CONFIG_HOME", ".config").map(|folder| folder.join("daicho"))
+}
+
 /// Where the inventory is kept if nobody says otherwise: a place that does not depend on the
 /// folder in which a command happens to be given.
 fn database_path(configured: Option<PathBuf>) -> Result<PathBuf> {

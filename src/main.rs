@@ -4,6 +4,7 @@
 mod cli;
 mod clock;
 mod compose;
+mod confine;
 mod daemon;
 mod demo;
 mod jobs;

@@ -18,6 +18,7 @@ use serde_json::{Value, json};
 use crate::{
     cli::{args::Format, forecast},
     compose::Settings,
+    confine,
     notify::Courier,
     report::{count, print, print_json, table::Table},
     tell,
@@ -50,7 +51,7 @@ impl State {
 
 pub(crate) async fn run(settings: &Settings, format: Format) -> Result<()> {
     let all = interfaces();
-    let mut checks = vec![privileges(), tier(settings), descriptors()];
+    let mut checks = vec![privileges(), confinement(), tier(settings), descriptors()];
     checks.extend(common(settings).await);
     let interfaces = match all {
         Ok(interfaces) => interfaces,
@@ -209,6 +210,11 @@ fn privileges() -> Check {
         }
     };
     Check { what: "privileges", state, detail }
+}
+
+fn confinement() -> Check {
+    let (all, detail) = confine::told();
+    Check { what: "confinement", state: if all { State::Works } else { State::Limited }, detail }
 }
 
 fn tier(settings: &Settings) -> Check {

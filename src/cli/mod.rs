@@ -47,7 +47,7 @@ use tokio::{
 use crate::{
     cli::args::{Assets, Certs, Cli, Command, Jobs},
     compose::{self, Settings},
-    daemon, demo, tell, web, who,
+    confine, daemon, demo, tell, web, who,
 };
 
 /// What became of a command that a job can do as well.
@@ -72,6 +72,8 @@ impl Ended {
 /// Runs the command and returns its exit code.
 pub(crate) fn run(cli: &Cli) -> Result<u8> {
     if matches!(cli.command, Command::Serve) {
+        // The service reads it again by itself; here it says what may be given up.
+        confine::apply(cli, &compose::settings(compose::configuration(cli)?)?)?;
         let runtime = runtime()?;
         let code = runtime.block_on(daemon::serve(cli));
         // A program that is being told may take until its limit, which nobody waits for.
@@ -82,6 +84,7 @@ pub(crate) fn run(cli: &Cli) -> Result<u8> {
         return web::run(cli, *served);
     }
     let settings = settings_of(cli)?;
+    confine::apply(cli, &settings)?;
     let runtime = runtime()?;
     let format = cli.format;
     let stop = Stop::new();

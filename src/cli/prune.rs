@@ -43,7 +43,10 @@ pub(crate) async fn run(
     let begun = Instant::now();
     let outside = Outside { is_stopped: &|| stop.is_requested(), clock: &|| begun.elapsed() };
     let pruned = store.prune(&keep, now, outside).await?;
-    tell::line(&format!("nobody had to wait for it longer than {} ms", pruned.longest.as_millis()));
+    tell::line(&format!(
+        "it kept others from writing for {} ms at once at most",
+        pruned.longest.as_millis()
+    ));
     let before = store.room().await?;
     let mut given_back = None;
     // Without windows there is no time for it, where those of sweeps mean any.

@@ -34,6 +34,7 @@ use crate::{
     cli::args::Cli,
     clock,
     compose::{self, Settings},
+    confine,
     jobs::{Lock, Plan, plan},
     notify::Courier,
     tell,
@@ -295,7 +296,11 @@ impl Service {
     /// Takes the configuration as it is now, if it is good. A run whose job is another then, or
     /// none any more, is ended.
     fn reload(&mut self, cli: &Cli) {
-        let loaded = match load(cli) {
+        let checked = load(cli).and_then(|loaded| {
+            confine::check_reload(&self.loaded.settings, &loaded.settings)?;
+            Ok(loaded)
+        });
+        let loaded = match checked {
             Ok(loaded) if loaded.settings.database == self.database => loaded,
             Ok(_) => {
                 tell::line(

@@ -176,7 +176,7 @@ impl Device {
                 see(8, Method::Tls, endpoint, Fact::Certificates(served));
             }
         }
-        if self.draw(7) % 60 == 0 {
+        if self.draw(7).is_multiple_of(60) {
             let (protocol, problem) = ("http".to_owned(), "a header without a colon".to_owned());
             see(9, Method::Dialogue, subject, Fact::Anomaly { protocol, problem });
         }
@@ -214,7 +214,8 @@ impl Device {
             evidence: Vec::new(),
         };
         let mut heard = vec![hears(1, Fact::LinkAddress(self.mac(look.day)))];
-        let resolver = if self.draw(10) % 25 == 0 { [198, 18, 3, 253] } else { [198, 18, 0, 53] };
+        let resolver =
+            if self.draw(10).is_multiple_of(25) { [198, 18, 3, 253] } else { [198, 18, 0, 53] };
         heard.push(hears(2, Fact::Use(Use::Resolver(Ipv4Addr::from(resolver).into()))));
         if self.model.habit == Habit::Rotating {
             let name =

@@ -173,7 +173,7 @@ impl World {
         let ago = i64::try_from(DAYS - 1 - day)? * DAY;
         let night = self.now.plus_seconds(-ago - 6 * 3_600);
         self.scan(day, 0, Kind::Sweep, night).await?;
-        if day % 2 == 0 {
+        if day.is_multiple_of(2) {
             self.scan(day, 1, Kind::Sweep, night.plus_seconds(3_600)).await?;
         }
         if day % 3 == 1 {
@@ -194,7 +194,7 @@ impl World {
         let vantage = Vantage { site: Site((*name).to_owned()), name: "sensor-1".to_owned() };
         let look = Look { day, at, vantage: &vantage };
         // The router of a part of the network is down now and then.
-        let has_gap = kind == Kind::Sweep && draw(self.seed, 77, day) % 9 == 0;
+        let has_gap = kind == Kind::Sweep && draw(self.seed, 77, day).is_multiple_of(9);
         let (first, last, target) = match site {
             0 => ([198, 18, 0, 0], [198, 18, 3, 255], "198.18.0.0/22"),
             _ => ([198, 19, 0, 0], [198, 19, 1, 255], "198.19.0.0/23"),
@@ -211,7 +211,7 @@ impl World {
                 Kind::Sweep => seen.extend(device.answers(look, &self.authority)?),
                 Kind::Watch
                     if device.model.habit == Habit::Rotating
-                        || draw(self.seed, device.place, day) % 3 == 0 =>
+                        || draw(self.seed, device.place, day).is_multiple_of(3) =>
                 {
                     seen.extend(device.tells(look));
                 }
@@ -282,6 +282,11 @@ impl World {
             let name = PEOPLE.get(who).map_or("", |person| person.0).to_owned();
             self.store.clone().acting(Actor { name, account: None })
         };
+        for &(when, who, name, verdict, reason) in models::VERDICTS {
+            if when == day {
+                self.judge(&acting(who), name, verdict, reason, at).await?;
+            }
+        }
         match day {
             3 => {
                 import::<DeviceEntry>(&acting(1), "devices.csv", &self.register(false), at).await?;
@@ -289,51 +294,11 @@ impl World {
                 import::<IssuerEntry>(&acting(1), "issuers.csv", models::ISSUERS, at).await?;
             }
             45 => {
-                import::<DeviceEntry>(&acting(0), "devices.csv", &self.register(true), at).await?
-            }
-            30 => {
-                self.judge(
-                    &acting(1),
-                    "raspberrypi-tyo-001",
-                    Verdict::Approved,
-                    "sensor of the weather club",
-                    at,
-                )
-                .await?
-            }
-            40 => {
-                self.judge(
-                    &acting(4),
-                    "raspberrypi-tyo-002",
-                    Verdict::Investigating,
-                    "asked the third floor",
-                    at,
-                )
-                .await?
-            }
-            50 => {
-                self.judge(
-                    &acting(1),
-                    "router-tyo-001",
-                    Verdict::Rejected,
-                    "家庭用ルーターは持ち込み禁止",
-                    at,
-                )
-                .await?
-            }
-            60 => {
-                self.judge(
-                    &acting(5),
-                    "old-ngo-001",
-                    Verdict::Approved,
-                    "controls the oven until it is replaced",
-                    at,
-                )
-                .await?
+                import::<DeviceEntry>(&acting(0), "devices.csv", &self.register(true), at).await?;
             }
             70 => self.accept(&acting(1), at).await?,
             75 => self.join(&acting(1), at).await?,
-            _ => return Ok(()),
+            _ => {}
         }
         self.store.review(at, &self.settings.policy).await?;
         Ok(())

@@ -5,6 +5,8 @@
 
 use std::path::Path;
 
+use inventory::approval::Verdict;
+
 /// How a device comes and goes.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Habit {
@@ -91,6 +93,14 @@ pub(super) const PEOPLE: &[(&str, &str)] = &[
 /// Where things stand.
 pub(super) const PLACES: &[&str] =
     &["1F 受付", "2F office", "3F 会議室", "Server room", "4F 開発室", "Warehouse"];
+
+/// What is decided of whom: on which day, by which of the people, and why.
+pub(super) const VERDICTS: &[(u64, usize, &str, Verdict, &str)] = &[
+    (30, 1, "raspberrypi-tyo-001", Verdict::Approved, "sensor of the weather club"),
+    (40, 4, "raspberrypi-tyo-002", Verdict::Investigating, "asked the third floor"),
+    (50, 1, "router-tyo-001", Verdict::Rejected, "家庭用ルーターは持ち込み禁止"),
+    (60, 5, "old-ngo-001", Verdict::Approved, "controls the oven until it is replaced"),
+];
 
 pub(super) const SOFTWARE: &str = "product,versions,status,reason\n\
     nginx,>=1.24,approved,\nOpenSSH,>=8,approved,\nApache,>=2.4,approved,\nMySQL,>=8,approved,\n\

@@ -62,3 +62,111 @@ fn a_backup_job_keeps_the_last_copies_and_nothing_else_goes() {
     let restored = home.run(&["restore", &newest]);
     assert_eq!(restored.code, Some(0), "{}", restored.stderr);
 }
+
+#[test]
+fn a_demonstration_has_something_to_show_everywhere() {
+    let home = Home::new();
+    let run = home.run(&["demo", "--days", "6"]);
+    assert_eq!(run.code, Some(0), "{}", run.stderr);
+    assert!(run.stdout.contains("assets show ID says why"), "{}", run.stdout);
+    let shows = |arguments: &[&str]| {
+        let arguments = [&["--config", "daicho.db.toml"], arguments].concat();
+        home.json(&arguments)
+    };
+    let assets = shows(&["assets"]);
+    let assets = assets.as_array().unwrap();
+    assert!(assets.len() > 500, "{}", assets.len());
+    for state in ["registered", "unregistered", "rejected", "retired-but-seen"] {
+        assert!(assets.iter().any(|asset| asset["registration"] == state), "{state}");
+    }
+    for class in ["workstation", "printer", "camera", "server", "network", "controller", "phone"] {
+        assert!(assets.iter().any(|asset| asset["class"] == class), "{class}");
+    }
+    let findings = shows(&["findings", "--all"]);
+    for rule in [
+        "device.unregistered",
+        "device.rejected",
+        "software.forbidden",
+        "cert.expired",
+        "cert.weak-key",
+        "cleartext.in-use",
+    ] {
+        let there = findings.as_array().unwrap().iter().any(|finding| finding["rule"] == rule);
+        assert!(there, "{rule}");
+    }
+    for list in [
+        &["decisions"][..],
+        &["audit", "list"],
+        &["alert", "list"],
+        &["certs", "list"],
+        &["register", "list", "--kind", "software"],
+    ] {
+        assert!(!shows(list).as_array().unwrap().is_empty(), "{list:?}");
+    }
+    let jobs = shows(&["jobs"]);
+    assert_ne!(jobs[0]["last"], serde_json::Value::Null);
+    let checks = shows(&["doctor"])["checks"].to_string();
+    assert!(checks.contains("KiB a day, over") && checks.contains("largest: "), "{checks}");
+
+    // Twice is refused, and a prune keeps what is young.
+    let again = home.run(&["demo"]);
+    assert_eq!(again.code, Some(2));
+    assert!(again.stderr.contains("fills only a new database"), "{}", again.stderr);
+    let dry = shows(&["prune", "--dry-run"]);
+    assert_eq!(dry["rows"], serde_json::json!({}));
+}
+
+/// What the kernel says of a process that is confined.
+#[track_caller]
+fn is_confined(pid: u32) {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let field = |name: &str| {
+        let line = status.lines().find_map(|line| line.strip_prefix(name));
+        line.and_then(|line| line.strip_prefix(':')).map(str::trim).map(str::to_owned).unwrap()
+    };
+    assert_eq!((field("NoNewPrivs").as_str(), field("Seccomp").as_str()), ("1", "2"));
+    // CAP_CHOWN, CAP_DAC_OVERRIDE, CAP_NET_ADMIN, CAP_NET_RAW, CAP_PERFMON, CAP_BPF (capabilities(7)).
+    let most = 1 << 0 | 1 << 1 | 1 << 12 | 1 << 13 | 1_u64 << 38 | 1 << 39;
+    for set in ["CapPrm", "CapEff", "CapBnd", "CapAmb"] {
+        let held = u64::from_str_radix(&field(set), 16).unwrap();
+        assert_eq!(held & !most, 0, "{set}: {held:x}");
+    }
+}
+
+#[test]
+fn a_sweep_and_the_service_give_up_what_they_do_not_need() {
+    let home = Home::new();
+    let arguments = ["sweep", "127.0.0.1", "--io", "connect", "--ports", "1-2000"];
+    let mut sweep = home.command(&arguments).stderr(std::process::Stdio::null()).spawn().unwrap();
+    home.write(
+        "daicho.toml",
+        "[[jobs]]\nname = \"copies\"\nkind = \"backup\"\nschedule = \"0 4 29 2 *\"\n\
+         folder = \"copies\"\n",
+    );
+    let arguments = ["--config", "daicho.toml", "serve"];
+    let mut service = home.command(&arguments).stderr(std::process::Stdio::null()).spawn().unwrap();
+    for (child, file) in [(&sweep, "daicho.db"), (&service, "daicho.db-locks/.serve.lock")] {
+        let deadline = std::time::Instant::now() + std::time::Duration::from_secs(30);
+        // Both are confined before they make a file.
+        while !home.path(file).exists() && std::time::Instant::now() < deadline {
+            std::thread::park_timeout(std::time::Duration::from_millis(10));
+        }
+        is_confined(child.id());
+    }
+    // While the service runs nothing takes the place of its database.
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(30);
+    loop {
+        // The tables may just be being made.
+        let copied = home.run(&["backup", "copy.db"]);
+        if copied.code == Some(0) {
+            break;
+        }
+        assert!(std::time::Instant::now() < deadline, "{}", copied.stderr);
+    }
+    let refused = home.run(&["restore", "copy.db"]);
+    assert!(refused.code == Some(2) && refused.stderr.contains("is in use"), "{}", refused.stderr);
+    for child in [&mut sweep, &mut service] {
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+}

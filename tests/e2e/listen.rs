@@ -172,7 +172,9 @@ fn what_is_heard_becomes_assets_while_it_is_still_listened() {
     wait_until("asset", || {
         cable.speak();
         let run = home.run(&["--format", "json", "assets"]);
-        run.json().as_array().is_some_and(|assets| assets.iter().any(|a| a["macs"][0] == MAC))
+        // It opens the interface before the database, which may not be there yet.
+        run.code == Some(0)
+            && run.json().as_array().is_some_and(|all| all.iter().any(|a| a["macs"][0] == MAC))
     });
     let (_, run) = terminate(child);
     assert_eq!(run.code, Some(0), "{run:?}");

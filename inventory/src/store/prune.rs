@@ -294,7 +294,7 @@ async fn candidates(
     let last = *last;
     let goes = |(id, key): &(i64, String)| match step.filter {
         Filter::None => true,
-        Filter::Observation => !needed.latest.get(key).is_some_and(|(_, latest)| latest == id),
+        Filter::Observation => needed.latest.get(key).is_none_or(|(_, latest)| latest != id),
         Filter::Certificate => !needed.certificates.contains(key),
         Filter::Scan => !needed.scans.contains(id),
     };

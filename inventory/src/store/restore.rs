@@ -192,6 +192,6 @@ fn beside(path: &Path, ending: &str) -> PathBuf {
 
 /// `daicho.db.before-20261127T113600Z`.
 fn old_name(database: &Path, at: Timestamp) -> PathBuf {
-    let moment: String = at.to_string().chars().filter(|c| c.is_ascii_alphanumeric()).collect();
+    let moment: String = at.to_string().chars().filter(char::is_ascii_alphanumeric).collect();
     beside(database, &format!(".before-{moment}"))
 }

@@ -6,6 +6,7 @@
 
 pub mod capabilities;
 pub mod clock;
+pub mod confine;
 pub mod connect;
 mod connect_echo;
 mod connect_errors;

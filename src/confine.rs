@@ -1,0 +1,191 @@
+//! What each command that runs for long still needs once it knows what it is to do: the rest is
+//! given up before anything of a stranger is read.
+
+use std::{
+    iter,
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Result, bail};
+use config::{JobKind, route::Destination};
+use scanner::net::confine::{Capabilities, Fence, Files, Needs, Programs, confine, known};
+
+use crate::{
+    cli::args::{Cli, Command, Jobs},
+    compose::{self, Settings},
+};
+
+/// What the system has for everybody: names, time zones, certificates, devices and the kernel's
+/// own files.
+const SYSTEM: &[&str] = &[
+    "/etc",
+    "/usr",
+    "/lib",
+    "/lib64",
+    "/proc",
+    "/sys",
+    "/run",
+    "/dev",
+    "/nix",
+    "/var/lib/ca-certificates",
+    "/var/lib/sss",
+];
+
+/// Where SQLite lays down what has no room in memory, and what every program writes to.
+const SCRATCH: &[&str] = &["/dev/null", "/dev/net/tun", "/tmp", "/var/tmp"];
+
+/// What the command needs, for those that run for long or read what strangers sent.
+pub(crate) fn needs(cli: &Cli, settings: &Settings) -> Option<Needs> {
+    match &cli.command {
+        Command::Sweep(sweep) => {
+            let lists = sweep.targets.iter().chain(&sweep.exclude);
+            Some(network(settings, cli, lists.filter_map(|text| list_of(text)).collect()))
+        }
+        Command::Watch(watch) => {
+            let lists = watch.ask.iter().flatten().chain(&watch.exclude);
+            let lists = lists.filter_map(|text| list_of(text));
+            Some(network(settings, cli, watch.read.iter().cloned().chain(lists).collect()))
+        }
+        Command::Jobs { command: Some(Jobs::Run { name, .. }) } => {
+            let job = settings.jobs.iter().find(|job| job.name == *name)?;
+            let mut needs = network(settings, cli, job.paths.clone());
+            if !matches!(job.kind, JobKind::Sweep | JobKind::Watch) {
+                needs.capabilities = Capabilities::None;
+            }
+            let lists = job.targets.iter().filter_map(|text| list_of(text));
+            if let Files::Below { write, read } = &mut needs.files {
+                read.extend(lists);
+                // What web servers' configurations name may be anywhere.
+                if job.kind == JobKind::Certificates {
+                    read.push(PathBuf::from("/"));
+                }
+                if let Some(folder) = &job.folder {
+                    // It is made where it is not there, and can be named only where it is.
+                    let _ = std::fs::create_dir_all(folder);
+                    write.push(folder.clone());
+                }
+            }
+            Some(needs)
+        }
+        Command::Serve => Some(service(settings)),
+        _ => None,
+    }
+}
+
+/// Asks the network or listens to it: no program is begun, and only the database is written.
+fn network(settings: &Settings, cli: &Cli, more: Vec<PathBuf>) -> Needs {
+    let trusted = settings.trusted.roots.iter().chain(&settings.trusted.lists).cloned();
+    let lists = settings.exclude.iter().chain(&settings.ask_targets);
+    // It may be read anew.
+    let given = cli.config.as_deref().map(folder_of);
+    let configuration = given.into_iter().chain(compose::configuration_folder());
+    let variables = ["SSL_CERT_FILE", "SSL_CERT_DIR"].into_iter().filter_map(std::env::var_os);
+    let read = SYSTEM
+        .iter()
+        .map(PathBuf::from)
+        .chain(trusted)
+        .chain(configuration)
+        .chain(variables.map(PathBuf::from))
+        .chain(lists.filter_map(|text| list_of(text)))
+        .chain(more)
+        .collect();
+    let capabilities = Capabilities::Network;
+    let files = Files::Below { write: written(settings).collect(), read };
+    Needs { capabilities, files, programs: Programs::None }
+}
+
+/// The service begins the runs, which need other files each, and confine themselves; it writes the
+/// database and the files of routes. Where a route is a program nobody here knows what that needs.
+fn service(settings: &Settings) -> Needs {
+    let is_program = |destination: &Destination| matches!(destination, Destination::Command(_));
+    let alerts = settings.routes.iter().filter_map(|route| match &route.destination {
+        Destination::File(path) => Some(folder_of(path)),
+        _ => None,
+    });
+    let folders = settings.jobs.iter().filter_map(|job| job.folder.clone());
+    let files = match settings.routes.iter().any(|route| is_program(&route.destination)) {
+        true => Files::Any,
+        false => Files::Below {
+            write: written(settings).chain(alerts).chain(folders).collect(),
+            read: vec![PathBuf::from("/")],
+        },
+    };
+    Needs { capabilities: Capabilities::HandDown, files, programs: Programs::Any }
+}
+
+/// The web page: neither capabilities nor programs, and of files the database, what the system has
+/// for everybody, and what is named.
+#[expect(dead_code, reason = "the page calls it as its first deed")]
+pub(crate) fn web(settings: &Settings, read: Vec<PathBuf>, write: Vec<PathBuf>) -> Needs {
+    let system = SYSTEM.iter().map(PathBuf::from);
+    let files = Files::Below {
+        write: written(settings).chain(write).collect(),
+        read: system.chain(read).collect(),
+    };
+    Needs { capabilities: Capabilities::None, files, programs: Programs::None }
+}
+
+fn written(settings: &Settings) -> impl Iterator<Item = PathBuf> {
+    let folder = folder_of(&settings.database);
+    // It is made where it is not there, and can be named only where it is.
+    let _ = std::fs::create_dir_all(&folder);
+    // Where it really is, should its name only lead there.
+    let real = std::fs::canonicalize(&settings.database).ok().map(|path| folder_of(&path));
+    SCRATCH.iter().map(PathBuf::from).chain(iter::once(folder)).chain(real)
+}
+
+fn folder_of(path: &Path) -> PathBuf {
+    match path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+        Some(folder) => folder.to_owned(),
+        None => PathBuf::from("."),
+    }
+}
+
+/// The list that a target names: `@FILE`.
+fn list_of(target: &str) -> Option<PathBuf> {
+    target.strip_prefix('@').map(PathBuf::from)
+}
+
+/// Gives up what the command does not need. Call it while there is one thread.
+pub(crate) fn apply(cli: &Cli, settings: &Settings) -> Result<()> {
+    if let Some(needs) = needs(cli, settings) {
+        confine(&needs)?;
+    }
+    Ok(())
+}
+
+/// Refuses a configuration that would need files which the service gave up at its start.
+pub(crate) fn check_reload(old: &Settings, new: &Settings) -> Result<()> {
+    let written = |settings: &Settings| match service(settings).files {
+        Files::Any => None,
+        Files::Below { write, .. } => Some(write),
+    };
+    let Some(before) = written(old).filter(|_| known().files != Fence::Missing) else {
+        return Ok(());
+    };
+    let Some(after) = written(new) else {
+        bail!("a route that is a program needs a restart: the service may begin no unknown ones")
+    };
+    match after.iter().find(|path| !before.iter().any(|known| path.starts_with(known))) {
+        Some(path) => bail!("to write below {} needs a restart", path.display()),
+        None => Ok(()),
+    }
+}
+
+/// What the kernel here knows of it, for `doctor`: whether all, and in words.
+pub(crate) fn told() -> (bool, String) {
+    let fences = known();
+    let word = |fence: Fence| match fence {
+        Fence::Stands => "yes",
+        Fence::InPart => "in part (an older kernel)",
+        Fence::Missing => "no (the kernel does not know it)",
+    };
+    let all = fences.files == Fence::Stands && fences.calls == Fence::Stands;
+    let text = format!(
+        "sweep, watch, serve and jobs give up what they do not need: capabilities yes; files \
+         (Landlock) {}; calls (seccomp) {}",
+        word(fences.files),
+        word(fences.calls)
+    );
+    (all, text)
+}
