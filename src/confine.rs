@@ -7,7 +7,11 @@ use std::{
 };
 
 use anyhow::{Result, bail};
-use config::{JobKind, route::Destination};
+use config::{
+    JobKind,
+    route::{Destination, Secret, WebhookUrl},
+    web::Secrecy,
+};
 use scanner::net::confine::{Capabilities, Fence, Files, Needs, Programs, confine, known};
 
 use crate::{
@@ -114,15 +118,46 @@ fn service(settings: &Settings) -> Needs {
 }
 
 /// The web page: neither capabilities nor programs, and of files the database, what the system has
-/// for everybody, and what is named.
-#[expect(dead_code, reason = "the page calls it as its first deed")]
-pub(crate) fn web(settings: &Settings, read: Vec<PathBuf>, write: Vec<PathBuf>) -> Needs {
-    let system = SYSTEM.iter().map(PathBuf::from);
-    let files = Files::Below {
-        write: written(settings).chain(write).collect(),
-        read: system.chain(read).collect(),
-    };
+/// for everybody, and what the configuration names. Routes that are programs so cannot be tried
+/// from the page.
+pub(crate) fn web(cli: &Cli, settings: &Settings) -> Needs {
+    let mut read: Vec<PathBuf> = SYSTEM.iter().map(PathBuf::from).collect();
+    let mut write: Vec<PathBuf> = written(settings).collect();
+    read.extend(cli.config.as_deref().map(folder_of));
+    read.extend(compose::configuration_folder());
+    read.extend(settings.trusted.roots.iter().chain(&settings.trusted.lists).cloned());
+    if let Secrecy::Files { certificate, key } = &settings.web.secrecy {
+        // Their folders, because who renews them puts others in their place.
+        read.extend([folder_of(certificate), folder_of(key)]);
+    }
+    for route in &settings.routes {
+        read.extend(route.template.clone());
+        match &route.destination {
+            Destination::Email(to) => {
+                read.extend(to.password.as_ref().and_then(file_of));
+                read.extend(to.roots.clone());
+            }
+            Destination::Webhook(to) => {
+                if let WebhookUrl::Secret(url) = &to.url {
+                    read.extend(file_of(url));
+                }
+                read.extend(to.token.iter().chain(&to.signing).filter_map(file_of));
+                read.extend(to.roots.clone());
+            }
+            Destination::Syslog(to) => read.extend(to.roots.clone()),
+            Destination::File(path) => write.push(folder_of(path)),
+            Destination::Command(_) => {}
+        }
+    }
+    let files = Files::Below { write, read };
     Needs { capabilities: Capabilities::None, files, programs: Programs::None }
+}
+
+fn file_of(secret: &Secret) -> Option<PathBuf> {
+    match secret {
+        Secret::File(path) => Some(path.clone()),
+        Secret::Variable(_) => None,
+    }
 }
 
 fn written(settings: &Settings) -> impl Iterator<Item = PathBuf> {
@@ -182,7 +217,7 @@ pub(crate) fn told() -> (bool, String) {
     };
     let all = fences.files == Fence::Stands && fences.calls == Fence::Stands;
     let text = format!(
-        "sweep, watch, serve and jobs give up what they do not need: capabilities yes; files \
+        "sweep, watch, serve, web and jobs give up what they do not need: capabilities yes; files \
          (Landlock) {}; calls (seccomp) {}",
         word(fences.files),
         word(fences.calls)

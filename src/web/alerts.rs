@@ -5,6 +5,7 @@ use axum::{
     extract::{Path, State},
     response::Response,
 };
+use config::route::{Destination, RouteSetting};
 use inventory::{
     outbox::{Message, MessageState},
     user::Role,
@@ -19,6 +20,7 @@ use super::{
     visit::{Admin, Form, Operator, Viewer, Visitor},
     words::{Words, words},
 };
+
 use crate::{clock, notify::Courier, tell};
 
 words! {
@@ -34,6 +36,8 @@ words! {
         test: "Send a test", "テスト送信";
         tested: "A test was sent. The other side says:", "テストを送信しました。応答:";
         not_tested: "The test was not sent:", "テストを送信できませんでした:";
+        by_command: "A program is not begun from the page. By the command line:",
+            "プログラムは画面から起動しません。コマンドラインで実行してください:";
         messages: "Messages", "メッセージ";
         state: "State", "状態";
         news: "News", "件数";
@@ -163,6 +167,16 @@ async fn test(
     Path(name): Path<String>,
     _: Form,
 ) -> Result<Response, Trouble> {
+    let is_program = |route: &RouteSetting| {
+        route.name == name && matches!(route.destination, Destination::Command(_))
+    };
+    if shared.settings.routes.iter().any(is_program) {
+        // This process may begin none.
+        let texts = Texts::of(visitor.language);
+        let page = Page::new(&visitor, Words::of(visitor.language).alerts);
+        let page = page.warning(format!("{} daicho alert test {name}", texts.by_command));
+        return show(&shared, &visitor, page).await;
+    }
     let courier = Courier::load(&shared.settings.routes, &shared.settings.sender);
     let courier = courier.map_err(|error| Trouble::Failed(tell::chain(error.as_ref())))?;
     let result = courier.test(&name).await.ok_or(Trouble::NotFound)?;

@@ -1,24 +1,23 @@
-//! What the page's process may not do any more: everything that its user may not.
+//! What the page's process may not do any more.
 //!
-//! Whoever should break in by a request finds a process that cannot open a raw socket, and that
-//! no program it begins can give more to.
+//! Whoever should break in by a request finds a process that cannot open a raw socket, begin a
+//! program, or open a file that the page does not need.
 
 use anyhow::{Context as _, Result, ensure};
 use caps::CapSet;
+use scanner::net::confine::confine;
 
-/// Lets go of every capability, for good. Threads begun later have none either, so that this
-/// comes before them.
+use crate::{cli::args::Cli, compose::Settings, confine as needs};
+
+/// Gives up every capability and what `confine` says, for good. Threads begun later have none
+/// either, so that this comes before them.
 ///
 /// # Errors
 ///
 /// Where the system refuses it: then nothing is served.
-pub(crate) fn drop_all() -> Result<()> {
+pub(crate) fn give_up(cli: &Cli, settings: &Settings) -> Result<()> {
     rustix::thread::set_no_new_privs(true).context("cannot renounce new privileges")?;
-    // A kernel without ambient capabilities has none to let go of.
-    let _ = caps::clear(None, CapSet::Ambient);
-    for set in [CapSet::Inheritable, CapSet::Effective, CapSet::Permitted] {
-        caps::clear(None, set).context("cannot let go of capabilities")?;
-    }
+    confine(&needs::web(cli, settings))?;
     ensure!(has_none(), "the capabilities are still there");
     Ok(())
 }

@@ -59,7 +59,7 @@ pub(crate) fn run(cli: &Cli, served: bool) -> Result<u8> {
     let (mut current, address) = settings(cli)?;
     let mut listener = listen(address)?;
     // Ports below 1024 may take a capability: this is the last time that there is one.
-    privilege::drop_all()?;
+    privilege::give_up(cli, &current)?;
     let stop = Stop::new();
     if served {
         end_with_the_service(&stop)?;
