@@ -20,7 +20,6 @@ use super::{
     visit::{Admin, Form, Operator, Viewer, Visitor},
     words::{Words, words},
 };
-
 use crate::{clock, notify::Courier, tell};
 
 words! {
