@@ -159,7 +159,7 @@ impl<'a> Lister<'a> {
         thresholds: &Thresholds,
     ) -> CertificateRow {
         let reasons = verdicts.iter().flat_map(|(_, verdict)| &verdict.reasons);
-        let problems = fold_all(reasons.map(|reason| reason.as_str()));
+        let problems = fold_all(reasons.map(certs::chain::Reason::as_str));
         let trust = match self.compared.chains.trust(&one.sha256) {
             _ if !problems.is_empty() => "untrusted",
             Trust::Public => "public",

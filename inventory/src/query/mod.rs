@@ -47,11 +47,11 @@ pub struct Query {
 #[derive(Clone, Debug)]
 pub enum Node {
     /// All of these, so nothing at all asks for everything.
-    All(Vec<Node>),
+    All(Vec<Self>),
     /// One of these.
-    Any(Vec<Node>),
+    Any(Vec<Self>),
     /// Not this.
-    Not(Box<Node>),
+    Not(Box<Self>),
     /// A comparison.
     Leaf(Leaf),
 }
