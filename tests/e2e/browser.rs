@@ -113,7 +113,6 @@ fn must(line: &str) {
 fn the_page_can_be_looked_at_and_used_in_a_browser() {
     let page = Page::new();
     let run = page.look();
-    println!("{}", run.stdout);
     let failed = run.stdout.lines().any(|line| line.starts_with("not ok"));
     assert!(run.code == Some(0) && !failed, "{}\n{}", run.stdout, run.stderr);
     let checks = run.stdout.lines().filter(|line| line.starts_with("ok ")).count();
