@@ -349,7 +349,8 @@ mod tests {
     fn passwords_that_are_guessed_first_are_not_taken() {
         let check = |password: &str| check_password("sato", password);
         assert_eq!(check("elevenchars"), Err(PasswordError::Short));
-        assert_eq!(check(&"long ".repeat(26)), Err(PasswordError::Long));
+        let long = "long ".repeat(26);
+        assert_eq!(check(&long), Err(PasswordError::Long));
         for guessed in ["satosatosato", "Sato-Sato-Sato", "aaaaaaaaaaaaaa", "Password1234!"] {
             assert_eq!(check(guessed), Err(PasswordError::Guessed), "{guessed}");
         }
