@@ -9,6 +9,7 @@ use model::Severity;
 
 use super::{
     Shared,
+    lists::address,
     page::{Moment, Page, html, shown},
     routes::{Route, get},
     scans::{self, ScanRow},
@@ -56,6 +57,8 @@ pub(super) fn routes() -> Vec<Route> {
 /// A name, how many, and how it looks.
 struct Count {
     name: String,
+    /// The list of them, if there is one.
+    list: Option<String>,
     number: u64,
     look: &'static str,
 }
@@ -133,8 +136,8 @@ async fn show(Viewer(visitor): Viewer, State(shared): State<Shared>) -> Result<R
         as_of: summary.as_of.into(),
         assets: summary.assets,
         registrations: registrations(&summary.registrations),
-        classes: largest(&summary.classes, texts.unknown),
-        sites: largest(&summary.sites, texts.unknown),
+        classes: largest("class", &summary.classes, texts.unknown),
+        sites: largest("site", &summary.sites, texts.unknown),
         findings: [
             (Severity::Critical, texts.critical, "bad"),
             (Severity::Warning, texts.warning, "warn"),
@@ -142,6 +145,10 @@ async fn show(Viewer(visitor): Viewer, State(shared): State<Shared>) -> Result<R
         ]
         .map(|(severity, name, look)| Count {
             name: name.to_owned(),
+            list: Some(address(
+                "/findings",
+                &format!("state:open and severity:{}", severity.as_str()),
+            )),
             number: summary.findings.get(&severity).copied().unwrap_or_default(),
             look,
         })
@@ -167,6 +174,7 @@ fn registrations(counts: &BTreeMap<Registration, u64>) -> Vec<Count> {
     };
     let one = |(registration, number): (&Registration, &u64)| Count {
         name: registration.as_str().to_owned(),
+        list: Some(address("/assets", &format!("registration:{}", registration.as_str()))),
         number: *number,
         look: look(*registration),
     };
@@ -174,9 +182,15 @@ fn registrations(counts: &BTreeMap<Registration, u64>) -> Vec<Count> {
 }
 
 /// The most numerous first.
-fn largest<K: AsRef<str>>(counts: &BTreeMap<K, u64>, unknown: &str) -> Vec<Count> {
+fn largest<K: AsRef<str>>(field: &str, counts: &BTreeMap<K, u64>, unknown: &str) -> Vec<Count> {
+    // What has no value cannot be asked for by it.
+    let list = |value: &str| {
+        let query = format!("{field}=\"{}\"", value.replace('"', ""));
+        (!value.is_empty()).then(|| address("/assets", &query))
+    };
     let one = |(name, number): (&K, &u64)| Count {
         name: if name.as_ref().is_empty() { unknown.to_owned() } else { shown(name.as_ref()) },
+        list: list(name.as_ref()),
         number: *number,
         look: "",
     };

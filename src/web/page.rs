@@ -33,6 +33,14 @@ const PARTS: &[Part] = &[
     Part { path: "/software", name: |words| words.software, least: Role::Viewer },
     Part { path: "/certificates", name: |words| words.certificates, least: Role::Viewer },
     Part { path: "/findings", name: |words| words.findings, least: Role::Viewer },
+    Part { path: "/scans", name: |words| words.scans, least: Role::Viewer },
+    Part { path: "/decisions", name: |words| words.decisions, least: Role::Viewer },
+    Part { path: "/registers", name: |words| words.registers, least: Role::Viewer },
+    Part { path: "/jobs", name: |words| words.jobs, least: Role::Viewer },
+    Part { path: "/alerts", name: |words| words.alerts, least: Role::Viewer },
+    Part { path: "/audit", name: |words| words.audit, least: Role::Viewer },
+    Part { path: "/doctor", name: |words| words.doctor, least: Role::Operator },
+    Part { path: "/users", name: |words| words.users, least: Role::Admin },
 ];
 
 /// What a template shows around its content: its field `page`.

@@ -8,8 +8,13 @@ use axum::{
 use inventory::{
     asset::AssetId,
     class,
+    finding::FindingState,
     query::{Kind, Query},
-    store::list::{AssetEntry, Direction, Request, Sort},
+    store::{
+        StoredFinding,
+        list::{AssetEntry, Direction, Request, Sort},
+    },
+    user::Role,
 };
 use model::Endpoint;
 
@@ -38,9 +43,16 @@ struct Part {
     rows: Vec<Vec<String>>,
     /// How many there are, where not all are shown.
     of: Option<usize>,
+    /// What can be done about the rows: an address and what it is called, or "".
+    actions: Vec<(String, &'static str)>,
 }
 
 impl Part {
+    /// What can be done about a row. By reference, as templates have it.
+    fn action(&self, row: &usize) -> Option<&(String, &'static str)> {
+        self.actions.get(*row)
+    }
+
     fn new(title: &'static str, headings: &[&'static str], rows: Vec<Vec<String>>) -> Self {
         let all = rows.len();
         let rows: Vec<Vec<String>> = rows
@@ -48,7 +60,13 @@ impl Part {
             .take(SHOWN)
             .map(|row| row.iter().map(|text| shown(text)).collect())
             .collect();
-        Self { title, headings: headings.to_vec(), of: (all > SHOWN).then_some(all), rows }
+        Self {
+            title,
+            headings: headings.to_vec(),
+            of: (all > SHOWN).then_some(all),
+            rows,
+            actions: Vec::new(),
+        }
     }
 }
 
@@ -60,6 +78,8 @@ struct AssetTemplate {
     /// What it is called, for programs and for people.
     times: [(&'static str, String, String); 2],
     parts: Vec<Part>,
+    /// Where it is decided of it, for who may.
+    decide: Option<(String, &'static str)>,
 }
 
 /// How the list has it: with what only a review knows.
@@ -133,6 +153,14 @@ async fn show(
             spoken(one.last_seen),
         ]
     });
+    let may_decide = visitor.may(Role::Approver);
+    let acceptance = |stored: &StoredFinding| match stored.finding.state {
+        FindingState::Open if may_decide => {
+            (format!("/findings/{}/accept", stored.id), words.accept)
+        }
+        _ => (String::new(), ""),
+    };
+    let actions = dossier.findings.iter().map(acceptance).collect();
     let findings = dossier.findings.iter().map(|stored| {
         let finding = &stored.finding;
         vec![
@@ -163,11 +191,14 @@ async fn show(
     });
     let w = words;
     let parts = vec![
-        Part::new(
-            w.findings,
-            &[w.severity, w.state, w.title, w.detail, w.first_seen],
-            findings.collect(),
-        ),
+        Part {
+            actions,
+            ..Part::new(
+                w.findings,
+                &[w.severity, w.state, w.title, w.detail, w.first_seen],
+                findings.collect(),
+            )
+        },
         Part::new(
             w.identifiers,
             &[w.kind, w.name, w.strength, w.current, w.last_seen, w.because],
@@ -192,7 +223,9 @@ async fn show(
         ),
     ];
     let facts = facts.into_iter().map(|(name, text)| (name, shown(&text))).collect();
+    let decide = || (format!("/decide?asset={}", asset.id), words.decide);
     html(&AssetTemplate {
+        decide: may_decide.then(decide),
         page: Page::new(&visitor, shown(&title)),
         facts,
         times: [(words.first_seen, asset.first_seen), (words.last_seen, asset.last_seen)]

@@ -17,6 +17,7 @@ use axum::{
 use inventory::{
     query::{Kind, Query, QueryError},
     store::list::{Direction, Facet, Page as ListPage, Request, Sort},
+    user::Role,
 };
 use serde::Deserialize;
 
@@ -142,6 +143,11 @@ impl Choice {
     }
 }
 
+/// The address of the list of what a query asks for.
+pub(super) fn address(path: &str, query: &str) -> String {
+    Choice::default().address(path, &[("q", Some(query))])
+}
+
 /// A heading, with the address of the list sorted by it.
 struct Heading {
     name: &'static str,
@@ -180,6 +186,8 @@ struct ListTemplate {
     first: Option<String>,
     exports: Vec<(&'static str, String)>,
     facets: Vec<(&'static str, Vec<Narrower>)>,
+    /// Where it is decided of all of them, for who may.
+    decide: Option<String>,
     /// Name, heading, whether it is shown.
     columns: Vec<(&'static str, &'static str, bool)>,
 }
@@ -217,7 +225,14 @@ async fn show(
     let first = choice.after.as_ref().map(|_| choice.address(&path, &[]));
     let export =
         |end: &'static str| (end, choice.address(&format!("/export/{}.{end}", kind.as_str()), &[]));
+    // Of everything at once nobody decides.
+    let may_decide = kind == Kind::Assets
+        && visitor.may(Role::Approver)
+        && found.total > 0
+        && !choice.q.trim().is_empty();
+    let decide = may_decide.then(|| format!("/decide?where={}", encoded(&choice.q)));
     let template = ListTemplate {
+        decide,
         headings: columns
             .iter()
             .map(|one| heading(one, &choice, &path, words, sort, direction))

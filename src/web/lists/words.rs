@@ -20,6 +20,9 @@ words! {
         nothing: "Nothing matches.", "該当なし。";
         next: "Next page", "次のページ";
         first: "First page", "最初のページ";
+        decide: "Approve, investigate, reject or retire", "承認・調査・却下・廃止";
+        decide_all: "Decide about all of these", "表示中のすべてについて決定";
+        accept: "Accept", "受容";
         narrow: "Narrow down", "絞り込み";
         columns: "Columns", "列";
         export: "As a file", "ファイル出力";
