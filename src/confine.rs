@@ -128,7 +128,11 @@ pub(crate) fn web(cli: &Cli, settings: &Settings) -> Needs {
     read.extend(settings.trusted.roots.iter().chain(&settings.trusted.lists).cloned());
     if let Secrecy::Files { certificate, key } = &settings.web.secrecy {
         // Their folders, because who renews them puts others in their place.
-        read.extend([folder_of(certificate), folder_of(key)]);
+        for path in [certificate, key] {
+            read.push(folder_of(path));
+            // Where it really is, should its name only lead there.
+            read.extend(std::fs::canonicalize(path).ok().map(|path| folder_of(&path)));
+        }
     }
     for route in &settings.routes {
         read.extend(route.template.clone());

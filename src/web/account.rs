@@ -9,7 +9,7 @@ use super::{
     page::{Page, html, moment, shown, spoken},
     password,
     routes::{Route, get, post},
-    sign::{acting, compare},
+    sign::{acting, compare, place},
     trouble::Trouble,
     visit::{Form, Viewer, Visitor},
     words::Words,
@@ -68,6 +68,7 @@ async fn change_password(
     let own = visitor.session().ok_or(Trouble::SignIn)?;
     let words = Words::of(visitor.language);
     let (old, new) = (fields.exact("old"), fields.exact("new"));
+    let place = place(&shared).await?;
     let now = clock::now();
     let counted = visitor.counted_address();
     // Whoever found a browser open must not guess here either.
@@ -75,7 +76,7 @@ async fn change_password(
         return Err(Trouble::Wait(until.0.saturating_sub(now.0).div_euclid(1_000_000) + 1));
     }
     let (_, hash) = shared.store.user(&own.user.name).await?.ok_or(Trouble::SignIn)?;
-    if !compare(&shared, old, hash).await? {
+    if !compare(&place, old, hash).await? {
         let address = visitor.peer.to_string();
         let origin = inventory::store::Origin {
             counted: &counted,

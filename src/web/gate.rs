@@ -134,7 +134,17 @@ fn stranger(request: &Request, peer: IpAddr) -> Visitor {
         theme: theme.unwrap_or(Theme::System),
         peer,
         agent: text(headers, &header::USER_AGENT).unwrap_or_default().to_owned(),
-        path: request.uri().path_and_query().map_or("/", |path| path.as_str()).to_owned(),
+        path: back_to(request).to_owned(),
+    }
+}
+
+/// Where a choice of language leads back to: what was sent is not sent again.
+fn back_to(request: &Request) -> &str {
+    match *request.method() {
+        Method::GET | Method::HEAD => {
+            request.uri().path_and_query().map_or("/", |path| path.as_str())
+        }
+        _ => "/",
     }
 }
 

@@ -19,7 +19,7 @@ use inventory::store::Changes;
 use serde_json::Value;
 use tokio::{
     sync::mpsc,
-    time::{Instant, sleep},
+    time::{Instant, sleep, timeout},
 };
 
 use super::trouble::Trouble;
@@ -55,7 +55,9 @@ where
         let (mut spoke, mut last) = (Instant::now(), String::new());
         let mut is_first = true;
         while began.elapsed() < LONGEST {
-            let changed = is_first || changes.any().await.unwrap_or(true);
+            // One that was killed writes nothing that tells of it.
+            let is_quiet = spoke.elapsed() >= ALIVE;
+            let changed = is_first || is_quiet || changes.any().await.unwrap_or(true);
             is_first = false;
             let said = if changed { look().await } else { Ok(Said::Nothing) };
             let line = match said {
@@ -75,7 +77,8 @@ where
             };
             if !line.is_empty() {
                 spoke = Instant::now();
-                if sender.send(Bytes::from(line)).await.is_err() {
+                // A browser that does not read is not waited for.
+                if !matches!(timeout(ALIVE, sender.send(Bytes::from(line))).await, Ok(Ok(()))) {
                     return;
                 }
             }

@@ -375,16 +375,16 @@ async fn events(
     Ok(live::stream(changes, move || {
         let shared = shared.clone();
         async move {
-            let Some(progress) = shared.store.progress(ScanId(id)).await? else {
-                let scan = shared.store.scan(ScanId(id)).await?;
-                let now = clock::now();
-                // It may not have said anything yet.
-                return Ok(match state(&scan, None, now) {
-                    ScanState::Running => Said::Nothing,
-                    _ => Said::End,
-                });
-            };
-            Ok(Said::Values(Live::new(&progress, texts).values()))
+            let scan = shared.store.scan(ScanId(id)).await?;
+            let progress = shared.store.progress(ScanId(id)).await?;
+            Ok(match (state(&scan, progress.as_ref(), clock::now()), progress) {
+                (ScanState::Running, Some(progress)) => {
+                    Said::Values(Live::new(&progress, texts).values())
+                }
+                // It has not said anything yet.
+                (ScanState::Running, None) => Said::Nothing,
+                _ => Said::End,
+            })
         }
     }))
 }

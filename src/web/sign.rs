@@ -7,6 +7,7 @@ use axum::{
 };
 use inventory::{store::Origin, user::token_hash};
 use serde::Deserialize;
+use tokio::sync::SemaphorePermit;
 
 use super::{
     Shared,
@@ -66,6 +67,9 @@ async fn sign_in(
     let name: String = name.chars().filter(|c| !c.is_control()).take(NAME).collect();
     let (address, counted) = (visitor.peer.to_string(), visitor.counted_address());
     let origin = Origin { counted: &counted, address: &address, agent: &visitor.agent };
+    // Whoever waits for a place is looked at when it is there: many guesses at once are counted like
+    // many one after the other.
+    let place = place(&shared).await?;
     let now = clock::now();
     if let Some(until) = shared.store.refused_until(&name, &counted, now).await? {
         let left = until.0.saturating_sub(now.0).div_euclid(1_000_000).saturating_add(1);
@@ -74,15 +78,10 @@ async fn sign_in(
     let found = shared.store.user(&name).await?;
     // Somebody who does not exist takes as long to be refused.
     let hash = found.as_ref().map_or(&shared.nobody, |(_, hash)| hash).clone();
-    let is_right = compare(&shared, given, hash).await?;
+    let is_right = compare(&place, given, hash).await?;
     let Some((user, _)) = found.filter(|_| is_right) else {
         shared.store.note_failed_attempt(&name, origin, now).await?;
-        shared.log.line(&format!("page: refused: {name:?} from {address} did not sign in"));
-        let words = Words::of(visitor.language);
-        let page = Page::new(&visitor, words.sign_in).warning(words.wrong_password);
-        let mut response = html(&Login { page, name, next })?;
-        *response.status_mut() = axum::http::StatusCode::UNAUTHORIZED;
-        return Ok(response);
+        return refuse(&shared, &visitor, name, next);
     };
     let token = cookie::new_token()?;
     let before = visitor.session().map(|session| session.hash.as_str());
@@ -90,17 +89,43 @@ async fn sign_in(
         .store
         .clone()
         .acting(inventory::audit::Actor { name: user.name.clone(), account: None });
-    store.sign_in(&user, &token_hash(&token), before, origin, now).await?;
+    if !store.sign_in(&user, &token_hash(&token), before, origin, now).await? {
+        return refuse(&shared, &visitor, name, next);
+    }
     let mut response = to(&next);
     cookie::set(&shared, &mut response, Cookie::Session, &token);
     cookie::clear(&shared, &mut response, Cookie::Entry);
     Ok(response)
 }
 
-/// Compares a password in a thread of its own, a few at once.
-pub(super) async fn compare(shared: &Shared, given: &str, hash: String) -> Result<bool, Trouble> {
+fn refuse(
+    shared: &Shared,
+    visitor: &Visitor,
+    name: String,
+    next: String,
+) -> Result<Response, Trouble> {
+    // Not the name, which may be a password in the wrong field; the audit has names that exist.
+    shared.log.line(&format!("page: refused: {} did not sign in", visitor.peer));
+    let words = Words::of(visitor.language);
+    let page = Page::new(visitor, words.sign_in).warning(words.wrong_password);
+    let mut response = html(&Login { page, name, next })?;
+    *response.status_mut() = axum::http::StatusCode::UNAUTHORIZED;
+    Ok(response)
+}
+
+/// One of the few places at which passwords are compared.
+pub(super) async fn place(shared: &Shared) -> Result<SemaphorePermit<'_>, Trouble> {
     let gone = |_| Trouble::Failed("a password was not compared".to_owned());
-    let _place = shared.hashing.acquire().await.map_err(|_| gone(()))?;
+    shared.hashing.acquire().await.map_err(gone)
+}
+
+/// Compares a password in a thread of its own, at a place for it.
+pub(super) async fn compare(
+    _place: &SemaphorePermit<'_>,
+    given: &str,
+    hash: String,
+) -> Result<bool, Trouble> {
+    let gone = |_| Trouble::Failed("a password was not compared".to_owned());
     // What is longer is nobody's, and would take long.
     if given.chars().count() > inventory::user::LONGEST {
         return Ok(false);

@@ -260,6 +260,7 @@ async fn a_key_opens_what_its_scopes_say_until_it_expires() {
     let store = &site.shared.store;
     let keys = [
         ("numbers", vec![Scope::Metrics], now.plus_seconds(60)),
+        ("reader", vec![Scope::Read], now.plus_seconds(60)),
         ("old", vec![Scope::Metrics, Scope::Manage], now.plus_seconds(-1)),
     ];
     for (name, scopes, end) in keys {
@@ -275,6 +276,9 @@ async fn a_key_opens_what_its_scopes_say_until_it_expires() {
     for token in ["old", "unknown", ""] {
         assert_eq!(get("/metrics", token).await.status, StatusCode::UNAUTHORIZED, "{token}");
     }
+    assert_eq!(get("/api/v1/assets", "reader").await.status, StatusCode::OK);
+    assert_eq!(get("/api/v1/assets", "numbers").await.status, StatusCode::FORBIDDEN);
+    assert_eq!(get("/api/v1/assets", "old").await.status, StatusCode::UNAUTHORIZED);
     // A key is for programs: no page takes it.
     assert!(is_refused(&get("/account", "numbers").await));
 }
@@ -319,12 +323,12 @@ async fn every_answer_tells_the_browser_to_trust_nothing_else() {
         let is_text = kind.starts_with("text/") && kind.ends_with("charset=utf-8");
         // One that leads elsewhere has nothing to say.
         assert!(is_text || answer.text.is_empty(), "{path}: {kind}");
-        let cached = if path.starts_with("/assets") { "no-cache" } else { "no-store" };
+        let cached = if path.starts_with("/static") { "no-cache" } else { "no-store" };
         assert_eq!(says("cache-control"), cached, "{path}");
         // What the policy forbids is not in our own pages either.
         for inline in ["<style", "style=", "onclick", "<script>"] {
             assert!(
-                !answer.text.contains(inline) || path.starts_with("/assets"),
+                !answer.text.contains(inline) || path.starts_with("/static"),
                 "{path}: {inline}"
             );
         }

@@ -67,14 +67,7 @@ impl Store {
         let lasts = |session: &Session| !lasting.is_over(session.created_at, session.used_at, now);
         let Some(session) = found.filter(lasts) else { return Ok(None) };
         if now >= session.used_at.plus_seconds(60) {
-            let mut writer = self.writer().await?;
-            let noted = sqlx::query("UPDATE session SET used_at = $2 WHERE hash = $1")
-                .bind(hash.to_owned())
-                .bind(now.0)
-                .execute(&mut *writer)
-                .await;
-            // On a full disk reading goes on.
-            drop(noted);
+            self.note_use("UPDATE session SET used_at = $2 WHERE hash = $1", hash, now).await;
         }
         Ok(Some(session))
     }
@@ -151,12 +144,20 @@ impl Store {
         {
             count(&mut transaction, kind, subject, now).await.map_err(&failed)?;
         }
-        let done = self.done(now, Action::FailedSignIn, name, format!("from {}", origin.address));
+        let known: Option<String> = sqlx::query_scalar("SELECT name FROM user WHERE name = $1")
+            .bind(name.to_owned())
+            .fetch_optional(&mut *transaction)
+            .await
+            .map_err(&failed)?;
+        // What is nobody's name may be a password that was typed into the wrong field.
+        let who = known.as_deref().unwrap_or("(unknown name)");
+        let done = self.done(now, Action::FailedSignIn, who, format!("from {}", origin.address));
         audit::append(&mut transaction, done).await.map_err(&failed)?;
         transaction.commit().await.map_err(&failed)
     }
 
-    /// Begins a session, by the hash of its token, and ends the one that the browser had.
+    /// Begins a session, by the hash of its token, and ends the one that the browser had. False
+    /// where the password was changed since `user` was read: then it is not the one that fitted.
     ///
     /// # Errors
     ///
@@ -168,18 +169,27 @@ impl Store {
         before: Option<&str>,
         origin: Origin<'_>,
         now: Timestamp,
-    ) -> Result<(), StoreError> {
+    ) -> Result<bool, StoreError> {
         let failed = self.failed("signing in");
         let mut writer = self.writer().await?;
         let mut transaction = writer.begin_with(BEGIN_WRITE).await.map_err(&failed)?;
+        let password_at: Option<i64> =
+            sqlx::query_scalar("SELECT password_at FROM user WHERE id = $1")
+                .bind(user.id)
+                .fetch_optional(&mut *transaction)
+                .await
+                .map_err(&failed)?;
+        if password_at != Some(user.password_at.0) {
+            return Ok(false);
+        }
         let lower = user.name.to_lowercase();
         for (statement, first, second) in [
             ("DELETE FROM session WHERE hash = $1 AND $2 = ''", before.unwrap_or_default(), ""),
+            // Not those of the address: who has an account there could else guess at others.
             (
-                "DELETE FROM attempt WHERE (kind = 'name' AND subject = $1)
-                     OR (kind = 'address' AND subject = $2)",
+                "DELETE FROM attempt WHERE kind = 'name' AND subject = $1 AND $2 = ''",
                 lower.as_str(),
-                origin.counted,
+                "",
             ),
         ] {
             sqlx::query(statement)
@@ -215,7 +225,8 @@ impl Store {
             .map_err(&failed)?;
         let done = self.done(now, Action::SignIn, &user.name, format!("from {}", origin.address));
         audit::append(&mut transaction, done).await.map_err(&failed)?;
-        transaction.commit().await.map_err(&failed)
+        transaction.commit().await.map_err(&failed)?;
+        Ok(true)
     }
 
     /// Ends a session.

@@ -348,16 +348,24 @@ impl Store {
         let token = row.map(token).transpose().map_err(|error| error.or(&failed))?;
         let Some(token) = token.filter(|token| !token.is_expired(now)) else { return Ok(None) };
         if token.used_at.is_none_or(|used| now >= used.plus_seconds(60)) {
-            let mut writer = self.writer().await?;
-            let noted = sqlx::query("UPDATE api_token SET used_at = $2 WHERE hash = $1")
-                .bind(hash.to_owned())
-                .bind(now.0)
-                .execute(&mut *writer)
-                .await;
-            // On a full disk reading goes on.
-            drop(noted);
+            self.note_use("UPDATE api_token SET used_at = $2 WHERE hash = $1", hash, now).await;
         }
         Ok(Some(token))
+    }
+
+    /// Notes that something was used, where nobody else writes just now: looking waits for no
+    /// review, and goes on while the disk is full.
+    pub(super) async fn note_use(&self, statement: &'static str, hash: &str, now: Timestamp) {
+        let Some(Ok(mut writer)) = self.writer.as_deref().map(tokio::sync::Mutex::try_lock) else {
+            return;
+        };
+        let at_once = sqlx::query("PRAGMA busy_timeout = 0").execute(&mut *writer).await;
+        if at_once.is_ok() {
+            let noted = sqlx::query(statement).bind(hash.to_owned()).bind(now.0);
+            // It is noted a minute later.
+            drop(noted.execute(&mut *writer).await);
+        }
+        drop(sqlx::query("PRAGMA busy_timeout = 60000").execute(&mut *writer).await);
     }
 
     pub(super) fn done<'a>(

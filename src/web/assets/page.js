@@ -14,7 +14,7 @@ for (const time of document.querySelectorAll("time[datetime]")) {
 }
 
 // A choice of language or colours is taken at once.
-for (const form of document.querySelectorAll("form.choices")) {
+for (const form of document.querySelectorAll("form[action='/preferences']")) {
   form.addEventListener("change", () => form.requestSubmit());
 }
 

@@ -261,8 +261,9 @@ async fn a_job_is_wanted_by_an_operator_and_begun_by_the_service() {
 #[tokio::test]
 async fn routes_are_tested_and_what_failed_is_written_down() {
     let site = Site::with(
-        "[[routes]]\nname = \"office\"\ntype = \"command\"\ncommand = [\"/bin/false\"]\n\
-         [[routes]]\nname = \"good\"\ntype = \"command\"\ncommand = [\"/bin/true\"]",
+        "[[routes]]\nname = \"office\"\ntype = \"file\"\npath = \"/nowhere/alerts.jsonl\"\n\
+         [[routes]]\nname = \"good\"\ntype = \"file\"\npath = \"/dev/null\"\n\
+         [[routes]]\nname = \"program\"\ntype = \"command\"\ncommand = [\"/bin/true\"]",
     )
     .await;
     let token = site.session(Role::Admin).await;
@@ -272,6 +273,8 @@ async fn routes_are_tested_and_what_failed_is_written_down() {
     assert!(failed.contains("The test was not sent:"), "{failed}");
     let sent = site.post("/alerts/routes/good/test", &token, "").await.text;
     assert!(sent.contains("A test was sent."), "{sent}");
+    let program = site.post("/alerts/routes/program/test", &token, "").await.text;
+    assert!(program.contains("daicho alert test program"), "{program}");
     let none = site.post("/alerts/routes/none/test", &token, "").await;
     assert_eq!(none.status, StatusCode::NOT_FOUND);
     let audit = site.shared.store.audit(Some(2)).await.unwrap();
