@@ -54,9 +54,12 @@ pub(crate) fn needs(cli: &Cli, settings: &Settings) -> Option<Needs> {
             let job = settings.jobs.iter().find(|job| job.name == *name)?;
             let mut needs = network(settings, cli, job.paths.clone());
             if !matches!(job.kind, JobKind::Sweep | JobKind::Watch) {
-                needs.capabilities = Capabilities::None;
+                needs.capabilities = Capabilities::Files;
             }
-            let lists = job.targets.iter().filter_map(|text| list_of(text));
+            // By hand, what all jobs are planned to ask is looked at.
+            let all = settings.jobs.iter();
+            let lists = all.flat_map(|job| job.targets.iter().chain(&job.config.exclude));
+            let lists = lists.filter_map(|text| list_of(text));
             if let Files::Below { write, read } = &mut needs.files {
                 read.extend(lists);
                 // What web servers' configurations name may be anywhere.
@@ -78,16 +81,18 @@ pub(crate) fn needs(cli: &Cli, settings: &Settings) -> Option<Needs> {
 
 /// Asks the network or listens to it: no program is begun, and only the database is written.
 fn network(settings: &Settings, cli: &Cli, more: Vec<PathBuf>) -> Needs {
-    let trusted = settings.trusted.roots.iter().chain(&settings.trusted.lists).cloned();
+    // Their folders, because who renews a file puts another in its place.
+    let trusted = settings.trusted.roots.iter().chain(&settings.trusted.lists);
+    let trusted = trusted.flat_map(|path| really(path));
     let lists = settings.exclude.iter().chain(&settings.ask_targets);
     // It may be read anew.
-    let given = cli.config.as_deref().map(folder_of);
+    let given = cli.config.iter().flat_map(|path| really(path));
     let configuration = given.into_iter().chain(compose::configuration_folder());
     let variables = ["SSL_CERT_FILE", "SSL_CERT_DIR"].into_iter().filter_map(std::env::var_os);
     let read = SYSTEM
         .iter()
         .map(PathBuf::from)
-        .chain(trusted)
+        .chain(trusted.collect::<Vec<_>>())
         .chain(configuration)
         .chain(variables.map(PathBuf::from))
         .chain(lists.filter_map(|text| list_of(text)))
@@ -106,7 +111,10 @@ fn service(settings: &Settings) -> Needs {
         Destination::File(path) => Some(folder_of(path)),
         _ => None,
     });
-    let folders = settings.jobs.iter().filter_map(|job| job.folder.clone());
+    let folders = settings.jobs.iter().filter_map(|job| job.folder.clone()).inspect(|folder| {
+        // It can be named only where it is; why it cannot be made is said by the run.
+        let _ = std::fs::create_dir_all(folder);
+    });
     let files = match settings.routes.iter().any(|route| is_program(&route.destination)) {
         true => Files::Any,
         false => Files::Below {
@@ -123,29 +131,26 @@ fn service(settings: &Settings) -> Needs {
 pub(crate) fn web(cli: &Cli, settings: &Settings) -> Needs {
     let mut read: Vec<PathBuf> = SYSTEM.iter().map(PathBuf::from).collect();
     let mut write: Vec<PathBuf> = written(settings).collect();
-    read.extend(cli.config.as_deref().map(folder_of));
+    read.extend(cli.config.iter().flat_map(|path| really(path)));
     read.extend(compose::configuration_folder());
-    read.extend(settings.trusted.roots.iter().chain(&settings.trusted.lists).cloned());
+    let trusted = settings.trusted.roots.iter().chain(&settings.trusted.lists);
+    read.extend(trusted.flat_map(|path| really(path)));
     if let Secrecy::Files { certificate, key } = &settings.web.secrecy {
         // Their folders, because who renews them puts others in their place.
-        for path in [certificate, key] {
-            read.push(folder_of(path));
-            // Where it really is, should its name only lead there.
-            read.extend(std::fs::canonicalize(path).ok().map(|path| folder_of(&path)));
-        }
+        read.extend([certificate, key].into_iter().flat_map(|path| really(path)));
     }
     for route in &settings.routes {
         read.extend(route.template.clone());
         match &route.destination {
             Destination::Email(to) => {
-                read.extend(to.password.as_ref().and_then(file_of));
+                read.extend(to.password.iter().flat_map(file_of));
                 read.extend(to.roots.clone());
             }
             Destination::Webhook(to) => {
                 if let WebhookUrl::Secret(url) = &to.url {
                     read.extend(file_of(url));
                 }
-                read.extend(to.token.iter().chain(&to.signing).filter_map(file_of));
+                read.extend(to.token.iter().chain(&to.signing).flat_map(file_of));
                 read.extend(to.roots.clone());
             }
             Destination::Syslog(to) => read.extend(to.roots.clone()),
@@ -157,11 +162,21 @@ pub(crate) fn web(cli: &Cli, settings: &Settings) -> Needs {
     Needs { capabilities: Capabilities::None, files, programs: Programs::None }
 }
 
-fn file_of(secret: &Secret) -> Option<PathBuf> {
+fn file_of(secret: &Secret) -> Vec<PathBuf> {
     match secret {
-        Secret::File(path) => Some(path.clone()),
-        Secret::Variable(_) => None,
+        Secret::File(path) => really(path).collect(),
+        Secret::Variable(_) => Vec::new(),
     }
+}
+
+/// What has to be readable for a path to be, also once another file was put in its place: the path
+/// if it is a folder, its folder, and that of where it leads to.
+fn really(path: &Path) -> impl Iterator<Item = PathBuf> + use<> {
+    let real = std::fs::canonicalize(path).ok();
+    let own = path.is_dir().then(|| path.to_owned());
+    let folder = (!path.is_dir()).then(|| folder_of(path));
+    let led_to = real.map(|real| if real.is_dir() { real } else { folder_of(&real) });
+    own.into_iter().chain(folder).chain(led_to)
 }
 
 fn written(settings: &Settings) -> impl Iterator<Item = PathBuf> {
@@ -170,7 +185,9 @@ fn written(settings: &Settings) -> impl Iterator<Item = PathBuf> {
     let _ = std::fs::create_dir_all(&folder);
     // Where it really is, should its name only lead there.
     let real = std::fs::canonicalize(&settings.database).ok().map(|path| folder_of(&path));
-    SCRATCH.iter().map(PathBuf::from).chain(iter::once(folder)).chain(real)
+    let scratch = ["SQLITE_TMPDIR", "TMPDIR"].into_iter().filter_map(std::env::var_os);
+    let scratch = SCRATCH.iter().map(PathBuf::from).chain(scratch.map(PathBuf::from));
+    scratch.chain(iter::once(folder)).chain(real)
 }
 
 fn folder_of(path: &Path) -> PathBuf {

@@ -1,8 +1,8 @@
 //! `daicho backup` and `daicho restore`: copies of the database for safekeeping, and back.
 
-use std::{future::Future, time::Duration};
+use std::{future::Future, path::Path, time::Duration};
 
-use anyhow::{Result, bail};
+use anyhow::{Result, bail, ensure};
 use inventory::store::{self, Existing, OpenMode, Sound, Store};
 use scanner::stop::Stop;
 use serde_json::json;
@@ -27,6 +27,12 @@ pub(crate) async fn backup(
 ) -> Result<u8> {
     listen_for_signals(stop)?;
     let store = Store::open(&settings.database, OpenMode::ReadOnly).await?;
+    let real = |path: &Path| path.canonicalize().ok();
+    ensure!(
+        real(&arguments.file).is_none_or(|file| Some(file) != real(&settings.database)),
+        "{} is the database itself: name another file",
+        arguments.file.display()
+    );
     let existing = if arguments.overwrite { Existing::Overwrite } else { Existing::Keep };
     let Some(made) = unless(stop, store.backup(&arguments.file, existing)).await else {
         return Ok(stop.exit_code().unwrap_or(crate::FAILED));

@@ -55,6 +55,7 @@ use tokio::sync::Semaphore;
 
 use crate::{
     cli::args::Cli,
+    clock,
     compose::{self, Settings},
 };
 use gate::{Hosts, Log};
@@ -91,6 +92,10 @@ impl Shared {
     /// Opens what the page is about.
     pub(crate) async fn open(settings: Settings) -> Result<Self> {
         let store = Store::open(&settings.database, OpenMode::ReadWrite).await?;
+        // A database from before there were lists has none until somebody reviews it.
+        if store.lacks_lists().await? {
+            store.review(clock::now(), &settings.policy).await?;
+        }
         let nobody = password::hash(&cookie::new_token()?)?;
         let hosts = Hosts(host_names(&settings));
         let hashing = Semaphore::new(2);

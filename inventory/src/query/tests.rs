@@ -92,8 +92,8 @@ fn printer() -> Asset {
 
 /// The row of the printer, as a review makes it.
 fn row() -> AssetRow {
-    let mut compared = crate::store::Compared::default();
-    compared.assets = vec![printer()];
+    let mut compared =
+        crate::store::Compared { assets: vec![printer()], ..crate::store::Compared::default() };
     compared.comparison.assets = vec![AssetState {
         asset: AssetId(7),
         state: Registration::Unregistered,

@@ -153,6 +153,8 @@ impl Partial {
             Err(TryLockError::Error(source)) => return Err(failed(source)),
         }
         file.set_len(0).map_err(failed)?;
+        // What a killed program wrote of another copy would be taken for a part of this one.
+        remove_log(&path).map_err(failed)?;
         Ok(Self { path, file })
     }
 
@@ -161,7 +163,10 @@ impl Partial {
         let failed = |source| StoreError::Copy { doing: "writing", path: to.to_owned(), source };
         self.sync()?;
         match existing {
-            Existing::Overwrite => fs::rename(&self.path, to).map_err(failed)?,
+            Existing::Overwrite => {
+                remove_log(to).map_err(failed)?;
+                fs::rename(&self.path, to).map_err(failed)?;
+            }
             // A link never replaces a file that came in the meantime.
             Existing::Keep => match fs::hard_link(&self.path, to) {
                 Ok(()) => {}
@@ -180,6 +185,19 @@ impl Partial {
             |source| StoreError::Copy { doing: "writing", path: self.path.clone(), source };
         self.file.sync_all().map_err(failed)
     }
+}
+
+/// Removes what SQLite keeps beside a database.
+fn remove_log(database: &Path) -> io::Result<()> {
+    for end in ["-wal", "-shm", "-journal"] {
+        let mut path = database.as_os_str().to_owned();
+        path.push(end);
+        match fs::remove_file(path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+    }
+    Ok(())
 }
 
 impl Drop for Partial {

@@ -27,10 +27,11 @@ const RIGHTS: ABI = ABI::V5;
 pub enum Capabilities {
     /// None.
     None,
-    /// Those by which raw sockets are opened and the kernel is had make probes, and those by which
-    /// root writes a database that belongs to a service's user.
+    /// Those by which root writes a database that belongs to a service's user.
+    Files,
+    /// The same, and those by which raw sockets are opened and the kernel is had make probes.
     Network,
-    /// The same, but only to be handed down.
+    /// The same, and that for ports below 1024, but only to be handed down.
     HandDown,
 }
 
@@ -143,13 +144,24 @@ pub fn known() -> Confined {
 fn give_up_capabilities(kept: Capabilities) -> Result<(), caps::errors::CapsError> {
     let keep: &[Capability] = match kept {
         Capabilities::None => &[],
-        Capabilities::Network | Capabilities::HandDown => &[
+        Capabilities::Files => &[Capability::CAP_DAC_OVERRIDE, Capability::CAP_CHOWN],
+        Capabilities::Network => &[
             Capability::CAP_NET_RAW,
             Capability::CAP_NET_ADMIN,
             Capability::CAP_BPF,
             Capability::CAP_PERFMON,
             Capability::CAP_DAC_OVERRIDE,
             Capability::CAP_CHOWN,
+        ],
+        Capabilities::HandDown => &[
+            Capability::CAP_NET_RAW,
+            Capability::CAP_NET_ADMIN,
+            Capability::CAP_BPF,
+            Capability::CAP_PERFMON,
+            Capability::CAP_DAC_OVERRIDE,
+            Capability::CAP_CHOWN,
+            // For the page's process, at a port below 1024.
+            Capability::CAP_NET_BIND_SERVICE,
         ],
     };
     let keep: CapsHashSet = keep.iter().copied().collect();
@@ -272,7 +284,7 @@ fn fence_calls(needs: &Needs) -> Result<Fence, ConfineError> {
     if needs.programs == Programs::None {
         refused.extend(PROGRAMS.iter().map(|call| (*call, Vec::new())));
     }
-    if needs.capabilities == Capabilities::None {
+    if matches!(needs.capabilities, Capabilities::None | Capabilities::Files) {
         refused.insert(KERNEL_PROGRAMS, Vec::new());
     }
     let refusal = SeccompAction::Errno(libc::EPERM as u32);

@@ -158,7 +158,7 @@ impl<'a> Engine<'a> {
             lacks_route: false,
             undecided: BTreeMap::new(),
             liveness_done: false,
-            extra: Extra::of(0, 0),
+            extra: Extra::default(),
             loss: Loss::default(),
             connects: 0,
             accepted: 0,

@@ -6,7 +6,6 @@ use super::{
     Answering, Phase,
     adapting::Adapting,
     engine::{End, Engine, MOST_HEARD},
-    extra::Extra,
     state::State,
 };
 
@@ -59,10 +58,13 @@ impl Engine<'_> {
         let flow = (self.ask_on)(&answering, self.pacer);
         self.outcome.answering.extend(answering);
         let now = self.link.now();
-        for _ in 0..MOST_HEARD {
+        // As many as the largest ring holds, and some.
+        for _ in 0..64 * MOST_HEARD {
             match self.link.receive(now) {
                 Ok(Some(reply)) => _ = self.is_of_witness(&reply),
-                Ok(None) | Err(_) => break,
+                Ok(None) => break,
+                // What the system could not do for one address ends nothing else.
+                Err(_) => {}
             }
         }
         let lost = self.link.drops().saturating_sub(lost);
@@ -78,7 +80,7 @@ impl Engine<'_> {
         if self.sweep.plan.assume_alive {
             return self.ports_of_everybody();
         }
-        self.extra = Extra::of(self.state.addresses.count(), self.all.count());
+        self.extra.begin_part(self.state.addresses.count(), self.all.count());
         let course = self.liveness_course();
         self.follow(course)?;
         self.wait_for_neighbors()?;

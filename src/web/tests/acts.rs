@@ -260,11 +260,13 @@ async fn a_job_is_wanted_by_an_operator_and_begun_by_the_service() {
 
 #[tokio::test]
 async fn routes_are_tested_and_what_failed_is_written_down() {
-    let site = Site::with(
+    let folder = tempfile::tempdir().unwrap();
+    let site = Site::with(&format!(
         "[[routes]]\nname = \"office\"\ntype = \"file\"\npath = \"/nowhere/alerts.jsonl\"\n\
-         [[routes]]\nname = \"good\"\ntype = \"file\"\npath = \"/dev/null\"\n\
+         [[routes]]\nname = \"good\"\ntype = \"file\"\npath = \"{}/alerts.jsonl\"\n\
          [[routes]]\nname = \"program\"\ntype = \"command\"\ncommand = [\"/bin/true\"]",
-    )
+        folder.path().display()
+    ))
     .await;
     let token = site.session(Role::Admin).await;
     let page = site.get("/alerts", Some(&token)).await.text;

@@ -163,6 +163,21 @@ impl Store {
         Ok(fields.iter().zip(counts).map(facet).collect())
     }
 
+    /// Whether there are assets that no list has: a review fills them.
+    ///
+    /// # Errors
+    ///
+    /// Where the database cannot be read.
+    pub async fn lacks_lists(&self) -> Result<bool, StoreError> {
+        let mut reader = self.reader().await?;
+        sqlx::query_scalar(
+            "SELECT EXISTS (SELECT 1 FROM asset) AND NOT EXISTS (SELECT 1 FROM listed_asset)",
+        )
+        .fetch_one(&mut *reader)
+        .await
+        .map_err(self.failed("looking for the lists"))
+    }
+
     /// Everything in numbers.
     ///
     /// # Errors

@@ -235,18 +235,27 @@ pub(super) const STEPS: &[Step] = &[
              WHERE state = 'resolved' AND resolved_at < $1 AND id > $2 ORDER BY id LIMIT $3",
         filter: Filter::None,
         by: By::Number,
-        remove: &["DELETE FROM finding WHERE id IN (SELECT value FROM json_each($1))
-                 AND state = 'resolved' AND resolved_at < $2"],
+        remove: &[
+            // The list shows it no longer, which the next review would see to.
+            "DELETE FROM listed_finding WHERE id IN (SELECT finding.id FROM finding
+                 JOIN json_each($1) ON json_each.value = finding.id
+                 WHERE finding.state = 'resolved' AND finding.resolved_at < $2)",
+            "DELETE FROM finding WHERE id IN (SELECT value FROM json_each($1))
+                 AND state = 'resolved' AND resolved_at < $2",
+        ],
     },
     Step {
         what: "services",
         age: |keep| keep.past,
-        // A port that is closed also says that software is not there which was told by it.
+        // A port that is closed also says that software is not there which was told by it, and,
+        // where assets are one, that it is not open as another of them has it.
         find: "SELECT id, '' FROM service
              WHERE state = 'closed' AND last_seen < $1 AND id > $2
                  AND NOT EXISTS (SELECT 1 FROM software
                      WHERE software.asset = service.asset AND software.current = 1
                          AND instr(software.source, service.port || '/' || service.transport) > 0)
+                 AND NOT EXISTS (SELECT 1 FROM merge WHERE undone_at IS NULL
+                     AND (from_asset = service.asset OR into_asset = service.asset))
              ORDER BY id LIMIT $3",
         filter: Filter::None,
         by: By::Number,
