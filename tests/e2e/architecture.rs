@@ -191,8 +191,16 @@ fn pages_that_pages_name_exist() {
         let text = fs::read_to_string(page).unwrap();
         let links = text.split("](").skip(1).filter_map(|rest| rest.split(')').next());
         for link in links.filter(|link| !link.starts_with("http") && !link.starts_with('#')) {
-            let target = page.parent().unwrap().join(link);
+            let (path, heading) = link.split_once('#').unwrap_or((link, ""));
+            let target = page.parent().unwrap().join(path);
             assert!(target.exists(), "{} names {link}, which is not there", page.display());
+            if !heading.is_empty() {
+                let text = fs::read_to_string(&target).unwrap().to_lowercase();
+                let headings = text.lines().filter(|line| line.starts_with('#'));
+                let mut names =
+                    headings.map(|line| line.trim_matches(['#', ' ']).replace(' ', "-"));
+                assert!(names.any(|name| name == heading), "{} names {link}", page.display());
+            }
         }
     }
 }
