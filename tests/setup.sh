@@ -14,13 +14,31 @@ servers="openssh-server dropbear-bin nginx apache2 lighttpd postfix dovecot-imap
 clients="curl openssh-client snmp bind9-dnsutils smbclient ldap-utils mosquitto-clients redis-tools
  mariadb-client cups-client ntpsec-ntpdig"
 
+# A browser for the page, with letters for Japanese, and what drives it (playwright-core comes as a
+# package of Node.js below). Machines may have a Node.js of their own.
+browser="chromium fonts-noto-cjk"
+command -v node > /dev/null || browser="$browser nodejs"
+command -v npm > /dev/null || browser="$browser npm"
+
 missing=""
-for package in $tools $servers $clients; do
+for package in $tools $servers $clients $browser; do
     state=$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null || true)
     [ "$state" = installed ] || missing="$missing $package"
 done
+playwright() {
+    folder="$(cd "$(dirname "$0")/.." && pwd)/target/browser"
+    version="1.65.1"
+    if ! grep -qs "\"version\": \"$version\"" "$folder/node_modules/playwright-core/package.json"; then
+        echo "tests/setup.sh: playwright-core $version is installed into target/browser"
+        mkdir -p "$folder"
+        npm install --prefix "$folder" --no-audit --no-fund --no-package-lock --loglevel=error \
+            "playwright-core@$version" > /dev/null
+    fi
+}
+
 if [ -z "$missing" ]; then
-    echo "tests/setup.sh: every Debian package that the tests need is installed"
+    playwright
+    echo "tests/setup.sh: everything that the tests need is installed"
     exit 0
 fi
 echo "tests/setup.sh: the tests need these Debian packages, which are installed now:$missing"
@@ -42,4 +60,5 @@ apt-get -qq update
 # shellcheck disable=SC2086
 unshare --uts sh -euc 'hostname setup.lab.example; exec "$@"' sh \
     apt-get -qq install -y --no-install-recommends $missing > /dev/null
+playwright
 echo "tests/setup.sh: done"

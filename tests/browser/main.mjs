@@ -3,5 +3,6 @@
 
 import { run } from "./browser.mjs";
 import { everywhere } from "./everywhere.mjs";
+import { using } from "./using.mjs";
 
-await run({ ...everywhere });
+await run({ ...everywhere, ...using });

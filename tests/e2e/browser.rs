@@ -24,9 +24,13 @@ impl Page {
         let namespace = format!("browser-{}", std::process::id());
         must(&format!("ip netns add {namespace}"));
         must(&format!("ip -n {namespace} link set lo up"));
-        home.write("daicho.toml", CONFIGURATION);
+        let folder = home.path(".").canonicalize().unwrap();
+        home.write("daicho.toml", CONFIGURATION.replace("FOLDER", folder.to_str().unwrap()));
         let demo = home.run(&["demo", "--days", "9"]);
         assert_eq!(demo.code, Some(0), "{}", demo.stderr);
+        // What is wrong is told before anybody decides, so that it can be told that it is over.
+        let review = home.run(&["--config", "daicho.toml", "jobs", "run", "review"]);
+        assert_eq!(review.code, Some(0), "{}", review.stderr);
         for (name, role) in [("admin", "admin"), ("approver", "approver"), ("viewer", "viewer")] {
             give_user(&home, name, role);
         }
@@ -86,10 +90,17 @@ ports = "1-3000"
 rate = "300pps"
 host_rate = "300pps"
 
+[[jobs]]
+name = "review"
+kind = "review"
+schedule = "0 4 1 1 *"
+
 [[routes]]
 name = "journal"
 type = "file"
-path = "alerts.jsonl"
+path = "FOLDER/alerts.jsonl"
+baseline = "told"
+digest = "0s"
 "#;
 
 fn give_user(home: &Home, name: &str, role: &str) {
@@ -117,7 +128,9 @@ fn the_page_can_be_looked_at_and_used_in_a_browser() {
     assert!(run.code == Some(0) && !failed, "{}\n{}", run.stdout, run.stderr);
     let checks = run.stdout.lines().filter(|line| line.starts_with("ok ")).count();
     // As many as there are: none went unsaid.
-    let script =
-        fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/browser/everywhere.mjs"));
-    assert!(checks >= script.unwrap().matches("async (browser) =>").count(), "{}", run.stdout);
+    let of = |name: &str| {
+        let path = format!("{}/tests/browser/{name}", env!("CARGO_MANIFEST_DIR"));
+        fs::read_to_string(path).unwrap().matches("(browser) =>").count()
+    };
+    assert_eq!(checks, of("everywhere.mjs") + of("using.mjs"), "{}", run.stdout);
 }

@@ -1,0 +1,160 @@
+// What people do on the page: each check goes the whole way, and looks at what became of it.
+
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+
+import { claim, picture, signIn, visit } from "./browser.mjs";
+
+/// The lines of the route `journal`, each a message.
+function messages() {
+  try {
+    const text = readFileSync(join(process.env.FILES, "alerts.jsonl"), "utf8");
+    return text.split("\n").filter(Boolean);
+  } catch {
+    return [];
+  }
+}
+
+/// Waits until something is there.
+async function until(what, look) {
+  const end = Date.now() + 60_000;
+  for (;;) {
+    const found = await look();
+    if (found) return found;
+    claim(Date.now() < end, `not within a minute: ${what}`);
+    await new Promise((again) => setTimeout(again, 250));
+  }
+}
+
+export const using = {
+  "approving an asset resolves its finding and tells that it is over": async (browser) => {
+    const { page, watched } = await visit(browser);
+    await signIn(page, "approver");
+    await page.goto("/findings?q=rule:device.unregistered+and+state:open");
+    const asset = await page.locator("main tbody a[href^='/assets/']").first().getAttribute("href");
+    await page.goto(asset);
+    const name = (await page.textContent("h1")).trim();
+    claim((await page.textContent("main")).includes("unregistered"), `${name} is registered already`);
+    await page.click("main a[href^='/decide']");
+    // Nothing is decided by a key that was pressed by mistake.
+    await page.fill("input[name=reason]", "bought by the branch office");
+    await page.press("input[name=reason]", "Enter");
+    claim(new URL(page.url()).pathname === "/decide", "decided without a verdict");
+    await page.selectOption("select[name=verdict]", "approved");
+    await picture(page, "decide");
+    await page.click("main form button.main");
+    await page.waitForURL((url) => url.pathname !== "/decide");
+    await page.goto(asset);
+    const facts = await page.textContent("dl.facts");
+    claim(facts.includes("registered") && !facts.includes("unregistered"), `still: ${facts}`);
+    const states = await page.locator("main section").first().locator("tbody tr").allTextContents();
+    const own = states.filter((row) => row.includes("not in the device register") || row.includes("resolved"));
+    claim(own.some((row) => row.includes("resolved")), `no finding of it is resolved: ${states}`);
+    // Who approved, and why, is in the audit.
+    await page.goto("/audit");
+    const audit = await page.textContent("main tbody tr");
+    claim(audit.includes("approver") && audit.includes("bought by the branch office"), `the audit: ${audit}`);
+    await until("a message that it is over", () =>
+      messages().some((line) => line.includes('"over"') && line.includes(name)));
+    watched.check();
+  },
+
+  "a viewer decides nothing": async (browser) => {
+    const { page, watched } = await visit(browser);
+    await signIn(page, "viewer");
+    await page.goto("/assets/1");
+    claim((await page.locator("a[href^='/decide']").count()) === 0, "there is a way to decide");
+    const answer = await page.goto("/decide?asset=1");
+    claim(answer.status() === 403, `the form is there: ${answer.status()}`);
+    watched.check();
+  },
+
+  "a register is looked at before it is replaced": async (browser) => {
+    const { page, watched } = await visit(browser);
+    await signIn(page, "approver");
+    await page.goto("/registers");
+    const upload = async (lines) => {
+      await page.selectOption("select[name=kind]", "software");
+      await page.setInputFiles("input[name=file]", {
+        name: "list-of-the-office.csv", mimeType: "text/csv", buffer: Buffer.from(lines.join("\n")),
+      });
+      await page.click("main form button.main");
+    };
+    const first = ["product,status,remark", "OpenSSH,approved,kept", "telnetd,prohibited,<b>old</b>"];
+    await upload(first);
+    await page.waitForSelector("h1");
+    const preview = await page.textContent("main");
+    claim(preview.includes("telnetd"), `no preview: ${preview.slice(0, 300)}`);
+    await picture(page, "preview");
+    // Until it is confirmed everything is as it was.
+    await page.goto("/registers");
+    claim(!(await page.textContent("main")).includes("list-of-the-office.csv"), "replaced without being asked");
+    await upload(first);
+    await page.click("form[action='/registers/import'] button");
+    await page.waitForSelector("h1");
+    await page.goto("/registers");
+    claim((await page.textContent("main")).includes("list-of-the-office.csv"), "the register was not replaced");
+    // What is no register is said, and changes nothing.
+    await upload(["nothing,known", "1,2"]);
+    const said = await page.textContent("main");
+    claim(/heading|column/i.test(said), `a file without a known heading: ${said.slice(0, 200)}`);
+    watched.check();
+  },
+
+  "a scan is followed while it runs": async (browser) => {
+    const { page, watched } = await visit(browser);
+    await signIn(page);
+    await page.goto("/jobs");
+    await page.click("form[action='/jobs/loopback/run'] button");
+    const scan = await until("the scan", async () => {
+      await page.goto("/scans");
+      const row = page.locator("main tbody tr", { hasText: "127.0.0.1" }).first();
+      return (await row.count()) ? row.locator("a").first().getAttribute("href") : null;
+    });
+    await page.goto(scan);
+    const seen = new Set();
+    await picture(page, "running");
+    await until("its end", async () => {
+      const bar = page.locator("#progress");
+      if (await bar.count()) seen.add(await bar.evaluate((one) => one.value).catch(() => 0));
+      const text = await page.textContent("main").catch(() => "");
+      return !(await bar.count()) && /complete/.test(text);
+    });
+    claim(seen.size >= 2, `progress was ${[...seen]}`);
+    const values = [...seen];
+    claim(values.every((value, at) => at === 0 || value >= values[at - 1]), `it went back: ${values}`);
+    watched.check();
+  },
+
+  "a search that cannot be read shows its wrong word": async (browser) => {
+    const { page, watched } = await visit(browser);
+    await signIn(page);
+    await page.goto("/assets");
+    await page.fill("input[name=q]", "class:printer and colour:blue");
+    await page.keyboard.press("Enter");
+    await page.waitForSelector("mark");
+    claim((await page.textContent("mark")).includes("colour"), "another word is marked");
+    const invalid = await page.getAttribute("input[name=q]", "aria-invalid");
+    claim(invalid === "true", "the field does not say so");
+    await page.fill("input[name=q]", "class:printer and not registration:registered or name:<img src=x onerror=alert(1)>");
+    await page.keyboard.press("Enter");
+    await page.waitForSelector("h1");
+    watched.check();
+  },
+
+  "columns, order and pages stand in the address": async (browser) => {
+    const { page, watched } = await visit(browser);
+    await signIn(page);
+    await page.goto("/assets?rows=10");
+    const first = await page.locator("main tbody tr").first().textContent();
+    await page.click("a[rel=next]");
+    await page.waitForURL(/after=/);
+    const second = await page.locator("main tbody tr").first().textContent();
+    claim(first !== second, "the second page is the first");
+    await page.goto("/assets?columns=name,class&sort=-name");
+    const headings = await page.locator("main thead th").allTextContents();
+    claim(headings.length === 2, `columns: ${headings}`);
+    claim((await page.locator("th[aria-sort=descending]").count()) === 1, "nothing says how it is sorted");
+    watched.check();
+  },
+};
