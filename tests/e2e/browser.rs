@@ -62,6 +62,9 @@ impl Page {
         command.env("PAGE_URL", "https://127.0.0.1:8443").env("PASSWORD", PASSWORD);
         command.env("PLAYWRIGHT", format!("{root}/target/browser/node_modules"));
         command.env("FILES", self.home.path("."));
+        if let Some(folder) = std::env::var_os("DAICHO_PICTURES") {
+            command.env("PICTURES", folder);
+        }
         Run::of(command.output().expect("node is needed: sh tests/setup.sh"))
     }
 }
