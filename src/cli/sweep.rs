@@ -283,7 +283,7 @@ impl Run<'_> {
         sink: &Sink,
         talks: &mut Talks<'_>,
     ) -> ControlFlow<()> {
-        self.names(talks, answering, sink).await;
+        let are_all_named = self.names(talks, answering, sink).await;
         if self.settings.services && !self.stop.is_requested() {
             // Conversations share it: it is lent to them.
             let lent = std::mem::replace(pacer, Pacer::new(plan.rates));
@@ -297,7 +297,7 @@ impl Run<'_> {
             talks.complete = false;
             return ControlFlow::Break(());
         }
-        match talks.complete {
+        match talks.complete && are_all_named {
             true => ControlFlow::Continue(()),
             false => ControlFlow::Break(()),
         }
@@ -312,14 +312,17 @@ impl Run<'_> {
     }
 
     /// The names of what answers: as given, and where the configuration allows it as the
-    /// name service knows them.
-    async fn names(&self, talks: &mut Talks<'_>, answering: &Answering, sink: &Sink) {
+    /// name service knows them. False where the stop came before it was asked for all.
+    async fn names(&self, talks: &mut Talks<'_>, answering: &Answering, sink: &Sink) -> bool {
+        let mut all = true;
         for (address, _) in &answering.alive {
             let mut told = Vec::from_iter(talks.names.get(address).cloned());
-            if let Some(resolver) = talks.resolver
-                && !self.stop.is_requested()
-            {
-                told.extend(resolver.names_of(*address).await.unwrap_or_default());
+            match talks.resolver {
+                Some(_) if self.stop.is_requested() => all = false,
+                Some(resolver) => {
+                    told.extend(resolver.names_of(*address).await.unwrap_or_default());
+                }
+                None => {}
             }
             if let Some(first) = told.first() {
                 talks.names.insert(*address, first.clone());
@@ -328,6 +331,7 @@ impl Run<'_> {
                 self.tell_name(*address, name, sink).await;
             }
         }
+        all
     }
 
     /// The IPv6 addresses in the areas that what answered has by its name, as far as they are

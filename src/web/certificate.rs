@@ -30,6 +30,8 @@ const DAYS: i64 = 825;
 pub(super) struct Shown {
     certificate: PathBuf,
     key: PathBuf,
+    /// The names for one of ours, if it is.
+    own: Option<Vec<String>>,
     current: RwLock<Arc<CertifiedKey>>,
     read: RwLock<[Option<SystemTime>; 2]>,
 }
@@ -37,19 +39,30 @@ pub(super) struct Shown {
 impl Shown {
     /// What the configuration says; `None` for no TLS.
     pub(super) fn open(settings: &Settings, hosts: &[String]) -> Result<Option<Arc<Self>>> {
+        let mut names = None;
         let (certificate, key) = match &settings.web.secrecy {
             Secrecy::Plain => return Ok(None),
             Secrecy::Files { certificate, key } => (certificate.clone(), key.clone()),
-            Secrecy::OwnCertificate => own(&settings.database, hosts)?,
+            Secrecy::OwnCertificate => {
+                names = Some(hosts.to_vec());
+                own(&settings.database, hosts)?
+            }
         };
         let times = times(&certificate, &key);
         let current = RwLock::new(Arc::new(load(&certificate, &key)?));
-        Ok(Some(Arc::new(Self { certificate, key, current, read: RwLock::new(times) })))
+        let read = RwLock::new(times);
+        Ok(Some(Arc::new(Self { certificate, key, own: names, current, read })))
     }
 
     /// Reads the files again where they are others than before. What cannot be used is said, and
     /// the old ones stay.
     pub(super) fn refresh(&self) {
+        if let Some(names) = &self.own
+            && !lasts(&self.certificate)
+            && let Err(error) = make(&self.certificate, &self.key, names)
+        {
+            tell::failure(&error);
+        }
         let now = times(&self.certificate, &self.key);
         if self.read.read().is_ok_and(|read| *read == now) {
             return;
@@ -198,6 +211,7 @@ mod tests {
         let error = load(&path("a.pem"), &path("b.key")).unwrap_err();
         assert!(error.to_string().contains("is not the key of"), "{error}");
         let shown = Shown {
+            own: None,
             certificate: path("a.pem"),
             key: path("a.key"),
             current: RwLock::new(Arc::new(load(&path("a.pem"), &path("a.key")).unwrap())),

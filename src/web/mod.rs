@@ -51,7 +51,7 @@ use inventory::{
     store::{OpenMode, Store},
     user::Lasting,
 };
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::{
     cli::args::Cli,
@@ -59,6 +59,7 @@ use crate::{
     compose::{self, Settings},
 };
 use gate::{Hosts, Log};
+use trouble::Trouble;
 
 pub(crate) use server::run;
 
@@ -76,6 +77,8 @@ pub(crate) struct Inner {
     log: Log,
     /// Passwords that are hashed at once: each takes 19 MiB.
     hashing: Semaphore,
+    /// For what reads much of the database: half of the readers are for all else.
+    searching: Semaphore,
     /// What the password of somebody is compared with who does not exist.
     nobody: String,
 }
@@ -98,11 +101,18 @@ impl Shared {
         }
         let nobody = password::hash(&cookie::new_token()?)?;
         let hosts = Hosts(host_names(&settings));
-        let hashing = Semaphore::new(2);
+        let (hashing, searching) = (Semaphore::new(2), Semaphore::new(2));
         let (keeper, log) = (summary::Keeper::default(), Log::new());
         let pending = registers::Pending::default();
-        let inner = Inner { settings, store, keeper, pending, hosts, log, hashing, nobody };
+        let inner =
+            Inner { settings, store, keeper, pending, hosts, log, hashing, searching, nobody };
         Ok(Self(Arc::new(inner)))
+    }
+
+    /// A place for what reads much of the database.
+    pub(crate) async fn place(&self) -> Result<SemaphorePermit<'_>, Trouble> {
+        let gone = |_| Trouble::Failed("the page is ending".to_owned());
+        self.searching.acquire().await.map_err(gone)
     }
 
     /// How long sessions last.

@@ -68,6 +68,7 @@ async fn audit(
     let mut page = Page::new(&visitor, Words::of(visitor.language).audit);
     let asked = Fields::from(asked);
     if asked.is_set("verify") {
+        let _place = shared.place().await?;
         let kept = asked.given("head").map(str::to_lowercase);
         let verified = shared.store.verify_audit(kept.as_deref()).await?;
         page = match (&verified.broken, verified.kept) {

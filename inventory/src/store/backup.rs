@@ -8,7 +8,7 @@
 use std::{
     fs::{self, File, TryLockError},
     io,
-    os::unix::fs::OpenOptionsExt as _,
+    os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _, fchown},
     path::{Path, PathBuf},
 };
 
@@ -180,6 +180,22 @@ impl Partial {
         sync_folder(to).map_err(failed)
     }
 
+    /// Gives the file the owner and the permissions of the database in whose place it comes, or the
+    /// owner of the folder: who restores it as root is not who opens it.
+    pub(super) fn be_like(&self, database: &Path) -> Result<(), StoreError> {
+        let failed =
+            |source| StoreError::Copy { doing: "writing", path: self.path.clone(), source };
+        let (like, mode) = match fs::metadata(database) {
+            Ok(old) => (old.clone(), old.mode() & 0o777),
+            Err(_) => (fs::metadata(folder(database)).map_err(failed)?, PRIVATE),
+        };
+        let own = self.file.metadata().map_err(failed)?;
+        if (own.uid(), own.gid()) != (like.uid(), like.gid()) {
+            fchown(&self.file, Some(like.uid()), Some(like.gid())).map_err(failed)?;
+        }
+        self.file.set_permissions(fs::Permissions::from_mode(mode)).map_err(failed)
+    }
+
     pub(super) fn sync(&self) -> Result<(), StoreError> {
         let failed =
             |source| StoreError::Copy { doing: "writing", path: self.path.clone(), source };
@@ -209,6 +225,10 @@ impl Drop for Partial {
 
 /// Puts the names of a folder on the disk.
 pub(super) fn sync_folder(file: &Path) -> io::Result<()> {
+    File::open(folder(file))?.sync_all()
+}
+
+fn folder(file: &Path) -> &Path {
     let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty());
-    File::open(folder.unwrap_or_else(|| Path::new(".")))?.sync_all()
+    folder.unwrap_or_else(|| Path::new("."))
 }

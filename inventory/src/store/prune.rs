@@ -238,7 +238,7 @@ impl Store {
         let mut writer = self.writer().await?;
         sqlx::raw_sql("VACUUM").execute(&mut *writer).await.map_err(&failed)?;
         // The file itself becomes smaller when the log is folded in.
-        sqlx::raw_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+        sqlx::raw_sql("PRAGMA wal_checkpoint(PASSIVE)")
             .execute(&mut *writer)
             .await
             .map_err(&failed)?;

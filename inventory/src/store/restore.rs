@@ -46,6 +46,9 @@ pub async fn restore(
     at: Timestamp,
 ) -> Result<Restored, StoreError> {
     make_folder(database)?;
+    // A name that only leads to it stays one.
+    let real = fs::canonicalize(database);
+    let database = real.as_deref().unwrap_or(database);
     // First of all, so that a long copy is not made for nothing.
     let _door = Door::shut(database)?;
     let has_old = database.exists();
@@ -64,6 +67,7 @@ pub async fn restore(
         let _ = fs::remove_file(beside(&partial.path, left));
     }
     let sound = made?;
+    partial.be_like(database)?;
     partial.sync()?;
     let old = has_old.then(|| old_name(database, at));
     if let Some(old) = &old {
