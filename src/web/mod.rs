@@ -95,10 +95,6 @@ impl Shared {
     /// Opens what the page is about.
     pub(crate) async fn open(settings: Settings) -> Result<Self> {
         let store = Store::open(&settings.database, OpenMode::ReadWrite).await?;
-        // A database from before there were lists has none until somebody reviews it.
-        if store.lacks_lists().await? {
-            store.review(clock::now(), &settings.policy).await?;
-        }
         let nobody = password::hash(&cookie::new_token()?)?;
         let hosts = Hosts(host_names(&settings));
         let (hashing, searching) = (Semaphore::new(2), Semaphore::new(2));
@@ -107,6 +103,16 @@ impl Shared {
         let inner =
             Inner { settings, store, keeper, pending, hosts, log, hashing, searching, nobody };
         Ok(Self(Arc::new(inner)))
+    }
+
+    /// A place for what reads lists. The first time that anybody looks at one they may have to be
+    /// made: no review made them while nobody could.
+    pub(crate) async fn lists(&self) -> Result<SemaphorePermit<'_>, Trouble> {
+        let place = self.place().await?;
+        if self.store.lacks_lists().await? {
+            self.store.review(clock::now(), &self.settings.policy).await?;
+        }
+        Ok(place)
     }
 
     /// A place for what reads much of the database.

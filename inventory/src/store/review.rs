@@ -128,9 +128,12 @@ impl Store {
         let changed: Vec<Finding> = changes.iter().map(|change| change.finding.clone()).collect();
         finding::write(&mut transaction, &changed).await.map_err(&failed)?;
         let findings = finding::shown(&mut transaction).await.map_err(|e| e.or(&failed))?;
-        list::write(&mut transaction, &compared, &findings, policy, as_of)
-            .await
-            .map_err(|e| e.or(&failed))?;
+        // They cost a review a quarter of its time: not where nobody can look at them.
+        if list::are_kept(&mut transaction).await.map_err(&failed)? {
+            list::write(&mut transaction, &compared, &findings, policy, as_of)
+                .await
+                .map_err(|e| e.or(&failed))?;
+        }
         // In this very transaction: a problem is found, noted as told and in the outbox, or none
         // of it.
         route::tell(&mut transaction, &policy.routes, &findings, &compared, &scans, as_of)

@@ -99,6 +99,7 @@ async fn show(
     let words = Lists::of(visitor.language);
     let dossier = shared.store.asset(AssetId(id)).await?;
     let asset = &dossier.asset;
+    drop(shared.lists().await?);
     let entry = entry(&shared, asset.id).await?;
     let mut facts = vec![(words.id, asset.id.to_string()), (words.site, asset.site.0.clone())];
     if let Some(entry) = &entry {

@@ -68,7 +68,7 @@ async fn file(
     let (sort, direction) = choice.order(kind);
     let (columns, words) = (choice.columns(kind), Lists::of(visitor.language));
     let as_of = clock::now();
-    let _place = shared.place().await?;
+    let _place = shared.lists().await?;
     let mut rows: Vec<Vec<String>> = Vec::new();
     let mut after: Option<String> = None;
     loop {

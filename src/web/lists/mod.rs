@@ -214,7 +214,7 @@ async fn show(
     };
     let (mut found, mut facets) = (ListPage { rows: Vec::new(), next: None, total: 0 }, Vec::new());
     if let Some(query) = &query {
-        let _place = shared.place().await?;
+        let _place = shared.lists().await?;
         let after = choice.after.as_deref();
         let size = choice.rows.unwrap_or(ROWS);
         let request = Request { query, sort, direction, after, size };

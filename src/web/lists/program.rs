@@ -71,7 +71,7 @@ async fn list(
                 .into_response());
         }
     };
-    let _place = shared.place().await?;
+    let _place = shared.lists().await?;
     let (sort, direction) = choice.order(kind);
     let after = choice.after.as_deref();
     let size = choice.rows.unwrap_or(ROWS);

@@ -190,6 +190,16 @@ impl Store {
     }
 }
 
+/// Whether reviews keep lists: once there is somebody who can look at them, and from then on.
+pub(super) async fn are_kept(connection: &mut SqliteConnection) -> sqlx::Result<bool> {
+    sqlx::query_scalar(
+        "SELECT EXISTS (SELECT 1 FROM user) OR EXISTS (SELECT 1 FROM api_token)
+             OR EXISTS (SELECT 1 FROM listed_asset)",
+    )
+    .fetch_one(connection)
+    .await
+}
+
 /// How many things a query asks for.
 async fn count(
     connection: &mut SqliteConnection,

@@ -163,7 +163,8 @@ impl Store {
         Ok(fields.iter().zip(counts).map(facet).collect())
     }
 
-    /// Whether there are assets that no list has: a review fills them.
+    /// Whether there are assets that no list has, because nobody could look at them so far: a review
+    /// fills them.
     ///
     /// # Errors
     ///
