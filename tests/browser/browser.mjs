@@ -60,7 +60,7 @@ export async function visit(browser, options = {}) {
     viewport: { width: 1280, height: 800 },
     ...options,
   });
-  context.setDefaultTimeout(15_000);
+  context.setDefaultTimeout(60_000);
   const page = await context.newPage();
   return { context, page, watched: new Watched(page) };
 }

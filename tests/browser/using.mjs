@@ -17,11 +17,11 @@ function messages() {
 
 /// Waits until something is there.
 async function until(what, look) {
-  const end = Date.now() + 60_000;
+  const end = Date.now() + 120_000;
   for (;;) {
     const found = await look();
     if (found) return found;
-    claim(Date.now() < end, `not within a minute: ${what}`);
+    claim(Date.now() < end, `not within two minutes: ${what}`);
     await new Promise((again) => setTimeout(again, 250));
   }
 }
