@@ -92,7 +92,7 @@ fn network(settings: &Settings, cli: &Cli, more: Vec<PathBuf>) -> Needs {
     let read = SYSTEM
         .iter()
         .map(PathBuf::from)
-        .chain(trusted.collect::<Vec<_>>())
+        .chain(trusted)
         .chain(configuration)
         .chain(variables.map(PathBuf::from))
         .chain(lists.filter_map(|text| list_of(text)))

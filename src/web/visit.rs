@@ -192,11 +192,8 @@ macro_rules! guards {
                 let visitor = visitor(parts)?;
                 match visitor.may(Role::$name) {
                     true => Ok(Self(visitor)),
-                    false if visitor.role().is_some() => Err(Trouble::Role(Role::$name)),
-                    false if matches!(visitor.who, Who::Program(_)) => {
-                        Err(Trouble::Role(Role::$name))
-                    }
-                    false => Err(Trouble::SignIn),
+                    false if matches!(visitor.who, Who::Nobody) => Err(Trouble::SignIn),
+                    false => Err(Trouble::Role(Role::$name)),
                 }
             }
         }

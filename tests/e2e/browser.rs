@@ -7,7 +7,7 @@ use std::{
     process::{Child, Command, Stdio},
 };
 
-use crate::home::{Home, Run, program};
+use crate::home::{Home, Run, must, program};
 
 const PASSWORD: &str = "correct horse";
 
@@ -114,13 +114,6 @@ fn give_user(home: &Home, name: &str, role: &str) {
     writeln!(child.stdin.take().unwrap(), "{PASSWORD}").unwrap();
     let run = Run::of(child.wait_with_output().unwrap());
     assert_eq!(run.code, Some(0), "{}", run.stderr);
-}
-
-fn must(line: &str) {
-    let mut words = line.split_whitespace();
-    let output = Command::new(words.next().unwrap()).args(words).output().unwrap();
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{line} (this test needs root): {said}");
 }
 
 #[test]

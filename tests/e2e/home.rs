@@ -95,6 +95,15 @@ pub(crate) fn program() -> &'static str {
     env!("CARGO_BIN_EXE_daicho")
 }
 
+/// Runs a command line whose words hold no blanks, such as one of `ip`'s.
+#[track_caller]
+pub(crate) fn must(line: &str) {
+    let mut words = line.split_whitespace();
+    let output = Command::new(words.next().unwrap()).args(words).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{line} (this test needs root): {said}");
+}
+
 impl Run {
     pub(crate) fn of(output: Output) -> Self {
         Self {

@@ -12,7 +12,7 @@ use std::{
 use serde_json::Value;
 
 use crate::{
-    home::{Home, Run, program},
+    home::{Home, Run, must, program},
     watch::{arp, offer, pcap},
 };
 
@@ -81,12 +81,6 @@ impl Drop for Cable {
             let _ = Command::new("ip").args(["netns", "delete", namespace]).status();
         }
     }
-}
-
-fn must(line: &str) {
-    let mut words = line.split_whitespace();
-    let status = Command::new(words.next().unwrap()).args(words).status();
-    assert!(status.is_ok_and(|status| status.success()), "{line}");
 }
 
 fn wait_until(what: &str, mut is: impl FnMut() -> bool) {

@@ -9,7 +9,7 @@ use std::{
 
 use serde_json::Value;
 
-use crate::home::{Home, Run, program};
+use crate::home::{Home, Run, must, program};
 
 /// Two parts, at the lowest rates.
 const TARGET: &str = "198.18.0.0/23";
@@ -23,20 +23,14 @@ struct Silent {
 impl Silent {
     fn new(home: &Home) -> Self {
         let name = format!("parts-{}", std::process::id());
-        let run = |line: &str| {
-            let mut words = line.split_whitespace();
-            let output = Command::new(words.next().unwrap()).args(words).output().unwrap();
-            let said = String::from_utf8_lossy(&output.stderr);
-            assert!(output.status.success(), "{line} (this test needs root): {said}");
-        };
-        run(&format!("ip netns add {name}"));
-        run(&format!("ip -n {name} link set lo up"));
-        run(&format!("ip -n {name} address add 198.18.0.9/32 dev lo"));
+        must(&format!("ip netns add {name}"));
+        must(&format!("ip -n {name} link set lo up"));
+        must(&format!("ip -n {name} address add 198.18.0.9/32 dev lo"));
         // What goes there comes back, and belongs to nobody.
-        run(&format!("ip -n {name} route add 198.18.0.0/15 dev lo"));
+        must(&format!("ip -n {name} route add 198.18.0.0/15 dev lo"));
         let (key, certificate) = (home.path("key.pem"), home.path("certificate.pem"));
         let (key, certificate) = (key.to_str().unwrap(), certificate.to_str().unwrap());
-        run(&format!(
+        must(&format!(
             "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 9 \
              -subj /CN=parts.example -keyout {key} -out {certificate}"
         ));

@@ -10,7 +10,7 @@ use std::{
 
 use serde_json::Value;
 
-use crate::home::{Home, Run, program};
+use crate::home::{Home, Run, must, program};
 
 const MAC: &str = "02:00:00:00:00:02";
 const NUMBERED: &str = "2001:db8::2";
@@ -115,13 +115,6 @@ impl Drop for Cable {
             let _ = Command::new("ip").args(["netns", "delete", namespace]).output();
         }
     }
-}
-
-fn must(line: &str) {
-    let mut words = line.split_whitespace();
-    let output = Command::new(words.next().unwrap()).args(words).output().unwrap();
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{line} (this test needs root): {said}");
 }
 
 fn write(namespace: &str, setting: &str, value: &str) {

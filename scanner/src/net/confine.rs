@@ -141,30 +141,28 @@ pub fn known() -> Confined {
     Confined { files, calls }
 }
 
+/// To write the database of somebody else.
+const FILES: &[Capability] = &[Capability::CAP_DAC_OVERRIDE, Capability::CAP_CHOWN];
+
+/// To open raw sockets, and to have the kernel make probes.
+const NETWORK: &[Capability] = &[
+    Capability::CAP_NET_RAW,
+    Capability::CAP_NET_ADMIN,
+    Capability::CAP_BPF,
+    Capability::CAP_PERFMON,
+];
+
+/// To listen at a port below 1024, which the page's process may.
+const LOW_PORTS: &[Capability] = &[Capability::CAP_NET_BIND_SERVICE];
+
 fn give_up_capabilities(kept: Capabilities) -> Result<(), caps::errors::CapsError> {
-    let keep: &[Capability] = match kept {
+    let keep: &[&[Capability]] = match kept {
         Capabilities::None => &[],
-        Capabilities::Files => &[Capability::CAP_DAC_OVERRIDE, Capability::CAP_CHOWN],
-        Capabilities::Network => &[
-            Capability::CAP_NET_RAW,
-            Capability::CAP_NET_ADMIN,
-            Capability::CAP_BPF,
-            Capability::CAP_PERFMON,
-            Capability::CAP_DAC_OVERRIDE,
-            Capability::CAP_CHOWN,
-        ],
-        Capabilities::HandDown => &[
-            Capability::CAP_NET_RAW,
-            Capability::CAP_NET_ADMIN,
-            Capability::CAP_BPF,
-            Capability::CAP_PERFMON,
-            Capability::CAP_DAC_OVERRIDE,
-            Capability::CAP_CHOWN,
-            // For the page's process, at a port below 1024.
-            Capability::CAP_NET_BIND_SERVICE,
-        ],
+        Capabilities::Files => &[FILES],
+        Capabilities::Network => &[FILES, NETWORK],
+        Capabilities::HandDown => &[FILES, NETWORK, LOW_PORTS],
     };
-    let keep: CapsHashSet = keep.iter().copied().collect();
+    let keep: CapsHashSet = keep.iter().copied().flatten().copied().collect();
     // What the process cannot get back by beginning a program. Only who has CAP_SETPCAP may do
     // this; who has not has little to lose.
     if let Ok(bounding) = caps::read(None, CapSet::Bounding) {
@@ -184,9 +182,8 @@ fn give_up_capabilities(kept: Capabilities) -> Result<(), caps::errors::CapsErro
     }
     if kept == Capabilities::HandDown {
         // The database of somebody else is the one thing that this process itself needs them for.
-        let files = [Capability::CAP_DAC_OVERRIDE, Capability::CAP_CHOWN];
         let has = caps::read(None, CapSet::Effective)?;
-        let own = has.into_iter().filter(|one| files.contains(one)).collect();
+        let own = has.into_iter().filter(|one| FILES.contains(one)).collect();
         caps::set(None, CapSet::Effective, &own)?;
     }
     Ok(())
