@@ -5,7 +5,10 @@
 //! share once for each of these; the things themselves only look the answers up. Whether a row fits
 //! is decided by the same function as on the command line (`Node::matches`).
 
-use std::collections::{BTreeMap, HashMap};
+use std::{
+    collections::{BTreeMap, HashMap},
+    net::IpAddr,
+};
 
 use model::Timestamp;
 
@@ -72,23 +75,41 @@ enum Step<'q> {
     Asset(usize),
     /// The answer for what it shares, likewise.
     Shared(usize),
+    /// The answer for its address, likewise.
+    Address(usize),
 }
 
 #[derive(Default)]
 struct Nodes<'q> {
     assets: Vec<&'q Node>,
     shared: Vec<&'q Node>,
+    addresses: Vec<&'q Node>,
 }
 
-/// The row that all of the node asks, if it asks one and the same.
-fn level(node: &Node) -> Option<Level> {
+/// What a node asks.
+#[derive(Clone, Copy, Eq, PartialEq)]
+enum About {
+    Row,
+    /// The address of an endpoint: the next endpoints mostly have the same.
+    Address,
+    Asset,
+    Shared,
+}
+
+/// What all of the node asks, if that is one and the same.
+fn about(node: &Node) -> Option<About> {
     match node {
-        Node::Leaf(leaf) => Some(leaf.field.level),
-        Node::Not(node) => level(node),
+        Node::Leaf(leaf) => Some(match (leaf.field.level, leaf.field.column) {
+            (Level::Asset, _) => About::Asset,
+            (Level::Shared, _) => About::Shared,
+            (Level::Row, Column::Address) => About::Address,
+            (Level::Row, _) => About::Row,
+        }),
+        Node::Not(node) => about(node),
         Node::All(nodes) | Node::Any(nodes) => {
-            let mut levels = nodes.iter().map(level);
-            let first = levels.next()??;
-            levels.all(|level| level == Some(first)).then_some(first)
+            let mut all = nodes.iter().map(about);
+            let first = all.next()??;
+            all.all(|one| one == Some(first)).then_some(first)
         }
     }
 }
@@ -99,10 +120,11 @@ impl<'q> Nodes<'q> {
             nodes.push(node);
             nodes.len().saturating_sub(1)
         };
-        match (level(node), node) {
-            (Some(Level::Asset), _) => Step::Asset(place(&mut self.assets)),
-            (Some(Level::Shared), _) => Step::Shared(place(&mut self.shared)),
-            (Some(Level::Row), _) | (None, Node::Leaf(_)) => Step::Row(node),
+        match (about(node), node) {
+            (Some(About::Asset), _) => Step::Asset(place(&mut self.assets)),
+            (Some(About::Shared), _) => Step::Shared(place(&mut self.shared)),
+            (Some(About::Address), _) => Step::Address(place(&mut self.addresses)),
+            (Some(About::Row), _) | (None, Node::Leaf(_)) => Step::Row(node),
             (None, Node::Not(node)) => Step::Not(Box::new(self.step(node))),
             (None, Node::All(nodes)) => Step::All(self.steps(nodes)),
             (None, Node::Any(nodes)) => Step::Any(self.steps(nodes)),
@@ -126,6 +148,8 @@ struct Known<'k> {
     /// By node, then by number.
     shared: &'k [Vec<bool>],
     number: usize,
+    /// By node.
+    address: &'k [bool],
 }
 
 impl Step<'_> {
@@ -140,6 +164,7 @@ impl Step<'_> {
             Self::Row(node) => node.matches(Candidate { row, asset: None }, as_of),
             Self::Asset(node) => answer(known.assets, *node, known.asset),
             Self::Shared(node) => answer(known.shared, *node, known.number),
+            Self::Address(node) => known.address.get(*node).copied().unwrap_or_default(),
         }
     }
 }
@@ -300,7 +325,7 @@ impl Held {
         new: impl Fn() -> T + Sync,
     ) -> Vec<T> {
         let plan = Plan::of(self, query, as_of);
-        let none = Known { assets: &[], asset: 0, shared: &plan.shared, number: 0 };
+        let none = Known { assets: &[], asset: 0, shared: &plan.shared, number: 0, address: &[] };
         match query.kind() {
             Kind::Assets => cores::each_large(self.assets.iter().collect(), |part| {
                 let mut taker = new();
@@ -310,10 +335,18 @@ impl Held {
             }),
             Kind::Services => cores::each_large(self.assets.iter().collect(), |part| {
                 let (mut taker, answers) = (new(), plan.about(part));
+                let mut at: (Option<IpAddr>, Vec<bool>) = (None, Vec::new());
                 for service in &part.services {
                     let (asset, number) = (service.asset as usize, service.kind as usize);
                     let row = Endpoint { part, kinds: &self.kinds, service };
-                    let known = Known { assets: &answers, asset, number, ..none };
+                    if at.0 != Some(service.address) {
+                        let fits = |node: &&Node| fits(node, &row, as_of);
+                        at = (
+                            Some(service.address),
+                            plan.nodes.addresses.iter().map(fits).collect(),
+                        );
+                    }
+                    let known = Known { assets: &answers, asset, number, address: &at.1, ..none };
                     if plan.root.fits(&row, known, as_of) {
                         taker.take(&row, service.kind);
                     }
@@ -322,9 +355,9 @@ impl Held {
             }),
             Kind::Software => cores::each_large(self.assets.iter().collect(), |part| {
                 let (mut taker, answers) = (new(), plan.about(part));
-                for software in &part.software {
+                for (at, software) in part.software.iter().enumerate() {
                     let (asset, number) = (software.asset as usize, software.kind as usize);
-                    let row = Program { part, products: &self.products, software };
+                    let row = Program { part, products: &self.products, software, at };
                     let known = Known { assets: &answers, asset, number, ..none };
                     if plan.root.fits(&row, known, as_of) {
                         taker.take(&row, software.kind);

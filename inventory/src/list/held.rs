@@ -102,8 +102,8 @@ pub(crate) struct AssetPart {
     pub(crate) address_ends: Vec<usize>,
     pub(crate) services: Vec<Service>,
     pub(crate) software: Vec<Software>,
-    /// Whence software is known: as shown, and folded.
-    pub(crate) sources: Vec<(String, String)>,
+    /// Whence each software is known: as shown, and folded.
+    pub(crate) sources: Texts<2>,
 }
 
 /// The numbers of an asset.
@@ -138,7 +138,6 @@ pub(crate) struct Service {
 pub(crate) struct Software {
     pub(crate) asset: u32,
     pub(crate) kind: u32,
-    pub(crate) source: u32,
     pub(crate) first_seen: i64,
     pub(crate) last_seen: i64,
 }
@@ -185,7 +184,10 @@ pub(crate) struct FindingNumbers {
 impl AssetPart {
     /// Gives back what was reserved and not used.
     pub(crate) fn shrink(&mut self) {
-        let Self { ids, texts, numbers, addresses, address_ends, services, software, .. } = self;
+        let Self {
+            ids, texts, numbers, addresses, address_ends, services, software, sources, ..
+        } = self;
+        sources.shrink();
         ids.shrink_to_fit();
         texts.shrink();
         numbers.shrink_to_fit();

@@ -179,12 +179,8 @@ pub(crate) struct Program<'a> {
     pub(crate) part: &'a AssetPart,
     pub(crate) products: &'a Shared<ProductRow>,
     pub(crate) software: &'a Software,
-}
-
-impl<'a> Program<'a> {
-    fn source(&self) -> Option<&'a (String, String)> {
-        self.part.sources.get(self.software.source as usize)
-    }
+    /// Its place in the part.
+    pub(crate) at: usize,
 }
 
 impl<'a> Listed<'a> for Program<'a> {
@@ -195,15 +191,13 @@ impl<'a> Listed<'a> for Program<'a> {
             Column::FirstSeen => Value::Number(software.first_seen),
             Column::LastSeen => Value::Number(software.last_seen),
             Column::Asset => Asset { part: self.part, at: software.asset as usize }.value(column),
-            Column::Source => {
-                self.source().map_or(Value::Nothing, |(_, folded)| Value::Text(folded))
-            }
+            Column::Source => Value::Text(self.part.sources.get(self.at, 1)),
             _ => product().map_or(Value::Nothing, |product| product.value(column)),
         }
     }
 
     fn key(&self) -> [Value<'a>; 3] {
-        let shown = self.source().map_or(Value::Nothing, |(shown, _)| Value::Text(shown));
+        let shown = Value::Text(self.part.sources.get(self.at, 0));
         [self.value(Column::Asset), Value::Number(self.software.kind.into()), shown]
     }
 }

@@ -5,8 +5,9 @@
 #[derive(Debug)]
 pub(crate) struct Texts<const N: usize> {
     text: String,
-    /// Where each text of each row ends; it begins where the one before ends.
-    ends: Vec<[usize; N]>,
+    /// Where each text of each row ends; it begins where the one before ends. What were behind four
+    /// gigabytes would be empty.
+    ends: Vec<[u32; N]>,
 }
 
 impl<const N: usize> Default for Texts<N> {
@@ -19,7 +20,7 @@ impl<const N: usize> Texts<N> {
     pub(crate) fn push(&mut self, row: [&str; N]) {
         self.ends.push(row.map(|text| {
             self.text.push_str(text);
-            self.text.len()
+            u32::try_from(self.text.len()).unwrap_or(u32::MAX)
         }));
     }
 
@@ -35,7 +36,7 @@ impl<const N: usize> Texts<N> {
             (None, Some(above)) => end(above, N.saturating_sub(1)),
             (None, None) => Some(0),
         };
-        let range = start.zip(end(row, column)).map(|(start, end)| start..end);
+        let range = start.zip(end(row, column)).map(|(start, end)| start as usize..end as usize);
         range.and_then(|range| self.text.get(range)).unwrap_or_default()
     }
 

@@ -271,16 +271,10 @@ fn asset_part(mark: Mark, texts: [String; 4]) -> Result<AssetPart, LoadError> {
         });
     }
     for row in cells::rows(software)? {
-        let source = (row.text(2)?, row.text(3)?);
-        let known = part.sources.iter().position(|(shown, _)| shown == source.0);
-        let known = known.unwrap_or_else(|| {
-            part.sources.push((source.0.to_owned(), source.1.to_owned()));
-            part.sources.len().saturating_sub(1)
-        });
+        part.sources.push([row.text(2)?, row.text(3)?]);
         part.software.push(Software {
             asset: place(&part, &row)?,
             kind: number(&row, 1)?,
-            source: u32::try_from(known).unwrap_or(u32::MAX),
             first_seen: row.number(4)?,
             last_seen: row.number(5)?,
         });
