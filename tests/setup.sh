@@ -9,10 +9,11 @@ tools="iproute2 util-linux nftables openssl procps ca-certificates gcc libc6-dev
 servers="openssh-server dropbear-bin nginx apache2 lighttpd postfix dovecot-imapd dovecot-pop3d
  dovecot-lmtpd dovecot-managesieved vsftpd samba snmpd bind9 redis-server mariadb-server postgresql
  mosquitto slapd cups ntpsec memcached inetutils-telnetd inetutils-inetd prosody inspircd xrdp
- tigervnc-standalone-server inn2 caddy rsyslog rsyslog-gnutls"
+ tigervnc-standalone-server inn2 caddy rsyslog rsyslog-gnutls
+ krb5-kdc krb5-admin-server"
 # Those that talk with the servers, where somebody listens.
 clients="curl openssh-client snmp bind9-dnsutils smbclient ldap-utils mosquitto-clients redis-tools
- mariadb-client cups-client ntpsec-ntpdig"
+ mariadb-client cups-client ntpsec-ntpdig krb5-user"
 
 # A browser for the page, with letters for Japanese, and what drives it (playwright-core comes as a
 # package of Node.js below). Machines may have a Node.js of their own.

@@ -201,6 +201,8 @@ fn run_ipp(bytes: &[u8]) {
 
 fn run_kerberos(bytes: &[u8]) {
     black_box(kerberos::Refusal::parse(bytes).is_ok());
+    black_box(kerberos::Message::parse(bytes).is_ok());
+    black_box(kerberos::Message::of_stream(bytes).is_some());
 }
 
 fn run_knx(bytes: &[u8]) {

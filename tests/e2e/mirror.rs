@@ -148,6 +148,11 @@ fn listen(lab: &Lab, mirror: &Mirror, claims: &mut Claims, swept: &Home, heard: 
     for truth in spoke(lab) {
         check_heard(claims, truth, &result["assets"]);
     }
+    // The machine asked for a ticket in its own name.
+    let client = at(&result["assets"], Mirror::CLIENT);
+    claims.claim(client.is_some_and(|client| texts(&client["names"]).contains(&"pc-7")), || {
+        format!("heard: the client has not told its name: {client:?}")
+    });
     check_nobody_else(lab, claims, "heard", &result["assets"]);
 }
 

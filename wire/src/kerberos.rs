@@ -1,7 +1,9 @@
 //! Kerberos 5 (RFC 4120): a question for a ticket of a realm that does not exist, for nobody,
-//! and the KRB-ERROR that a key distribution centre refuses it with.
+//! and the KRB-ERROR that a key distribution centre refuses it with; and what others' requests and
+//! answers say of machines and realms.
 //!
-//! No principal is named: the question tells no users apart and counts no failed logins.
+//! No principal is named in the question: it tells no users apart and counts no failed logins. The
+//! names of users are passed over wherever they stand.
 
 use crate::{
     Malformed, Reader,
@@ -9,6 +11,9 @@ use crate::{
 };
 
 const AS_REQUEST: u8 = 0x6a;
+const AS_REPLY: u8 = 0x6b;
+const TGS_REQUEST: u8 = 0x6c;
+const TGS_REPLY: u8 = 0x6d;
 const KRB_ERROR: u8 = 0x7e;
 const GENERAL_STRING: u8 = 0x1b;
 const GENERALIZED_TIME: u8 = 0x18;
@@ -98,6 +103,125 @@ impl Refusal {
     }
 }
 
+/// What a message between a client and a key distribution centre says of them.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Message {
+    /// A request for a ticket (KDC-REQ, section 5.4.1).
+    Request {
+        /// The names by which the client's machine calls itself: its account, or its NetBIOS name
+        /// among the addresses.
+        machines: Vec<String>,
+    },
+    /// A ticket (KDC-REP, section 5.4.2).
+    Ticket {
+        /// The realm of the client: that of the centre, where the ticket is the first one.
+        realm: Option<String>,
+        /// The machine that it is for, where it is for a machine's account.
+        machine: Option<String>,
+    },
+    /// A refusal.
+    Refused(Refusal),
+}
+
+impl Message {
+    /// Reads a message, as a datagram holds one.
+    ///
+    /// # Errors
+    ///
+    /// Where it is none of these, or is cut.
+    pub fn parse(bytes: &[u8]) -> Result<Self, Malformed> {
+        let mut r = Reader::new(bytes);
+        let mut ahead = r.clone();
+        let kind = ahead.u8("message")?;
+        let is_first = match kind {
+            AS_REQUEST | TGS_REQUEST => {
+                let mut fields = fields(&mut r, kind)?;
+                let mut machines = Vec::new();
+                while !fields.is_at_end() {
+                    let (tag, mut field) = ber::element(&mut fields, "field")?;
+                    if tag == 0xa4 {
+                        machines = machines_of(&mut field)?;
+                    }
+                }
+                return Ok(Self::Request { machines });
+            }
+            KRB_ERROR => return Refusal::parse(bytes).map(Self::Refused),
+            AS_REPLY => true,
+            TGS_REPLY => false,
+            _ => return Err(r.invalid("message", kind)),
+        };
+        let mut fields = fields(&mut r, kind)?;
+        let (mut realm, mut machine) = (None, None);
+        while !fields.is_at_end() {
+            let (tag, mut field) = ber::element(&mut fields, "field")?;
+            match tag {
+                0xa3 => realm = Some(string(&mut field, "crealm")?).filter(|_| is_first),
+                0xa4 => machine = machine_of(&name(&mut field)?),
+                _ => {}
+            }
+        }
+        Ok(Self::Ticket { realm, machine })
+    }
+
+    /// The message in the record of a TCP stream, and how many bytes it takes (section 7.2.2).
+    /// `None` where not all of it is there.
+    #[must_use]
+    pub fn of_stream(stream: &[u8]) -> Option<(&[u8], usize)> {
+        let (length, rest) = stream.split_first_chunk::<4>()?;
+        let length = usize::try_from(u32::from_be_bytes(*length)).ok()?;
+        Some((rest.get(..length)?, length.checked_add(4)?))
+    }
+}
+
+/// The fields of a message behind its version and type.
+fn fields<'a>(r: &mut Reader<'a>, kind: u8) -> Result<Reader<'a>, Malformed> {
+    let mut whole = ber::expect(r, "message", kind)?;
+    ber::expect(&mut whole, "message", tag::SEQUENCE)
+}
+
+/// The machine's own names in the body of a request.
+fn machines_of(field: &mut Reader<'_>) -> Result<Vec<String>, Malformed> {
+    /// A NetBIOS name (section 7.5.3).
+    const NETBIOS: i64 = 20;
+    let mut body = ber::expect(field, "req-body", tag::SEQUENCE)?;
+    let mut machines = Vec::new();
+    while !body.is_at_end() {
+        let (kind, mut field) = ber::element(&mut body, "field")?;
+        match kind {
+            0xa1 => machines.extend(machine_of(&name(&mut field)?)),
+            0xa9 => {
+                let mut addresses = ber::expect(&mut field, "addresses", tag::SEQUENCE)?;
+                while !addresses.is_at_end() {
+                    let mut address = ber::expect(&mut addresses, "address", tag::SEQUENCE)?;
+                    let mut kind = ber::expect(&mut address, "addr-type", 0xa0)?;
+                    let kind = ber::integer(&mut kind, "addr-type")?;
+                    let mut value = ber::expect(&mut address, "address", 0xa1)?;
+                    let value = ber::octets(&mut value, "address")?;
+                    if kind == NETBIOS {
+                        let name = crate::lines::text(value);
+                        machines.push(name.trim().to_owned());
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+    machines.retain(|name| !name.is_empty());
+    Ok(machines)
+}
+
+/// The machine whose account that is: `PC-7$` of a domain, or `host/pc-7.example` of a key table.
+/// Every other account may be somebody's.
+fn machine_of(parts: &[String]) -> Option<String> {
+    match parts {
+        [account] => account.strip_suffix('$'),
+        [service, host] if service.eq_ignore_ascii_case("host") => Some(host.as_str()),
+        _ => None,
+    }
+    .filter(|name| !name.is_empty())
+    .map(str::to_owned)
+}
+
 fn string(r: &mut Reader<'_>, field: &'static str) -> Result<String, Malformed> {
     let contents = ber::expect(r, field, GENERAL_STRING)?;
     Ok(crate::lines::text(contents.rest()))
@@ -162,6 +286,88 @@ mod tests {
         }
     }
 
+    fn principal(parts: &[&str]) -> Vec<u8> {
+        let parts: Vec<Vec<u8>> =
+            parts.iter().map(|part| ber::write(GENERAL_STRING, part.as_bytes())).collect();
+        ber::write_all(
+            tag::SEQUENCE,
+            &[
+                ber::write(0xa0, &ber::write_integer(1)),
+                ber::write(0xa1, &ber::write_all(tag::SEQUENCE, &parts)),
+            ],
+        )
+    }
+
+    fn asks(client: &[&str], addresses: &[(i32, &[u8])]) -> Vec<u8> {
+        let address = |(kind, value): &(i32, &[u8])| {
+            ber::write_all(
+                tag::SEQUENCE,
+                &[
+                    ber::write(0xa0, &ber::write_integer(*kind)),
+                    ber::write(0xa1, &ber::write(tag::OCTETS, value)),
+                ],
+            )
+        };
+        let addresses: Vec<Vec<u8>> = addresses.iter().map(address).collect();
+        let body = [
+            ber::write(0xa0, &ber::write(3, &[0; 5])),
+            ber::write(0xa1, &principal(client)),
+            ber::write(0xa2, &ber::write(GENERAL_STRING, b"LAB.EXAMPLE")),
+            ber::write(0xa9, &ber::write_all(tag::SEQUENCE, &addresses)),
+        ];
+        let parts = [
+            ber::write(0xa1, &ber::write_integer(5)),
+            ber::write(0xa2, &ber::write_integer(10)),
+            ber::write(0xa4, &ber::write_all(tag::SEQUENCE, &body)),
+        ];
+        ber::write(AS_REQUEST, &ber::write_all(tag::SEQUENCE, &parts))
+    }
+
+    fn ticket(kind: u8, client: &[&str]) -> Vec<u8> {
+        let parts = [
+            ber::write(0xa0, &ber::write_integer(5)),
+            ber::write(0xa1, &ber::write_integer(11)),
+            ber::write(0xa3, &ber::write(GENERAL_STRING, b"LAB.EXAMPLE")),
+            ber::write(0xa4, &principal(client)),
+            ber::write(0xa5, b"a ticket"),
+        ];
+        ber::write(kind, &ber::write_all(tag::SEQUENCE, &parts))
+    }
+
+    #[test]
+    fn machines_are_named_and_people_are_not() {
+        let machines = |bytes: &[u8]| match Message::parse(bytes) {
+            Ok(Message::Request { machines }) => machines,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(machines(&asks(&["PC-7$"], &[])), ["PC-7"]);
+        assert_eq!(machines(&asks(&["host", "pc-7.example"], &[])), ["pc-7.example"]);
+        // A person who logs in at a machine that says its NetBIOS name.
+        let at = asks(&["sato"], &[(2, &[192, 0, 2, 7]), (20, b"PC-7           ")]);
+        assert_eq!(machines(&at), ["PC-7"]);
+        for nobody in [&["sato"][..], &["$"], &["sato", "admin"], &["host", "a", "b"], &[]] {
+            assert!(machines(&asks(nobody, &[(20, b"  ")])).is_empty(), "{nobody:?}");
+        }
+        assert!(machines(&request(7)).is_empty());
+        for (kind, realm) in [(AS_REPLY, Some("LAB.EXAMPLE")), (TGS_REPLY, None)] {
+            let (realm, machine) = (realm.map(str::to_owned), Some("PC-7".to_owned()));
+            let expected = Message::Ticket { realm: realm.clone(), machine };
+            assert_eq!(Message::parse(&ticket(kind, &["PC-7$"])), Ok(expected));
+            let expected = Message::Ticket { realm, machine: None };
+            assert_eq!(Message::parse(&ticket(kind, &["sato"])), Ok(expected));
+        }
+        let refused = Message::parse(&refusal());
+        assert!(matches!(refused, Ok(Message::Refused(Refusal { code: 68, .. }))), "{refused:?}");
+    }
+
+    #[test]
+    fn a_message_of_a_stream_has_its_length_before_it() {
+        let stream = [&[0, 0, 0, 3][..], b"abcd"].concat();
+        assert_eq!(Message::of_stream(&stream), Some((&b"abc"[..], 7)));
+        assert_eq!(Message::of_stream(&stream[..6]), None);
+        assert_eq!(Message::of_stream(&[0xff; 8]), None);
+    }
+
     #[test]
     fn the_question_names_nobody() {
         let question = request(0x0a0b_0c0d);
@@ -194,10 +400,12 @@ mod tests {
             with: u8,
         ) {
             let _ = Refusal::parse(&bytes);
-            let mut damaged = refusal();
-            let at = at % damaged.len();
-            damaged[at] = with;
-            let _ = Refusal::parse(&damaged);
+            let _ = Message::parse(&bytes);
+            for mut damaged in [refusal(), asks(&["PC-7$"], &[(20, b"PC-7")]), ticket(AS_REPLY, &["a"])] {
+                let at = at % damaged.len();
+                damaged[at] = with;
+                let _ = Message::parse(&damaged);
+            }
         }
     }
 }

@@ -5,7 +5,7 @@ use wire::{
     syslog, tftp, udp, ws_discovery,
 };
 
-use super::{Told, devices, dhcp, dhcpv6, link::Frame, mdns, names, routing, uses};
+use super::{Told, devices, dhcp, dhcpv6, link::Frame, mdns, names, routing, tickets, uses};
 
 /// What a datagram says that it would say again in the same words, of protocols in which that is
 /// common; `None` of others.
@@ -60,6 +60,10 @@ pub(super) fn read(
         (ssdp::PORT, _) | (_, ssdp::PORT) => devices::of_ssdp(packet, bytes, told),
         (LDAP_PORT, _) => {
             uses::of_ldap(packet, bytes, told);
+            Ok(())
+        }
+        (tickets::PORT, _) | (_, tickets::PORT) => {
+            tickets::read(packet, datagram, told);
             Ok(())
         }
         (ntp::PORT, _) | (_, ntp::PORT) => uses::of_ntp(packet, bytes, told),

@@ -30,6 +30,7 @@ mod recent;
 mod routing;
 mod signature;
 mod stream;
+mod tickets;
 mod tunnel;
 mod under_way;
 mod uses;

@@ -152,6 +152,9 @@ const CLIENTS: &[&str] = &[
     "ntpdig -t 5 198.18.0.27; ntpq -c rv 198.18.0.27",
     "{ printf 'version\\r\\n'; sleep 1; printf 'quit\\r\\n'; } | curl -sS telnet://198.18.0.28:11211",
     "sleep 3 | curl -sS -m 5 telnet://198.18.0.29",
+    "f=$(mktemp); printf '[libdefaults]\\ndefault_realm = LAB.EXAMPLE\\ndns_lookup_kdc = false\\n\
+     [realms]\\nLAB.EXAMPLE = {\\nkdc = 198.18.0.30\\n}\\n' > $f; \
+     echo nothing | KRB5_CONFIG=$f kinit -c $f.tickets 'PC-7$'; rm -f $f $f.tickets",
     // It answers nobody, but says where it is.
     "curl -sS -m 2 http://198.18.0.40/",
 ];

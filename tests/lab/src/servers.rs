@@ -429,6 +429,27 @@ pub(crate) fn all() -> Vec<Server> {
             "echo '23 stream tcp nowait root /usr/sbin/telnetd telnetd' > inetd.conf\n\
              exec inetutils-inetd -d inetd.conf\n",
         ),
+        server(
+            "kdc",
+            30,
+            vec![udp(88, "kerberos")],
+            "cat > kdc.conf <<END\n\
+             [kdcdefaults]\n\
+             kdc_listen = 88\n\
+             kdc_tcp_listen = \"\"\n\
+             [realms]\n\
+             LAB.EXAMPLE = {\n\
+             database_name = $D/principal\n\
+             key_stash_file = $D/stash\n\
+             acl_file = $D/acl\n\
+             }\n\
+             END\n\
+             printf '[libdefaults]\ndefault_realm = LAB.EXAMPLE\n' > krb5.conf\n\
+             export KRB5_CONFIG=$D/krb5.conf KRB5_KDC_PROFILE=$D/kdc.conf\n\
+             kdb5_util create -s -P nothing > create.log 2>&1\n\
+             kadmin.local -q 'addprinc -pw nothing PC-7$' >> create.log 2>&1\n\
+             exec krb5kdc -n -P /run/pid\n",
+        ),
         Server {
             // Answers ARP and nothing else, as a device behind its own packet filter does.
             network: &[

@@ -81,6 +81,7 @@ const DISSECTORS: &[Dissector] = &[
     lines::read,
     windows::smb,
     windows::rdp,
+    windows::kerberos,
     database::mysql,
     database::postgresql,
     database::redis,

@@ -1,12 +1,16 @@
-//! SMB, with the names that NTLM shows on both sides, and the beginning of RDP.
+//! SMB, with the names that NTLM shows on both sides, the beginning of RDP, and Kerberos.
 
 use model::NameSource;
 use wire::{
+    kerberos,
     ntlm::{Authenticate, Challenge},
     smb2::Message,
 };
 
-use super::{Conversation, Told, Verdict};
+use super::{
+    super::tickets::{of_client, of_server},
+    Conversation, Told, Verdict,
+};
 use crate::probe::{rdp as remote, said::machine_name, smb as share};
 use model::{Fact, Service};
 
@@ -94,5 +98,26 @@ pub(super) fn rdp(talk: &Conversation<'_>, told: &mut Vec<Told>) -> Option<Verdi
         return Some(Verdict::More);
     }
     talk.ask(&remote::Rdp, &[Vec::new(), talk.heard.to_vec()], told);
+    Some(Verdict::Known)
+}
+
+/// A request for a ticket, and what became of it. The length before each message is no mark of a
+/// protocol, so all of the first one has to be there and be read.
+pub(super) fn kerberos(talk: &Conversation<'_>, told: &mut Vec<Told>) -> Option<Verdict> {
+    let first = |stream| {
+        kerberos::Message::of_stream(stream)
+            .and_then(|(message, _)| kerberos::Message::parse(message).ok())
+    };
+    let (asked, answered) = (first(talk.said), first(talk.heard));
+    if asked.is_none() && answered.is_none() {
+        return None;
+    }
+    if answered.is_none() && !talk.ended {
+        return Some(Verdict::More);
+    }
+    for message in asked.iter().chain(&answered) {
+        of_client(message).into_iter().for_each(|fact| talk.tell_client(fact, told));
+        of_server(message).into_iter().for_each(|fact| talk.tell_server(fact, told));
+    }
     Some(Verdict::Known)
 }
