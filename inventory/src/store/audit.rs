@@ -52,6 +52,23 @@ fn entry(row: Row) -> AuditEntry {
     AuditEntry { number, deed, hash }
 }
 
+/// The entries before a number, the latest first, at most so many.
+pub(super) async fn before(
+    connection: &mut SqliteConnection,
+    number: i64,
+    most: i64,
+) -> sqlx::Result<Vec<AuditEntry>> {
+    let rows: Vec<Row> = sqlx::query_as(
+        "SELECT number, at, who, action, subject, detail, reason, hash FROM audit
+         WHERE number < $1 ORDER BY number DESC LIMIT $2",
+    )
+    .bind(number)
+    .bind(most)
+    .fetch_all(connection)
+    .await?;
+    Ok(rows.into_iter().map(entry).collect())
+}
+
 /// What following the chain found.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Verified {
