@@ -14,7 +14,7 @@ use model::Timestamp;
 
 use super::{
     Shared,
-    page::{Moment, Page, html, own_path, shown, to},
+    page::{Moment, Page, Turning, before, html, own_path, shown, to},
     routes::{Route, get, post},
     sign::acting,
     trouble::Trouble,
@@ -109,7 +109,11 @@ struct List {
     four_eyes: bool,
     may_decide: bool,
     all: bool,
+    turning: Turning,
 }
+
+/// Decisions of a page.
+const LEAF: u32 = 100;
 
 type Asked = Query<Vec<(String, String)>>;
 
@@ -118,15 +122,18 @@ async fn list(
     State(shared): State<Shared>,
     Query(asked): Asked,
 ) -> Result<Response, Trouble> {
-    let all = Fields::from(asked).is_set("all");
+    let asked = Fields::from(asked);
+    let (all, before) = (asked.is_set("all"), before(&asked));
     let (now, offset) = (clock::now(), shared.settings.policy.offset);
     let current = [Standing::Pending, Standing::Holds];
-    let decisions = shared.store.decisions().await?;
-    let shown = decisions.iter().filter(|one| all || current.contains(&one.standing(now, offset)));
+    let wanted = |one: &Decision| all || current.contains(&one.standing(now, offset));
+    let leaf = shared.store.decision_leaf(before, LEAF, wanted).await?;
+    let path = if all { "/decisions?all=1" } else { "/decisions" };
     html(&List {
         page: Page::new(&visitor, Words::of(visitor.language).decisions),
         texts: Texts::of(visitor.language),
-        rows: shown.map(|one| row(one, one.standing(now, offset))).collect(),
+        turning: Turning::of(path, before, leaf.next),
+        rows: leaf.rows.iter().map(|one| row(one, one.standing(now, offset))).collect(),
         four_eyes: shared.settings.rule == inventory::store::Rule::FourEyes,
         may_decide: visitor.may(inventory::user::Role::Approver),
         all,

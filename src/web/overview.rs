@@ -8,12 +8,13 @@ use inventory::compare::Registration;
 use model::Severity;
 
 use super::{
-    Shared,
+    Shared, certificates,
     lists::address,
     page::{Moment, Page, html, shown},
     routes::{Route, get},
     scans::{self, ScanRow},
     summary,
+    trends::{self, Trends},
     trouble::Trouble,
     visit::Viewer,
     words::{Words, words},
@@ -64,6 +65,7 @@ struct Count {
 }
 
 struct End {
+    page: String,
     name: String,
     issuer: String,
     places: u64,
@@ -92,6 +94,7 @@ struct Overview {
     sites: Vec<Count>,
     findings: Vec<Count>,
     accepted: u64,
+    trends: Trends,
     certificates: usize,
     ends: Vec<End>,
     scans: Vec<ScanRow>,
@@ -108,13 +111,10 @@ async fn show(Viewer(visitor): Viewer, State(shared): State<Shared>) -> Result<R
     let texts = Texts::of(language);
     let now = clock::now();
     let ends = summary.certificates.iter().take(FEW).map(|one| {
-        let days = one.not_after.0.saturating_sub(now.0).div_euclid(86_400_000_000);
-        let look = match days {
-            ..7 => "bad",
-            7..30 => "warn",
-            _ => "",
-        };
+        let days = certificates::days_between(now, one.not_after);
+        let look = certificates::look(days);
         End {
+            page: certificates::path(&one.sha256),
             name: shown(&one.name),
             issuer: shown(&one.issuer),
             places: one.places,
@@ -154,6 +154,7 @@ async fn show(Viewer(visitor): Viewer, State(shared): State<Shared>) -> Result<R
         })
         .into(),
         accepted: summary.accepted,
+        trends: Trends::of(shared.store.days(trends::DAYS).await?, language),
         certificates: summary.certificates.len(),
         ends: ends.collect(),
         scans: scans::rows(&shared, 5).await?,

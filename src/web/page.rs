@@ -12,7 +12,7 @@ use serde_json::json;
 use super::{
     language::Language,
     trouble::Trouble,
-    visit::{Theme, Visitor},
+    visit::{Fields, Theme, Visitor},
     words::Words,
 };
 use crate::report::table::printable;
@@ -29,6 +29,7 @@ pub(crate) struct Part {
 const PARTS: &[Part] = &[
     Part { path: "/", name: |words| words.overview, least: Role::Viewer },
     Part { path: "/assets", name: |words| words.assets, least: Role::Viewer },
+    Part { path: "/map", name: |words| words.map, least: Role::Viewer },
     Part { path: "/services", name: |words| words.services, least: Role::Viewer },
     Part { path: "/software", name: |words| words.software, least: Role::Viewer },
     Part { path: "/certificates", name: |words| words.certificates, least: Role::Viewer },
@@ -128,6 +129,30 @@ impl Page {
     pub(crate) fn languages(&self) -> [(&'static str, &'static str, bool); 2] {
         Language::ALL.map(|one| (one.as_str(), one.own_name(), one == self.language))
     }
+}
+
+/// The way to the other pages of what is listed by number, the latest first.
+pub(crate) struct Turning {
+    /// To the latest, from anywhere else.
+    pub(crate) latest: Option<String>,
+    pub(crate) earlier: Option<String>,
+}
+
+impl Turning {
+    /// For a page at `path`, which may have a question, that was asked for behind a number and has
+    /// another one behind it.
+    pub(crate) fn of(path: &str, before: Option<i64>, next: Option<i64>) -> Self {
+        let sign = if path.contains('?') { '&' } else { '?' };
+        Self {
+            latest: before.map(|_| path.to_owned()),
+            earlier: next.map(|next| format!("{path}{sign}before={next}")),
+        }
+    }
+}
+
+/// The number behind which a page is asked for. What is none is the latest page: links grow old.
+pub(crate) fn before(fields: &Fields) -> Option<i64> {
+    fields.given("before").and_then(|number| number.parse().ok())
 }
 
 /// A template as a page.

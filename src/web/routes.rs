@@ -10,8 +10,8 @@ use axum::{
 };
 
 use super::{
-    Shared, account, alerts, assets, decisions, gate, health, jobs, lists, metrics, overview,
-    registers, scans, sign, trail,
+    Shared, account, alerts, assets, certificates, decisions, gate, health, jobs, lists, map,
+    metrics, overview, registers, scans, sign, trail,
     trouble::Trouble,
     users,
     visit::{Access, Checked, Guarded},
@@ -72,6 +72,8 @@ pub(crate) fn all() -> Vec<Route> {
         trail::routes(),
         users::routes(),
         lists::routes(),
+        certificates::routes(),
+        map::routes(),
     ]
     .into_iter()
     .flatten()

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, net::IpAddr, time::Duration};
 
 use askama::Template;
 use axum::{
-    extract::{Path, State},
+    extract::{Path, Query, State},
     response::Response,
 };
 use inventory::store::{ScanProgress, StoredScan};
@@ -14,10 +14,10 @@ use serde_json::{Value, json};
 use super::{
     Shared,
     live::{self, Said},
-    page::{Moment, Page, html, shown},
+    page::{Moment, Page, Turning, before, html, shown},
     routes::{Route, get},
     trouble::Trouble,
-    visit::Viewer,
+    visit::{Fields, Viewer},
     words::{Words, words},
 };
 use crate::{cli::progress::spoken, clock};
@@ -163,9 +163,13 @@ fn few(texts: &[String]) -> String {
 
 /// The last scans.
 pub(crate) async fn rows(shared: &Shared, limit: u32) -> Result<Vec<ScanRow>, Trouble> {
+    rows_of(shared, shared.store.scans(limit).await?).await
+}
+
+async fn rows_of(shared: &Shared, scans: Vec<StoredScan>) -> Result<Vec<ScanRow>, Trouble> {
     let now = clock::now();
     let mut rows = Vec::new();
-    for scan in shared.store.scans(limit).await? {
+    for scan in scans {
         let progress = match scan.record.ended_at {
             None => shared.store.progress(scan.id).await?,
             Some(_) => None,
@@ -181,13 +185,24 @@ struct List {
     page: Page,
     texts: &'static Texts,
     scans: Vec<ScanRow>,
+    turning: Turning,
 }
 
-async fn list(Viewer(visitor): Viewer, State(shared): State<Shared>) -> Result<Response, Trouble> {
+/// Scans of a page.
+const LEAF: u32 = 50;
+
+async fn list(
+    Viewer(visitor): Viewer,
+    State(shared): State<Shared>,
+    Query(asked): Query<Vec<(String, String)>>,
+) -> Result<Response, Trouble> {
+    let before = before(&Fields::from(asked));
+    let leaf = shared.store.scan_leaf(before, LEAF).await?;
     html(&List {
+        turning: Turning::of("/scans", before, leaf.next),
         page: Page::new(&visitor, Words::of(visitor.language).scans),
         texts: Texts::of(visitor.language),
-        scans: rows(&shared, 100).await?,
+        scans: rows_of(&shared, leaf.rows).await?,
     })
 }
 

@@ -79,6 +79,8 @@ impl From<StoreError> for Trouble {
             | StoreError::NoScan(_)
             | StoreError::NoDecision(_)
             | StoreError::NoFinding(_)
+            | StoreError::NoCertificate(_)
+            | StoreError::NoView(_)
             | StoreError::NoUser(_)
             | StoreError::NoToken(_) => Self::NotFound,
             StoreError::Confirmed(_)
@@ -86,6 +88,8 @@ impl From<StoreError> for Trouble {
             | StoreError::NotPending(_)
             | StoreError::SamePerson { .. }
             | StoreError::NameTaken(_)
+            | StoreError::ViewTaken(_)
+            | StoreError::ManyViews(_)
             | StoreError::LastAdmin(_) => Self::Conflict(error.to_string()),
             StoreError::Full { .. }
             | StoreError::Disk { .. }

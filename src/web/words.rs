@@ -42,6 +42,8 @@ words! {
         sign_out: "Sign out", "サインアウト";
         as_of: "As of", "時点";
         back: "Back", "戻る";
+        earlier: "Earlier ones", "以前のもの";
+        latest: "The latest ones", "最新に戻る";
 
         // The parts.
         overview: "Overview", "概要";
@@ -50,6 +52,8 @@ words! {
         software: "Software", "ソフトウェア";
         certificates: "Certificates", "証明書";
         findings: "Findings", "検出事項";
+        map: "Map", "マップ";
+        site: "Site", "拠点";
         scans: "Scans", "スキャン";
         decisions: "Decisions", "承認";
         registers: "Registers", "台帳";

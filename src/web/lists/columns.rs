@@ -12,7 +12,10 @@ use inventory::{
 use model::Timestamp;
 
 use super::words::Lists;
-use crate::web::page::{moment, shown, spoken};
+use crate::web::{
+    certificates,
+    page::{moment, shown, spoken},
+};
 
 /// A row of a list, whatever it is of.
 pub(super) enum Row {
@@ -99,6 +102,10 @@ fn time(at: Timestamp) -> Cell {
 
 fn asset_link(id: i64, label: &str) -> Cell {
     Cell { link: Some(format!("/assets/{id}")), ..text(label) }
+}
+
+fn certificate_link(sha256: &str, label: &str) -> Cell {
+    Cell { link: Some(certificates::path(sha256)), ..text(label) }
 }
 
 /// A column of rows of one kind; of others there is none.
@@ -239,10 +246,15 @@ const CERTIFICATES: &[Column] = &[
     column!("renew", renew, Some("renew"), false, Certificate, |row: &Certificate| {
         row.renew_by.map(time).unwrap_or_default()
     }),
-    column!("subject", subject, Some("subject"), true, Certificate, |row: &Certificate| text(
-        &row.subject
-    )),
-    column!("name", name, Some("name"), true, Certificate, |row: &Certificate| joined(&row.names)),
+    column!("subject", subject, Some("subject"), true, Certificate, |row: &Certificate| {
+        certificate_link(
+            &row.sha256,
+            if row.subject.is_empty() { &row.sha256 } else { &row.subject },
+        )
+    }),
+    column!("name", name, Some("name"), true, Certificate, |row: &Certificate| {
+        certificate_link(&row.sha256, &row.names.join(" "))
+    }),
     column!("issuer", issuer, Some("issuer"), true, Certificate, |row: &Certificate| text(
         &row.issuer
     )),
@@ -262,9 +274,9 @@ const CERTIFICATES: &[Column] = &[
         }
     }),
     column!("owner", owner, None, true, Certificate, |row: &Certificate| text(&row.owners)),
-    column!("sha256", id, Some("sha256"), false, Certificate, |row: &Certificate| text(
-        &row.sha256
-    )),
+    column!("sha256", id, Some("sha256"), false, Certificate, |row: &Certificate| {
+        certificate_link(&row.sha256, &row.sha256)
+    }),
     column!("first", first_seen, Some("first"), false, Certificate, |row: &Certificate| time(
         row.first_seen
     )),
@@ -292,9 +304,10 @@ const FINDINGS: &[Column] = &[
     column!("rule", rule, Some("rule"), true, Finding, |row: &Finding| text(
         &row.stored.finding.key.rule
     )),
-    column!("title", title, Some("title"), true, Finding, |row: &Finding| text(
-        &row.stored.finding.title
-    )),
+    column!("title", title, Some("title"), true, Finding, |row: &Finding| {
+        let finding = &row.stored.finding;
+        Cell { link: certificates::path_of_subject(&finding.key.subject), ..text(&finding.title) }
+    }),
     column!("detail", detail, None, false, Finding, |row: &Finding| text(
         &row.stored.finding.detail
     )),

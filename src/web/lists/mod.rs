@@ -4,9 +4,12 @@
 //! Everything about a list stands in its address, so that a link is the list.
 
 mod asset;
+mod behind;
 mod columns;
 mod export;
 mod program;
+mod timeline;
+mod views;
 mod words;
 
 use askama::Template;
@@ -39,6 +42,8 @@ pub(super) fn routes() -> Vec<Route> {
     let mut routes = program::routes();
     routes.extend(export::routes());
     routes.extend(asset::routes());
+    routes.extend(behind::routes());
+    routes.extend(views::routes());
     routes.extend([
         get("/assets", |visitor: Viewer, shared: State<Shared>, asked: Asked<Choice>| {
             show(visitor, shared, asked, Kind::Assets)
@@ -181,6 +186,9 @@ struct ListTemplate {
     words: &'static Lists,
     path: String,
     choice: Choice,
+    /// What the list is called where it is saved.
+    kind: &'static str,
+    saved: Option<views::Shortcuts>,
     wrong: Option<Wrong>,
     headings: Vec<Heading>,
     rows: Vec<Vec<Cell>>,
@@ -228,6 +236,7 @@ async fn show(
             facets = shared.store.facets(query, as_of).await?;
         }
     }
+    let saved = views::shortcuts(&shared, &visitor, kind, &choice).await?;
     let cells = |row: &Row| columns.iter().map(|column| (column.cell)(row)).collect();
     let next = found.next.as_deref().map(|next| choice.address(&path, &[("after", Some(next))]));
     let first = choice.after.as_ref().map(|_| choice.address(&path, &[]));
@@ -259,6 +268,8 @@ async fn show(
         words,
         path,
         choice,
+        kind: kind.as_str(),
+        saved,
         wrong,
     };
     html(&template)
