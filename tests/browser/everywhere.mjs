@@ -14,26 +14,30 @@ const BEHIND = [
 ];
 
 /// The pages that the navigation leads to, the first of what each of them lists, and those behind.
-async function pages(page) {
+async function find(page) {
   const parts = await page.locator("header nav a").evaluateAll((all) => all.map((a) => a.getAttribute("href")));
   claim(parts.length >= 10, `the navigation has ${parts.length} parts`);
-  const found = new Set(parts);
+  const all = new Set(parts);
   for (const part of parts) {
     await page.goto(part);
     const inside = await page.locator("main tbody a[href^='/']").evaluateAll((all) => all.map((a) => a.getAttribute("href")));
     const one = inside.find((path) => path.startsWith(`${part}/`) && !path.includes("export"));
-    if (one) found.add(one);
+    if (one) all.add(one);
   }
   for (const [from, to] of BEHIND) {
     await page.goto(from);
     const links = await page.locator("main a").evaluateAll((all) => all.map((a) => a.getAttribute("href")));
     const one = links.find((path) => path?.startsWith(to) && !path.endsWith(".ics"));
     // An organisation of nine days has too little of some things for a second page.
-    if (one) found.add(one);
+    if (one) all.add(one);
     else claim(/before=|events|observations/.test(to), `${from} does not lead to ${to}`);
   }
-  return [...found];
+  return [...all];
 }
+
+/// The same for every check: they are looked for once.
+let found;
+const pages = async (page) => (found ??= await find(page));
 
 /// What is wrong with a page for those who cannot see it or use no mouse.
 const unlabelled = () => {

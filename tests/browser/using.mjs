@@ -47,7 +47,7 @@ export const using = {
     await page.goto(asset);
     const facts = await page.textContent("dl.facts");
     claim(facts.includes("registered") && !facts.includes("unregistered"), `still: ${facts}`);
-    const states = await page.locator("main section").first().locator("tbody tr").allTextContents();
+    const states = await page.locator("main section:has(table)").first().locator("tbody tr").allTextContents();
     const own = states.filter((row) => row.includes("not in the device register") || row.includes("resolved"));
     claim(own.some((row) => row.includes("resolved")), `no finding of it is resolved: ${states}`);
     // Who approved, and why, is in the audit.

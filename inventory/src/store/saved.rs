@@ -1,7 +1,7 @@
 //! Lists as somebody wants to see them again: for oneself, or for everybody, which is audited.
 
 use model::Timestamp;
-use sqlx::{Connection, SqliteConnection};
+use sqlx::{Connection, SqliteConnection, error::DatabaseError};
 
 use super::{
     BEGIN_WRITE, Store, StoreError,
@@ -232,7 +232,7 @@ fn taken(
     name: &str,
     failed: &impl Fn(sqlx::Error) -> StoreError,
 ) -> StoreError {
-    match error.as_database_error().is_some_and(|error| error.is_unique_violation()) {
+    match error.as_database_error().is_some_and(DatabaseError::is_unique_violation) {
         true => StoreError::ViewTaken(name.to_owned()),
         false => failed(error),
     }

@@ -45,6 +45,9 @@ pub(super) struct Line {
 
 /// See the module.
 pub(super) struct Diagram {
+    /// Where it begins, and how wide it is: without those who hear there is a column less.
+    pub(super) left: usize,
+    pub(super) width: usize,
     pub(super) height: usize,
     pub(super) headings: [(usize, &'static str); 3],
     pub(super) nodes: Vec<Node>,
@@ -135,7 +138,10 @@ pub(super) fn diagram(
         nodes.push(Node { x: SUBNETS, y: y(*row), text: name.clone(), title: name, address });
     }
     let rows = own.len().max(subnets.len()).max(sensors.len());
+    let left = if sensors.is_empty() { DEVICES - 2 } else { 0 };
     Some(Diagram {
+        left,
+        width: SUBNETS + WIDTH + 10 - left,
         height: y(rows),
         headings: [
             (SENSORS, if sensors.is_empty() { "" } else { texts.sensors }),

@@ -196,6 +196,15 @@ async fn the_map_shows_subnets_and_neighbours_and_what_devices_say_is_harmless()
     assert_eq!(larger.status, StatusCode::OK, "{}", links[1]);
     assert!(larger.text.contains(">.255</text>") && larger.text.contains("198.18.0.255"));
     harmless(&larger.text);
+    for path in ["/assets/2", "/assets/2/events", "/assets/2/observations"] {
+        let page = site.get(path, Some(&token)).await;
+        assert_eq!(page.status, StatusCode::OK, "{path}");
+        assert!(page.text.contains("198.18.0.1"), "{path}: {}", page.text);
+        harmless(&page.text);
+    }
+    let nowhere = site.get("/assets/2/events?after=x", Some(&token)).await;
+    assert_eq!(nowhere.status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert_eq!(site.get("/assets/9999/events", Some(&token)).await.status, StatusCode::NOT_FOUND);
     for nothing in ["/map/block", "/map/block?site=x&block=192.0.2.0/24", "/map/block?block=x"] {
         assert_eq!(
             site.get(nothing, Some(&token)).await.status,
