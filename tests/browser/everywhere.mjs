@@ -145,6 +145,7 @@ export const everywhere = {
       const over = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
       if (over > 1) wide.push(`${path} is ${over} px too wide`);
     }
+    await page.goto("/map");
     await picture(page, "phone");
     claim(!wide.length, wide.join("; "));
     watched.check();

@@ -50,6 +50,9 @@ export const using = {
     const states = await page.locator("main section:has(table)").first().locator("tbody tr").allTextContents();
     const own = states.filter((row) => row.includes("not in the device register") || row.includes("resolved"));
     claim(own.some((row) => row.includes("resolved")), `no finding of it is resolved: ${states}`);
+    const lanes = await page.locator("svg.timeline").textContent();
+    claim(/decided/.test(lanes) && /resolved/.test(lanes), `the time line has neither or not both: ${lanes}`);
+    await picture(page, "timeline");
     // Who approved, and why, is in the audit.
     await page.goto("/audit");
     const audit = await page.textContent("main tbody tr");

@@ -23,7 +23,7 @@ words! {
         odd: "Odd", "異常";
         decisions: "Decisions", "決定";
         findings: "Findings", "検出事項";
-        filled: "filled: appeared, hollow: went away", "塗りつぶし: 発生、白抜き: 終了";
+        filled: "Filled: it appeared; hollow: it went away", "塗りつぶし: 発生、白抜き: 終了";
         opened: "opened", "発生";
         resolved: "resolved", "解決";
     }
