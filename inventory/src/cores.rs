@@ -13,9 +13,26 @@ const WORTH_A_THREAD: usize = 1_000;
 /// # Panics
 ///
 /// Where the function does.
-pub fn each<T: Send, R: Send>(mut items: Vec<T>, make: impl Fn(T) -> R + Sync) -> Vec<R> {
+pub fn each<T: Send, R: Send>(items: Vec<T>, make: impl Fn(T) -> R + Sync) -> Vec<R> {
+    shared_out(items, WORTH_A_THREAD, make)
+}
+
+/// The same for items that are worth a thread each.
+///
+/// # Panics
+///
+/// Where the function does.
+pub fn each_large<T: Send, R: Send>(items: Vec<T>, make: impl Fn(T) -> R + Sync) -> Vec<R> {
+    shared_out(items, 1, make)
+}
+
+fn shared_out<T: Send, R: Send>(
+    mut items: Vec<T>,
+    least: usize,
+    make: impl Fn(T) -> R + Sync,
+) -> Vec<R> {
     let cores = thread::available_parallelism().map_or(1, usize::from);
-    let share = items.len().div_ceil(cores).max(WORTH_A_THREAD);
+    let share = items.len().div_ceil(cores).max(least);
     let mut others = Vec::new();
     while items.len() > share {
         others.push(items.split_off(items.len().saturating_sub(share)));
@@ -43,6 +60,8 @@ mod tests {
     fn answers_come_in_the_order_of_the_items() {
         for count in [0, 1, 999, 1_000, 1_001, 2_500, 10_007] {
             let made = each((0..count).collect(), |number: usize| number * 2);
+            assert!(made.iter().copied().eq((0..count).map(|number| number * 2)), "{count}");
+            let made = each_large((0..count).collect(), |number: usize| number * 2);
             assert!(made.iter().copied().eq((0..count).map(|number| number * 2)), "{count}");
         }
     }

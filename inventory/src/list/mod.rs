@@ -2,20 +2,33 @@
 //! concluded.
 //!
 //! A row holds texts as they are compared (`query::fold`), not as they are shown: those stand where
-//! they always stood. The same rows answer a query in memory, for the command line, and are
-//! written by each review for the page and the API (`store::list`), which so ask the same.
+//! they always stood. The same rows answer a query of the command line, made when it asks, and are
+//! written by each review for the page and the API (`store::list`), which hold them in memory
+//! (`held`) and ask them by the same function.
 
+pub(crate) mod ask;
 mod file;
+pub(crate) mod held;
 mod make;
+mod row;
+pub(crate) mod sort;
 #[cfg(test)]
 mod tests;
+mod texts;
 
 use std::{borrow::Cow, net::IpAddr};
 
 use crate::query::{Candidate, Cell, Column, Row};
 
+pub use ask::{Count, Facet};
 pub use file::{to_csv, to_xlsx};
 pub use make::Lister;
+pub use sort::{CursorError, Direction, Sort};
+
+/// As many bits of an asset's number are not told by the part that holds it.
+pub(crate) const ASSET_BITS: u32 = 10;
+/// Likewise of a finding's.
+pub(crate) const FINDING_BITS: u32 = 13;
 
 /// An asset, merged ones as one.
 #[derive(Clone, Debug, Default, Eq, Hash, PartialEq)]

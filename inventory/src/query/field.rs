@@ -124,6 +124,13 @@ pub enum Column {
     Rule,
     Severity,
     Title,
+    /// Columns by which lists are sorted, and which no word of the language asks for.
+    ServiceCount,
+    SoftwareCount,
+    CertificateCount,
+    Problems,
+    Rank,
+    Places,
 }
 
 /// Which row has the column.

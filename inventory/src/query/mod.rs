@@ -205,7 +205,7 @@ impl Query {
 }
 
 impl Node {
-    fn matches(&self, candidate: Candidate<'_>, as_of: Timestamp) -> bool {
+    pub(crate) fn matches(&self, candidate: Candidate<'_>, as_of: Timestamp) -> bool {
         match self {
             Self::All(nodes) => nodes.iter().all(|node| node.matches(candidate, as_of)),
             Self::Any(nodes) => nodes.iter().any(|node| node.matches(candidate, as_of)),

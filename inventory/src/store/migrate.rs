@@ -28,7 +28,8 @@ pub(super) const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0013_lists.sql"),
     include_str!("migrations/0014_web.sql"),
     include_str!("migrations/0015_keep.sql"),
-    include_str!("migrations/0016_view.sql"),
+    include_str!("migrations/0016_held.sql"),
+    include_str!("migrations/0017_view.sql"),
 ];
 
 /// The schema version that this program writes.

@@ -122,6 +122,8 @@ pub struct Store {
     readers: SqlitePool,
     /// Who does what this copy is told to do.
     actor: Arc<Actor>,
+    /// What lists are found in.
+    lists: Arc<list::Hold>,
     /// Keeps the file from being replaced while it is open.
     _door: Arc<Door>,
 }
@@ -180,7 +182,8 @@ impl Store {
             .acquire_timeout(PATIENCE)
             .connect_lazy_with(options);
         let actor = Arc::new(Actor::program());
-        Self { path: path.into(), writer, readers, actor, _door: Arc::new(door) }
+        let lists = Arc::default();
+        Self { path: path.into(), writer, readers, actor, lists, _door: Arc::new(door) }
     }
 
     /// The same store for somebody: what is decided through it is decided by them. Without, it is

@@ -16,6 +16,7 @@ use super::{
     portrait::{self, ObservationRow},
     scan::{LoadError, json, parse},
 };
+use crate::hex::unhex;
 
 /// An observation that waits to be digested, without its evidence, from which nothing is
 /// concluded.
@@ -286,11 +287,4 @@ async fn complete<R>(
 
 fn number(text: &str) -> Result<i64, LoadError> {
     text.parse().map_err(|_| LoadError::content("observation", text))
-}
-
-fn unhex(text: &str) -> Option<Vec<u8>> {
-    let (pairs, []) = text.as_bytes().as_chunks::<2>() else { return None };
-    let digit = |digit: u8| char::from(digit).to_digit(16);
-    let byte = |pair: &[u8; 2]| u8::try_from(digit(pair[0])? * 16 + digit(pair[1])?).ok();
-    pairs.iter().map(byte).collect()
 }

@@ -376,6 +376,7 @@ async fn what_waits_in_a_database_of_version_1_is_digested_once() {
          DROP TABLE download;
          DROP TABLE decision;
          DROP TABLE audit;
+         DROP TABLE list_generation;
          DROP TABLE listed_asset;
          DROP TABLE listed_address;
          DROP TABLE listed_service;

@@ -64,9 +64,6 @@ pub(super) fn routes() -> Vec<Route> {
     routes
 }
 
-/// The most services, or programs, of which it is told how they are spread.
-const FACETED: u64 = 10_000;
-
 /// What an address says of a list.
 #[derive(Clone, Debug, Default, Deserialize)]
 pub(super) struct Choice {
@@ -230,11 +227,7 @@ async fn show(
         let size = choice.rows.unwrap_or(ROWS);
         let request = Request { query, sort, direction, after, size };
         found = columns::rows(&shared.store, &request, as_of).await?;
-        // Of very many services they take longer than anybody waits.
-        let is_large = matches!(kind, Kind::Services | Kind::Software) && found.total > FACETED;
-        if !is_large {
-            facets = shared.store.facets(query, as_of).await?;
-        }
+        facets = shared.store.facets(query, as_of).await?;
     }
     let saved = views::shortcuts(&shared, &visitor, kind, &choice).await?;
     let cells = |row: &Row| columns.iter().map(|column| (column.cell)(row)).collect();

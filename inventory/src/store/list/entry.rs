@@ -26,8 +26,8 @@ pub(super) trait Entry: Sized {
     const KIND: Kind;
     /// Its columns, and where they are, `p` having the keys of the rows.
     const COLUMNS_FROM_P: &'static str;
-    /// From the columns that begin at `from`.
-    fn read(row: &SqliteRow, from: usize) -> Result<Self, LoadError>;
+    /// From those columns.
+    fn read(row: &SqliteRow) -> Result<Self, LoadError>;
 }
 
 /// An asset in a list.
@@ -192,10 +192,10 @@ impl Entry for AssetEntry {
         (SELECT json_group_array(text) FROM listed_address WHERE asset = d.id AND current = 1),
         d.names, d.macs, d.class, d.os_shown, d.registration, d.reason, d.ports, d.service_count,
         d.software_count, d.certificate_count, d.critical, d.warning, d.info, d.first_seen,
-        d.last_seen FROM p CROSS JOIN listed_asset AS d ON d.id = p.k0";
+        d.last_seen FROM p CROSS JOIN listed_asset AS d ON d.id = p.k0 ORDER BY p.n";
 
-    fn read(row: &SqliteRow, from: usize) -> Result<Self, LoadError> {
-        let mut columns = Columns { row, at: from };
+    fn read(row: &SqliteRow) -> Result<Self, LoadError> {
+        let mut columns = Columns { row, at: 0 };
         let (id, site) = (AssetId(columns.next()?), columns.text()?);
         let addresses = parse("listed_address.text", &columns.text()?)?;
         let (names, macs) = (split(&columns.text()?), split(&columns.text()?));
@@ -226,12 +226,13 @@ impl Entry for ServiceEntry {
     const KIND: Kind = Kind::Services;
     const COLUMNS_FROM_P: &'static str = "d.asset, a.site_shown, a.names, d.address, k.shown,
         d.first_seen, d.last_seen FROM p
-        CROSS JOIN listed_service AS d ON d.asset = p.k0 AND d.address = p.k1 AND d.kind = p.k2
+        CROSS JOIN listed_service AS d ON d.asset = p.k0
+            AND d.address = unhex(p.k1) AND d.kind = p.k2
         CROSS JOIN service_kind AS k ON k.id = d.kind
-        CROSS JOIN listed_asset AS a ON a.id = d.asset";
+        CROSS JOIN listed_asset AS a ON a.id = d.asset ORDER BY p.n";
 
-    fn read(row: &SqliteRow, from: usize) -> Result<Self, LoadError> {
-        let mut columns = Columns { row, at: from };
+    fn read(row: &SqliteRow) -> Result<Self, LoadError> {
+        let mut columns = Columns { row, at: 0 };
         let (asset, site) = (AssetId(columns.next()?), columns.text()?);
         let name = split(&columns.text()?).into_iter().next();
         let key: Vec<u8> = columns.next()?;
@@ -255,10 +256,10 @@ impl Entry for SoftwareEntry {
         CROSS JOIN listed_software AS d
             ON d.asset = p.k0 AND d.kind = p.k1 AND d.source_shown = p.k2
         CROSS JOIN product AS k ON k.id = d.kind
-        CROSS JOIN listed_asset AS a ON a.id = d.asset";
+        CROSS JOIN listed_asset AS a ON a.id = d.asset ORDER BY p.n";
 
-    fn read(row: &SqliteRow, from: usize) -> Result<Self, LoadError> {
-        let mut columns = Columns { row, at: from };
+    fn read(row: &SqliteRow) -> Result<Self, LoadError> {
+        let mut columns = Columns { row, at: 0 };
         let (asset, site) = (AssetId(columns.next()?), columns.text()?);
         let name = split(&columns.text()?).into_iter().next();
         Ok(Self {
@@ -278,10 +279,10 @@ impl Entry for CertificateEntry {
     const COLUMNS_FROM_P: &'static str = "c.sha256, c.subject, c.issuer, c.names, d.key, d.trust,
         d.problems, d.not_after, d.renew_by, d.addresses, d.owners_shown, c.first_seen, c.last_seen
         FROM p CROSS JOIN listed_certificate AS d ON d.sha256 = p.k0
-        CROSS JOIN certificate AS c ON c.sha256 = p.k0";
+        CROSS JOIN certificate AS c ON c.sha256 = p.k0 ORDER BY p.n";
 
-    fn read(row: &SqliteRow, from: usize) -> Result<Self, LoadError> {
-        let mut columns = Columns { row, at: from };
+    fn read(row: &SqliteRow) -> Result<Self, LoadError> {
+        let mut columns = Columns { row, at: 0 };
         let known = |moment: Timestamp| Some(moment).filter(|moment| moment.0 != NEVER);
         Ok(Self {
             sha256: columns.text()?,
@@ -308,10 +309,10 @@ impl Entry for FindingEntry {
         f.accepted_until, f.accepted_because, d.owners_shown,
         (SELECT site_shown FROM listed_asset AS a WHERE a.id = d.asset)
         FROM p CROSS JOIN listed_finding AS d ON d.id = p.k0
-        CROSS JOIN finding AS f ON f.id = p.k0";
+        CROSS JOIN finding AS f ON f.id = p.k0 ORDER BY p.n";
 
-    fn read(row: &SqliteRow, from: usize) -> Result<Self, LoadError> {
-        let mut columns = Columns { row, at: from };
+    fn read(row: &SqliteRow) -> Result<Self, LoadError> {
+        let mut columns = Columns { row, at: 0 };
         let id = columns.next()?;
         let key = FindingKey { rule: columns.text()?, subject: columns.text()? };
         let severity = columns.text()?;

@@ -7,34 +7,12 @@ use sqlx::{Connection, Row as _, SqliteConnection};
 
 use super::{
     super::{Store, StoreError},
-    compile::{Bind, FINDING, Sql, condition},
-    table,
+    Count,
 };
 use crate::{
     asset::{AssetId, EventKind},
-    query::{Kind, Query},
+    list::ask::most,
 };
-
-/// The most values of a facet; the others are few.
-const VALUES: usize = 50;
-
-/// So many things have a value.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Count {
-    /// The value; empty where none is known.
-    pub value: String,
-    /// How many have it.
-    pub count: u64,
-}
-
-/// How what a query asks for is spread over the values of a field, the most first.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Facet {
-    /// The field of the query language.
-    pub field: &'static str,
-    /// Its values.
-    pub values: Vec<Count>,
-}
 
 /// What was there on a day at a site.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -102,67 +80,7 @@ pub struct Overview {
 /// The days of [`Overview::certificates`].
 const DAYS: [u32; 5] = [0, 7, 30, 60, 90];
 
-/// What can be narrowed down by, and the columns for it: of the row, or of what rows share.
-const fn facets(kind: Kind) -> (&'static [&'static str], &'static [&'static str], &'static str) {
-    match kind {
-        Kind::Assets => {
-            (&["class", "registration", "site"], &["r.class", "r.registration", "r.site"], "")
-        }
-        Kind::Certificates => (&["trust", "key"], &["r.trust", "r.key"], ""),
-        Kind::Findings => {
-            (&["severity", "state", "rule"], &["r.severity", "r.state", "r.rule"], "")
-        }
-        Kind::Services => (
-            &["protocol", "port", "transport", "state", "product"],
-            &["k.protocol", "k.port", "k.transport", "k.state", "k.product"],
-            "service_kind",
-        ),
-        Kind::Software => (&["product", "version"], &["k.product", "k.version"], "product"),
-    }
-}
-
 impl Store {
-    /// How what a query asks for is spread over the fields by which people narrow it down.
-    ///
-    /// # Errors
-    ///
-    /// Where the database cannot be read.
-    pub async fn facets(&self, query: &Query, as_of: Timestamp) -> Result<Vec<Facet>, StoreError> {
-        let failed = self.failed("reading the facets of a list");
-        let (fields, columns, shared) = facets(query.kind());
-        let mut sql = Sql::default();
-        let all = columns.join(", ");
-        let table = table(query.kind());
-        // Rows are counted by what they share before that is looked at: it is of many one.
-        if shared.is_empty() {
-            sql.push(&format!("SELECT count(*), {all} FROM {table} AS r WHERE "));
-            sql.append(condition(query, FINDING, as_of));
-            sql.push(&format!(" GROUP BY {all}"));
-        } else {
-            sql.push(&format!(
-                "SELECT n, {all} FROM (SELECT r.kind AS kind, count(*) AS n FROM {table} AS r WHERE "
-            ));
-            sql.append(condition(query, FINDING, as_of));
-            sql.push(&format!(" GROUP BY r.kind) AS c CROSS JOIN {shared} AS k ON k.id = c.kind"));
-        }
-        let mut reader = self.reader().await?;
-        let rows = sql.statement().fetch_all(&mut *reader).await.map_err(&failed)?;
-        let mut counts: Vec<BTreeMap<String, u64>> = vec![BTreeMap::new(); fields.len()];
-        for row in rows {
-            let count: i64 = row.try_get(0).map_err(&failed)?;
-            for (at, counts) in counts.iter_mut().enumerate() {
-                let at = at.saturating_add(1);
-                let value = row
-                    .try_get::<String, _>(at)
-                    .or_else(|_| row.try_get::<i64, _>(at).map(|number| number.to_string()));
-                let entry = counts.entry(value.map_err(&failed)?).or_default();
-                *entry = entry.saturating_add(u64::try_from(count).unwrap_or_default());
-            }
-        }
-        let facet = |(field, counts): (&&'static str, _)| Facet { field, values: most(counts) };
-        Ok(fields.iter().zip(counts).map(facet).collect())
-    }
-
     /// Whether there are assets that no list has, because nobody could look at them so far: a review
     /// fills them.
     ///
@@ -190,15 +108,6 @@ impl Store {
         let mut snapshot = reader.begin().await.map_err(&failed)?;
         overview(&mut snapshot, as_of).await.map_err(&failed)
     }
-}
-
-/// The values that most have.
-fn most(counts: BTreeMap<String, u64>) -> Vec<Count> {
-    let mut values: Vec<Count> =
-        counts.into_iter().map(|(value, count)| Count { value, count }).collect();
-    values.sort_by(|a, b| b.count.cmp(&a.count).then_with(|| a.value.cmp(&b.value)));
-    values.truncate(VALUES);
-    values
 }
 
 fn number(number: i64) -> u64 {
@@ -281,18 +190,18 @@ async fn certificates(
     as_of: Timestamp,
     overview: &mut Overview,
 ) -> sqlx::Result<()> {
-    let mut sql = Sql::default();
-    sql.push("SELECT CASE ");
-    for (number, days) in DAYS.into_iter().enumerate() {
-        sql.push("WHEN not_after < ");
-        sql.bind(Bind::Number(as_of.plus_seconds(i64::from(days).saturating_mul(86_400)).0));
-        sql.push(&format!(" THEN {number} "));
+    let mut statement = sqlx::query_as(
+        "SELECT CASE WHEN not_after < $1 THEN 0 WHEN not_after < $2 THEN 1 WHEN not_after < $3 THEN 2
+             WHEN not_after < $4 THEN 3 WHEN not_after < $5 THEN 4 ELSE -1 END AS part, count(*)
+         FROM listed_certificate GROUP BY part",
+    );
+    for days in DAYS {
+        let end = as_of.plus_seconds(i64::from(days).saturating_mul(86_400));
+        statement = statement.bind(end.0);
     }
-    sql.push("ELSE -1 END AS part, count(*) FROM listed_certificate GROUP BY part");
-    let mut counts: BTreeMap<i64, u64> = BTreeMap::new();
-    for row in sql.statement().fetch_all(connection).await? {
-        counts.insert(row.try_get(0)?, number(row.try_get(1)?));
-    }
+    let counts: Vec<(i64, i64)> = statement.fetch_all(connection).await?;
+    let counts: BTreeMap<i64, u64> =
+        counts.into_iter().map(|(part, count)| (part, number(count))).collect();
     let of = |part: i64| counts.get(&part).copied().unwrap_or_default();
     let parts = DAYS.into_iter().zip(0..);
     overview.certificates = parts.map(|(days, part)| (days, of(part))).collect();

@@ -1,6 +1,6 @@
-//! What the database answers is what the rows in memory answer, in every order and page by page.
+//! What is held answers what the rows of the command line answer, in every order and page by page.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
 use certs::Thresholds;
 use model::{
@@ -15,7 +15,6 @@ use super::{
         Compared, Policy, StoredFinding,
         migrate::{MIGRATIONS, migrate},
     },
-    compile::Names,
     *,
 };
 use crate::{
@@ -23,8 +22,8 @@ use crate::{
     chain::Anchors,
     compare::{AssetState, Network, Registration},
     finding::{Finding, FindingKey, FindingState},
-    list::{AssetRow, FindingRow, Lister, ServiceRow, SoftwareRow},
-    query::Candidate,
+    list::{AssetRow, FindingRow, Lister, ServiceRow, SoftwareRow, held::Held},
+    query::{Candidate, Kind},
 };
 
 const NOW: Timestamp = Timestamp::from_seconds(1_795_339_800);
@@ -370,7 +369,10 @@ fn query(dice: &mut Dice, terms: &[&str], depth: usize) -> String {
 
 struct Lists {
     connection: SqliteConnection,
-    assets: Vec<AssetRow>,
+    held: Held,
+    /// Kinds of services and products as shown, by number.
+    kinds: HashMap<i64, String>,
+    products: HashMap<i64, String>,
 }
 
 fn policy() -> Policy {
@@ -430,7 +432,8 @@ impl Lists {
     async fn new() -> Self {
         let mut connection = SqliteConnection::connect("sqlite::memory:").await.unwrap();
         migrate(&mut connection, MIGRATIONS).await.unwrap();
-        Self { connection, assets: Vec::new() }
+        let (kinds, products) = (HashMap::new(), HashMap::new());
+        Self { connection, held: Held::default(), kinds, products }
     }
 
     async fn write(&mut self, compared: &Compared, findings: &[StoredFinding]) {
@@ -438,67 +441,72 @@ impl Lists {
             .await
             .map_err(|_| "writing failed")
             .unwrap();
-        let lister = Lister::new(compared, findings);
-        self.assets = lister.assets().map(|(asset, state)| lister.asset(asset, state)).collect();
+        self.held = hold::read(&mut self.connection, &self.held)
+            .await
+            .map_err(|_| "reading failed")
+            .unwrap();
+        self.kinds = self.shown("SELECT id, shown FROM service_kind").await;
+        self.products = self.shown("SELECT id, shown FROM product").await;
     }
 
-    /// The same names, from the database, by a condition written in that way.
-    async fn names(&mut self, text: &str, kind: Kind, by: Names) -> BTreeSet<String> {
-        let query = Query::parse(kind, text).unwrap();
-        let mut sql = Sql::default();
-        let (name, from) = match kind {
-            Kind::Assets | Kind::Findings => ("r.id", format!("{} AS r", table(kind))),
-            Kind::Certificates => ("r.sha256", "listed_certificate AS r".to_owned()),
-            Kind::Services => (
-                "r.asset || ' ' || (SELECT text FROM listed_address AS l
-                     WHERE l.asset = r.asset AND l.address = r.address) || ' ' || k.shown",
-                "service_kind AS k CROSS JOIN listed_service AS r ON r.kind = k.id".to_owned(),
-            ),
-            Kind::Software => (
-                "r.asset || ' ' || k.shown || ' ' || r.source_shown",
-                "product AS k CROSS JOIN listed_software AS r ON r.kind = k.id".to_owned(),
-            ),
+    async fn shown(&mut self, statement: &'static str) -> HashMap<i64, String> {
+        let rows: Vec<(i64, String)> =
+            sqlx::query_as(statement).fetch_all(&mut self.connection).await.unwrap();
+        rows.into_iter().collect()
+    }
+
+    /// What makes the row that stands there the one that it is.
+    fn name(&self, kind: Kind, place: &Place<'_>) -> String {
+        match (kind, place) {
+            (
+                Kind::Services,
+                [_, Value::Number(asset), Value::Address(at), Value::Number(kind)],
+            ) => {
+                format!("{asset} {at} {}", self.kinds[kind])
+            }
+            (
+                Kind::Software,
+                [_, Value::Number(asset), Value::Number(kind), Value::Text(source)],
+            ) => format!("{asset} {} {source}", self.products[kind]),
+            (Kind::Assets | Kind::Findings, [_, Value::Number(id), ..]) => id.to_string(),
+            (Kind::Certificates, [_, Value::Text(sha256), ..]) => (*sha256).to_owned(),
+            (kind, place) => panic!("no row of {kind:?} stands at {place:?}"),
+        }
+    }
+
+    /// The same names, from what is held.
+    fn names(&self, text: &str, kind: Kind) -> BTreeSet<String> {
+        let ask = Ask {
+            query: Query::parse(kind, text).unwrap(),
+            sort: Sort::usual(kind),
+            direction: Direction::Up,
+            after: None,
+            size: 10_000,
+            as_of: NOW,
         };
-        sql.push(&format!("SELECT CAST({name} AS TEXT) FROM {from} WHERE "));
-        sql.append(condition(&query, by, NOW));
-        let rows = sql.statement().fetch_all(&mut self.connection).await.unwrap();
-        rows.iter().map(|row| row.get(0)).collect()
+        let answer = self.held.ask(&ask);
+        assert_eq!(answer.total, answer.places.len() as u64, "{text}");
+        answer.places.iter().map(|place| self.name(kind, place)).collect()
     }
 
-    /// Every page of a list, put together, each row with the values of its order and key.
-    async fn pages(&mut self, request: Request<'_>, total: u64) -> Vec<String> {
-        let kind = request.query.kind();
+    /// Every page of a list, put together: of each row by what it is sorted, and what it is.
+    fn pages(&self, query: &Query, sort: Sort, direction: Direction, size: usize) -> Vec<String> {
         let mut all = Vec::new();
         let mut after: Option<String> = None;
         loop {
-            let at = after.as_deref();
-            let at = at.map(|text| Cursor::read(text, request.sort, request.direction).unwrap());
-            // What is shown of a row is another test's: here only its place matters.
-            let sql = page::<Place>(&Request { after: None, ..request }, at.as_ref(), total, NOW);
-            let rows = sql.statement().fetch_all(&mut self.connection).await.unwrap();
-            let page: Page<Place> = read(rows, &request).map_err(|_| "reading failed").unwrap();
-            let width = key(kind).len();
+            let cursor = after.map(|text| Cursor::read(&text, sort, direction).unwrap());
+            let query = query.clone();
+            let ask = Ask { query, sort, direction, after: cursor, size, as_of: NOW };
+            let answer = self.held.ask(&ask);
+            let rows = answer.places.iter().take(size);
             all.extend(
-                page.rows.into_iter().map(|Place(values)| format!("{:?}", &values[..width])),
+                rows.map(|place| format!("{:?} {}", place[0], self.name(sort.kind(), place))),
             );
-            match page.next {
-                Some(next) => after = Some(next),
-                None => return all,
+            after = Found::of(answer, &ask).next;
+            if after.is_none() {
+                return all;
             }
         }
-    }
-}
-
-/// A row's key, whatever kind it is of.
-struct Place(Vec<Bind>);
-
-impl Entry for Place {
-    const KIND: Kind = Kind::Assets;
-    const COLUMNS_FROM_P: &'static str = "p.* FROM p";
-
-    fn read(row: &SqliteRow, from: usize) -> Result<Self, LoadError> {
-        // Behind the order come the order again and then the key.
-        (from * 2..row.len()).map(|at| value(row, at)).collect::<Result<_, _>>().map(Self)
     }
 }
 
@@ -510,7 +518,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(16))]
 
     #[test]
-    fn the_database_and_the_rows_in_memory_agree(seed in any::<u64>()) {
+    fn what_is_held_and_the_rows_of_the_command_line_agree(seed in any::<u64>()) {
         let mut dice = Dice(seed);
         let compared = compared(&mut dice);
         let findings = findings(&mut dice, compared.assets.len());
@@ -521,13 +529,7 @@ proptest! {
                 for _ in 0..12 {
                     let text = query(&mut dice, terms, 4);
                     let expected = names(&compared, &findings, &text, *kind);
-                    for by in [FINDING, LOOKING, SHARING] {
-                        if by.kind == "k.id" && !matches!(kind, Kind::Services | Kind::Software) {
-                            continue;
-                        }
-                        let found = lists.names(&text, *kind, by).await;
-                        prop_assert_eq!(&found, &expected, "{:?} {} {:?}", kind, text, by);
-                    }
+                    prop_assert_eq!(lists.names(&text, *kind), expected, "{:?} {}", kind, text);
                 }
             }
             Ok(())
@@ -552,6 +554,17 @@ proptest! {
                     *found = rows;
                 }
                 prop_assert_eq!(&found[0], &found[1], "{}", statement);
+            }
+            for (kind, _) in FIELDS {
+                for sort in Sort::of(*kind) {
+                    let all = Query::everything(*kind);
+                    let pages = |lists: &Lists| {
+                        let rows = lists.pages(&all, sort, Direction::Up, 500);
+                        rows.into_iter().collect::<BTreeSet<String>>()
+                    };
+                    // Of one only what changed was read again, of the other everything.
+                    prop_assert_eq!(pages(&both), pages(&alone));
+                }
             }
             let before: i64 = changes(&mut both).await;
             both.write(&second, &new).await;
@@ -584,20 +597,75 @@ proptest! {
                 let expected = names(&compared, &findings, text, *kind).len();
                 for sort in Sort::of(*kind) {
                     for direction in [Direction::Up, Direction::Down] {
-                        let request = Request { query: &query, sort, direction, after: None, size: 500 };
-                        let whole = lists.pages(request, 0).await;
-                        let parts = lists.pages(Request { size: 3, ..request }, 0).await;
-                        let indexed = lists.pages(Request { size: 2, ..request }, u64::MAX).await;
+                        let whole = lists.pages(&query, sort, direction, 500);
+                        let parts = lists.pages(&query, sort, direction, 3);
                         let distinct: BTreeSet<&String> = whole.iter().collect();
                         prop_assert_eq!(distinct.len(), expected, "{} {}", text, sort.name);
                         prop_assert_eq!(&parts, &whole, "{} {}", text, sort.name);
-                        prop_assert_eq!(&indexed, &whole, "{} {}", text, sort.name);
                     }
                 }
             }
             Ok(())
         })?;
     }
+}
+
+/// Some orders, and what the database sorts by.
+const ORDERS: &[(Kind, &str, &str)] = &[
+    (Kind::Assets, "address", "SELECT id FROM listed_asset ORDER BY address, id"),
+    (Kind::Assets, "name", "SELECT id FROM listed_asset ORDER BY names, id"),
+    (Kind::Assets, "findings", "SELECT id FROM listed_asset ORDER BY critical, warning, info, id"),
+    (Kind::Assets, "seen", "SELECT id FROM listed_asset ORDER BY last_seen, id"),
+    (Kind::Findings, "severity", "SELECT id FROM listed_finding ORDER BY rank, id"),
+    (Kind::Findings, "title", "SELECT id FROM listed_finding ORDER BY title, id"),
+    (
+        Kind::Services,
+        "port",
+        "SELECT asset || ' ' || text || ' ' || shown
+         FROM listed_service AS s JOIN service_kind ON service_kind.id = kind
+             JOIN listed_address AS l USING (asset, address)
+         ORDER BY port, asset, s.address, kind",
+    ),
+    (
+        Kind::Certificates,
+        "expires",
+        "SELECT sha256 FROM listed_certificate ORDER BY not_after, sha256",
+    ),
+];
+
+#[test]
+fn orders_are_those_of_the_database() {
+    let mut dice = Dice(11);
+    let compared = compared(&mut dice);
+    let findings = findings(&mut dice, compared.assets.len());
+    run(async {
+        let mut lists = Lists::new().await;
+        lists.write(&compared, &findings).await;
+        for (kind, name, statement) in ORDERS {
+            let sort = Sort::from_name(*kind, name).unwrap();
+            let statement = format!(
+                "SELECT CAST(x AS TEXT) FROM (SELECT 0 AS x WHERE 0 UNION ALL
+                SELECT * FROM ({statement} LIMIT 1000))"
+            );
+            let expected: Vec<String> = sqlx::query_scalar(AssertSqlSafe(statement))
+                .fetch_all(&mut lists.connection)
+                .await
+                .unwrap();
+            assert!(expected.len() > 2, "{name}");
+            let ask = Ask {
+                query: Query::everything(*kind),
+                sort,
+                direction: Direction::Up,
+                after: None,
+                size: 10_000,
+                as_of: NOW,
+            };
+            let answer = lists.held.ask(&ask);
+            let found: Vec<String> =
+                answer.places.iter().map(|place| lists.name(*kind, place)).collect();
+            assert_eq!(found, expected, "{kind:?} by {name}");
+        }
+    });
 }
 
 fn dice_term<'t>(terms: &[&'t str], seed: u64) -> &'t str {

@@ -102,14 +102,29 @@ pub(in crate::store) async fn write(
     policy: &Policy,
     as_of: Timestamp,
 ) -> Result<(), LoadError> {
+    let before = changes(connection).await?;
     let lister = Lister::new(compared, findings);
     assets(connection, &lister).await?;
     let rows = lister.certificates(&policy.thresholds);
     certificates(connection, rows).await?;
     let rows = findings.iter().map(|stored| FindingRow::of(stored, &compared.owners)).collect();
     self::findings(connection, rows).await?;
+    if changes(connection).await? != before {
+        changed(connection).await?;
+    }
     daily(connection, &Day::of(as_of, policy.offset).to_string()).await?;
     Ok(())
+}
+
+/// How many rows this connection changed so far.
+async fn changes(connection: &mut SqliteConnection) -> sqlx::Result<i64> {
+    sqlx::query_scalar("SELECT total_changes()").fetch_one(connection).await
+}
+
+/// Tells whoever holds what is listed (`hold`) that it is another.
+async fn changed(connection: &mut SqliteConnection) -> sqlx::Result<()> {
+    let statement = "UPDATE list_generation SET generation = generation + 1";
+    sqlx::query(statement).execute(connection).await.map(|_| ())
 }
 
 /// The keys of a table with the digests of their rows.
@@ -177,10 +192,8 @@ async fn assets(connection: &mut SqliteConnection, lister: &Lister<'_>) -> Resul
     shared::software(connection, software).await?;
     if !emptied.is_empty() {
         for statement in [
-            "DELETE FROM service_kind WHERE NOT EXISTS
-                 (SELECT 1 FROM listed_service WHERE kind = service_kind.id)",
-            "DELETE FROM product WHERE NOT EXISTS
-                 (SELECT 1 FROM listed_software WHERE kind = product.id)",
+            "DELETE FROM service_kind WHERE id NOT IN (SELECT kind FROM listed_service)",
+            "DELETE FROM product WHERE id NOT IN (SELECT kind FROM listed_software)",
         ] {
             sqlx::query(statement).execute(&mut *connection).await?;
         }
@@ -395,9 +408,9 @@ pub(in crate::store) async fn accepted(
 ) -> sqlx::Result<()> {
     sqlx::query("UPDATE listed_finding SET state = 'accepted', digest = '' WHERE id = $1")
         .bind(id)
-        .execute(connection)
+        .execute(&mut *connection)
         .await?;
-    Ok(())
+    changed(connection).await
 }
 
 /// Today's numbers. A site from which nothing is listed any more keeps those that it had.

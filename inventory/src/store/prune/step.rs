@@ -237,6 +237,9 @@ pub(super) const STEPS: &[Step] = &[
         by: By::Number,
         remove: &[
             // The list shows it no longer, which the next review would see to.
+            "UPDATE list_generation SET generation = generation + 1
+             WHERE EXISTS (SELECT 1 FROM finding JOIN json_each($1) ON json_each.value = finding.id
+                 WHERE finding.state = 'resolved' AND finding.resolved_at < $2)",
             "DELETE FROM listed_finding WHERE id IN (SELECT finding.id FROM finding
                  JOIN json_each($1) ON json_each.value = finding.id
                  WHERE finding.state = 'resolved' AND finding.resolved_at < $2)",
