@@ -50,6 +50,11 @@ use crate::{
     confine, daemon, demo, tell, web, who,
 };
 
+/// What somebody gave cannot be used: whoever gave it can mend it.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(crate) struct Unusable(pub(crate) String);
+
 /// What became of a command that a job can do as well.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Ended {

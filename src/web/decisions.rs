@@ -18,13 +18,13 @@ use super::{
     routes::{Route, get, post},
     sign::acting,
     trouble::Trouble,
-    visit::{Approver, Fields, Form, Viewer},
+    visit::{Approver, Fields, Form, Viewer, Visitor},
     words::{Words, words},
 };
 use crate::{
     cli::{
         args::{About, AboutAsset, AboutIssuer, AboutSoftware, Terms},
-        decide,
+        decide::{self, Followed},
     },
     clock,
     report::finding,
@@ -232,7 +232,10 @@ async fn ask(
         return Ok(to("/decisions"));
     }
     let texts = Texts::of(visitor.language);
-    let matters = decide::assets(&shared.settings, &shared.store, &about).await?;
+    let find = |shared: Shared| async move {
+        Ok(decide::assets(&shared.settings, &shared.store, &about).await?)
+    };
+    let matters = shared.apart(find).await?;
     if matters.len() > MOST {
         return Err(Trouble::Invalid(texts.too_many.to_owned()));
     }
@@ -263,18 +266,63 @@ async fn decide_it(
         _ => return Err(Trouble::Invalid(String::new())),
     };
     let about = about(&fields)?;
-    let (settings, store) = (&shared.settings, acting(&shared, &visitor));
-    let proposals = decide::proposals(settings, &store, verdict, &about).await?;
-    if proposals.len() > MOST {
-        return Err(Trouble::Invalid(texts.too_many.to_owned()));
-    }
-    store.decide(&proposals, settings.rule, clock::now(), settings.policy.offset).await?;
-    // What follows from it follows at once.
-    store.review(clock::now(), &settings.policy).await?;
+    decided(&shared, &visitor, verdict, about).await?;
     Ok(to(match fields.given("back") {
         Some(back) => own_path(back),
         None => "/decisions",
     }))
+}
+
+/// Decides about what somebody named, to its end.
+pub(super) async fn decided(
+    shared: &Shared,
+    visitor: &Visitor,
+    verdict: Verdict,
+    about: About,
+) -> Result<Followed, Trouble> {
+    let (store, texts) = (acting(shared, visitor), Texts::of(visitor.language));
+    let decide = move |shared: Shared| async move {
+        let settings = &shared.settings;
+        let proposals = decide::proposals(settings, &store, verdict, &about).await?;
+        if proposals.len() > MOST {
+            return Err(Trouble::Invalid(texts.too_many.to_owned()));
+        }
+        let (now, offset) = (clock::now(), settings.policy.offset);
+        let made = store.decide(&proposals, settings.rule, now, offset).await?;
+        Ok(decide::follow(settings, &store, made).await?)
+    };
+    shared.apart(decide).await
+}
+
+/// Confirms a decision, to its end.
+pub(super) async fn confirmed(
+    shared: &Shared,
+    visitor: &Visitor,
+    id: DecisionId,
+) -> Result<Followed, Trouble> {
+    let store = acting(shared, visitor);
+    let confirm = move |shared: Shared| async move {
+        let settings = &shared.settings;
+        let one = store.confirm(id, clock::now(), settings.policy.offset).await?;
+        Ok(decide::follow(settings, &store, vec![one]).await?)
+    };
+    shared.apart(confirm).await
+}
+
+/// Takes a decision back, to its end.
+pub(super) async fn withdrawn(
+    shared: &Shared,
+    visitor: &Visitor,
+    id: DecisionId,
+    reason: String,
+) -> Result<Followed, Trouble> {
+    let store = acting(shared, visitor);
+    let withdraw = move |shared: Shared| async move {
+        let settings = &shared.settings;
+        let one = store.withdraw(id, &reason, settings.rule, clock::now()).await?;
+        Ok(decide::follow(settings, &store, vec![one]).await?)
+    };
+    shared.apart(withdraw).await
 }
 
 async fn confirm(
@@ -283,9 +331,7 @@ async fn confirm(
     Path(id): Path<i64>,
     _: Form,
 ) -> Result<Response, Trouble> {
-    let (settings, store) = (&shared.settings, acting(&shared, &visitor));
-    store.confirm(DecisionId(id), clock::now(), settings.policy.offset).await?;
-    store.review(clock::now(), &settings.policy).await?;
+    confirmed(&shared, &visitor, DecisionId(id)).await?;
     Ok(to("/decisions"))
 }
 
@@ -299,9 +345,7 @@ async fn withdraw(
         let text = Texts::of(visitor.language).reason_missing;
         return Err(Trouble::Invalid(text.to_owned()));
     };
-    let (settings, store) = (&shared.settings, acting(&shared, &visitor));
-    store.withdraw(DecisionId(id), reason, settings.rule, clock::now()).await?;
-    store.review(clock::now(), &settings.policy).await?;
+    withdrawn(&shared, &visitor, DecisionId(id), reason.to_owned()).await?;
     Ok(to("/decisions"))
 }
 

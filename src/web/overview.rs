@@ -30,7 +30,7 @@ words! {
         open_findings: "Open findings", "未解決の検出事項";
         accepted: "accepted", "受容済み";
         certificates: "Certificates that end next", "期限が近い証明書";
-        served: "served now", "現在使用中";
+        served: "in use", "現在使用中";
         name: "Name", "名前";
         issuer: "Issuer", "発行者";
         places: "Places", "使用箇所";
@@ -92,7 +92,7 @@ struct Overview {
     sites: Vec<Count>,
     findings: Vec<Count>,
     accepted: u64,
-    certificates: usize,
+    certificates: u64,
     ends: Vec<End>,
     scans: Vec<ScanRow>,
     scan_texts: &'static scans::Texts,
@@ -107,7 +107,7 @@ async fn show(Viewer(visitor): Viewer, State(shared): State<Shared>) -> Result<R
     let language = visitor.language;
     let texts = Texts::of(language);
     let now = clock::now();
-    let ends = summary.certificates.iter().take(FEW).map(|one| {
+    let ends = summary.next.iter().take(FEW).map(|one| {
         let days = one.not_after.0.saturating_sub(now.0).div_euclid(86_400_000_000);
         let look = match days {
             ..7 => "bad",
@@ -154,7 +154,7 @@ async fn show(Viewer(visitor): Viewer, State(shared): State<Shared>) -> Result<R
         })
         .into(),
         accepted: summary.accepted,
-        certificates: summary.certificates.len(),
+        certificates: summary.certificates,
         ends: ends.collect(),
         scans: scans::rows(&shared, 5).await?,
         scan_texts: scans::Texts::of(language),

@@ -372,8 +372,9 @@ async fn events(
     shared.store.scan(ScanId(id)).await?;
     let texts = Texts::of(visitor.language);
     let changes = shared.store.changes().await?;
-    Ok(live::stream(changes, move || {
-        let shared = shared.clone();
+    let looking = shared.clone();
+    Ok(live::stream(&shared, &visitor, changes, move || {
+        let shared = looking.clone();
         async move {
             let scan = shared.store.scan(ScanId(id)).await?;
             let progress = shared.store.progress(ScanId(id)).await?;

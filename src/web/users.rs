@@ -16,6 +16,7 @@ use super::{
     trouble::Trouble,
     visit::{Admin, Form, Visitor},
     words::{Words, words},
+    works::computed,
 };
 use crate::clock;
 
@@ -127,8 +128,7 @@ fn invalid(error: impl ToString) -> Trouble {
 async fn hash(name: &str, given: &str) -> Result<String, Trouble> {
     check_password(name, given).map_err(invalid)?;
     let given = given.to_owned();
-    let hash = tokio::task::spawn_blocking(move || password::hash(&given)).await;
-    Ok(hash.map_err(|_| Trouble::Failed("a password was not hashed".to_owned()))??)
+    Ok(computed(move || password::hash(&given)).await??)
 }
 
 async fn add(

@@ -57,20 +57,7 @@ async fn list(
     Asked(choice): Asked<Choice>,
     kind: Kind,
 ) -> Result<Response, Trouble> {
-    let query = match Query::parse(kind, &choice.q) {
-        Ok(query) => query,
-        Err(error) => {
-            let problem = json!({
-                "error": "the query cannot be read",
-                "detail": error.problem.to_string(),
-                "start": error.range.start,
-                "end": error.range.end,
-            });
-            let status = StatusCode::UNPROCESSABLE_ENTITY;
-            return Ok((status, [(header::CONTENT_TYPE, "application/json")], problem.to_string())
-                .into_response());
-        }
-    };
+    let query = Query::parse(kind, &choice.q)?;
     let _place = shared.lists().await?;
     let (sort, direction) = choice.order(kind);
     let after = choice.after.as_deref();

@@ -37,7 +37,7 @@ fn device(index: u8, now: Timestamp) -> Vec<Observation> {
 
 impl Site {
     /// As if a sweep had seen so many devices.
-    async fn sweep(&self, devices: u8) {
+    pub(super) async fn sweep(&self, devices: u8) {
         let (store, now) = (&self.shared.store, clock::now());
         let start = now.plus_seconds(-120);
         let targets = ["192.0.2.0/24".to_owned()];
@@ -72,7 +72,7 @@ impl Site {
     }
 
     /// The open findings of a rule.
-    async fn open(&self, rule: &str) -> Vec<i64> {
+    pub(super) async fn open(&self, rule: &str) -> Vec<i64> {
         let all = self.shared.store.findings().await.unwrap();
         let open = all.into_iter().filter(|one| one.finding.state == FindingState::Open);
         open.filter(|one| one.finding.key.rule == rule).map(|one| one.id).collect()
@@ -262,7 +262,7 @@ async fn a_job_is_wanted_by_an_operator_and_begun_by_the_service() {
 async fn routes_are_tested_and_what_failed_is_written_down() {
     let folder = tempfile::tempdir().unwrap();
     let site = Site::with(&format!(
-        "[[routes]]\nname = \"office\"\ntype = \"file\"\npath = \"/nowhere/alerts.jsonl\"\n\
+        "[[routes]]\nname = \"office/1\"\ntype = \"file\"\npath = \"/nowhere/alerts.jsonl\"\n\
          [[routes]]\nname = \"good\"\ntype = \"file\"\npath = \"{}/alerts.jsonl\"\n\
          [[routes]]\nname = \"program\"\ntype = \"command\"\ncommand = [\"/bin/true\"]",
         folder.path().display()
@@ -270,8 +270,8 @@ async fn routes_are_tested_and_what_failed_is_written_down() {
     .await;
     let token = site.session(Role::Admin).await;
     let page = site.get("/alerts", Some(&token)).await.text;
-    assert!(page.contains("/alerts/routes/office/test"), "{page}");
-    let failed = site.post("/alerts/routes/office/test", &token, "").await.text;
+    assert!(page.contains("/alerts/routes/office%2F1/test"), "{page}");
+    let failed = site.post("/alerts/routes/office%2F1/test", &token, "").await.text;
     assert!(failed.contains("The test was not sent:"), "{failed}");
     let sent = site.post("/alerts/routes/good/test", &token, "").await.text;
     assert!(sent.contains("A test was sent."), "{sent}");
@@ -282,7 +282,7 @@ async fn routes_are_tested_and_what_failed_is_written_down() {
     let audit = site.shared.store.audit(Some(2)).await.unwrap();
     let told: Vec<(&str, &str)> =
         audit.iter().map(|one| (one.deed.subject.as_str(), one.deed.detail.as_str())).collect();
-    assert_eq!(told, [("route good", "sent"), ("route office", "not sent")]);
+    assert_eq!(told, [("route good", "sent"), ("route office/1", "not sent")]);
 }
 
 #[tokio::test]
