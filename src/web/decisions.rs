@@ -9,6 +9,7 @@ use axum::{
 use inventory::{
     approval::{Decision, DecisionId, Matter, Second, Standing, Verdict},
     register::Day,
+    store::StoredFinding,
 };
 use model::Timestamp;
 
@@ -394,13 +395,24 @@ async fn accept(
         let text = Texts::of(visitor.language).reason_missing;
         return Err(Trouble::Invalid(text.to_owned()));
     };
-    let until = fields.text("until").parse::<Day>();
-    let until = until.map_err(|error| Trouble::Invalid(error.to_string()))?;
-    // The day that is named is the last one on which it is accepted.
-    let end: Timestamp = until.ends_at(shared.settings.policy.offset);
-    acting(&shared, &visitor).accept_finding(id, end, reason, clock::now()).await?;
+    accepted(&shared, &visitor, id, reason, fields.text("until")).await?;
     Ok(to(match fields.given("back") {
         Some(back) => own_path(back),
         None => "/",
     }))
+}
+
+/// Accepts a finding until the end of a day.
+pub(super) async fn accepted(
+    shared: &Shared,
+    visitor: &Visitor,
+    id: i64,
+    reason: &str,
+    until: &str,
+) -> Result<StoredFinding, Trouble> {
+    let until = until.parse::<Day>();
+    let until = until.map_err(|error| Trouble::Invalid(error.to_string()))?;
+    // The day that is named is the last one on which it is accepted.
+    let end: Timestamp = until.ends_at(shared.settings.policy.offset);
+    Ok(acting(shared, visitor).accept_finding(id, end, reason, clock::now()).await?)
 }

@@ -92,7 +92,7 @@ pub(crate) async fn pass(
                 let line = format!("page: refused: {method} {path} from {peer}{end}: {why}");
                 shared.log.line(&line);
             }
-            page::trouble(&visitor, &method, &trouble, reference.as_deref())
+            page::trouble(&visitor, (&method, &path), &trouble, reference.as_deref())
         }
         None => answer,
     };

@@ -13,7 +13,7 @@ use super::{
     routes::{Route, get, post},
     sign::acting,
     trouble::Trouble,
-    visit::{Form, Operator, Viewer},
+    visit::{Form, Operator, Viewer, Visitor},
     words::{Words, words},
 };
 use crate::{
@@ -96,10 +96,15 @@ async fn run(
     Path(name): Path<String>,
     _: Form,
 ) -> Result<Response, Trouble> {
+    wanted(&shared, &visitor, &name).await?;
+    Ok(to("/jobs"))
+}
+
+/// Notes that somebody wants a job to be run now.
+pub(super) async fn wanted(shared: &Shared, visitor: &Visitor, name: &str) -> Result<(), Trouble> {
     let is_known = shared.settings.jobs.iter().any(|job| job.name == name);
     if !is_known {
         return Err(Trouble::NotFound);
     }
-    acting(&shared, &visitor).wish_for_job(&name, clock::now()).await?;
-    Ok(to("/jobs"))
+    Ok(acting(shared, visitor).wish_for_job(name, clock::now()).await?)
 }

@@ -9,6 +9,7 @@
 
 mod account;
 mod alerts;
+mod api;
 mod assets;
 mod certificate;
 mod cookie;

@@ -204,11 +204,11 @@ pub(super) fn again(visitor: &Visitor) -> Response {
 /// reference, and said in the log alone.
 pub(super) fn trouble(
     visitor: &Visitor,
-    method: &Method,
+    (method, path): (&Method, &str),
     trouble: &Trouble,
     reference: Option<&str>,
 ) -> Response {
-    let is_program = visitor.path.starts_with("/api/") || visitor.path.starts_with("/metrics");
+    let is_program = path.starts_with("/api/") || path == "/metrics";
     let words = Words::of(visitor.language);
     let (text, detail) = match trouble {
         Trouble::SignIn => (words.trouble_sign_in, String::new()),
@@ -338,7 +338,7 @@ mod tests {
             path: "/scans".to_owned(),
         };
         let broken = Trouble::Failed("SELECT from /var/lib/daicho.db".to_owned());
-        let answer = trouble(&visitor, &Method::GET, &broken, Some("1a2b3c4d"));
+        let answer = trouble(&visitor, (&Method::GET, "/scans"), &broken, Some("1a2b3c4d"));
         assert_eq!(answer.status(), StatusCode::INTERNAL_SERVER_ERROR);
         let body = axum::body::to_bytes(answer.into_body(), 1 << 20);
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();

@@ -82,7 +82,7 @@ pub(super) fn routes() -> Vec<Route> {
 }
 
 /// The most bytes of a file.
-const FILE: usize = 32 << 20;
+pub(super) const FILE: usize = 32 << 20;
 
 /// Files that wait for a confirmation, at most, and for how long.
 const WAITING: usize = 4;
@@ -267,7 +267,7 @@ async fn seen(shared: &Shared, waiting: &Waiting) -> Result<Seen, Trouble> {
 }
 
 /// From which file the register is.
-async fn source(store: &Store, kind: RegisterKind) -> Result<Option<String>, Trouble> {
+pub(super) async fn source(store: &Store, kind: RegisterKind) -> Result<Option<String>, Trouble> {
     let known = store.registers().await?;
     Ok(known.into_iter().find(|one| one.kind == kind).map(|one| one.source.sha256))
 }
@@ -364,7 +364,7 @@ async fn replace<E: Entry>(store: &Store, texts: &Texts, waiting: &Waiting) -> R
 }
 
 /// The register as a file.
-async fn export(
+pub(super) async fn export(
     _: Viewer,
     State(shared): State<Shared>,
     Path(kind): Path<String>,

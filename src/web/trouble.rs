@@ -12,7 +12,10 @@ use inventory::{
 };
 
 use super::cookie;
-use crate::{cli::Unusable, tell};
+use crate::{
+    cli::{Absent, Unusable},
+    tell,
+};
 
 /// Why something is not done. A handler returns it; the gate makes a page of it, in the visitor's
 /// language, or JSON where a program asked.
@@ -157,6 +160,9 @@ impl From<anyhow::Error> for Trouble {
             Ok(error) => return error.into(),
             Err(error) => error,
         };
+        if error.is::<Absent>() {
+            return Self::NotFound;
+        }
         let is_theirs =
             error.is::<Unusable>() || error.is::<ParseDayError>() || error.is::<ReadError>();
         let chain = tell::chain(error.as_ref());

@@ -6,6 +6,7 @@ use axum::{
     response::Response,
 };
 use inventory::user::{Role, Scope, check_name, check_password, token_hash};
+use model::Timestamp;
 
 use super::{
     Shared, cookie,
@@ -120,12 +121,12 @@ async fn show(shared: &Shared, visitor: &Visitor, new_token: String) -> Result<R
     })
 }
 
-fn invalid(error: impl ToString) -> Trouble {
+pub(super) fn invalid(error: impl ToString) -> Trouble {
     Trouble::Invalid(error.to_string())
 }
 
 /// The hash of a new password, made in a thread of its own.
-async fn hash(name: &str, given: &str) -> Result<String, Trouble> {
+pub(super) async fn hash(name: &str, given: &str) -> Result<String, Trouble> {
     check_password(name, given).map_err(invalid)?;
     let given = given.to_owned();
     Ok(computed(move || password::hash(&given)).await??)
@@ -180,19 +181,33 @@ async fn add_token(
     State(shared): State<Shared>,
     Form(fields): Form,
 ) -> Result<Response, Trouble> {
-    let name = check_name(fields.text("name")).map_err(invalid)?;
     let scopes: Result<Vec<Scope>, _> = fields.all("scope").map(str::parse).collect();
-    let scopes = scopes.map_err(invalid)?;
     let days: i64 = fields.text("days").parse().map_err(invalid)?;
+    let scopes = scopes.map_err(invalid)?;
+    let (token, _) = new_token(&shared, &visitor, fields.text("name"), scopes, days).await?;
+    show(&shared, &visitor, token).await
+}
+
+/// Makes a key of the API, which is told here and never again, with its end.
+pub(super) async fn new_token(
+    shared: &Shared,
+    visitor: &Visitor,
+    name: &str,
+    mut scopes: Vec<Scope>,
+    days: i64,
+) -> Result<(String, Timestamp), Trouble> {
+    let name = check_name(name).map_err(invalid)?;
     if scopes.is_empty() || !(1..=3_650).contains(&days) {
         return Err(invalid(Texts::of(visitor.language).days));
     }
+    scopes.sort_unstable();
+    scopes.dedup();
     let token = format!("daicho_{}", cookie::new_token()?);
     let now = clock::now();
     let end = now.plus_seconds(days.saturating_mul(86_400));
-    let store = acting(&shared, &visitor);
+    let store = acting(shared, visitor);
     store.add_api_token(name, &token_hash(&token), &scopes, Some(end), now).await?;
-    show(&shared, &visitor, token).await
+    Ok((token, end))
 }
 
 async fn remove_token(

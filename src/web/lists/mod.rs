@@ -32,6 +32,8 @@ use crate::clock;
 use columns::{Cell, Column, Row};
 use words::Lists;
 
+pub(super) use program::finding;
+
 /// Rows of a page where nothing else is asked for.
 const ROWS: u16 = 100;
 

@@ -6,7 +6,8 @@ use axum::{
 };
 use inventory::{compare::Registration, finding::FindingState, user::Role};
 use model::{
-    Coverage, Fact, MacAddr, Method, Observation, PortSet, ScanRecord, Subject, Timestamp, Vantage,
+    Coverage, Endpoint, Fact, MacAddr, Method, Observation, PortSet, ScanRecord, Service, Subject,
+    Timestamp, Vantage,
 };
 
 use super::{HOST, Site};
@@ -37,7 +38,7 @@ fn device(index: u8, now: Timestamp) -> Vec<Observation> {
 
 impl Site {
     /// As if a sweep had seen so many devices.
-    pub(super) async fn sweep(&self, devices: u8) {
+    pub(in crate::web) async fn sweep(&self, devices: u8) {
         let (store, now) = (&self.shared.store, clock::now());
         let start = now.plus_seconds(-120);
         let targets = ["192.0.2.0/24".to_owned()];
@@ -67,12 +68,54 @@ impl Site {
         self.review().await;
     }
 
+    /// As if a sweep had seen just this.
+    pub(in crate::web) async fn see(&self, seen: Vec<Observation>) {
+        let (store, now) = (&self.shared.store, clock::now());
+        let scan = store.begin_scan(&vantage(), now, "raw", &["x".into()], "sweep").await.unwrap();
+        store.write_observations(scan, seen).await.unwrap();
+        store.digest(scan, now).await.unwrap();
+        self.review().await;
+    }
+
+    /// Has the first device serve a certificate and a web page. Returns the certificate's hash.
+    pub(in crate::web) async fn certificate(&self) -> String {
+        let names = vec!["printer.office.example".to_owned()];
+        let made = rcgen::generate_simple_self_signed(names).unwrap();
+        let der = made.cert.der().to_vec();
+        let sha256 = certs::parse(&der).sha256;
+        let endpoint = Endpoint::tcp([192, 0, 2, 1].into(), 443);
+        let served = model::CertificateChain {
+            chain: vec![der],
+            server_name: None,
+            protocol_version: model::TlsVersion(0x0304),
+            starttls: None,
+        };
+        let mut service = Service::of("http");
+        (service.tls, service.product) = (true, Some("nginx".to_owned()));
+        let one = |method, fact| Observation {
+            observed_at: clock::now(),
+            vantage: vantage(),
+            method,
+            subject: Subject::Endpoint(endpoint),
+            fact,
+            evidence: Vec::new(),
+        };
+        let open = Fact::PortState(model::PortState::Open);
+        let seen = [
+            (Method::TcpSyn, open),
+            (Method::Dialogue, Fact::Service(service)),
+            (Method::Tls, Fact::Certificates(served)),
+        ];
+        self.see(seen.into_iter().map(|(method, fact)| one(method, fact)).collect()).await;
+        sha256
+    }
+
     async fn review(&self) {
         self.shared.store.review(clock::now(), &self.shared.settings.policy).await.unwrap();
     }
 
     /// The open findings of a rule.
-    pub(super) async fn open(&self, rule: &str) -> Vec<i64> {
+    pub(in crate::web) async fn open(&self, rule: &str) -> Vec<i64> {
         let all = self.shared.store.findings().await.unwrap();
         let open = all.into_iter().filter(|one| one.finding.state == FindingState::Open);
         open.filter(|one| one.finding.key.rule == rule).map(|one| one.id).collect()
