@@ -110,7 +110,7 @@ impl Site {
         sha256
     }
 
-    async fn review(&self) {
+    pub(super) async fn review(&self) {
         self.shared.store.review(clock::now(), &self.shared.settings.policy).await.unwrap();
     }
 
@@ -128,7 +128,7 @@ impl Site {
     }
 
     /// Uploads a file, with all that a page of ours sends.
-    async fn upload(&self, token: &str, csrf: &str, file: &str) -> super::Answer {
+    pub(super) async fn upload(&self, token: &str, csrf: &str, file: &str) -> super::Answer {
         let part = |name: &str, rest: &str, body: &str| {
             format!(
                 "--XX\r\nContent-Disposition: form-data; name=\"{name}\"{rest}\r\n\r\n{body}\r\n"
