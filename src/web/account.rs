@@ -91,7 +91,12 @@ async fn change_password(
         return account(&shared, &visitor, page(&visitor).warning(words.not_same)).await;
     }
     if let Err(error) = check_password(&own.user.name, new) {
-        return account(&shared, &visitor, page(&visitor).warning(error.to_string())).await;
+        return account(
+            &shared,
+            &visitor,
+            page(&visitor).warning(visitor.language.password_error(error)),
+        )
+        .await;
     }
     let new = new.to_owned();
     let hash = computed(move || password::hash(&new)).await??;

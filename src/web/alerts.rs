@@ -105,7 +105,7 @@ async fn show(shared: &Shared, visitor: &Visitor, page: Page) -> Result<Response
     let settings = &shared.settings.routes;
     let routes = settings.iter().map(|route| RouteRow {
         name: route.name.clone(),
-        severity: route.severity.as_str(),
+        severity: visitor.language.severity(route.severity),
         about: route.about.join(", "),
         sites: if route.sites.is_empty() { texts.all.to_owned() } else { route.sites.join(", ") },
     });
@@ -128,7 +128,7 @@ async fn show(shared: &Shared, visitor: &Visitor, page: Page) -> Result<Response
             route: message.route.clone(),
             state,
             look,
-            severity: message.severity.as_str(),
+            severity: visitor.language.severity(message.severity),
             news: message.items.saturating_add(message.more),
             created: message.created_at.into(),
             attempts: message.attempts,

@@ -15,6 +15,7 @@ use model::Timestamp;
 
 use super::{
     Shared,
+    language::Language,
     page::{Moment, Page, html, own_path, shown, to},
     routes::{Route, get, post},
     sign::acting,
@@ -127,7 +128,7 @@ async fn list(
     html(&List {
         page: Page::new(&visitor, Words::of(visitor.language).decisions),
         texts: Texts::of(visitor.language),
-        rows: shown.map(|one| row(one, one.standing(now, offset))).collect(),
+        rows: shown.map(|one| row(one, one.standing(now, offset), visitor.language)).collect(),
         four_eyes: shared.settings.rule == inventory::store::Rule::FourEyes,
         may_decide: visitor.may(inventory::user::Role::Approver),
         all,
@@ -144,7 +145,7 @@ fn known_by(matter: &Matter) -> String {
     }
 }
 
-fn row(decision: &Decision, standing: Standing) -> Row {
+fn row(decision: &Decision, standing: Standing, language: Language) -> Row {
     let terms = &decision.terms;
     let day = terms.until.map(|day| day.to_string());
     let idle = terms.idle_days.map(|days| format!("{days}d"));
@@ -156,8 +157,8 @@ fn row(decision: &Decision, standing: Standing) -> Row {
         id: decision.id.0,
         about: shown(&decision.matter.to_string()),
         known_by: known_by(&decision.matter),
-        verdict: decision.verdict.as_str(),
-        standing: standing.as_str(),
+        verdict: language.verdict(decision.verdict),
+        standing: language.standing(standing),
         look: match standing {
             Standing::Holds => "good",
             Standing::Pending => "warn",
@@ -378,7 +379,7 @@ async fn ask_acceptance(
         id,
         rule: found.key.rule.clone(),
         subject: shown(&found.key.subject),
-        title: shown(&found.title),
+        title: shown(&visitor.language.finding(&found.key.rule, &found.title)),
         detail: shown(&found.detail),
         citation: finding::citation(&found.key.rule).unwrap_or_default(),
         since: found.first_seen.into(),

@@ -6,6 +6,7 @@ use axum::{
     response::Response,
 };
 use inventory::user::Role;
+use model::RunResult;
 
 use super::{
     Shared,
@@ -73,7 +74,9 @@ async fn show(Viewer(visitor): Viewer, State(shared): State<Shared>) -> Result<R
                 None => (texts.running.to_owned(), "good"),
                 Some(result) => {
                     let detail = run.detail.as_deref().map(|detail| format!(": {detail}"));
-                    let text = shown(&format!("{result}{}", detail.unwrap_or_default()));
+                    let known = RunResult::ALL.into_iter().find(|one| one.as_str() == result);
+                    let word = known.map_or(result, |known| visitor.language.run_result(known));
+                    let text = shown(&format!("{word}{}", detail.unwrap_or_default()));
                     (text, if result == "done" { "good" } else { "warn" })
                 }
             },

@@ -29,10 +29,12 @@ mod patience;
 mod privilege;
 mod registers;
 mod routes;
+mod rules;
 mod scans;
 mod server;
 mod sign;
 mod summary;
+mod terms;
 #[cfg(test)]
 mod tests;
 mod trail;

@@ -220,8 +220,19 @@ pub(super) fn trouble(
         Trouble::Late => (words.trouble_late, String::new()),
         Trouble::Wait(_) => (words.trouble_wait, String::new()),
         Trouble::Invalid(why) => (words.trouble_invalid, shown(why)),
-        Trouble::Query(why) => (words.trouble_invalid, shown(&why.to_string())),
+        Trouble::Query(why) => {
+            let part = format!("{:?}: {}", why.term, visitor.language.query_error(why));
+            (words.trouble_invalid, shown(&part))
+        }
         Trouble::Conflict(why) => (words.trouble_conflict, shown(why)),
+        Trouble::Refused { conflicts, why, japanese } => {
+            let text = if *conflicts { words.trouble_conflict } else { words.trouble_invalid };
+            let why = match visitor.language {
+                Language::English => shown(why),
+                Language::Japanese => (*japanese).to_owned(),
+            };
+            (text, why)
+        }
         Trouble::Failed(_) => (words.trouble_failed, reference.unwrap_or_default().to_owned()),
     };
     let status = trouble.status();
@@ -269,6 +280,8 @@ fn problem(trouble: &Trouble, status: StatusCode, reference: Option<&str>) -> Va
         Trouble::Invalid(why) => ("invalid", why.clone()),
         Trouble::Query(why) => ("query", why.problem.to_string()),
         Trouble::Conflict(why) => ("conflict", why.clone()),
+        Trouble::Refused { conflicts: true, why, .. } => ("conflict", why.clone()),
+        Trouble::Refused { conflicts: false, why, .. } => ("invalid", why.clone()),
         Trouble::Failed(_) => ("failed", english.trouble_failed.to_owned()),
     };
     let mut problem = json!({

@@ -115,7 +115,7 @@ async fn diagnose(
     let checks = shared.apart(|shared| async move { Ok(doctor::common(&shared.settings).await) });
     let checks = checks.await?.into_iter().map(|check| Check {
         what: check.what,
-        state: check.state.as_str(),
+        state: visitor.language.health(check.state),
         look: match check.state {
             Health::Works => "good",
             Health::Limited => "warn",

@@ -11,7 +11,7 @@ use inventory::{
     user::Role,
 };
 
-use super::cookie;
+use super::{cookie, terms::refusal};
 use crate::{
     cli::{Absent, Unusable},
     tell,
@@ -43,6 +43,13 @@ pub(crate) enum Trouble {
     Query(QueryError),
     /// It goes against something else; says what.
     Conflict(String),
+    /// The store refuses it; says why, in Japanese as well.
+    Refused {
+        /// Whether it goes against something else, or what was given cannot be used.
+        conflicts: bool,
+        why: String,
+        japanese: &'static str,
+    },
     /// It is our own fault, or the machine's; says what happened.
     Failed(String),
 }
@@ -57,8 +64,10 @@ impl Trouble {
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Late => StatusCode::REQUEST_TIMEOUT,
             Self::Wait(_) => StatusCode::TOO_MANY_REQUESTS,
-            Self::Invalid(_) | Self::Query(_) => StatusCode::UNPROCESSABLE_ENTITY,
-            Self::Conflict(_) => StatusCode::CONFLICT,
+            Self::Invalid(_) | Self::Query(_) | Self::Refused { conflicts: false, .. } => {
+                StatusCode::UNPROCESSABLE_ENTITY
+            }
+            Self::Conflict(_) | Self::Refused { conflicts: true, .. } => StatusCode::CONFLICT,
             Self::Failed(_) => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
@@ -74,7 +83,11 @@ impl Trouble {
             Self::Late => Some("its body did not come in time".to_owned()),
             Self::Wait(seconds) => Some(format!("too many attempts, for {seconds} s")),
             Self::Failed(what) => Some(what.clone()),
-            Self::NotFound | Self::Invalid(_) | Self::Query(_) | Self::Conflict(_) => None,
+            Self::NotFound
+            | Self::Invalid(_)
+            | Self::Query(_)
+            | Self::Conflict(_)
+            | Self::Refused { .. } => None,
         }
     }
 
@@ -95,7 +108,22 @@ impl IntoResponse for Trouble {
 
 impl From<StoreError> for Trouble {
     fn from(error: StoreError) -> Self {
-        match &error {
+        let trouble = Self::of(&error);
+        match (trouble, refusal(&error)) {
+            (Self::Conflict(why), Some(japanese)) => {
+                Self::Refused { conflicts: true, why, japanese }
+            }
+            (Self::Invalid(why), Some(japanese)) => {
+                Self::Refused { conflicts: false, why, japanese }
+            }
+            (trouble, _) => trouble,
+        }
+    }
+}
+
+impl Trouble {
+    fn of(error: &StoreError) -> Self {
+        match error {
             StoreError::NoAsset(_)
             | StoreError::NoScan(_)
             | StoreError::NoDecision(_)
@@ -113,9 +141,9 @@ impl From<StoreError> for Trouble {
             | StoreError::AlreadyOne { .. }
             | StoreError::AlreadyMerged { .. }
             | StoreError::OtherSite { .. }
-            | StoreError::NotMerged { .. } => Self::Conflict(tell::chain(&error)),
+            | StoreError::NotMerged { .. } => Self::Conflict(tell::chain(error)),
             StoreError::Cursor(_) | StoreError::Accept { .. } | StoreError::Proposal { .. } => {
-                Self::Invalid(tell::chain(&error))
+                Self::Invalid(tell::chain(error))
             }
             StoreError::Full { .. }
             | StoreError::Folder { .. }
@@ -138,7 +166,7 @@ impl From<StoreError> for Trouble {
             | StoreError::Copy { .. }
             | StoreError::WriterStart { .. }
             | StoreError::WriterStopped
-            | StoreError::NoDatabase { .. } => Self::Failed(tell::chain(&error)),
+            | StoreError::NoDatabase { .. } => Self::Failed(tell::chain(error)),
         }
     }
 }

@@ -10,6 +10,7 @@ use model::Timestamp;
 
 use super::{
     Shared, cookie,
+    language::Language,
     page::{Moment, Page, html, to},
     password,
     routes::{Route, get, post},
@@ -126,8 +127,9 @@ pub(super) fn invalid(error: impl ToString) -> Trouble {
 }
 
 /// The hash of a new password, made in a thread of its own.
-pub(super) async fn hash(name: &str, given: &str) -> Result<String, Trouble> {
-    check_password(name, given).map_err(invalid)?;
+pub(super) async fn hash(language: Language, name: &str, given: &str) -> Result<String, Trouble> {
+    let wrong = |error| Trouble::Invalid(language.password_error(error));
+    check_password(name, given).map_err(wrong)?;
     let given = given.to_owned();
     Ok(computed(move || password::hash(&given)).await??)
 }
@@ -139,7 +141,7 @@ async fn add(
 ) -> Result<Response, Trouble> {
     let name = check_name(fields.text("name")).map_err(invalid)?;
     let role: Role = fields.text("role").parse().map_err(invalid)?;
-    let hash = hash(name, fields.exact("password")).await?;
+    let hash = hash(visitor.language, name, fields.exact("password")).await?;
     acting(&shared, &visitor).add_user(name, role, &hash, clock::now()).await?;
     Ok(to("/users"))
 }
@@ -161,7 +163,7 @@ async fn set_password(
     Path(name): Path<String>,
     Form(fields): Form,
 ) -> Result<Response, Trouble> {
-    let hash = hash(&name, fields.exact("password")).await?;
+    let hash = hash(visitor.language, &name, fields.exact("password")).await?;
     acting(&shared, &visitor).set_password(&name, &hash, None, clock::now()).await?;
     Ok(to("/users"))
 }

@@ -96,19 +96,21 @@ async fn show(
     State(shared): State<Shared>,
     Path(id): Path<i64>,
 ) -> Result<Response, Trouble> {
-    let words = Lists::of(visitor.language);
+    let language = visitor.language;
+    let words = Lists::of(language);
     let dossier = shared.store.asset(AssetId(id)).await?;
     let asset = &dossier.asset;
     drop(shared.lists().await?);
     let entry = entry(&shared, asset.id).await?;
     let mut facts = vec![(words.id, asset.id.to_string()), (words.site, asset.site.0.clone())];
     if let Some(entry) = &entry {
-        facts.push((words.registration, format!("{}: {}", entry.registration, entry.reason)));
+        let registration = language.value(Kind::Assets, "registration", &entry.registration);
+        facts.push((words.registration, format!("{registration}: {}", entry.reason)));
         facts.extend(entry.vendor.clone().map(|vendor| (words.vendor, vendor)));
         facts.extend(entry.os.clone().map(|os| (words.os, os)));
     }
     if let Some(judged) = class::classify(asset) {
-        facts.push((words.class, judged.class.as_str().to_owned()));
+        facts.push((words.class, language.class(judged.class).to_owned()));
         facts.push((words.class_reasons, judged.reasons.join("; ")));
     }
     let name = asset.names.first().map(|name| name.name.clone());
@@ -119,7 +121,7 @@ async fn show(
         vec![
             one.identifier.kind().to_owned(),
             one.identifier.value(),
-            one.strength.as_str().to_owned(),
+            language.strength(one.strength).to_owned(),
             yes(one.current),
             spoken(one.last_seen),
             one.because.clone(),
@@ -130,7 +132,7 @@ async fn show(
         let tls = if one.tls { "+tls" } else { "" };
         vec![
             Endpoint { address, transport, port }.to_string(),
-            one.state.to_string(),
+            language.port_state(one.state).to_owned(),
             format!("{}{tls}", one.protocol.as_deref().unwrap_or_default()),
             one.product.clone().unwrap_or_default(),
             one.version.clone().unwrap_or_default(),
@@ -165,9 +167,9 @@ async fn show(
     let findings = dossier.findings.iter().map(|stored| {
         let finding = &stored.finding;
         vec![
-            finding.severity.as_str().to_owned(),
-            finding.state.as_str().to_owned(),
-            finding.title.clone(),
+            language.severity(finding.severity).to_owned(),
+            language.finding_state(finding.state).to_owned(),
+            language.finding(&finding.key.rule, &finding.title),
             finding.detail.clone(),
             spoken(finding.first_seen),
         ]
@@ -175,7 +177,7 @@ async fn show(
     let events = dossier.events.iter().map(|event| {
         vec![
             spoken(event.at),
-            event.kind.as_str().to_owned(),
+            language.event(event.kind).to_owned(),
             event.subject.clone(),
             event.detail.clone(),
         ]

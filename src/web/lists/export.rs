@@ -82,7 +82,7 @@ async fn file(
             columns
                 .iter()
                 .map(|column| {
-                    let cell = (column.cell)(row);
+                    let cell = (column.cell)(row, visitor.language);
                     cell.moment.unwrap_or(cell.text)
                 })
                 .collect()

@@ -397,3 +397,42 @@ async fn every_page_is_there_in_both_languages() {
         }
     }
 }
+
+#[tokio::test]
+async fn states_findings_and_refusals_are_told_in_japanese() {
+    let site = Site::new().await;
+    site.sweep(2).await;
+    let token = site.session(Role::Admin).await;
+    site.post("/decide", &token, "asset=1&verdict=approved&reason=bought").await;
+    let ask = async |path: &str, body: Option<&str>| {
+        let request = match body {
+            Some(_) => super::form(path, Some(&token)),
+            None => Request::get(path).header(header::COOKIE, format!("__Host-daicho={token}")),
+        };
+        let body = body.map(|fields| format!("csrf={}&{fields}", form_token(&token)));
+        let request = request.header(header::ACCEPT_LANGUAGE, "ja");
+        site.send(request.body(body.map_or_else(Body::empty, Body::from)).unwrap()).await.text
+    };
+    for (path, words) in [
+        ("/", "未登録</a>"),
+        ("/", "初検出"),
+        ("/assets", "<td class=\"warn\">未登録</td>"),
+        ("/assets", ">登録済み</a>"),
+        ("/assets/2", "未登録: "),
+        ("/assets/2", "未登録の機器: "),
+        ("/findings", "未登録の機器: "),
+        ("/findings", ">未解決</td>"),
+        ("/findings", ">未解決</a>"),
+        ("/decisions", "有効"),
+        ("/findings?q=serverity:critical", "&#34;severity&#34; ではありませんか"),
+    ] {
+        let page = ask(path, None).await;
+        assert!(page.contains(words), "{path}: {words}: {page}");
+    }
+    // What is asked for stays as it is.
+    assert!(ask("/assets", None).await.contains("registration%3D%22unregistered%22"));
+    let taken = ask("/users", Some("name=admin&role=viewer&password=battery+staple")).await;
+    assert!(taken.contains("この名前はすでに使われています。"), "{taken}");
+    let short = ask("/users", Some("name=mori&role=viewer&password=short")).await;
+    assert!(short.contains("12文字以上"), "{short}");
+}
