@@ -93,6 +93,16 @@ pub(crate) enum ScanState {
 }
 
 impl ScanState {
+    /// Its name for programs.
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Running => "running",
+            Self::Complete => "complete",
+            Self::Incomplete => "incomplete",
+            Self::CutOff => "cut-off",
+        }
+    }
+
     pub(crate) const fn look(self) -> &'static str {
         match self {
             Self::Running | Self::Complete => "good",
@@ -124,7 +134,11 @@ pub(super) fn routes() -> Vec<Route> {
 const SILENT: i64 = 120;
 
 /// A listener says nothing of how far it is: without an end it runs for as long as it may.
-fn state(scan: &StoredScan, progress: Option<&ScanProgress>, now: Timestamp) -> ScanState {
+pub(super) fn state(
+    scan: &StoredScan,
+    progress: Option<&ScanProgress>,
+    now: Timestamp,
+) -> ScanState {
     let heard = progress.map_or(scan.record.started_at, |progress| progress.at);
     match scan.record.ended_at {
         Some(_) if scan.record.complete => ScanState::Complete,
@@ -387,8 +401,9 @@ async fn events(
     shared.store.scan(ScanId(id)).await?;
     let texts = Texts::of(visitor.language);
     let changes = shared.store.changes().await?;
-    Ok(live::stream(changes, move || {
-        let shared = shared.clone();
+    let looking = shared.clone();
+    Ok(live::stream(&shared, &visitor, changes, move || {
+        let shared = looking.clone();
         async move {
             let scan = shared.store.scan(ScanId(id)).await?;
             let progress = shared.store.progress(ScanId(id)).await?;

@@ -71,9 +71,10 @@ async fn audit(
     let mut page = Page::new(&visitor, Words::of(visitor.language).audit);
     let asked = Fields::from(asked);
     if asked.is_set("verify") {
-        let _place = shared.place().await?;
         let kept = asked.given("head").map(str::to_lowercase);
-        let verified = shared.store.verify_audit(kept.as_deref()).await?;
+        let verify =
+            |shared: Shared| async move { Ok(shared.store.verify_audit(kept.as_deref()).await?) };
+        let verified = shared.apart(verify).await?;
         page = match (&verified.broken, verified.kept) {
             (Some(broken), _) => page.warning(format!("{} {broken}", texts.broken)),
             (None, Some(false)) => page.warning(texts.cut),
@@ -117,9 +118,10 @@ async fn diagnose(
     Operator(visitor): Operator,
     State(shared): State<Shared>,
 ) -> Result<Response, Trouble> {
-    let checks = doctor::common(&shared.settings).await.into_iter().map(|check| Check {
+    let checks = shared.apart(|shared| async move { Ok(doctor::common(&shared.settings).await) });
+    let checks = checks.await?.into_iter().map(|check| Check {
         what: check.what,
-        state: check.state.as_str(),
+        state: visitor.language.health(check.state),
         look: match check.state {
             Health::Works => "good",
             Health::Limited => "warn",

@@ -1,9 +1,10 @@
 //! Scans, the audit and decisions page by page: by the number behind which a page begins, so that
 //! nothing is repeated or left out while more is written.
 
+use model::ScanId;
 use sqlx::Connection;
 
-use super::{Store, StoreError, StoredScan, audit, decision, scan};
+use super::{Store, StoreError, StoredScan, decision};
 use crate::{approval::Decision, audit::AuditEntry};
 
 /// Decisions that are looked at in one go, on the way to those that are wanted.
@@ -40,12 +41,9 @@ impl Store {
         before: Option<i64>,
         most: u32,
     ) -> Result<Leaf<StoredScan>, StoreError> {
-        let failed = self.failed("reading the scans");
-        let mut reader = self.reader().await?;
-        let mut snapshot = reader.begin().await.map_err(&failed)?;
-        let last = before.unwrap_or(i64::MAX).saturating_sub(1);
-        let rows = scan::load(&mut snapshot, 0, last, i64::from(most).saturating_add(1)).await;
-        Ok(Leaf::of(rows.map_err(|e| e.or(&failed))?, most, |one| one.id.0))
+        let last = ScanId(before.unwrap_or(i64::MAX));
+        let rows = self.scans_before(last, most.saturating_add(1)).await?;
+        Ok(Leaf::of(rows, most, |one| one.id.0))
     }
 
     /// A page of the audit before a number, or of its end.
@@ -58,11 +56,9 @@ impl Store {
         before: Option<i64>,
         most: u32,
     ) -> Result<Leaf<AuditEntry>, StoreError> {
-        let failed = self.failed("reading the audit");
-        let mut reader = self.reader().await?;
-        let limit = i64::from(most).saturating_add(1);
-        let rows = audit::before(&mut reader, before.unwrap_or(i64::MAX), limit).await;
-        Ok(Leaf::of(rows.map_err(&failed)?, most, |entry| entry.number))
+        let last = before.unwrap_or(i64::MAX);
+        let rows = self.audit_before(last, Some(most.saturating_add(1))).await?;
+        Ok(Leaf::of(rows, most, |entry| entry.number))
     }
 
     /// A page of those decisions before a number, or of the last ones, that are wanted.

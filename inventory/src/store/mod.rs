@@ -88,7 +88,7 @@ pub use restore::{Restored, restore};
 pub use review::{Compared, Offset, Policy, ReviewSummary, Thresholds};
 pub use saved::{MOST_VIEWS, SavedView, View};
 pub use scan::StoredScan;
-pub use session::Origin;
+pub use session::{Origin, Use};
 pub use size::Size;
 pub use view::{Dossier, Health};
 pub use writer::{Sink, Writer, WriterReport};

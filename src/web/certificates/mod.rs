@@ -58,13 +58,7 @@ words! {
             "変更後、このチェーンはまだ検証されていません。";
         findings: "Findings", "検出事項";
         severity: "Severity", "重大度";
-        critical: "critical", "重大";
-        warning: "warning", "警告";
-        info: "info", "情報";
         state: "State", "状態";
-        open: "open", "未解決";
-        accepted: "accepted", "受容済み";
-        resolved: "resolved", "解決済み";
         title: "What is wrong", "内容";
         why: "Why, and by which rule", "理由と根拠";
         accept: "Accept", "受容";

@@ -24,6 +24,7 @@ use crate::{
     report::{finding::citation, hex},
     web::{
         Shared,
+        language::Language,
         lists::address,
         page::{Moment, Page, html, shown},
         trouble::Trouble,
@@ -169,7 +170,11 @@ pub(super) async fn show(
         sent_along: found.sent_along,
         files: files.collect(),
         chains: found.chains.iter().map(|chain| chain_shown(chain, &found.names, roots)).collect(),
-        findings: found.findings.iter().map(|one| wrong(one, texts, may_accept)).collect(),
+        findings: found
+            .findings
+            .iter()
+            .map(|one| wrong(one, visitor.language, may_accept))
+            .collect(),
         history: found.others.iter().map(|place| row(place, Some(&found.names))).collect(),
         sha256,
     })
@@ -276,23 +281,19 @@ fn root_name(anchors: &Anchors, sha256: &str) -> Option<String> {
     all.find(|der| hash(der) == sha256).map(|der| certs::parse(der).subject)
 }
 
-fn wrong(stored: &StoredFinding, texts: &Texts, may_accept: bool) -> Wrong {
+fn wrong(stored: &StoredFinding, language: Language, may_accept: bool) -> Wrong {
     let finding = &stored.finding;
-    let (severity, severity_look) = match finding.severity {
-        Severity::Critical => (texts.critical, "bad"),
-        Severity::Warning => (texts.warning, "warn"),
-        Severity::Info => (texts.info, ""),
+    let severity_look = match finding.severity {
+        Severity::Critical => "bad",
+        Severity::Warning => "warn",
+        Severity::Info => "",
     };
     Wrong {
         id: stored.id,
-        severity,
+        severity: language.severity(finding.severity),
         severity_look,
-        state: match finding.state {
-            FindingState::Open => texts.open,
-            FindingState::Accepted => texts.accepted,
-            FindingState::Resolved => texts.resolved,
-        },
-        title: shown(&finding.title),
+        state: language.finding_state(finding.state),
+        title: shown(&language.finding(&finding.key.rule, &finding.title)),
         detail: shown(&finding.detail),
         citation: citation(&finding.key.rule).unwrap_or_default(),
         since: finding.first_seen.into(),

@@ -28,6 +28,7 @@ use crate::{
     clock,
     web::{
         certificates,
+        language::Language,
         page::{Page, html, moment, shown, spoken},
         routes::{Route, get},
         trouble::Trouble,
@@ -115,24 +116,25 @@ async fn show(
     State(shared): State<Shared>,
     Path(id): Path<i64>,
 ) -> Result<Response, Trouble> {
-    let words = Lists::of(visitor.language);
+    let language = visitor.language;
+    let words = Lists::of(language);
     let known = shared.store.portrait(AssetId(id), SHOWN).await?;
     let asset = &known.asset;
     drop(shared.lists().await?);
     let now = clock::now();
     let time = (asset.first_seen, now.max(asset.last_seen));
     let strokes = shared.store.asset_strokes(asset.id, time, timeline::PARTS).await?;
-    let texts = timeline::Texts::of(visitor.language);
-    let line = Timeline::of(asset, &strokes, &known.findings.rows, now, texts);
+    let line = Timeline::of(asset, &strokes, &known.findings.rows, now, language);
     let entry = entry(&shared, asset.id).await?;
     let mut facts = vec![(words.id, asset.id.to_string()), (words.site, asset.site.0.clone())];
     if let Some(entry) = &entry {
-        facts.push((words.registration, format!("{}: {}", entry.registration, entry.reason)));
+        let registration = language.value(Kind::Assets, "registration", &entry.registration);
+        facts.push((words.registration, format!("{registration}: {}", entry.reason)));
         facts.extend(entry.vendor.clone().map(|vendor| (words.vendor, vendor)));
         facts.extend(entry.os.clone().map(|os| (words.os, os)));
     }
     if let Some(judged) = class::classify(asset) {
-        facts.push((words.class, judged.class.as_str().to_owned()));
+        facts.push((words.class, language.class(judged.class).to_owned()));
         facts.push((words.class_reasons, judged.reasons.join("; ")));
     }
     let title = called(asset, words);
@@ -141,7 +143,7 @@ async fn show(
         vec![
             one.identifier.kind().to_owned(),
             one.identifier.value(),
-            one.strength.as_str().to_owned(),
+            language.strength(one.strength).to_owned(),
             yes(one.current),
             spoken(one.last_seen),
             one.because.clone(),
@@ -152,7 +154,7 @@ async fn show(
         let tls = if one.tls { "+tls" } else { "" };
         vec![
             Endpoint { address, transport, port }.to_string(),
-            one.state.to_string(),
+            language.port_state(one.state).to_owned(),
             format!("{}{tls}", one.protocol.as_deref().unwrap_or_default()),
             one.product.clone().unwrap_or_default(),
             one.version.clone().unwrap_or_default(),
@@ -192,9 +194,9 @@ async fn show(
     let findings = known.findings.rows.iter().map(|stored| {
         let finding = &stored.finding;
         vec![
-            finding.severity.as_str().to_owned(),
-            finding.state.as_str().to_owned(),
-            finding.title.clone(),
+            language.severity(finding.severity).to_owned(),
+            language.finding_state(finding.state).to_owned(),
+            language.finding(&finding.key.rule, &finding.title),
             finding.detail.clone(),
             spoken(finding.first_seen),
         ]
@@ -242,13 +244,13 @@ async fn show(
         Part::new(
             w.events,
             &[w.last_seen, w.kind, w.subject, w.detail],
-            known.events.rows.iter().map(event_row).collect(),
+            known.events.rows.iter().map(|one| event_row(one, language)).collect(),
         )
         .among(known.events.total, || format!("/assets/{}/events", asset.id)),
         Part::new(
             w.observations,
             &[w.method, w.subject, w.fact, w.times, w.last_seen],
-            known.observations.rows.iter().map(observation_row).collect(),
+            known.observations.rows.iter().map(|one| observation_row(one, language)).collect(),
         )
         .among(known.observations.total, || format!("/assets/{}/observations", asset.id)),
     ];
@@ -273,17 +275,17 @@ pub(super) fn called(asset: &Asset, words: &Lists) -> String {
 }
 
 /// What happened, as a table has it.
-pub(super) fn event_row(event: &Event) -> Vec<String> {
+pub(super) fn event_row(event: &Event, language: Language) -> Vec<String> {
     vec![
         spoken(event.at),
-        event.kind.as_str().to_owned(),
+        language.event(event.kind).to_owned(),
         event.subject.clone(),
         event.detail.clone(),
     ]
 }
 
 /// What was observed, as a table has it.
-pub(super) fn observation_row(stored: &StoredObservation) -> Vec<String> {
+pub(super) fn observation_row(stored: &StoredObservation, _: Language) -> Vec<String> {
     let seen = &stored.observation;
     vec![
         seen.method.as_str().to_owned(),

@@ -17,6 +17,7 @@ use super::{
     words::Lists,
 };
 use crate::web::{
+    language::Language,
     page::{Page, html, shown},
     routes::{Route, get},
     trouble::Trouble,
@@ -93,12 +94,13 @@ fn show<T>(
     headings: Vec<&'static str>,
     part: &Part<T>,
     after: &After,
-    row: fn(&T) -> Vec<String>,
+    row: fn(&T, Language) -> Vec<String>,
 ) -> Result<Response, Trouble> {
     let words = Lists::of(visitor.language);
     let path = format!("/assets/{}/{name}", asset.id);
     let called = shown(&called(asset, words));
-    let rows = part.rows.iter().map(|one| row(one).iter().map(|text| shown(text)).collect());
+    let told = |one: &T| row(one, visitor.language).iter().map(|text| shown(text)).collect();
+    let rows = part.rows.iter().map(told);
     html(&Behind {
         page: Page::new(visitor, format!("{called}: {title}")),
         asset: asset.id.0,

@@ -8,7 +8,7 @@ use inventory::{
 };
 use model::{Severity, Timestamp};
 
-use crate::web::{page::spoken, words::words};
+use crate::web::{language::Language, page::spoken, words::words};
 
 words! {
     /// The texts of the time line.
@@ -105,8 +105,9 @@ impl Timeline {
         strokes: &[Stroke],
         findings: &[StoredFinding],
         now: Timestamp,
-        texts: &'static Texts,
+        language: Language,
     ) -> Self {
+        let texts = Texts::of(language);
         let (from, until) = (asset.first_seen, now.max(asset.last_seen));
         let part_of = |at: Timestamp| {
             let all = i128::from(until.0.saturating_sub(from.0).max(1));
@@ -117,8 +118,12 @@ impl Timeline {
             .iter()
             .map(|stroke| {
                 let (lane, look, is_end) = lane(stroke.kind);
-                let title =
-                    format!("{} × {}, {}", stroke.count, stroke.kind.as_str(), spoken(stroke.at));
+                let title = format!(
+                    "{} × {}, {}",
+                    stroke.count,
+                    language.event(stroke.kind),
+                    spoken(stroke.at)
+                );
                 Made { lane, part: stroke.part, count: stroke.count, look, is_end, title }
             })
             .collect();
@@ -234,7 +239,6 @@ mod tests {
     use model::Site;
 
     use super::*;
-    use crate::web::language::Language;
 
     const DAY: i64 = 86_400_000_000;
 
@@ -282,8 +286,7 @@ mod tests {
         };
         let findings = [StoredFinding { id: 1, finding }];
         let now = Timestamp(120 * DAY);
-        let texts = Texts::of(Language::English);
-        let line = Timeline::of(&asset(30 * DAY), &strokes, &findings, now, texts);
+        let line = Timeline::of(&asset(30 * DAY), &strokes, &findings, now, Language::English);
         let names: Vec<&str> = line.lanes.iter().map(|lane| lane.name).collect();
         // A lane with nothing in it is not drawn.
         assert_eq!(names, ["Seen", "Ports", "Findings"]);
@@ -299,8 +302,7 @@ mod tests {
 
     #[test]
     fn an_asset_of_one_moment_has_a_line_as_well() {
-        let texts = Texts::of(Language::Japanese);
-        let line = Timeline::of(&asset(0), &[], &[], Timestamp(0), texts);
+        let line = Timeline::of(&asset(0), &[], &[], Timestamp(0), Language::Japanese);
         assert!(line.lanes.len() == 1 && line.there.0 <= line.there.1);
     }
 }

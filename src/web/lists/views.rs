@@ -182,7 +182,7 @@ async fn save(
         return Err(Trouble::Role(Role::Operator));
     }
     let query = fields.text("q").to_owned();
-    Query::parse(kind, &query).map_err(|error| Trouble::Invalid(error.to_string()))?;
+    Query::parse(kind, &query)?;
     // What the list would not understand is not kept.
     let sort = fields.text("sort");
     let is_order = Sort::from_name(kind, sort.trim_start_matches('-')).is_some();

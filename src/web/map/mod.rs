@@ -14,6 +14,7 @@ use axum::{
 };
 use inventory::{
     asset::AssetId,
+    query::Kind,
     store::{Junction, Sheet},
 };
 use serde::Deserialize;
@@ -230,7 +231,7 @@ async fn one(
             asset: plot.asset,
             address: plot.address.to_string(),
             name: shown(&plot.name),
-            class: shown(&plot.class),
+            class: shown(&visitor.language.value(Kind::Assets, "class", &plot.class)),
             look: look.tone(),
             state: texts.look_name(look),
         }
