@@ -92,6 +92,12 @@ pub enum Action {
     Restore,
     /// What is old was removed.
     Prune,
+    /// A view of a list was shared with everybody.
+    ShareView,
+    /// A shared view was given another name.
+    RenameView,
+    /// A shared view was removed.
+    RemoveView,
 }
 
 impl Action {
@@ -121,6 +127,9 @@ impl Action {
             Self::Test => "test",
             Self::Restore => "restore",
             Self::Prune => "prune",
+            Self::ShareView => "share_view",
+            Self::RenameView => "rename_view",
+            Self::RemoveView => "remove_view",
         }
     }
 }

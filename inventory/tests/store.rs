@@ -27,6 +27,8 @@ mod inventory_of;
 mod jobs;
 #[path = "store/outbox.rs"]
 mod outbox;
+#[path = "store/pages.rs"]
+mod pages;
 #[path = "store/processes.rs"]
 mod processes;
 #[path = "store/prune.rs"]

@@ -6,7 +6,7 @@ use inventory::{
     class,
     heard::What,
     query::Kind,
-    store::{Compared, Dossier, OpenMode, Store},
+    store::{Compared, Dossier, OpenMode, Store, StoreError},
 };
 use model::{Fact, Observation, Use};
 use serde_json::{Value, json};
@@ -83,20 +83,34 @@ async fn show_all(settings: &Settings, list: &Asked, format: Format) -> Result<(
 
 async fn show(settings: &Settings, id: AssetId, format: Format) -> Result<()> {
     let store = Store::open(&settings.database, OpenMode::ReadOnly).await?;
+    if format == Format::Json {
+        return print_json(&whole_json(settings, &store, id, usize::MAX).await?);
+    }
     let dossier = store.asset(id).await?;
     let compared = store.compare(clock::now(), &settings.policy).await?;
-    let all = Shown::all(&compared);
-    let Some(shown) = all.iter().find(|shown| shown.asset.id == dossier.asset.id) else {
-        return Err(inventory::store::StoreError::NoAsset(id).into());
-    };
-    match format {
-        Format::Json => print_json(&whole(&dossier, shown, &compared)?),
-        Format::Text => print(&text(&dossier, shown)),
-    }
+    print(&text(&dossier, &shown(&dossier, &compared)?))
 }
 
-/// The asset's JSON with everything that led to it.
-fn whole(dossier: &Dossier, shown: &Shown<'_>, compared: &Compared) -> Result<Value> {
+fn shown<'a>(dossier: &Dossier, compared: &'a Compared) -> Result<Shown<'a>> {
+    let id = dossier.asset.id;
+    let shown = Shown::all(compared).into_iter().find(|shown| shown.asset.id == id);
+    Ok(shown.ok_or(StoreError::NoAsset(id))?)
+}
+
+/// The asset's JSON with everything that led to it; of observations and of events the latest so
+/// many.
+pub(crate) async fn whole_json(
+    settings: &Settings,
+    store: &Store,
+    id: AssetId,
+    most: usize,
+) -> Result<Value> {
+    let dossier = store.asset(id).await?;
+    let compared = store.compare(clock::now(), &settings.policy).await?;
+    whole(&dossier, &shown(&dossier, &compared)?, &compared, most)
+}
+
+fn whole(dossier: &Dossier, shown: &Shown<'_>, compared: &Compared, most: usize) -> Result<Value> {
     let asset = &dossier.asset;
     let mut value = serde_json::to_value(shown.json())?;
     let identifiers: Vec<Value> = asset
@@ -115,7 +129,7 @@ fn whole(dossier: &Dossier, shown: &Shown<'_>, compared: &Compared) -> Result<Va
         })
         .collect();
     let mut observations = Vec::new();
-    for stored in &dossier.observations {
+    for stored in dossier.observations.iter().take(most) {
         let seen = &stored.observation;
         observations.push(json!({
             "method": seen.method.as_str(),
@@ -131,6 +145,7 @@ fn whole(dossier: &Dossier, shown: &Shown<'_>, compared: &Compared) -> Result<Va
     let events: Vec<Value> = dossier
         .events
         .iter()
+        .take(most)
         .map(|event| {
             json!({
                 "at": event.at.to_string(),

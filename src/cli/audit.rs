@@ -24,25 +24,35 @@ pub(crate) async fn run(settings: &Settings, command: &Audit, format: Format) ->
     }
 }
 
+/// As `docs/json.md` promises it.
+pub(crate) fn entry_json(AuditEntry { number, deed, hash }: &AuditEntry) -> Value {
+    json!({
+        "number": number,
+        "at": deed.at.to_string(),
+        "at_microseconds": deed.at.0,
+        "who": deed.who,
+        "action": deed.action,
+        "subject": deed.subject,
+        "detail": deed.detail,
+        "reason": deed.reason,
+        "hash": hash,
+    })
+}
+
+/// As `docs/json.md` promises it.
+pub(crate) fn verified_json(Verified { chain, broken, kept }: &Verified) -> Value {
+    json!({
+        "entries": chain.entries,
+        "head": chain.head,
+        "broken": broken.as_ref().map(ToString::to_string),
+        "kept": kept,
+    })
+}
+
 fn list(entries: &[AuditEntry], format: Format) -> Result<()> {
     match format {
         Format::Json => {
-            let list: Vec<Value> = entries
-                .iter()
-                .map(|AuditEntry { number, deed, hash }| {
-                    json!({
-                        "number": number,
-                        "at": deed.at.to_string(),
-                        "at_microseconds": deed.at.0,
-                        "who": deed.who,
-                        "action": deed.action,
-                        "subject": deed.subject,
-                        "detail": deed.detail,
-                        "reason": deed.reason,
-                        "hash": hash,
-                    })
-                })
-                .collect();
+            let list: Vec<Value> = entries.iter().map(entry_json).collect();
             print_json(&list)
         }
         Format::Text if entries.is_empty() => print("nothing was done yet\n"),
@@ -69,12 +79,7 @@ fn verify(verified: &Verified, format: Format) -> Result<()> {
     let Verified { chain, broken, kept } = verified;
     let entries = u64::try_from(chain.entries).unwrap_or_default();
     match format {
-        Format::Json => print_json(&json!({
-            "entries": entries,
-            "head": chain.head,
-            "broken": broken.as_ref().map(ToString::to_string),
-            "kept": kept,
-        }))?,
+        Format::Json => print_json(&verified_json(verified))?,
         Format::Text => print(&format!(
             "{} follow each other; the head is {}\n",
             count(entries, "entry", "entries"),

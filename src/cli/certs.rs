@@ -8,10 +8,13 @@ use inventory::{
     query::{Candidate, Kind},
     store::{OpenMode, Store, StoredCertificate},
 };
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::{
-    cli::args::{Asked, Format},
+    cli::{
+        Absent, Unusable,
+        args::{Asked, Format},
+    },
     clock,
     compose::Settings,
     report::{
@@ -67,30 +70,47 @@ const SHORTEST: usize = 4;
 /// Shows a certificate with everything that is known of it, named by its hash or the beginning
 /// of that.
 pub(crate) async fn show(settings: &Settings, name: &str, format: Format) -> Result<()> {
-    let name = name.to_lowercase().replace(':', "");
-    if name.len() < SHORTEST || !name.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-        bail!("{name:?} is not a SHA-256 in hexadecimal, or its first {SHORTEST} digits or more");
-    }
-    let as_of = clock::now();
     let store = Store::open(&settings.database, OpenMode::ReadOnly).await?;
-    let mut certificates = store.certificates(None).await?;
-    certificates.retain(|certificate| certificate.sha256.starts_with(&name));
-    let certificate = match &certificates[..] {
-        [one] => one,
-        [] => bail!("there is no certificate {name}"),
-        several => bail!("{} certificates begin with {name}: give more digits", several.len()),
-    };
+    if format == Format::Json {
+        return print_json(&told(settings, &store, name).await?);
+    }
+    let certificate = find(&store, name).await?;
+    let as_of = clock::now();
     let compared = store.compare(as_of, &settings.policy).await?;
     let concluded = Concluded::new(&compared, settings.policy.thresholds, as_of);
-    let shown = concluded.show(certificate);
-    let chains = shown.chains();
-    match format {
-        Format::Json => {
-            let mut value = serde_json::to_value(shown.json())?;
-            value["chains"] = json!(chains);
-            print_json(&value)
+    let shown = concluded.show(&certificate);
+    print(&text(&shown, &shown.chains())?)
+}
+
+/// The certificate's JSON with its chains.
+pub(crate) async fn told(settings: &Settings, store: &Store, name: &str) -> Result<Value> {
+    let certificate = find(store, name).await?;
+    let as_of = clock::now();
+    let compared = store.compare(as_of, &settings.policy).await?;
+    let concluded = Concluded::new(&compared, settings.policy.thresholds, as_of);
+    let shown = concluded.show(&certificate);
+    let mut value = serde_json::to_value(shown.json())?;
+    value["chains"] = json!(shown.chains());
+    Ok(value)
+}
+
+/// The certificate whose hash begins like that.
+async fn find(store: &Store, name: &str) -> Result<StoredCertificate> {
+    let name = name.to_lowercase().replace(':', "");
+    if name.len() < SHORTEST || !name.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        bail!(Unusable(format!(
+            "{name:?} is not a SHA-256 in hexadecimal, or its first {SHORTEST} digits or more"
+        )));
+    }
+    let mut certificates = store.certificates(None).await?;
+    certificates.retain(|certificate| certificate.sha256.starts_with(&name));
+    let several = certificates.len();
+    match certificates.pop() {
+        Some(one) if several == 1 => Ok(one),
+        Some(_) => {
+            bail!(Unusable(format!("{several} certificates begin with {name}: give more digits")))
         }
-        Format::Text => print(&text(&shown, &chains)?),
+        None => bail!(Absent(format!("there is no certificate {name}"))),
     }
 }
 

@@ -4,16 +4,18 @@ use anyhow::{Context as _, Result, bail};
 use inventory::{
     approval::{self, Decision, Identities, Matter, Proposal, Verdict},
     asset::{Asset, AssetId},
+    compare::AssetState,
     query::{Kind, Query},
     register::{self, Day, Entry, IssuerEntry, SoftwareEntry},
-    store::{Compared, Rule, Store, StoreError},
+    store::{Compared, ReviewSummary, Rule, Store, StoreError},
 };
 use jiff::tz::Offset;
-use model::Identifier;
+use model::{Identifier, Timestamp};
 use serde_json::{Value, json};
 
 use crate::{
     cli::{
+        Unusable,
         args::{About, AboutAsset, AboutIssuer, AboutSoftware, Format, Terms},
         existing_for,
     },
@@ -42,7 +44,7 @@ pub(crate) async fn run(
     let first = is_first(&store, verdict, &proposals).await?;
     let now = clock::now();
     let made = store.decide(&proposals, settings.rule, now, settings.policy.offset).await?;
-    report(settings, &store, &made, format).await?;
+    report(&follow(settings, &store, made).await?, settings.policy.offset, format)?;
     if let Some(what) = first.filter(|_| settings.rule == Rule::OnePerson) {
         tell::line(&format!(
             "no {what} register was imported: from now on every {what} that is not approved is \
@@ -72,39 +74,50 @@ pub(crate) async fn proposals(
     Ok(matters.into_iter().map(proposal).collect())
 }
 
-/// What was decided, and what follows from it: the review that every scan ends with is run at once.
-pub(crate) async fn report(
+/// What was decided or ended, with the review that follows from it.
+pub(crate) struct Followed {
+    pub(crate) decisions: Vec<Decision>,
+    review: ReviewSummary,
+}
+
+/// Has what follows from decisions follow at once, as at the end of a scan.
+pub(crate) async fn follow(
     settings: &Settings,
     store: &Store,
-    made: &[Decision],
-    format: Format,
-) -> Result<()> {
-    let now = clock::now();
-    let review = store.review(now, &settings.policy).await?;
-    let states = |decision: &Decision| {
-        let asset = decision.matter.asset()?;
-        review.compared.comparison.asset(asset)
-    };
-    let offset = settings.policy.offset;
+    decisions: Vec<Decision>,
+) -> Result<Followed, StoreError> {
+    let review = store.review(clock::now(), &settings.policy).await?;
+    Ok(Followed { decisions, review })
+}
+
+impl Followed {
+    fn state(&self, decision: &Decision) -> Option<&AssetState> {
+        self.review.compared.comparison.asset(decision.matter.asset()?)
+    }
+
+    /// As `docs/json.md` promises it: each decision with what the asset is now.
+    pub(crate) fn json(&self, as_of: Timestamp, offset: Offset) -> Vec<Value> {
+        let one = |one: &Decision| {
+            let mut value = decision::json(one, as_of, offset);
+            if let Value::Object(object) = &mut value {
+                let state = self.state(one).map(|state| state.state.as_str());
+                object.insert("registration".into(), json!(state));
+            }
+            value
+        };
+        self.decisions.iter().map(one).collect()
+    }
+}
+
+/// Prints what was decided, and what follows from it.
+pub(crate) fn report(followed: &Followed, offset: Offset, format: Format) -> Result<()> {
+    let (now, made) = (clock::now(), &followed.decisions);
     match format {
-        Format::Json => {
-            let list: Vec<Value> = made
-                .iter()
-                .map(|one| {
-                    let mut value = decision::json(one, now, offset);
-                    let state = states(one).map(|state| state.state.as_str());
-                    if let Value::Object(object) = &mut value {
-                        object.insert("registration".into(), json!(state));
-                    }
-                    value
-                })
-                .collect();
-            print_json(&list)?;
-        }
+        Format::Json => print_json(&followed.json(now, offset))?,
         Format::Text => {
             print(&decision::table(made, now, offset))?;
             for decision in made {
-                if let Some(state) = states(decision) {
+                if let Some(state) = followed.state(decision) {
                     tell::line(&format!("{}: {} ({})", decision.matter, state.state, state.reason));
                 }
             }
@@ -115,7 +128,8 @@ pub(crate) async fn report(
         let what = count(waits as u64, "decision waits", "decisions wait");
         tell::line(&format!("{what} for a second person: daicho decisions confirm ID"));
     }
-    let resolved = review
+    let resolved = followed
+        .review
         .changes
         .iter()
         .filter(|change| change.kind == inventory::finding::ChangeKind::Resolved)
@@ -167,7 +181,8 @@ pub(crate) async fn assets(
 ) -> Result<Vec<Matter>> {
     let unknown = about.known_by.iter().find(|kind| !Identifier::KINDS.contains(&kind.as_str()));
     if let Some(unknown) = unknown {
-        bail!("--known-by: {unknown:?} is none of {}", Identifier::KINDS.join(", "));
+        let kinds = Identifier::KINDS.join(", ");
+        bail!(Unusable(format!("--known-by: {unknown:?} is none of {kinds}")));
     }
     let as_of = clock::now();
     let compared = store.compare(as_of, &settings.policy).await?;
@@ -182,7 +197,7 @@ pub(crate) async fn assets(
     };
     let matters: Vec<Matter> = chosen.into_iter().map(matter).collect();
     match matters.is_empty() {
-        true => bail!("no asset matches: nothing was decided"),
+        true => bail!(Unusable("no asset matches: nothing was decided".to_owned())),
         false => Ok(matters),
     }
 }
@@ -226,31 +241,32 @@ fn label(asset: &Asset) -> String {
     }
 }
 
-fn preview(matters: &[Matter], format: Format) -> Result<()> {
-    let of = |matter: &Matter| match matter {
-        Matter::Asset { identifiers, .. } => {
-            identifiers.iter().map(ToString::to_string).collect::<Vec<_>>()
-        }
+fn known_by(matter: &Matter) -> Vec<String> {
+    match matter {
+        Matter::Asset { identifiers, .. } => identifiers.iter().map(ToString::to_string).collect(),
         Matter::Software(_) | Matter::Issuer(_) => Vec::new(),
+    }
+}
+
+/// What would be decided about, as `docs/json.md` promises it.
+pub(crate) fn preview_json(matters: &[Matter]) -> Vec<Value> {
+    let one = |matter: &Matter| {
+        json!({
+            "asset": matter.asset().map(|asset| asset.0),
+            "subject": matter.to_string(),
+            "known_by": known_by(matter),
+        })
     };
+    matters.iter().map(one).collect()
+}
+
+fn preview(matters: &[Matter], format: Format) -> Result<()> {
     match format {
-        Format::Json => {
-            let list: Vec<Value> = matters
-                .iter()
-                .map(|matter| {
-                    json!({
-                        "asset": matter.asset().map(|asset| asset.0),
-                        "subject": matter.to_string(),
-                        "known_by": of(matter),
-                    })
-                })
-                .collect();
-            print_json(&list)
-        }
+        Format::Json => print_json(&preview_json(matters)),
         Format::Text => {
             let mut table = Table::new(&["about", "known by"]);
             for matter in matters {
-                table.row([matter.to_string(), of(matter).join(", ")]);
+                table.row([matter.to_string(), known_by(matter).join(", ")]);
             }
             print(&table.render())
         }
@@ -267,8 +283,8 @@ fn entry<E: Entry>(cells: &[(&str, Option<&String>)]) -> Result<E> {
     let import = register::read::<E>(csv.as_bytes())?;
     match (import.entries.into_iter().next(), import.errors.into_iter().next()) {
         (Some(entry), None) => Ok(entry),
-        (_, Some(problem)) => bail!("{}", problem.reason),
-        (None, None) => bail!("nothing was named"),
+        (_, Some(problem)) => bail!(Unusable(problem.reason.to_string())),
+        (None, None) => bail!(Unusable("nothing was named".to_owned())),
     }
 }
 

@@ -29,14 +29,16 @@ pub(crate) async fn run(
             let store = existing_for(settings).await?;
             let confirmed =
                 store.confirm(DecisionId(*id), clock::now(), settings.policy.offset).await?;
-            decide::report(settings, &store, &[confirmed], format).await
+            let followed = decide::follow(settings, &store, vec![confirmed]).await?;
+            decide::report(&followed, settings.policy.offset, format)
         }
         Some(Decisions::Withdraw { id, reason }) => {
             ensure!(!reason.trim().is_empty(), "--reason: say why, for those who ask later");
             let store = existing_for(settings).await?;
             let now = clock::now();
             let ended = store.withdraw(DecisionId(*id), reason, settings.rule, now).await?;
-            decide::report(settings, &store, &[ended], format).await
+            let followed = decide::follow(settings, &store, vec![ended]).await?;
+            decide::report(&followed, settings.policy.offset, format)
         }
     }
 }

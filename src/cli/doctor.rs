@@ -31,6 +31,12 @@ pub(crate) struct Check {
     pub(crate) detail: String,
 }
 
+impl Check {
+    pub(crate) fn json(&self) -> Value {
+        json!({"what": self.what, "state": self.state.as_str(), "detail": self.detail})
+    }
+}
+
 #[derive(Clone, Copy, Eq, PartialEq)]
 pub(crate) enum State {
     Works,
@@ -72,10 +78,7 @@ pub(crate) async fn run(settings: &Settings, format: Format) -> Result<()> {
     });
     match format {
         Format::Json => {
-            let list: Vec<Value> = checks
-                .iter()
-                .map(|check| json!({"what": check.what, "state": check.state.as_str(), "detail": check.detail}))
-                .collect();
+            let list: Vec<Value> = checks.iter().map(Check::json).collect();
             let interfaces: Vec<Value> = interfaces.iter().map(interface_json).collect();
             print_json(&json!({"checks": list, "interfaces": interfaces}))
         }

@@ -3,9 +3,9 @@
 pub(crate) mod alert;
 pub(crate) mod args;
 pub(crate) mod assets;
-mod audit;
+pub(crate) mod audit;
 pub(crate) mod backup;
-mod certs;
+pub(crate) mod certs;
 pub(crate) mod collect;
 pub(crate) mod conclude;
 pub(crate) mod decide;
@@ -26,7 +26,7 @@ pub(crate) mod scope;
 pub(crate) mod search;
 pub(crate) mod sweep;
 mod talk;
-mod user;
+pub(crate) mod user;
 pub(crate) mod watch;
 pub(crate) mod window;
 
@@ -49,6 +49,16 @@ use crate::{
     compose::{self, Settings},
     confine, daemon, demo, tell, web, who,
 };
+
+/// What somebody gave cannot be used: whoever gave it can mend it.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(crate) struct Unusable(pub(crate) String);
+
+/// There is nothing of the name that somebody gave.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(crate) struct Absent(pub(crate) String);
 
 /// What became of a command that a job can do as well.
 #[derive(Clone, Copy, Debug)]

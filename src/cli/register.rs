@@ -14,7 +14,10 @@ use inventory::{
 use serde_json::{Map, Value, json};
 
 use crate::{
-    cli::args::{Format, Kind, Register, RegisterImport},
+    cli::{
+        Unusable,
+        args::{Format, Kind, Register, RegisterImport},
+    },
     clock,
     compose::Settings,
     report::{count, print, print_json, table::Table},
@@ -62,13 +65,7 @@ async fn import<E: Entry>(
     for problem in import.errors.iter().chain(&import.warnings) {
         tell::line(&format!("{}: {problem}", file.display()));
     }
-    let bad = count(import.errors.len() as u64, "problem", "problems");
-    if *strict && !import.errors.is_empty() {
-        bail!("{}: {bad} and --strict: nothing was imported", file.display());
-    }
-    if import.entries.is_empty() && !import.errors.is_empty() {
-        bail!("{}: no line is right: the register is left as it was", file.display());
-    }
+    check(&import, *strict, &file.display().to_string())?;
     if let Form::Sheet { name, others, .. } = &import.form {
         tell::line(&format!("sheet {name:?}, headings in row {}", import.heading_line));
         if !others.is_empty() {
@@ -103,7 +100,21 @@ async fn import<E: Entry>(
     }
 }
 
-fn import_json<E: Entry>(
+/// Whether a register may become what was read of a file.
+pub(crate) fn check<E: Entry>(import: &Import<E>, strict: bool, file: &str) -> Result<()> {
+    let bad = count(import.errors.len() as u64, "problem", "problems");
+    if strict && !import.errors.is_empty() {
+        bail!(Unusable(format!("{file}: {bad} and --strict: nothing was imported")));
+    }
+    if import.entries.is_empty() && !import.errors.is_empty() {
+        let why = "no line is right: the register is left as it was";
+        bail!(Unusable(format!("{file}: {why}")));
+    }
+    Ok(())
+}
+
+/// What an import did, or would do, as `docs/json.md` promises it.
+pub(crate) fn import_json<E: Entry>(
     import: &Import<E>,
     diff: &RegisterDiff,
     overruled: &[Overruled],
@@ -220,7 +231,7 @@ fn name(column: &Column) -> &'static str {
 }
 
 /// The known columns by name, and the others as they are headed.
-fn entry_json<E: Entry>(entry: &E) -> Value {
+pub(crate) fn entry_json<E: Entry>(entry: &E) -> Value {
     let cells = entry.cells();
     let mut object = Map::new();
     for column in columns(E::KIND) {

@@ -67,19 +67,7 @@ async fn reading(settings: &Settings) -> Result<Store> {
 async fn list(store: &Store, format: Format) -> Result<()> {
     let users = store.users().await?;
     if format == Format::Json {
-        let list: Vec<Value> = users
-            .iter()
-            .map(|user| {
-                json!({
-                    "name": user.name,
-                    "role": user.role.as_str(),
-                    "created_at": user.created_at.to_string(),
-                    "password_at": user.password_at.to_string(),
-                    "signed_in_at": user.signed_in_at.map(|at| at.to_string()),
-                })
-            })
-            .collect();
-        return print_json(&list);
+        return print_json(&users.iter().map(user_json).collect::<Vec<Value>>());
     }
     if users.is_empty() {
         return print("no users\n");
@@ -95,6 +83,17 @@ async fn list(store: &Store, format: Format) -> Result<()> {
         ]);
     }
     print(&table.render())
+}
+
+/// As `docs/json.md` promises it.
+pub(crate) fn user_json(user: &inventory::user::User) -> Value {
+    json!({
+        "name": user.name,
+        "role": user.role.as_str(),
+        "created_at": user.created_at.to_string(),
+        "password_at": user.password_at.to_string(),
+        "signed_in_at": user.signed_in_at.map(|at| at.to_string()),
+    })
 }
 
 fn moment(at: Option<Timestamp>) -> String {
@@ -183,25 +182,26 @@ pub(crate) async fn token(settings: &Settings, command: &Token, format: Format) 
     show_tokens(&tokens, now, format)
 }
 
+fn scopes(token: &ApiToken) -> Vec<&'static str> {
+    token.scopes.iter().map(|scope| scope.as_str()).collect()
+}
+
+/// As `docs/json.md` promises it.
+pub(crate) fn token_json(token: &ApiToken, now: Timestamp) -> Value {
+    json!({
+        "name": token.name,
+        "scopes": scopes(token),
+        "created_at": token.created_at.to_string(),
+        "created_by": token.created_by,
+        "expires_at": token.expires_at.map(|at| at.to_string()),
+        "expired": token.is_expired(now),
+        "used_at": token.used_at.map(|at| at.to_string()),
+    })
+}
+
 fn show_tokens(tokens: &[ApiToken], now: Timestamp, format: Format) -> Result<()> {
-    let names = |token: &ApiToken| -> Vec<&'static str> {
-        token.scopes.iter().map(|scope| scope.as_str()).collect()
-    };
     if format == Format::Json {
-        let list: Vec<Value> = tokens
-            .iter()
-            .map(|token| {
-                json!({
-                    "name": token.name,
-                    "scopes": names(token),
-                    "created_at": token.created_at.to_string(),
-                    "created_by": token.created_by,
-                    "expires_at": token.expires_at.map(|at| at.to_string()),
-                    "expired": token.is_expired(now),
-                    "used_at": token.used_at.map(|at| at.to_string()),
-                })
-            })
-            .collect();
+        let list: Vec<Value> = tokens.iter().map(|token| token_json(token, now)).collect();
         return print_json(&list);
     }
     if tokens.is_empty() {
@@ -212,7 +212,7 @@ fn show_tokens(tokens: &[ApiToken], now: Timestamp, format: Format) -> Result<()
         let end = moment(token.expires_at);
         table.row([
             token.name.clone(),
-            names(token).join(" "),
+            scopes(token).join(" "),
             token.created_at.to_string(),
             token.created_by.clone(),
             if token.is_expired(now) { format!("{end} (over)") } else { end },

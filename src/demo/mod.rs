@@ -271,7 +271,7 @@ impl World {
         };
         self.store.finish_scan(scan, &record).await?;
         self.store.digest(scan, ended_at).await?;
-        self.store.review(ended_at, &self.settings.policy).await?;
+        self.store.review_and_list(ended_at, &self.settings.policy).await?;
         self.store.end_run(run, &run_end(&record, scan, draw(self.seed, 78, day))).await?;
         Ok(())
     }
@@ -300,7 +300,7 @@ impl World {
             75 => self.join(&acting(1), at).await?,
             _ => {}
         }
-        self.store.review(at, &self.settings.policy).await?;
+        self.store.review_and_list(at, &self.settings.policy).await?;
         Ok(())
     }
 

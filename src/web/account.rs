@@ -5,14 +5,15 @@ use axum::{extract::State, response::Response};
 use inventory::user::check_password;
 
 use super::{
-    Shared,
+    Scarce, Shared,
     page::{Page, html, moment, shown, spoken},
     password,
     routes::{Route, get, post},
-    sign::{acting, compare, place},
+    sign::{acting, compare},
     trouble::Trouble,
     visit::{Form, Viewer, Visitor},
     words::Words,
+    works::computed,
 };
 use crate::clock;
 
@@ -68,7 +69,7 @@ async fn change_password(
     let own = visitor.session().ok_or(Trouble::SignIn)?;
     let words = Words::of(visitor.language);
     let (old, new) = (fields.exact("old"), fields.exact("new"));
-    let place = place(&shared).await?;
+    let place = shared.place(Scarce::Passwords).await?;
     let now = clock::now();
     let counted = visitor.counted_address();
     // Whoever found a browser open must not guess here either.
@@ -90,11 +91,15 @@ async fn change_password(
         return account(&shared, &visitor, page(&visitor).warning(words.not_same)).await;
     }
     if let Err(error) = check_password(&own.user.name, new) {
-        return account(&shared, &visitor, page(&visitor).warning(error.to_string())).await;
+        return account(
+            &shared,
+            &visitor,
+            page(&visitor).warning(visitor.language.password_error(error)),
+        )
+        .await;
     }
     let new = new.to_owned();
-    let hash = tokio::task::spawn_blocking(move || password::hash(&new)).await;
-    let hash = hash.map_err(|_| Trouble::Failed("a password was not hashed".to_owned()))??;
+    let hash = computed(move || password::hash(&new)).await??;
     acting(&shared, &visitor).set_password(&own.user.name, &hash, Some(&own.hash), now).await?;
     account(&shared, &visitor, page(&visitor).saying(words.password_changed)).await
 }

@@ -20,7 +20,7 @@ use super::{
     visit::{Admin, Form, Operator, Viewer, Visitor},
     words::{Words, words},
 };
-use crate::{clock, notify::Courier, tell};
+use crate::{clock, notify::Courier};
 
 words! {
     /// The texts of alerts.
@@ -105,7 +105,7 @@ async fn show(shared: &Shared, visitor: &Visitor, page: Page) -> Result<Response
     let settings = &shared.settings.routes;
     let routes = settings.iter().map(|route| RouteRow {
         name: route.name.clone(),
-        severity: route.severity.as_str(),
+        severity: visitor.language.severity(route.severity),
         about: route.about.join(", "),
         sites: if route.sites.is_empty() { texts.all.to_owned() } else { route.sites.join(", ") },
     });
@@ -128,7 +128,7 @@ async fn show(shared: &Shared, visitor: &Visitor, page: Page) -> Result<Response
             route: message.route.clone(),
             state,
             look,
-            severity: message.severity.as_str(),
+            severity: visitor.language.severity(message.severity),
             news: message.items.saturating_add(message.more),
             created: message.created_at.into(),
             attempts: message.attempts,
@@ -166,20 +166,14 @@ async fn test(
     Path(name): Path<String>,
     _: Form,
 ) -> Result<Response, Trouble> {
-    let is_program = |route: &RouteSetting| {
-        route.name == name && matches!(route.destination, Destination::Command(_))
-    };
-    if shared.settings.routes.iter().any(is_program) {
+    if begins_a_program(&shared, &name) {
         // This process may begin none.
         let texts = Texts::of(visitor.language);
         let page = Page::new(&visitor, Words::of(visitor.language).alerts);
         let page = page.warning(format!("{} daicho alert test {name}", texts.by_command));
         return show(&shared, &visitor, page).await;
     }
-    let courier = Courier::load(&shared.settings.routes, &shared.settings.sender);
-    let courier = courier.map_err(|error| Trouble::Failed(tell::chain(error.as_ref())))?;
-    let result = courier.test(&name).await.ok_or(Trouble::NotFound)?;
-    acting(&shared, &visitor).note_test(&name, result.is_ok(), clock::now()).await?;
+    let result = tested(&shared, &visitor, name.clone()).await?;
     let texts = Texts::of(visitor.language);
     let page = Page::new(&visitor, Words::of(visitor.language).alerts);
     let page = match result {
@@ -187,4 +181,28 @@ async fn test(
         Err(words) => page.warning(format!("{name}: {} {}", texts.not_tested, shown(&words))),
     };
     show(&shared, &visitor, page).await
+}
+
+/// Whether a route begins a program, which this process may not.
+pub(super) fn begins_a_program(shared: &Shared, name: &str) -> bool {
+    let is_program = |route: &RouteSetting| {
+        route.name == name && matches!(route.destination, Destination::Command(_))
+    };
+    shared.settings.routes.iter().any(is_program)
+}
+
+/// Sends a test by a route, to its end. Returns what the other side said, or why nothing was sent.
+pub(super) async fn tested(
+    shared: &Shared,
+    visitor: &Visitor,
+    name: String,
+) -> Result<Result<String, String>, Trouble> {
+    let store = acting(shared, visitor);
+    let test = |shared: Shared| async move {
+        let courier = Courier::load(&shared.settings.routes, &shared.settings.sender)?;
+        let result = courier.test(&name).await.ok_or(Trouble::NotFound)?;
+        store.note_test(&name, result.is_ok(), clock::now()).await?;
+        Ok(result)
+    };
+    shared.apart(test).await
 }

@@ -7,6 +7,7 @@ use axum::{
 use inventory::user::token_hash;
 
 use super::{
+    api::has,
     routes::{Route, get},
     visit::Anyone,
 };
@@ -31,9 +32,7 @@ pub(crate) fn answer(headers: &HeaderMap, kind: &'static str, text: &'static str
     let tag = format!("\"{}\"", token_hash(text).get(..32).unwrap_or_default());
     let known: [(HeaderName, String); 2] =
         [(header::CACHE_CONTROL, "no-cache".to_owned()), (header::ETAG, tag.clone())];
-    let has_it =
-        headers.get(header::IF_NONE_MATCH).is_some_and(|has| has.as_bytes() == tag.as_bytes());
-    match has_it {
+    match has(headers, &tag) {
         true => (StatusCode::NOT_MODIFIED, known).into_response(),
         false => (known, [(header::CONTENT_TYPE, kind)], text).into_response(),
     }

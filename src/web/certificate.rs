@@ -2,6 +2,7 @@
 //! that is made at the first start and lies beside the database.
 
 use std::{
+    collections::BTreeSet,
     fs::{self, OpenOptions},
     io::Write as _,
     os::unix::fs::OpenOptionsExt as _,
@@ -45,7 +46,9 @@ impl Shown {
             Secrecy::Files { certificate, key } => (certificate.clone(), key.clone()),
             Secrecy::OwnCertificate => {
                 names = Some(hosts.to_vec());
-                own(&settings.database, hosts)?
+                let (certificate, key) = own(&settings.database);
+                renew(&certificate, &key, hosts)?;
+                (certificate, key)
             }
         };
         let times = times(&certificate, &key);
@@ -58,8 +61,7 @@ impl Shown {
     /// the old ones stay.
     pub(super) fn refresh(&self) {
         if let Some(names) = &self.own
-            && !lasts(&self.certificate)
-            && let Err(error) = make(&self.certificate, &self.key, names)
+            && let Err(error) = renew(&self.certificate, &self.key, names)
         {
             tell::failure(&error);
         }
@@ -122,21 +124,29 @@ fn load(certificate: &Path, key: &Path) -> Result<CertifiedKey> {
     }
 }
 
-/// Where the certificate of ours is, made where it is not there yet or nearly over.
-fn own(database: &Path, hosts: &[String]) -> Result<(PathBuf, PathBuf)> {
+/// Where the certificate of ours and its key are.
+fn own(database: &Path) -> (PathBuf, PathBuf) {
     let folder = database.parent().unwrap_or(Path::new(""));
-    let (certificate, key) = (folder.join("web-certificate.pem"), folder.join("web-key.pem"));
-    if !key.exists() || !lasts(&certificate) {
-        make(&certificate, &key, hosts)?;
-    }
-    Ok((certificate, key))
+    (folder.join("web-certificate.pem"), folder.join("web-key.pem"))
 }
 
-/// Whether it is there, and not over within a month.
-fn lasts(certificate: &Path) -> bool {
+/// Makes a certificate of ours where there is none, where it is nearly over, and where it is for
+/// other names than these.
+fn renew(certificate: &Path, key: &Path, hosts: &[String]) -> Result<()> {
+    match key.exists() && suits(certificate, hosts) {
+        true => Ok(()),
+        false => make(certificate, key, hosts),
+    }
+}
+
+/// Whether it is there, not over within a month, and for these names and no others.
+fn suits(certificate: &Path, hosts: &[String]) -> bool {
     let Ok(der) = CertificateDer::from_pem_file(certificate) else { return false };
+    let known = certs::parse(&der);
     let soon = crate::clock::now().plus_seconds(30 * 86_400);
-    certs::parse(&der).not_after.is_some_and(|end| end > soon)
+    let names = |names: &[String]| names.iter().map(|name| name.to_lowercase()).collect();
+    let (has, wanted): (BTreeSet<String>, BTreeSet<String>) = (names(&known.names), names(hosts));
+    known.not_after.is_some_and(|end| end > soon) && has == wanted
 }
 
 fn make(certificate: &Path, key: &Path, hosts: &[String]) -> Result<()> {
@@ -192,14 +202,24 @@ mod tests {
         let folder = tempfile::TempDir::new().unwrap();
         let database = folder.path().join("daicho.db");
         let hosts = ["localhost".to_owned(), "127.0.0.1".to_owned()];
-        let (certificate, key) = own(&database, &hosts).unwrap();
+        let (certificate, key) = own(&database);
+        renew(&certificate, &key, &hosts).unwrap();
         assert_eq!(fs::metadata(&key).unwrap().permissions().mode() & 0o777, 0o600);
         let first = fs::read(&certificate).unwrap();
-        own(&database, &hosts).unwrap();
+        renew(&certificate, &key, &hosts).unwrap();
         assert_eq!(fs::read(&certificate).unwrap(), first);
         let loaded = load(&certificate, &key).unwrap();
         let parsed = certs::parse(loaded.cert.first().unwrap());
         assert!(parsed.not_after.unwrap() > crate::clock::now());
+        // With other names it is another one, and one without its key as well.
+        let more = [&hosts[..], &["daicho.office.example".to_owned()]].concat();
+        renew(&certificate, &key, &more).unwrap();
+        let second = fs::read(&certificate).unwrap();
+        assert_ne!(second, first);
+        assert!(suits(&certificate, &more) && !suits(&certificate, &hosts));
+        fs::remove_file(&key).unwrap();
+        renew(&certificate, &key, &more).unwrap();
+        assert_ne!(fs::read(&certificate).unwrap(), second);
     }
 
     #[test]

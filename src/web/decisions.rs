@@ -9,22 +9,24 @@ use axum::{
 use inventory::{
     approval::{Decision, DecisionId, Matter, Second, Standing, Verdict},
     register::Day,
+    store::StoredFinding,
 };
 use model::Timestamp;
 
 use super::{
     Shared,
-    page::{Moment, Page, html, own_path, shown, to},
+    language::Language,
+    page::{Moment, Page, Turning, before, html, own_path, shown, to},
     routes::{Route, get, post},
     sign::acting,
     trouble::Trouble,
-    visit::{Approver, Fields, Form, Viewer},
+    visit::{Approver, Fields, Form, Viewer, Visitor},
     words::{Words, words},
 };
 use crate::{
     cli::{
         args::{About, AboutAsset, AboutIssuer, AboutSoftware, Terms},
-        decide,
+        decide::{self, Followed},
     },
     clock,
     report::finding,
@@ -109,7 +111,11 @@ struct List {
     four_eyes: bool,
     may_decide: bool,
     all: bool,
+    turning: Turning,
 }
+
+/// Decisions of a page.
+const LEAF: u32 = 100;
 
 type Asked = Query<Vec<(String, String)>>;
 
@@ -118,15 +124,22 @@ async fn list(
     State(shared): State<Shared>,
     Query(asked): Asked,
 ) -> Result<Response, Trouble> {
-    let all = Fields::from(asked).is_set("all");
+    let asked = Fields::from(asked);
+    let (all, before) = (asked.is_set("all"), before(&asked));
     let (now, offset) = (clock::now(), shared.settings.policy.offset);
     let current = [Standing::Pending, Standing::Holds];
-    let decisions = shared.store.decisions().await?;
-    let shown = decisions.iter().filter(|one| all || current.contains(&one.standing(now, offset)));
+    let wanted = |one: &Decision| all || current.contains(&one.standing(now, offset));
+    let leaf = shared.store.decision_leaf(before, LEAF, wanted).await?;
+    let path = if all { "/decisions?all=1" } else { "/decisions" };
     html(&List {
         page: Page::new(&visitor, Words::of(visitor.language).decisions),
         texts: Texts::of(visitor.language),
-        rows: shown.map(|one| row(one, one.standing(now, offset))).collect(),
+        turning: Turning::of(path, before, leaf.next),
+        rows: leaf
+            .rows
+            .iter()
+            .map(|one| row(one, one.standing(now, offset), visitor.language))
+            .collect(),
         four_eyes: shared.settings.rule == inventory::store::Rule::FourEyes,
         may_decide: visitor.may(inventory::user::Role::Approver),
         all,
@@ -143,7 +156,7 @@ fn known_by(matter: &Matter) -> String {
     }
 }
 
-fn row(decision: &Decision, standing: Standing) -> Row {
+fn row(decision: &Decision, standing: Standing, language: Language) -> Row {
     let terms = &decision.terms;
     let day = terms.until.map(|day| day.to_string());
     let idle = terms.idle_days.map(|days| format!("{days}d"));
@@ -155,8 +168,8 @@ fn row(decision: &Decision, standing: Standing) -> Row {
         id: decision.id.0,
         about: shown(&decision.matter.to_string()),
         known_by: known_by(&decision.matter),
-        verdict: decision.verdict.as_str(),
-        standing: standing.as_str(),
+        verdict: language.verdict(decision.verdict),
+        standing: language.standing(standing),
         look: match standing {
             Standing::Holds => "good",
             Standing::Pending => "warn",
@@ -232,7 +245,10 @@ async fn ask(
         return Ok(to("/decisions"));
     }
     let texts = Texts::of(visitor.language);
-    let matters = decide::assets(&shared.settings, &shared.store, &about).await?;
+    let find = |shared: Shared| async move {
+        Ok(decide::assets(&shared.settings, &shared.store, &about).await?)
+    };
+    let matters = shared.apart(find).await?;
     if matters.len() > MOST {
         return Err(Trouble::Invalid(texts.too_many.to_owned()));
     }
@@ -263,18 +279,63 @@ async fn decide_it(
         _ => return Err(Trouble::Invalid(String::new())),
     };
     let about = about(&fields)?;
-    let (settings, store) = (&shared.settings, acting(&shared, &visitor));
-    let proposals = decide::proposals(settings, &store, verdict, &about).await?;
-    if proposals.len() > MOST {
-        return Err(Trouble::Invalid(texts.too_many.to_owned()));
-    }
-    store.decide(&proposals, settings.rule, clock::now(), settings.policy.offset).await?;
-    // What follows from it follows at once.
-    store.review(clock::now(), &settings.policy).await?;
+    decided(&shared, &visitor, verdict, about).await?;
     Ok(to(match fields.given("back") {
         Some(back) => own_path(back),
         None => "/decisions",
     }))
+}
+
+/// Decides about what somebody named, to its end.
+pub(super) async fn decided(
+    shared: &Shared,
+    visitor: &Visitor,
+    verdict: Verdict,
+    about: About,
+) -> Result<Followed, Trouble> {
+    let (store, texts) = (acting(shared, visitor), Texts::of(visitor.language));
+    let decide = move |shared: Shared| async move {
+        let settings = &shared.settings;
+        let proposals = decide::proposals(settings, &store, verdict, &about).await?;
+        if proposals.len() > MOST {
+            return Err(Trouble::Invalid(texts.too_many.to_owned()));
+        }
+        let (now, offset) = (clock::now(), settings.policy.offset);
+        let made = store.decide(&proposals, settings.rule, now, offset).await?;
+        Ok(decide::follow(settings, &store, made).await?)
+    };
+    shared.apart(decide).await
+}
+
+/// Confirms a decision, to its end.
+pub(super) async fn confirmed(
+    shared: &Shared,
+    visitor: &Visitor,
+    id: DecisionId,
+) -> Result<Followed, Trouble> {
+    let store = acting(shared, visitor);
+    let confirm = move |shared: Shared| async move {
+        let settings = &shared.settings;
+        let one = store.confirm(id, clock::now(), settings.policy.offset).await?;
+        Ok(decide::follow(settings, &store, vec![one]).await?)
+    };
+    shared.apart(confirm).await
+}
+
+/// Takes a decision back, to its end.
+pub(super) async fn withdrawn(
+    shared: &Shared,
+    visitor: &Visitor,
+    id: DecisionId,
+    reason: String,
+) -> Result<Followed, Trouble> {
+    let store = acting(shared, visitor);
+    let withdraw = move |shared: Shared| async move {
+        let settings = &shared.settings;
+        let one = store.withdraw(id, &reason, settings.rule, clock::now()).await?;
+        Ok(decide::follow(settings, &store, vec![one]).await?)
+    };
+    shared.apart(withdraw).await
 }
 
 async fn confirm(
@@ -283,9 +344,7 @@ async fn confirm(
     Path(id): Path<i64>,
     _: Form,
 ) -> Result<Response, Trouble> {
-    let (settings, store) = (&shared.settings, acting(&shared, &visitor));
-    store.confirm(DecisionId(id), clock::now(), settings.policy.offset).await?;
-    store.review(clock::now(), &settings.policy).await?;
+    confirmed(&shared, &visitor, DecisionId(id)).await?;
     Ok(to("/decisions"))
 }
 
@@ -299,9 +358,7 @@ async fn withdraw(
         let text = Texts::of(visitor.language).reason_missing;
         return Err(Trouble::Invalid(text.to_owned()));
     };
-    let (settings, store) = (&shared.settings, acting(&shared, &visitor));
-    store.withdraw(DecisionId(id), reason, settings.rule, clock::now()).await?;
-    store.review(clock::now(), &settings.policy).await?;
+    withdrawn(&shared, &visitor, DecisionId(id), reason.to_owned()).await?;
     Ok(to("/decisions"))
 }
 
@@ -333,7 +390,7 @@ async fn ask_acceptance(
         id,
         rule: found.key.rule.clone(),
         subject: shown(&found.key.subject),
-        title: shown(&found.title),
+        title: shown(&visitor.language.finding(&found.key.rule, &found.title)),
         detail: shown(&found.detail),
         citation: finding::citation(&found.key.rule).unwrap_or_default(),
         since: found.first_seen.into(),
@@ -350,13 +407,24 @@ async fn accept(
         let text = Texts::of(visitor.language).reason_missing;
         return Err(Trouble::Invalid(text.to_owned()));
     };
-    let until = fields.text("until").parse::<Day>();
-    let until = until.map_err(|error| Trouble::Invalid(error.to_string()))?;
-    // The day that is named is the last one on which it is accepted.
-    let end: Timestamp = until.ends_at(shared.settings.policy.offset);
-    acting(&shared, &visitor).accept_finding(id, end, reason, clock::now()).await?;
+    accepted(&shared, &visitor, id, reason, fields.text("until")).await?;
     Ok(to(match fields.given("back") {
         Some(back) => own_path(back),
         None => "/",
     }))
+}
+
+/// Accepts a finding until the end of a day.
+pub(super) async fn accepted(
+    shared: &Shared,
+    visitor: &Visitor,
+    id: i64,
+    reason: &str,
+    until: &str,
+) -> Result<StoredFinding, Trouble> {
+    let until = until.parse::<Day>();
+    let until = until.map_err(|error| Trouble::Invalid(error.to_string()))?;
+    // The day that is named is the last one on which it is accepted.
+    let end: Timestamp = until.ends_at(shared.settings.policy.offset);
+    Ok(acting(shared, visitor).accept_finding(id, end, reason, clock::now()).await?)
 }

@@ -14,7 +14,7 @@ use axum::{
     response::{IntoResponse as _, Response},
 };
 use config::web::Secrecy;
-use inventory::user::token_hash;
+use inventory::{store::Use, user::token_hash};
 use tokio::time::timeout;
 
 use super::{
@@ -22,6 +22,7 @@ use super::{
     cookie::{self, Cookie},
     language::Language,
     page,
+    patience::{Late, hurried},
     trouble::Trouble,
     visit::{Theme, Visitor, Who, form_token},
 };
@@ -70,7 +71,10 @@ pub(crate) async fn pass(
             Ok(new) => {
                 entry = new;
                 request.extensions_mut().insert(visitor.clone());
+                let late = Late::default();
+                let request = request.map(|body| hurried(body, shared.patience, &late));
                 match timeout(ANSWER, next.run(request)).await {
+                    Ok(_) if late.is_so() => Trouble::Late.into_response(),
                     Ok(answer) => answer,
                     Err(_) => Trouble::Failed("it took too long".to_owned()).into_response(),
                 }
@@ -80,11 +84,15 @@ pub(crate) async fn pass(
     let mut answer = match answer.extensions().get::<Trouble>().cloned() {
         Some(Trouble::SignIn) if comes_from_elsewhere(&method, &headers) => page::again(&visitor),
         Some(trouble) => {
+            let reference = trouble.reference();
             if let Some(why) = trouble.log() {
-                let line = format!("page: refused: {method} {path} from {peer}: {why}");
+                let end = reference.as_ref().map(|reference| format!(" (reference {reference})"));
+                let end = end.unwrap_or_default();
+                // The reference stands before what may be long.
+                let line = format!("page: refused: {method} {path} from {peer}{end}: {why}");
                 shared.log.line(&line);
             }
-            page::trouble(&visitor, &method, &trouble)
+            page::trouble(&visitor, (&method, &path), &trouble, reference.as_deref())
         }
         None => answer,
     };
@@ -199,7 +207,12 @@ async fn identify(
         return Ok(None);
     }
     if let Some(token) = cookie::read(headers, shared.cookie_name(Cookie::Session)) {
-        let session = shared.store.session(&token_hash(&token), shared.lasting(), now).await?;
+        // What a page that lies open follows by itself keeps no session alive.
+        let follows =
+            text(headers, &header::ACCEPT).is_some_and(|kind| kind == "text/event-stream");
+        let used = if follows { Use::Silent } else { Use::Noted };
+        let hash = token_hash(&token);
+        let session = shared.store.session(&hash, shared.lasting(), used, now).await?;
         if let Some(session) = session {
             visitor.form_token = form_token(&token);
             visitor.who = Who::User(Box::new(session));

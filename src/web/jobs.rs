@@ -6,6 +6,7 @@ use axum::{
     response::Response,
 };
 use inventory::user::Role;
+use model::RunResult;
 
 use super::{
     Shared,
@@ -13,7 +14,7 @@ use super::{
     routes::{Route, get, post},
     sign::acting,
     trouble::Trouble,
-    visit::{Form, Operator, Viewer},
+    visit::{Form, Operator, Viewer, Visitor},
     words::{Words, words},
 };
 use crate::{
@@ -73,7 +74,9 @@ async fn show(Viewer(visitor): Viewer, State(shared): State<Shared>) -> Result<R
                 None => (texts.running.to_owned(), "good"),
                 Some(result) => {
                     let detail = run.detail.as_deref().map(|detail| format!(": {detail}"));
-                    let text = shown(&format!("{result}{}", detail.unwrap_or_default()));
+                    let known = RunResult::ALL.into_iter().find(|one| one.as_str() == result);
+                    let word = known.map_or(result, |known| visitor.language.run_result(known));
+                    let text = shown(&format!("{word}{}", detail.unwrap_or_default()));
                     (text, if result == "done" { "good" } else { "warn" })
                 }
             },
@@ -96,10 +99,15 @@ async fn run(
     Path(name): Path<String>,
     _: Form,
 ) -> Result<Response, Trouble> {
+    wanted(&shared, &visitor, &name).await?;
+    Ok(to("/jobs"))
+}
+
+/// Notes that somebody wants a job to be run now.
+pub(super) async fn wanted(shared: &Shared, visitor: &Visitor, name: &str) -> Result<(), Trouble> {
     let is_known = shared.settings.jobs.iter().any(|job| job.name == name);
     if !is_known {
         return Err(Trouble::NotFound);
     }
-    acting(&shared, &visitor).wish_for_job(&name, clock::now()).await?;
-    Ok(to("/jobs"))
+    Ok(acting(shared, visitor).wish_for_job(name, clock::now()).await?)
 }

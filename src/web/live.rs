@@ -15,14 +15,15 @@ use axum::{
 };
 use bytes::Bytes;
 use http_body::Frame;
-use inventory::store::Changes;
+use inventory::store::{Changes, Use};
 use serde_json::Value;
 use tokio::{
     sync::mpsc,
     time::{Instant, sleep, timeout},
 };
 
-use super::trouble::Trouble;
+use super::{Shared, trouble::Trouble, visit::Visitor};
+use crate::clock;
 
 /// What is to be said.
 pub(super) enum Said {
@@ -43,13 +44,20 @@ const ALIVE: Duration = Duration::from_secs(15);
 /// After so long the browser asks again, and is asked again who it is.
 const LONGEST: Duration = Duration::from_secs(600);
 
-/// Says what `look` finds whenever something was written, until it is over.
-pub(super) fn stream<L, F>(mut changes: Changes, look: L) -> Response
+/// Says what `look` finds whenever something was written, until it is over, or whoever looks may not
+/// any more: a session ends meanwhile as any other, and nothing that is said here keeps it alive.
+pub(super) fn stream<L, F>(
+    shared: &Shared,
+    visitor: &Visitor,
+    mut changes: Changes,
+    look: L,
+) -> Response
 where
     L: Fn() -> F + Send + 'static,
     F: Future<Output = Result<Said, Trouble>> + Send,
 {
     let (sender, receiver) = mpsc::channel(4);
+    let (shared, visitor) = (shared.clone(), visitor.clone());
     tokio::spawn(async move {
         let began = Instant::now();
         let (mut spoke, mut last) = (Instant::now(), String::new());
@@ -59,7 +67,11 @@ where
             let is_quiet = spoke.elapsed() >= ALIVE;
             let changed = is_first || is_quiet || changes.any().await.unwrap_or(true);
             is_first = false;
-            let said = if changed { look().await } else { Ok(Said::Nothing) };
+            let said = match changed {
+                true if !still_may(&shared, &visitor).await => Ok(Said::End),
+                true => look().await,
+                false => Ok(Said::Nothing),
+            };
             let line = match said {
                 // What broke is told by the page that is loaded again.
                 Err(_) | Ok(Said::End) => "event: end\ndata: over\n\n".to_owned(),
@@ -90,6 +102,14 @@ where
     });
     let kind = [(header::CONTENT_TYPE, "text/event-stream")];
     (kind, Body::new(Channel(receiver))).into_response()
+}
+
+/// Whether somebody is still signed in as they were when they began to look.
+async fn still_may(shared: &Shared, visitor: &Visitor) -> bool {
+    let Some(own) = visitor.session() else { return true };
+    let now = clock::now();
+    let found = shared.store.session(&own.hash, shared.lasting(), Use::Silent, now).await;
+    found.is_ok_and(|found| found.is_some_and(|found| found.user.role == own.user.role))
 }
 
 /// A body of what comes out of a channel.

@@ -2,7 +2,6 @@
 
 use std::fmt::Write as _;
 
-use anyhow::Result;
 use axum::{
     extract::State,
     http::header,
@@ -26,9 +25,6 @@ use crate::{
 pub(super) fn routes() -> Vec<Route> {
     vec![get("/metrics", show)]
 }
-
-/// The most certificates that are told one by one; of more, those that end first.
-const CERTIFICATES: usize = 10_000;
 
 async fn show(_: Numbers, State(shared): State<Shared>) -> Result<Response, Trouble> {
     let text = text(&shared).await?;
@@ -62,7 +58,7 @@ fn escaped(text: &str) -> String {
     super::page::shown(text).replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
 }
 
-async fn text(shared: &Shared) -> Result<String> {
+async fn text(shared: &Shared) -> Result<String, Trouble> {
     let mut out = Numbers4(String::new());
     inventory(shared, &mut out).await?;
     scans(shared, &mut out).await?;
@@ -76,7 +72,7 @@ async fn text(shared: &Shared) -> Result<String> {
     Ok(out.0)
 }
 
-async fn inventory(shared: &Shared, out: &mut Numbers4) -> Result<()> {
+async fn inventory(shared: &Shared, out: &mut Numbers4) -> Result<(), Trouble> {
     let summary = summary::summary(shared).await?;
     out.metric("assets", "gauge", "Assets by registration.");
     for registration in Registration::ALL {
@@ -85,7 +81,7 @@ async fn inventory(shared: &Shared, out: &mut Numbers4) -> Result<()> {
     }
     out.metric("assets_of_class", "gauge", "Assets by class; unknown is one.");
     for (class, number) in &summary.classes {
-        let class = if class.is_empty() { "unknown" } else { class };
+        let class = if class.is_empty() { "unknown" } else { class.as_str() };
         out.value("assets_of_class", &[("class", class)], number);
     }
     out.metric("open_findings", "gauge", "Open findings by severity.");
@@ -93,12 +89,12 @@ async fn inventory(shared: &Shared, out: &mut Numbers4) -> Result<()> {
         let number = summary.findings.get(&severity).copied().unwrap_or_default();
         out.value("open_findings", &[("severity", severity.as_str())], number);
     }
-    out.metric("certificates", "gauge", "Certificates that are served now.");
-    out.value("certificates", &[], summary.certificates.len());
-    let help = "Days until a certificate that is served ends; negative once it has.";
+    out.metric("certificates", "gauge", "Certificates that are in use.");
+    out.value("certificates", &[], summary.certificates);
+    let help = "Days until a certificate that is in use ends; negative once it has.";
     out.metric("certificate_days_left", "gauge", help);
     let now = clock::now();
-    for one in summary.certificates.iter().take(CERTIFICATES) {
+    for one in summary.ends(shared).await? {
         let labels =
             [("sha256", one.sha256.as_str()), ("name", &one.name), ("issuer", &one.issuer)];
         out.value("certificate_days_left", &labels, days(now, one.not_after));
@@ -113,7 +109,7 @@ fn days(from: Timestamp, to: Timestamp) -> f64 {
     milli_days as f64 / 1_000.0
 }
 
-async fn scans(shared: &Shared, out: &mut Numbers4) -> Result<()> {
+async fn scans(shared: &Shared, out: &mut Numbers4) -> Result<(), Trouble> {
     let scans = shared.store.scans(100).await?;
     let running = scans.iter().filter(|scan| scan.record.ended_at.is_none()).count();
     out.metric(
@@ -159,7 +155,7 @@ async fn scans(shared: &Shared, out: &mut Numbers4) -> Result<()> {
     Ok(())
 }
 
-async fn jobs(shared: &Shared, out: &mut Numbers4) -> Result<()> {
+async fn jobs(shared: &Shared, out: &mut Numbers4) -> Result<(), Trouble> {
     let settings = &shared.settings;
     let plan = plan(settings)?;
     let (states, runs) = (shared.store.jobs().await?, shared.store.last_runs().await?);

@@ -3,15 +3,18 @@
 //!
 //! It is a process of its own that holds no raw socket and gives up every capability before it
 //! reads a byte of anybody (`privilege`). `server` has the connections, `gate` what every request
-//! passes, `visit` who may ask for what, `routes` what there is. Everything else is a file for
-//! each part of the page: it reads the store, fills a template, or calls what the command line
+//! passes, `visit` who may ask for what, `routes` what there is, `works` what is done to its end
+//! whoever waits for it. Everything else is a file for each part of the page: it reads the store, fills a template, or calls what the command line
 //! calls too. Nothing is decided here.
 
 mod account;
 mod alerts;
+mod api;
 mod assets;
 mod certificate;
+mod certificates;
 mod cookie;
+mod crowd;
 mod decisions;
 mod gate;
 mod health;
@@ -19,24 +22,30 @@ mod jobs;
 mod language;
 mod lists;
 mod live;
+mod map;
 mod metrics;
 mod overview;
 mod page;
 pub(crate) mod password;
+mod patience;
 mod privilege;
 mod registers;
 mod routes;
+mod rules;
 mod scans;
 mod server;
 mod sign;
 mod summary;
+mod terms;
 #[cfg(test)]
 mod tests;
 mod trail;
+mod trends;
 mod trouble;
 mod users;
 mod visit;
 mod words;
+mod works;
 
 use std::{
     collections::BTreeSet,
@@ -48,7 +57,7 @@ use std::{
 
 use anyhow::{Context as _, Result, bail};
 use inventory::{
-    store::{OpenMode, Store},
+    store::{OpenMode, ReviewSummary, Store},
     user::Lasting,
 };
 use tokio::sync::{Semaphore, SemaphorePermit};
@@ -75,12 +84,23 @@ pub(crate) struct Inner {
     pending: registers::Pending,
     hosts: Hosts,
     log: Log,
+    patience: patience::Patience,
+    works: works::Works,
     /// Passwords that are hashed at once: each takes 19 MiB.
     hashing: Semaphore,
     /// For what reads much of the database: half of the readers are for all else.
     searching: Semaphore,
     /// What the password of somebody is compared with who does not exist.
     nobody: String,
+}
+
+/// What only a few may do at once.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Scarce {
+    /// What reads much of the database.
+    Searches,
+    /// Comparing and hashing passwords.
+    Passwords,
 }
 
 impl Deref for Shared {
@@ -100,25 +120,44 @@ impl Shared {
         let (hashing, searching) = (Semaphore::new(2), Semaphore::new(2));
         let (keeper, log) = (summary::Keeper::default(), Log::new());
         let pending = registers::Pending::default();
-        let inner =
-            Inner { settings, store, keeper, pending, hosts, log, hashing, searching, nobody };
-        Ok(Self(Arc::new(inner)))
+        Ok(Self(Arc::new(Inner {
+            settings,
+            store,
+            keeper,
+            pending,
+            hosts,
+            log,
+            patience: patience::Patience::USUAL,
+            works: works::Works::new(),
+            hashing,
+            searching,
+            nobody,
+        })))
     }
 
     /// A place for what reads lists. The first time that anybody looks at one they may have to be
     /// made: no review made them while nobody could.
     pub(crate) async fn lists(&self) -> Result<SemaphorePermit<'_>, Trouble> {
-        let place = self.place().await?;
+        let place = self.place(Scarce::Searches).await?;
         if self.store.lacks_lists().await? {
-            self.store.review(clock::now(), &self.settings.policy).await?;
+            self.apart(|shared| async move { shared.review().await.map(drop) }).await?;
         }
         Ok(place)
     }
 
-    /// A place for what reads much of the database.
-    pub(crate) async fn place(&self) -> Result<SemaphorePermit<'_>, Trouble> {
-        let gone = |_| Trouble::Failed("the page is ending".to_owned());
-        self.searching.acquire().await.map_err(gone)
+    /// A place for what only a few may do at once. It is free again when it is dropped.
+    pub(crate) async fn place(&self, of: Scarce) -> Result<SemaphorePermit<'_>, Trouble> {
+        let places = match of {
+            Scarce::Searches => &self.searching,
+            Scarce::Passwords => &self.hashing,
+        };
+        places.acquire().await.map_err(|_| Trouble::Failed("the page is ending".to_owned()))
+    }
+
+    /// Has what follows from a change follow at once, as at the end of a scan. In a work of its own
+    /// (`apart`).
+    pub(crate) async fn review(&self) -> Result<ReviewSummary, Trouble> {
+        Ok(self.store.review(clock::now(), &self.settings.policy).await?)
     }
 
     /// How long sessions last.

@@ -4,16 +4,18 @@ use std::collections::BTreeMap;
 
 use askama::Template;
 use axum::{extract::State, response::Response};
-use inventory::compare::Registration;
+use inventory::{compare::Registration, query::Kind};
 use model::Severity;
 
 use super::{
-    Shared,
+    Shared, certificates,
+    language::Language,
     lists::address,
     page::{Moment, Page, html, shown},
     routes::{Route, get},
     scans::{self, ScanRow},
     summary,
+    trends::{self, Trends},
     trouble::Trouble,
     visit::Viewer,
     words::{Words, words},
@@ -30,7 +32,7 @@ words! {
         open_findings: "Open findings", "未解決の検出事項";
         accepted: "accepted", "受容済み";
         certificates: "Certificates that end next", "期限が近い証明書";
-        served: "served now", "現在使用中";
+        served: "in use", "現在使用中";
         name: "Name", "名前";
         issuer: "Issuer", "発行者";
         places: "Places", "使用箇所";
@@ -64,6 +66,7 @@ struct Count {
 }
 
 struct End {
+    page: String,
     name: String,
     issuer: String,
     places: u64,
@@ -92,7 +95,8 @@ struct Overview {
     sites: Vec<Count>,
     findings: Vec<Count>,
     accepted: u64,
-    certificates: usize,
+    trends: Trends,
+    certificates: u64,
     ends: Vec<End>,
     scans: Vec<ScanRow>,
     scan_texts: &'static scans::Texts,
@@ -107,14 +111,11 @@ async fn show(Viewer(visitor): Viewer, State(shared): State<Shared>) -> Result<R
     let language = visitor.language;
     let texts = Texts::of(language);
     let now = clock::now();
-    let ends = summary.certificates.iter().take(FEW).map(|one| {
-        let days = one.not_after.0.saturating_sub(now.0).div_euclid(86_400_000_000);
-        let look = match days {
-            ..7 => "bad",
-            7..30 => "warn",
-            _ => "",
-        };
+    let ends = summary.next.iter().take(FEW).map(|one| {
+        let days = certificates::days_between(now, one.not_after);
+        let look = certificates::look(days);
         End {
+            page: certificates::path(&one.sha256),
             name: shown(&one.name),
             issuer: shown(&one.issuer),
             places: one.places,
@@ -125,7 +126,7 @@ async fn show(Viewer(visitor): Viewer, State(shared): State<Shared>) -> Result<R
     });
     let events = shared.store.events(15).await?.into_iter().map(|event| Happened {
         at: event.at.into(),
-        what: event.kind.as_str(),
+        what: language.event(event.kind),
         asset: event.asset.map(|asset| asset.0),
         subject: shown(&event.subject),
         detail: shown(&event.detail),
@@ -135,9 +136,9 @@ async fn show(Viewer(visitor): Viewer, State(shared): State<Shared>) -> Result<R
         texts,
         as_of: summary.as_of.into(),
         assets: summary.assets,
-        registrations: registrations(&summary.registrations),
-        classes: largest("class", &summary.classes, texts.unknown),
-        sites: largest("site", &summary.sites, texts.unknown),
+        registrations: registrations(&summary.registrations, language),
+        classes: largest("class", &summary.classes, language),
+        sites: largest("site", &summary.sites, language),
         findings: [
             (Severity::Critical, texts.critical, "bad"),
             (Severity::Warning, texts.warning, "warn"),
@@ -154,7 +155,8 @@ async fn show(Viewer(visitor): Viewer, State(shared): State<Shared>) -> Result<R
         })
         .into(),
         accepted: summary.accepted,
-        certificates: summary.certificates.len(),
+        trends: Trends::of(shared.store.days(trends::DAYS).await?, language),
+        certificates: summary.certificates,
         ends: ends.collect(),
         scans: scans::rows(&shared, 5).await?,
         scan_texts: scans::Texts::of(language),
@@ -162,7 +164,7 @@ async fn show(Viewer(visitor): Viewer, State(shared): State<Shared>) -> Result<R
     })
 }
 
-fn registrations(counts: &BTreeMap<Registration, u64>) -> Vec<Count> {
+fn registrations(counts: &BTreeMap<Registration, u64>, language: Language) -> Vec<Count> {
     let look = |registration| match registration {
         Registration::Registered => "good",
         Registration::Unregistered
@@ -173,7 +175,7 @@ fn registrations(counts: &BTreeMap<Registration, u64>) -> Vec<Count> {
         Registration::Unknown => "",
     };
     let one = |(registration, number): (&Registration, &u64)| Count {
-        name: registration.as_str().to_owned(),
+        name: language.registration(*registration).to_owned(),
         list: Some(address("/assets", &format!("registration:{}", registration.as_str()))),
         number: *number,
         look: look(*registration),
@@ -182,15 +184,19 @@ fn registrations(counts: &BTreeMap<Registration, u64>) -> Vec<Count> {
 }
 
 /// The most numerous first.
-fn largest<K: AsRef<str>>(field: &str, counts: &BTreeMap<K, u64>, unknown: &str) -> Vec<Count> {
+fn largest(field: &str, counts: &BTreeMap<String, u64>, language: Language) -> Vec<Count> {
+    let name = |value: &str| match value {
+        "" => Texts::of(language).unknown.to_owned(),
+        value => shown(&language.value(Kind::Assets, field, value)),
+    };
     // What has no value cannot be asked for by it.
     let list = |value: &str| {
         let query = format!("{field}=\"{}\"", value.replace('"', ""));
         (!value.is_empty()).then(|| address("/assets", &query))
     };
-    let one = |(name, number): (&K, &u64)| Count {
-        name: if name.as_ref().is_empty() { unknown.to_owned() } else { shown(name.as_ref()) },
-        list: list(name.as_ref()),
+    let one = |(value, number): (&String, &u64)| Count {
+        name: name(value),
+        list: list(value),
         number: *number,
         look: "",
     };

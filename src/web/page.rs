@@ -7,12 +7,12 @@ use axum::{
 };
 use inventory::user::Role;
 use model::Timestamp;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{
     language::Language,
     trouble::Trouble,
-    visit::{Theme, Visitor},
+    visit::{Fields, Theme, Visitor},
     words::Words,
 };
 use crate::report::table::printable;
@@ -29,6 +29,7 @@ pub(crate) struct Part {
 const PARTS: &[Part] = &[
     Part { path: "/", name: |words| words.overview, least: Role::Viewer },
     Part { path: "/assets", name: |words| words.assets, least: Role::Viewer },
+    Part { path: "/map", name: |words| words.map, least: Role::Viewer },
     Part { path: "/services", name: |words| words.services, least: Role::Viewer },
     Part { path: "/software", name: |words| words.software, least: Role::Viewer },
     Part { path: "/certificates", name: |words| words.certificates, least: Role::Viewer },
@@ -118,6 +119,11 @@ impl Page {
         self.words.role_name(*role)
     }
 
+    /// A name as a part of a path.
+    pub(crate) fn in_path(&self, name: &str) -> String {
+        encoded(name)
+    }
+
     pub(crate) fn themes(&self) -> [(&'static str, &'static str, bool); 3] {
         let words = self.words;
         let names = [words.theme_system, words.theme_light, words.theme_dark];
@@ -128,6 +134,30 @@ impl Page {
     pub(crate) fn languages(&self) -> [(&'static str, &'static str, bool); 2] {
         Language::ALL.map(|one| (one.as_str(), one.own_name(), one == self.language))
     }
+}
+
+/// The way to the other pages of what is listed by number, the latest first.
+pub(crate) struct Turning {
+    /// To the latest, from anywhere else.
+    pub(crate) latest: Option<String>,
+    pub(crate) earlier: Option<String>,
+}
+
+impl Turning {
+    /// For a page at `path`, which may have a question, that was asked for behind a number and has
+    /// another one behind it.
+    pub(crate) fn of(path: &str, before: Option<i64>, next: Option<i64>) -> Self {
+        let sign = if path.contains('?') { '&' } else { '?' };
+        Self {
+            latest: before.map(|_| path.to_owned()),
+            earlier: next.map(|next| format!("{path}{sign}before={next}")),
+        }
+    }
+}
+
+/// The number behind which a page is asked for. What is none is the latest page: links grow old.
+pub(crate) fn before(fields: &Fields) -> Option<i64> {
+    fields.given("before").and_then(|number| number.parse().ok())
 }
 
 /// A template as a page.
@@ -195,9 +225,15 @@ pub(super) fn again(visitor: &Visitor) -> Response {
     html(&Again { path: own_path(&visitor.path) }).unwrap_or_else(Trouble::into_response)
 }
 
-/// The page, or the JSON, that says why something was not done.
-pub(super) fn trouble(visitor: &Visitor, method: &Method, trouble: &Trouble) -> Response {
-    let is_program = visitor.path.starts_with("/api/") || visitor.path.starts_with("/metrics");
+/// The page, or the JSON, that says why something was not done. What broke inside is known by a
+/// reference, and said in the log alone.
+pub(super) fn trouble(
+    visitor: &Visitor,
+    (method, path): (&Method, &str),
+    trouble: &Trouble,
+    reference: Option<&str>,
+) -> Response {
+    let is_program = path.starts_with("/api/") || path == "/metrics";
     let words = Words::of(visitor.language);
     let (text, detail) = match trouble {
         Trouble::SignIn => (words.trouble_sign_in, String::new()),
@@ -206,17 +242,29 @@ pub(super) fn trouble(visitor: &Visitor, method: &Method, trouble: &Trouble) -> 
         Trouble::WrongHost => (words.trouble_host, String::new()),
         Trouble::NotFound => (words.trouble_not_found, String::new()),
         Trouble::TooLarge => (words.trouble_too_large, String::new()),
+        Trouble::Late => (words.trouble_late, String::new()),
         Trouble::Wait(_) => (words.trouble_wait, String::new()),
         Trouble::Invalid(why) => (words.trouble_invalid, shown(why)),
+        Trouble::Query(why) => {
+            let part = format!("{:?}: {}", why.term, visitor.language.query_error(why));
+            (words.trouble_invalid, shown(&part))
+        }
         Trouble::Conflict(why) => (words.trouble_conflict, shown(why)),
-        // What broke inside is for the log.
-        Trouble::Failed(_) => (words.trouble_failed, String::new()),
+        Trouble::Refused { conflicts, why, japanese } => {
+            let text = if *conflicts { words.trouble_conflict } else { words.trouble_invalid };
+            let why = match visitor.language {
+                Language::English => shown(why),
+                Language::Japanese => (*japanese).to_owned(),
+            };
+            (text, why)
+        }
+        Trouble::Failed(_) => (words.trouble_failed, reference.unwrap_or_default().to_owned()),
     };
     let status = trouble.status();
     let mut response = if is_program {
-        let error = json!({"error": text, "detail": detail});
-        let json = HeaderValue::from_static("application/json");
-        (status, [(header::CONTENT_TYPE, json)], error.to_string()).into_response()
+        let problem = problem(trouble, status, reference).to_string();
+        let json = HeaderValue::from_static("application/problem+json");
+        (status, [(header::CONTENT_TYPE, json)], problem).into_response()
     } else if matches!(trouble, Trouble::SignIn) && *method == Method::GET {
         return to(&format!("/login?next={}", encoded(&visitor.path)));
     } else {
@@ -241,7 +289,45 @@ pub(super) fn trouble(visitor: &Visitor, method: &Method, trouble: &Trouble) -> 
     response
 }
 
-/// A text as part of a question in a URL.
+/// What a program is told (RFC 9457): `type` says what it is for good, and the rest in words of one
+/// language.
+fn problem(trouble: &Trouble, status: StatusCode, reference: Option<&str>) -> Value {
+    let english = Words::of(Language::English);
+    let (kind, detail) = match trouble {
+        Trouble::SignIn => ("sign-in", "a key, or somebody who is signed in, is needed".to_owned()),
+        Trouble::Role(role) => ("role", format!("it takes the role {role}, or a scope of it")),
+        Trouble::Forged(why) => ("forged", (*why).to_owned()),
+        Trouble::WrongHost => ("host", english.trouble_host.to_owned()),
+        Trouble::NotFound => ("not-found", english.trouble_not_found.to_owned()),
+        Trouble::TooLarge => ("too-large", english.trouble_too_large.to_owned()),
+        Trouble::Late => ("late", english.trouble_late.to_owned()),
+        Trouble::Wait(seconds) => ("wait", format!("wait {seconds} s")),
+        Trouble::Invalid(why) => ("invalid", why.clone()),
+        Trouble::Query(why) => ("query", why.problem.to_string()),
+        Trouble::Conflict(why) => ("conflict", why.clone()),
+        Trouble::Refused { conflicts: true, why, .. } => ("conflict", why.clone()),
+        Trouble::Refused { conflicts: false, why, .. } => ("invalid", why.clone()),
+        Trouble::Failed(_) => ("failed", english.trouble_failed.to_owned()),
+    };
+    let mut problem = json!({
+        "type": format!("urn:daicho:problem:{kind}"),
+        "title": status.canonical_reason(),
+        "status": status.as_u16(),
+        "detail": detail,
+        // What the first version of the API called it.
+        "error": kind,
+    });
+    if let Trouble::Query(why) = trouble {
+        problem["start"] = why.range.start.into();
+        problem["end"] = why.range.end.into();
+    }
+    if let Some(reference) = reference {
+        problem["reference"] = reference.into();
+    }
+    problem
+}
+
+/// A text as part of a path or of a question in a URL.
 pub(crate) fn encoded(text: &str) -> String {
     let mut encoded = String::new();
     for byte in text.bytes() {
@@ -290,12 +376,13 @@ mod tests {
             path: "/scans".to_owned(),
         };
         let broken = Trouble::Failed("SELECT from /var/lib/daicho.db".to_owned());
-        let answer = trouble(&visitor, &Method::GET, &broken);
+        let answer = trouble(&visitor, (&Method::GET, "/scans"), &broken, Some("1a2b3c4d"));
         assert_eq!(answer.status(), StatusCode::INTERNAL_SERVER_ERROR);
         let body = axum::body::to_bytes(answer.into_body(), 1 << 20);
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         let text = String::from_utf8(runtime.block_on(body).unwrap().to_vec()).unwrap();
         assert!(text.contains("Something went wrong here."), "{text}");
+        assert!(text.contains("1a2b3c4d"), "{text}");
         assert!(!text.contains("SELECT") && broken.log().unwrap().contains("SELECT"));
     }
 

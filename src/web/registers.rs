@@ -31,6 +31,7 @@ use super::{
     trouble::Trouble,
     visit::{Approver, Fields, Form, Upload, Viewer, Visitor},
     words::{Words, words},
+    works::computed,
 };
 use crate::clock;
 
@@ -81,7 +82,7 @@ pub(super) fn routes() -> Vec<Route> {
 }
 
 /// The most bytes of a file.
-const FILE: usize = 32 << 20;
+pub(super) const FILE: usize = 32 << 20;
 
 /// Files that wait for a confirmation, at most, and for how long.
 const WAITING: usize = 4;
@@ -219,8 +220,7 @@ async fn look<E: Entry + Send + 'static>(
 ) -> Result<(Import<E>, Seen), Trouble> {
     let (bytes, place) = (bytes.clone(), place.clone());
     // A workbook takes a while, in which others are served.
-    let read = tokio::task::spawn_blocking(move || register::read_at::<E>(&bytes, &place)).await;
-    let read = read.map_err(|_| Trouble::Failed("a register was not read".to_owned()))?;
+    let read = computed(move || register::read_at::<E>(&bytes, &place)).await?;
     let import = read.map_err(|error| Trouble::Invalid(crate::tell::chain(&error)))?;
     let diff = shared.store.preview_register(&import.entries).await?;
     let decisions = shared.store.decisions().await?;
@@ -267,7 +267,7 @@ async fn seen(shared: &Shared, waiting: &Waiting) -> Result<Seen, Trouble> {
 }
 
 /// From which file the register is.
-async fn source(store: &Store, kind: RegisterKind) -> Result<Option<String>, Trouble> {
+pub(super) async fn source(store: &Store, kind: RegisterKind) -> Result<Option<String>, Trouble> {
     let known = store.registers().await?;
     Ok(known.into_iter().find(|one| one.kind == kind).map(|one| one.source.sha256))
 }
@@ -338,33 +338,33 @@ async fn import(
         waiting.before = before;
         return offer(&shared, &visitor, waiting, Some(texts.other_now)).await;
     }
-    match waiting.kind {
-        RegisterKind::Device => replace::<DeviceEntry>(&shared, &visitor, &waiting).await?,
-        RegisterKind::Software => replace::<SoftwareEntry>(&shared, &visitor, &waiting).await?,
-        RegisterKind::Issuer => replace::<IssuerEntry>(&shared, &visitor, &waiting).await?,
-    }
-    // What follows from it follows at once.
-    shared.store.review(clock::now(), &shared.settings.policy).await?;
+    let (store, texts) = (acting(&shared, &visitor), Texts::of(visitor.language));
+    let replace = move |shared: Shared| async move {
+        match waiting.kind {
+            RegisterKind::Device => replace::<DeviceEntry>(&store, texts, &waiting).await?,
+            RegisterKind::Software => replace::<SoftwareEntry>(&store, texts, &waiting).await?,
+            RegisterKind::Issuer => replace::<IssuerEntry>(&store, texts, &waiting).await?,
+        }
+        // What follows from it follows at once.
+        shared.review().await.map(drop)
+    };
+    shared.apart(replace).await?;
     Ok(to("/registers"))
 }
 
-async fn replace<E: Entry + Send + 'static>(
-    shared: &Shared,
-    visitor: &Visitor,
-    waiting: &Waiting,
-) -> Result<(), Trouble> {
-    let (import, _) = look::<E>(shared, &waiting.bytes, &waiting.place).await?;
+async fn replace<E: Entry>(store: &Store, texts: &Texts, waiting: &Waiting) -> Result<(), Trouble> {
+    let read = register::read_at::<E>(&waiting.bytes, &waiting.place);
+    let import = read.map_err(|error| Trouble::Invalid(crate::tell::chain(&error)))?;
     if import.entries.is_empty() {
-        let texts = Texts::of(visitor.language);
         return Err(Trouble::Invalid(texts.nothing_right.to_owned()));
     }
     let source = RegisterSource::of(shown(&waiting.name), &waiting.bytes);
-    acting(shared, visitor).replace_register(&import.entries, &source, clock::now()).await?;
+    store.replace_register(&import.entries, &source, clock::now()).await?;
     Ok(())
 }
 
 /// The register as a file.
-async fn export(
+pub(super) async fn export(
     _: Viewer,
     State(shared): State<Shared>,
     Path(kind): Path<String>,
@@ -386,11 +386,15 @@ async fn export(
     Ok((headers, bytes).into_response())
 }
 
-async fn file<E: Entry>(shared: &Shared, is_workbook: bool) -> Result<Vec<u8>, Trouble> {
+async fn file<E: Entry + Send + 'static>(
+    shared: &Shared,
+    is_workbook: bool,
+) -> Result<Vec<u8>, Trouble> {
     let register = shared.store.register::<E>().await?.ok_or(Trouble::NotFound)?;
     match is_workbook {
         false => Ok(register::to_csv(&register.entries)),
-        true => register::to_xlsx(&register.entries, clock::now())
+        true => computed(move || register::to_xlsx(&register.entries, clock::now()))
+            .await?
             .map_err(|error| Trouble::Failed(crate::tell::chain(&error))),
     }
 }

@@ -10,8 +10,10 @@ use axum::{
 };
 
 use super::{
-    Shared, account, alerts, assets, decisions, gate, health, jobs, lists, metrics, overview,
-    registers, scans, sign, trail,
+    Shared, account, alerts,
+    api::{self, About},
+    assets, certificates, decisions, gate, health, jobs, lists, map, metrics, overview, registers,
+    scans, sign, trail,
     trouble::Trouble,
     users,
     visit::{Access, Checked, Guarded},
@@ -22,11 +24,11 @@ const FORM: usize = 64 << 10;
 
 /// A path, how it is asked for, and by whom.
 pub(crate) struct Route {
-    #[cfg_attr(not(test), expect(dead_code, reason = "what the tests walk by"))]
     pub(crate) method: &'static str,
     pub(crate) path: &'static str,
-    #[cfg_attr(not(test), expect(dead_code, reason = "what the tests walk by"))]
     pub(crate) access: Access,
+    /// Of a route of the API what it takes and gives.
+    pub(crate) about: Option<About>,
     handler: MethodRouter<Shared>,
 }
 
@@ -36,7 +38,7 @@ where
     H: Handler<T, Shared>,
     T: Guarded + 'static,
 {
-    Route { method: "GET", path, access: T::ACCESS, handler: routing::get(handler) }
+    Route { method: "GET", path, access: T::ACCESS, about: None, handler: routing::get(handler) }
 }
 
 /// Something that is done. The handler's first argument is a guard, its last a form.
@@ -45,10 +47,15 @@ where
     H: Handler<T, Shared>,
     T: Checked + 'static,
 {
-    Route { method: "POST", path, access: T::ACCESS, handler: routing::post(handler) }
+    Route { method: "POST", path, access: T::ACCESS, about: None, handler: routing::post(handler) }
 }
 
 impl Route {
+    /// The same as a part of the API.
+    pub(super) fn about(self, about: About) -> Self {
+        Self { about: Some(about), ..self }
+    }
+
     /// The same with room for a file of so many bytes.
     pub(crate) fn with_body(self, bytes: usize) -> Self {
         Self { handler: self.handler.layer(DefaultBodyLimit::max(bytes)), ..self }
@@ -72,6 +79,9 @@ pub(crate) fn all() -> Vec<Route> {
         trail::routes(),
         users::routes(),
         lists::routes(),
+        certificates::routes(),
+        map::routes(),
+        api::routes(),
     ]
     .into_iter()
     .flatten()

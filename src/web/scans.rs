@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, net::IpAddr, time::Duration};
 
 use askama::Template;
 use axum::{
-    extract::{Path, State},
+    extract::{Path, Query, State},
     response::Response,
 };
 use inventory::store::{ScanProgress, StoredScan};
@@ -14,10 +14,10 @@ use serde_json::{Value, json};
 use super::{
     Shared,
     live::{self, Said},
-    page::{Moment, Page, html, shown},
+    page::{Moment, Page, Turning, before, html, shown},
     routes::{Route, get},
     trouble::Trouble,
-    visit::Viewer,
+    visit::{Fields, Viewer},
     words::{Words, words},
 };
 use crate::{cli::progress::spoken, clock};
@@ -93,6 +93,16 @@ pub(crate) enum ScanState {
 }
 
 impl ScanState {
+    /// Its name for programs.
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Running => "running",
+            Self::Complete => "complete",
+            Self::Incomplete => "incomplete",
+            Self::CutOff => "cut-off",
+        }
+    }
+
     pub(crate) const fn look(self) -> &'static str {
         match self {
             Self::Running | Self::Complete => "good",
@@ -124,7 +134,11 @@ pub(super) fn routes() -> Vec<Route> {
 const SILENT: i64 = 120;
 
 /// A listener says nothing of how far it is: without an end it runs for as long as it may.
-fn state(scan: &StoredScan, progress: Option<&ScanProgress>, now: Timestamp) -> ScanState {
+pub(super) fn state(
+    scan: &StoredScan,
+    progress: Option<&ScanProgress>,
+    now: Timestamp,
+) -> ScanState {
     let heard = progress.map_or(scan.record.started_at, |progress| progress.at);
     match scan.record.ended_at {
         Some(_) if scan.record.complete => ScanState::Complete,
@@ -163,9 +177,13 @@ fn few(texts: &[String]) -> String {
 
 /// The last scans.
 pub(crate) async fn rows(shared: &Shared, limit: u32) -> Result<Vec<ScanRow>, Trouble> {
+    rows_of(shared, shared.store.scans(limit).await?).await
+}
+
+async fn rows_of(shared: &Shared, scans: Vec<StoredScan>) -> Result<Vec<ScanRow>, Trouble> {
     let now = clock::now();
     let mut rows = Vec::new();
-    for scan in shared.store.scans(limit).await? {
+    for scan in scans {
         let progress = match scan.record.ended_at {
             None => shared.store.progress(scan.id).await?,
             Some(_) => None,
@@ -181,13 +199,24 @@ struct List {
     page: Page,
     texts: &'static Texts,
     scans: Vec<ScanRow>,
+    turning: Turning,
 }
 
-async fn list(Viewer(visitor): Viewer, State(shared): State<Shared>) -> Result<Response, Trouble> {
+/// Scans of a page.
+const LEAF: u32 = 50;
+
+async fn list(
+    Viewer(visitor): Viewer,
+    State(shared): State<Shared>,
+    Query(asked): Query<Vec<(String, String)>>,
+) -> Result<Response, Trouble> {
+    let before = before(&Fields::from(asked));
+    let leaf = shared.store.scan_leaf(before, LEAF).await?;
     html(&List {
+        turning: Turning::of("/scans", before, leaf.next),
         page: Page::new(&visitor, Words::of(visitor.language).scans),
         texts: Texts::of(visitor.language),
-        scans: rows(&shared, 100).await?,
+        scans: rows_of(&shared, leaf.rows).await?,
     })
 }
 
@@ -372,8 +401,9 @@ async fn events(
     shared.store.scan(ScanId(id)).await?;
     let texts = Texts::of(visitor.language);
     let changes = shared.store.changes().await?;
-    Ok(live::stream(changes, move || {
-        let shared = shared.clone();
+    let looking = shared.clone();
+    Ok(live::stream(&shared, &visitor, changes, move || {
+        let shared = looking.clone();
         async move {
             let scan = shared.store.scan(ScanId(id)).await?;
             let progress = shared.store.progress(ScanId(id)).await?;

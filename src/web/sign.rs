@@ -10,7 +10,7 @@ use serde::Deserialize;
 use tokio::sync::SemaphorePermit;
 
 use super::{
-    Shared,
+    Scarce, Shared,
     cookie::{self, Cookie},
     language::Language,
     page::{Page, html, own_path, to},
@@ -19,6 +19,7 @@ use super::{
     trouble::Trouble,
     visit::{Anyone, Form, Theme, Viewer, Visitor},
     words::Words,
+    works::computed,
 };
 use crate::clock;
 
@@ -69,7 +70,7 @@ async fn sign_in(
     let origin = Origin { counted: &counted, address: &address, agent: &visitor.agent };
     // Whoever waits for a place is looked at when it is there: many guesses at once are counted like
     // many one after the other.
-    let place = place(&shared).await?;
+    let place = shared.place(Scarce::Passwords).await?;
     let now = clock::now();
     if let Some(until) = shared.store.refused_until(&name, &counted, now).await? {
         let left = until.0.saturating_sub(now.0).div_euclid(1_000_000).saturating_add(1);
@@ -113,26 +114,18 @@ fn refuse(
     Ok(response)
 }
 
-/// One of the few places at which passwords are compared.
-pub(super) async fn place(shared: &Shared) -> Result<SemaphorePermit<'_>, Trouble> {
-    let gone = |_| Trouble::Failed("a password was not compared".to_owned());
-    shared.hashing.acquire().await.map_err(gone)
-}
-
 /// Compares a password in a thread of its own, at a place for it.
 pub(super) async fn compare(
     _place: &SemaphorePermit<'_>,
     given: &str,
     hash: String,
 ) -> Result<bool, Trouble> {
-    let gone = |_| Trouble::Failed("a password was not compared".to_owned());
     // What is longer is nobody's, and would take long.
     if given.chars().count() > inventory::user::LONGEST {
         return Ok(false);
     }
     let given = given.to_owned();
-    let compared = tokio::task::spawn_blocking(move || password::is_right(&given, &hash)).await;
-    compared.map_err(|_| gone(()))
+    computed(move || password::is_right(&given, &hash)).await
 }
 
 async fn sign_out(

@@ -1,21 +1,26 @@
-//! How things stand, in numbers: made of the whole inventory, and so kept until something changed.
+//! How things stand, in numbers, as the last review left them; kept until something changed.
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
+    net::IpAddr,
     sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
 
-use anyhow::Result;
+use certs::Certificate;
 use inventory::{
     compare::Registration,
     finding::FindingState,
-    store::{Changes, Compared, Store},
+    query::{Kind, Query},
+    store::{
+        Changes,
+        list::{CertificateEntry, Direction, LARGEST_PAGE, Request, Sort},
+    },
 };
 use model::{Severity, Timestamp};
-use tokio::sync;
+use tokio::sync::{self, OnceCell};
 
-use super::Shared;
+use super::{Shared, trouble::Trouble};
 use crate::{clock, report::asset::Shown};
 
 /// See the module.
@@ -25,13 +30,17 @@ pub(crate) struct Summary {
     pub(crate) assets: u64,
     pub(crate) registrations: BTreeMap<Registration, u64>,
     /// By class; "" is unknown.
-    pub(crate) classes: BTreeMap<&'static str, u64>,
+    pub(crate) classes: BTreeMap<String, u64>,
     pub(crate) sites: BTreeMap<String, u64>,
     /// Open ones.
     pub(crate) findings: BTreeMap<Severity, u64>,
     pub(crate) accepted: u64,
-    /// What is served now or lies in files, by the end of its validity.
-    pub(crate) certificates: Vec<CertificateEnd>,
+    /// How many certificates are in use.
+    pub(crate) certificates: u64,
+    /// Of those, the ones that end next, by the end of their validity. All are asked for by
+    /// [`Summary::ends`].
+    pub(crate) next: Vec<CertificateEnd>,
+    ends: OnceCell<Vec<CertificateEnd>>,
 }
 
 /// A certificate that is in use, and when it ends.
@@ -44,6 +53,9 @@ pub(crate) struct CertificateEnd {
     /// Where it is served now.
     pub(crate) places: u64,
 }
+
+/// The most certificates that are told one by one; of more, those that end first.
+const CERTIFICATES: usize = 10_000;
 
 /// Something that takes this long is not waited for again: what was is shown while it is made.
 const LONG: Duration = Duration::from_millis(300);
@@ -77,55 +89,143 @@ impl Keeper {
 }
 
 /// How things stand now, or stood a moment ago.
-pub(crate) async fn summary(shared: &Shared) -> Result<Arc<Summary>> {
+pub(crate) async fn summary(shared: &Shared) -> Result<Arc<Summary>, Trouble> {
     let kept = shared.keeper.kept();
     if let Some(kept) = kept.filter(|kept| kept.took > LONG) {
         if kept.made.elapsed() > kept.took.saturating_mul(4).max(SOON) {
             let shared = shared.clone();
-            tokio::spawn(async move {
-                // Who asks next is told.
-                drop(refresh(&shared).await);
-            });
+            // Who asks next is told.
+            tokio::spawn(async move { drop(shared.apart(refresh).await) });
         }
         return Ok(kept.summary);
     }
-    refresh(shared).await
+    // To its end: that something changed is told once, and who would be told may be gone.
+    shared.apart(refresh).await
 }
 
-async fn refresh(shared: &Shared) -> Result<Arc<Summary>> {
+async fn refresh(shared: Shared) -> Result<Arc<Summary>, Trouble> {
     let mut changes = shared.keeper.making.lock().await;
     let mut fresh = match changes.take() {
         Some(changes) => changes,
         None => shared.store.changes().await?,
     };
     let changed = fresh.any().await?;
-    *changes = Some(fresh);
     if let Some(kept) = shared.keeper.kept() {
         let age = kept.made.elapsed();
         if !changed && age < OLD {
+            *changes = Some(fresh);
             return Ok(kept.summary);
         }
     }
     let began = Instant::now();
-    let summary = Arc::new(make(shared).await?);
+    let summary = Arc::new(make(&shared).await?);
+    // Where it was not made, whoever asks next has it made.
+    *changes = Some(fresh);
     let kept = Kept { summary: Arc::clone(&summary), made: Instant::now(), took: began.elapsed() };
     *shared.keeper.kept.lock().unwrap_or_else(PoisonError::into_inner) = Some(kept);
     Ok(summary)
 }
 
-async fn make(shared: &Shared) -> Result<Summary> {
+async fn make(shared: &Shared) -> Result<Summary, Trouble> {
+    let store = &shared.store;
+    if store.lacks_lists().await? {
+        // Nobody can look at lists, and reviews make none; the numbers may be for this machine.
+        if store.users().await?.is_empty() && store.api_tokens().await?.is_empty() {
+            return compared(shared).await;
+        }
+        shared.review().await?;
+    }
     let as_of = clock::now();
-    let store: &Store = &shared.store;
-    let compared = store.compare(as_of, &shared.settings.policy).await?;
-    let findings = store.findings().await?;
+    let overview = store.overview(as_of).await?;
+    let registration = |count: inventory::store::list::Count| {
+        Some((Registration::from_name(&count.value)?, count.count))
+    };
+    let [critical, warning, info] = overview.findings;
+    let findings =
+        [(Severity::Critical, critical), (Severity::Warning, warning), (Severity::Info, info)];
+    let accepted = parsed(Kind::Findings, "state:accepted")?;
+    let some = Request { size: 1, ..all(&accepted) };
+    let every = parsed(Kind::Certificates, "")?;
+    let next = Request { size: 50, ..all(&every) };
+    let next = store.list_certificates(&next, as_of).await?;
+    Ok(Summary {
+        as_of,
+        assets: overview.sites.iter().map(|site| site.assets).sum(),
+        registrations: overview.registrations.into_iter().filter_map(registration).collect(),
+        classes: overview.classes.into_iter().map(|one| (one.value, one.count)).collect(),
+        sites: overview.sites.into_iter().map(|site| (site.site, site.assets)).collect(),
+        findings: findings.into_iter().filter(|(_, number)| *number > 0).collect(),
+        accepted: store.list_findings(&some, as_of).await?.total,
+        certificates: next.total,
+        next: next.rows.iter().filter_map(end).collect(),
+        ends: OnceCell::new(),
+    })
+}
+
+fn parsed(kind: Kind, text: &str) -> Result<Query, Trouble> {
+    Query::parse(kind, text).map_err(|error| Trouble::Failed(error.to_string()))
+}
+
+/// The largest first page of everything that a query asks for, certificates by their end.
+fn all(query: &Query) -> Request<'_> {
+    let by_end = Sort::from_name(query.kind(), "expires");
+    let sort = by_end.unwrap_or_else(|| Sort::usual(query.kind()));
+    Request { query, sort, direction: Direction::Up, after: None, size: LARGEST_PAGE }
+}
+
+impl Summary {
+    /// Every certificate that is in use, the one that ends first first; of very many, those that
+    /// end first. Read once for each summary.
+    pub(crate) async fn ends(&self, shared: &Shared) -> Result<&[CertificateEnd], Trouble> {
+        let read = || async {
+            let every = parsed(Kind::Certificates, "")?;
+            let (mut ends, mut after): (_, Option<String>) = (Vec::new(), None);
+            loop {
+                let request = Request { after: after.as_deref(), ..all(&every) };
+                let page = shared.store.list_certificates(&request, self.as_of).await?;
+                ends.extend(page.rows.iter().filter_map(end));
+                after = page.next.filter(|_| ends.len() < CERTIFICATES);
+                if after.is_none() {
+                    ends.truncate(CERTIFICATES);
+                    return Ok(ends);
+                }
+            }
+        };
+        self.ends.get_or_try_init(read).await.map(Vec::as_slice)
+    }
+}
+
+/// A certificate that somebody uses: one that only came along with another has no place.
+fn end(row: &CertificateEntry) -> Option<CertificateEnd> {
+    let is_served = |place: &&String| {
+        let parts = place.rsplit_once(':');
+        parts.is_some_and(|(address, port)| {
+            address.parse::<IpAddr>().is_ok() && port.parse::<u16>().is_ok()
+        })
+    };
+    let not_after = row.not_after.filter(|_| !row.places.is_empty())?;
+    Some(CertificateEnd {
+        not_after,
+        sha256: row.sha256.clone(),
+        name: row.names.first().unwrap_or(&row.subject).clone(),
+        issuer: row.issuer.clone(),
+        places: row.places.iter().filter(is_served).count() as u64,
+    })
+}
+
+/// The same by comparing the whole inventory.
+async fn compared(shared: &Shared) -> Result<Summary, Trouble> {
+    let as_of = clock::now();
+    let policy = &shared.settings.policy;
+    let compared = shared.store.compare(as_of, policy).await?;
     let mut summary = Summary { as_of, ..Summary::default() };
     for shown in Shown::all(&compared) {
         summary.assets += 1;
         *summary.registrations.entry(shown.registration).or_default() += 1;
-        *summary.classes.entry(shown.class.unwrap_or_default()).or_default() += 1;
+        *summary.classes.entry(shown.class.unwrap_or_default().to_owned()).or_default() += 1;
         *summary.sites.entry(shown.asset.site.0.clone()).or_default() += 1;
     }
-    for stored in &findings {
+    for stored in &shared.store.findings().await? {
         match stored.finding.state {
             FindingState::Open => {
                 *summary.findings.entry(stored.finding.severity).or_default() += 1;
@@ -134,32 +234,24 @@ async fn make(shared: &Shared) -> Result<Summary> {
             FindingState::Resolved => {}
         }
     }
-    summary.certificates = certificates(&compared);
-    Ok(summary)
-}
-
-/// The certificates that are served now, the one that ends first first.
-fn certificates(compared: &Compared) -> Vec<CertificateEnd> {
-    let mut places: HashMap<&str, BTreeSet<(std::net::IpAddr, u16)>> = HashMap::new();
-    for asset in &compared.assets {
-        for place in asset.deployments.iter().filter(|place| place.current) {
+    let mut places: HashMap<&str, BTreeSet<(IpAddr, u16)>> = HashMap::new();
+    for place in compared.assets.iter().flat_map(|asset| &asset.deployments) {
+        if place.current {
             places.entry(&place.sha256).or_default().insert((place.address, place.port));
         }
     }
-    let mut list: Vec<CertificateEnd> = compared
-        .certificates
-        .iter()
-        .filter_map(|certificate| {
-            let served = places.get(certificate.sha256.as_str())?.len() as u64;
-            Some(CertificateEnd {
-                not_after: certificate.not_after?,
-                sha256: certificate.sha256.clone(),
-                name: certificate.names.first().unwrap_or(&certificate.subject).clone(),
-                issuer: certificate.issuer.clone(),
-                places: served,
-            })
+    let served = |certificate: &Certificate| {
+        Some(CertificateEnd {
+            not_after: certificate.not_after?,
+            sha256: certificate.sha256.clone(),
+            name: certificate.names.first().unwrap_or(&certificate.subject).clone(),
+            issuer: certificate.issuer.clone(),
+            places: places.get(certificate.sha256.as_str())?.len() as u64,
         })
-        .collect();
-    list.sort_unstable();
-    list
+    };
+    summary.next = compared.certificates.iter().filter_map(served).collect();
+    summary.next.sort_unstable();
+    summary.certificates = summary.next.len() as u64;
+    summary.ends = OnceCell::from(summary.next.clone());
+    Ok(summary)
 }

@@ -1,6 +1,9 @@
 //! The page as a browser or a program meets it, over a database in a file.
 
 mod acts;
+mod hostile;
+mod hurry;
+mod pages;
 
 use axum::{
     Router,
@@ -80,7 +83,16 @@ impl Site {
         self.session_since(role, clock::now()).await
     }
 
-    pub(super) async fn send(&self, mut request: Request<Body>) -> Answer {
+    pub(super) async fn send(&self, request: Request<Body>) -> Answer {
+        let (parts, bytes) = self.answer(request).await;
+        let text = String::from_utf8_lossy(&bytes).into_owned();
+        Answer { status: parts.status, headers: parts.headers, text }
+    }
+
+    async fn answer(
+        &self,
+        mut request: Request<Body>,
+    ) -> (axum::http::response::Parts, axum::body::Bytes) {
         let headers = request.headers_mut();
         if !headers.contains_key(header::HOST) {
             headers.insert(header::HOST, HOST.parse().unwrap());
@@ -89,9 +101,7 @@ impl Site {
         request.extensions_mut().insert(Peer("192.0.2.7:5000".parse().unwrap()));
         let response = self.router.clone().oneshot(request).await.unwrap();
         let (parts, body) = response.into_parts();
-        let bytes = axum::body::to_bytes(body, 16 << 20).await.unwrap();
-        let text = String::from_utf8_lossy(&bytes).into_owned();
-        Answer { status: parts.status, headers: parts.headers, text }
+        (parts, axum::body::to_bytes(body, 16 << 20).await.unwrap())
     }
 
     /// Looks at a page, signed in by this token or not.

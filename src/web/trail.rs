@@ -8,7 +8,7 @@ use axum::{
 
 use super::{
     Shared,
-    page::{Moment, Page, html, shown},
+    page::{Moment, Page, Turning, before, html, shown},
     routes::{Route, get},
     trouble::Trouble,
     visit::{Fields, Operator, Viewer},
@@ -30,7 +30,6 @@ words! {
         holds: "The chain holds. Entries and head:", "連鎖に異常はありません。件数と末尾:";
         broken: "The audit is broken:", "監査記録が壊れています:";
         cut: "The hash that was kept is not in the audit: it was cut off or written anew.", "保管したハッシュが監査記録にありません。削除または書き直しの可能性があります。";
-        only_last: "the last 300 entries", "最新の300件";
         check: "Check", "項目";
         state: "State", "状態";
         of_page: "As the page's process sees it, which sends no packets. For the rest: daicho doctor.", "パケットを送信しないWebプロセスから見た状態です。その他は daicho doctor で確認してください。";
@@ -57,7 +56,11 @@ struct Audit {
     page: Page,
     texts: &'static Texts,
     rows: Vec<Row>,
+    turning: Turning,
 }
+
+/// Entries of a page.
+const LEAF: u32 = 200;
 
 async fn audit(
     Viewer(visitor): Viewer,
@@ -68,9 +71,10 @@ async fn audit(
     let mut page = Page::new(&visitor, Words::of(visitor.language).audit);
     let asked = Fields::from(asked);
     if asked.is_set("verify") {
-        let _place = shared.place().await?;
         let kept = asked.given("head").map(str::to_lowercase);
-        let verified = shared.store.verify_audit(kept.as_deref()).await?;
+        let verify =
+            |shared: Shared| async move { Ok(shared.store.verify_audit(kept.as_deref()).await?) };
+        let verified = shared.apart(verify).await?;
         page = match (&verified.broken, verified.kept) {
             (Some(broken), _) => page.warning(format!("{} {broken}", texts.broken)),
             (None, Some(false)) => page.warning(texts.cut),
@@ -80,7 +84,10 @@ async fn audit(
             }
         };
     }
-    let rows = shared.store.audit(Some(300)).await?.into_iter().map(|entry| Row {
+    let before = before(&asked);
+    let leaf = shared.store.audit_leaf(before, LEAF).await?;
+    let turning = Turning::of("/audit", before, leaf.next);
+    let rows = leaf.rows.into_iter().map(|entry| Row {
         number: entry.number,
         at: entry.deed.at.into(),
         who: shown(&entry.deed.who),
@@ -89,7 +96,7 @@ async fn audit(
         detail: shown(&entry.deed.detail),
         reason: shown(&entry.deed.reason),
     });
-    html(&Audit { page, texts, rows: rows.collect() })
+    html(&Audit { page, texts, rows: rows.collect(), turning })
 }
 
 struct Check {
@@ -111,9 +118,10 @@ async fn diagnose(
     Operator(visitor): Operator,
     State(shared): State<Shared>,
 ) -> Result<Response, Trouble> {
-    let checks = doctor::common(&shared.settings).await.into_iter().map(|check| Check {
+    let checks = shared.apart(|shared| async move { Ok(doctor::common(&shared.settings).await) });
+    let checks = checks.await?.into_iter().map(|check| Check {
         what: check.what,
-        state: check.state.as_str(),
+        state: visitor.language.health(check.state),
         look: match check.state {
             Health::Works => "good",
             Health::Limited => "warn",

@@ -4,9 +4,18 @@ use axum::{
     http::StatusCode,
     response::{IntoResponse, Response},
 };
-use inventory::{store::StoreError, user::Role};
+use inventory::{
+    query::QueryError,
+    register::{ParseDayError, ReadError},
+    store::StoreError,
+    user::Role,
+};
 
-use crate::tell;
+use super::{cookie, terms::refusal};
+use crate::{
+    cli::{Absent, Unusable},
+    tell,
+};
 
 /// Why something is not done. A handler returns it; the gate makes a page of it, in the visitor's
 /// language, or JSON where a program asked.
@@ -24,12 +33,23 @@ pub(crate) enum Trouble {
     NotFound,
     /// There is more of it than we read.
     TooLarge,
+    /// It did not come in time.
+    Late,
     /// Somebody has to wait so many seconds.
     Wait(i64),
     /// What was filled in cannot be used; says why.
     Invalid(String),
+    /// A query cannot be read; says where it is wrong.
+    Query(QueryError),
     /// It goes against something else; says what.
     Conflict(String),
+    /// The store refuses it; says why, in Japanese as well.
+    Refused {
+        /// Whether it goes against something else, or what was given cannot be used.
+        conflicts: bool,
+        why: String,
+        japanese: &'static str,
+    },
     /// It is our own fault, or the machine's; says what happened.
     Failed(String),
 }
@@ -42,9 +62,12 @@ impl Trouble {
             Self::WrongHost => StatusCode::MISDIRECTED_REQUEST,
             Self::NotFound => StatusCode::NOT_FOUND,
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::Late => StatusCode::REQUEST_TIMEOUT,
             Self::Wait(_) => StatusCode::TOO_MANY_REQUESTS,
-            Self::Invalid(_) => StatusCode::UNPROCESSABLE_ENTITY,
-            Self::Conflict(_) => StatusCode::CONFLICT,
+            Self::Invalid(_) | Self::Query(_) | Self::Refused { conflicts: false, .. } => {
+                StatusCode::UNPROCESSABLE_ENTITY
+            }
+            Self::Conflict(_) | Self::Refused { conflicts: true, .. } => StatusCode::CONFLICT,
             Self::Failed(_) => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
@@ -57,10 +80,21 @@ impl Trouble {
             Self::Forged(why) => Some((*why).to_owned()),
             Self::WrongHost => Some("asked for by a name that is not ours".to_owned()),
             Self::TooLarge => Some("too large".to_owned()),
+            Self::Late => Some("its body did not come in time".to_owned()),
             Self::Wait(seconds) => Some(format!("too many attempts, for {seconds} s")),
             Self::Failed(what) => Some(what.clone()),
-            Self::NotFound | Self::Invalid(_) | Self::Conflict(_) => None,
+            Self::NotFound
+            | Self::Invalid(_)
+            | Self::Query(_)
+            | Self::Conflict(_)
+            | Self::Refused { .. } => None,
         }
+    }
+
+    /// By what somebody who tells of it is found in the log.
+    pub(crate) fn reference(&self) -> Option<String> {
+        let is_ours = matches!(self, Self::Failed(_));
+        is_ours.then(|| cookie::new_token().unwrap_or_default().chars().take(8).collect())
     }
 }
 
@@ -74,39 +108,120 @@ impl IntoResponse for Trouble {
 
 impl From<StoreError> for Trouble {
     fn from(error: StoreError) -> Self {
-        match &error {
+        let trouble = Self::of(&error);
+        match (trouble, refusal(&error)) {
+            (Self::Conflict(why), Some(japanese)) => {
+                Self::Refused { conflicts: true, why, japanese }
+            }
+            (Self::Invalid(why), Some(japanese)) => {
+                Self::Refused { conflicts: false, why, japanese }
+            }
+            (trouble, _) => trouble,
+        }
+    }
+}
+
+impl Trouble {
+    fn of(error: &StoreError) -> Self {
+        match error {
             StoreError::NoAsset(_)
             | StoreError::NoScan(_)
             | StoreError::NoDecision(_)
             | StoreError::NoFinding(_)
+            | StoreError::NoCertificate(_)
+            | StoreError::NoView(_)
+            | StoreError::NoMessage(_)
             | StoreError::NoUser(_)
             | StoreError::NoToken(_) => Self::NotFound,
             StoreError::Confirmed(_)
             | StoreError::TooLate(_)
             | StoreError::NotPending(_)
+            | StoreError::NotRetried { .. }
             | StoreError::SamePerson { .. }
             | StoreError::NameTaken(_)
-            | StoreError::LastAdmin(_) => Self::Conflict(error.to_string()),
+            | StoreError::ViewTaken(_)
+            | StoreError::ManyViews(_)
+            | StoreError::LastAdmin(_)
+            | StoreError::AlreadyOne { .. }
+            | StoreError::AlreadyMerged { .. }
+            | StoreError::OtherSite { .. }
+            | StoreError::NotMerged { .. } => Self::Conflict(tell::chain(error)),
+            StoreError::Cursor(_) | StoreError::Accept { .. } | StoreError::Proposal { .. } => {
+                Self::Invalid(tell::chain(error))
+            }
             StoreError::Full { .. }
+            | StoreError::Folder { .. }
+            | StoreError::IsFolder { .. }
             | StoreError::Disk { .. }
             | StoreError::Locked { .. }
+            | StoreError::LogOnReadOnly { .. }
+            | StoreError::NotOurs { .. }
+            | StoreError::Newer { .. }
+            | StoreError::OpenedForReading { .. }
             | StoreError::Statement { .. }
             | StoreError::Corrupt { .. }
             | StoreError::ReadOnly { .. }
             | StoreError::Open { .. }
             | StoreError::Content { .. }
-            | StoreError::NoDatabase { .. } => Self::Failed(tell::chain(&error)),
-            _ => Self::Invalid(tell::chain(&error)),
+            | StoreError::InUse { .. }
+            | StoreError::BackupExists { .. }
+            | StoreError::BackupUnderWay { .. }
+            | StoreError::Unsound { .. }
+            | StoreError::Copy { .. }
+            | StoreError::WriterStart { .. }
+            | StoreError::WriterStopped
+            | StoreError::NoDatabase { .. } => Self::Failed(tell::chain(error)),
         }
     }
 }
 
-/// What people gave is wrong, where it is not the store's own trouble.
+impl From<QueryError> for Trouble {
+    fn from(error: QueryError) -> Self {
+        Self::Query(error)
+    }
+}
+
+/// What people gave is named as such; everything else is our own trouble.
 impl From<anyhow::Error> for Trouble {
     fn from(error: anyhow::Error) -> Self {
-        match error.downcast::<StoreError>() {
-            Ok(error) => error.into(),
-            Err(error) => Self::Invalid(tell::chain(error.as_ref())),
+        let error = match error.downcast::<StoreError>() {
+            Ok(error) => return error.into(),
+            Err(error) => error,
+        };
+        let error = match error.downcast::<QueryError>() {
+            Ok(error) => return error.into(),
+            Err(error) => error,
+        };
+        if error.is::<Absent>() {
+            return Self::NotFound;
         }
+        let is_theirs =
+            error.is::<Unusable>() || error.is::<ParseDayError>() || error.is::<ReadError>();
+        let chain = tell::chain(error.as_ref());
+        if is_theirs { Self::Invalid(chain) } else { Self::Failed(chain) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use anyhow::{Context as _, anyhow};
+
+    use super::*;
+
+    #[test]
+    fn only_what_somebody_can_mend_is_their_mistake() {
+        let status = |error: anyhow::Error| Trouble::from(error).status().as_u16();
+        assert_eq!(status(anyhow!("the key of a route cannot be read")), 500);
+        assert_eq!(status(Unusable("no asset matches".to_owned()).into()), 422);
+        let day = "tomorrow".parse::<inventory::register::Day>().context("--until");
+        assert_eq!(status(day.unwrap_err()), 422);
+        let empty = inventory::register::read::<inventory::register::DeviceEntry>(b"");
+        assert_eq!(status(empty.context("a register").unwrap_err()), 422);
+        let query = inventory::query::Query::parse(inventory::query::Kind::Assets, "elephant:1");
+        let trouble = Trouble::from(anyhow::Error::from(query.unwrap_err()));
+        assert!(matches!(&trouble, Trouble::Query(error) if error.range == (0..8)), "{trouble:?}");
+        assert_eq!(status(StoreError::WriterStopped.into()), 500);
+        assert!(Trouble::Failed(String::new()).reference().is_some_and(|one| one.len() == 8));
+        assert_eq!(trouble.reference(), None);
     }
 }

@@ -6,9 +6,11 @@ use axum::{
     response::Response,
 };
 use inventory::user::{Role, Scope, check_name, check_password, token_hash};
+use model::Timestamp;
 
 use super::{
     Shared, cookie,
+    language::Language,
     page::{Moment, Page, html, to},
     password,
     routes::{Route, get, post},
@@ -16,6 +18,7 @@ use super::{
     trouble::Trouble,
     visit::{Admin, Form, Visitor},
     words::{Words, words},
+    works::computed,
 };
 use crate::clock;
 
@@ -119,16 +122,16 @@ async fn show(shared: &Shared, visitor: &Visitor, new_token: String) -> Result<R
     })
 }
 
-fn invalid(error: impl ToString) -> Trouble {
+pub(super) fn invalid(error: impl ToString) -> Trouble {
     Trouble::Invalid(error.to_string())
 }
 
 /// The hash of a new password, made in a thread of its own.
-async fn hash(name: &str, given: &str) -> Result<String, Trouble> {
-    check_password(name, given).map_err(invalid)?;
+pub(super) async fn hash(language: Language, name: &str, given: &str) -> Result<String, Trouble> {
+    let wrong = |error| Trouble::Invalid(language.password_error(error));
+    check_password(name, given).map_err(wrong)?;
     let given = given.to_owned();
-    let hash = tokio::task::spawn_blocking(move || password::hash(&given)).await;
-    Ok(hash.map_err(|_| Trouble::Failed("a password was not hashed".to_owned()))??)
+    Ok(computed(move || password::hash(&given)).await??)
 }
 
 async fn add(
@@ -138,7 +141,7 @@ async fn add(
 ) -> Result<Response, Trouble> {
     let name = check_name(fields.text("name")).map_err(invalid)?;
     let role: Role = fields.text("role").parse().map_err(invalid)?;
-    let hash = hash(name, fields.exact("password")).await?;
+    let hash = hash(visitor.language, name, fields.exact("password")).await?;
     acting(&shared, &visitor).add_user(name, role, &hash, clock::now()).await?;
     Ok(to("/users"))
 }
@@ -160,7 +163,7 @@ async fn set_password(
     Path(name): Path<String>,
     Form(fields): Form,
 ) -> Result<Response, Trouble> {
-    let hash = hash(&name, fields.exact("password")).await?;
+    let hash = hash(visitor.language, &name, fields.exact("password")).await?;
     acting(&shared, &visitor).set_password(&name, &hash, None, clock::now()).await?;
     Ok(to("/users"))
 }
@@ -180,19 +183,33 @@ async fn add_token(
     State(shared): State<Shared>,
     Form(fields): Form,
 ) -> Result<Response, Trouble> {
-    let name = check_name(fields.text("name")).map_err(invalid)?;
     let scopes: Result<Vec<Scope>, _> = fields.all("scope").map(str::parse).collect();
-    let scopes = scopes.map_err(invalid)?;
     let days: i64 = fields.text("days").parse().map_err(invalid)?;
+    let scopes = scopes.map_err(invalid)?;
+    let (token, _) = new_token(&shared, &visitor, fields.text("name"), scopes, days).await?;
+    show(&shared, &visitor, token).await
+}
+
+/// Makes a key of the API, which is told here and never again, with its end.
+pub(super) async fn new_token(
+    shared: &Shared,
+    visitor: &Visitor,
+    name: &str,
+    mut scopes: Vec<Scope>,
+    days: i64,
+) -> Result<(String, Timestamp), Trouble> {
+    let name = check_name(name).map_err(invalid)?;
     if scopes.is_empty() || !(1..=3_650).contains(&days) {
         return Err(invalid(Texts::of(visitor.language).days));
     }
+    scopes.sort_unstable();
+    scopes.dedup();
     let token = format!("daicho_{}", cookie::new_token()?);
     let now = clock::now();
     let end = now.plus_seconds(days.saturating_mul(86_400));
-    let store = acting(&shared, &visitor);
+    let store = acting(shared, visitor);
     store.add_api_token(name, &token_hash(&token), &scopes, Some(end), now).await?;
-    show(&shared, &visitor, token).await
+    Ok((token, end))
 }
 
 async fn remove_token(

@@ -93,14 +93,15 @@ impl Visitor {
         }
     }
 
-    /// For the audit and for four eyes: a key is its maker's hand.
+    /// For the audit and for four eyes: a key is its maker's hand, and what it decides its maker
+    /// decides.
     pub(crate) fn actor(&self) -> Actor {
         match &self.who {
             Who::Nobody => Actor::program(),
             Who::User(session) => Actor { name: session.user.name.clone(), account: None },
             Who::Program(token) => {
                 let maker = token.created_by.split(" (").next().unwrap_or_default();
-                Actor { name: format!("token {}", token.name), account: Some(maker.to_owned()) }
+                Actor { name: maker.to_owned(), account: Some(format!("key {}", token.name)) }
             }
         }
     }

@@ -42,6 +42,8 @@ words! {
         sign_out: "Sign out", "サインアウト";
         as_of: "As of", "時点";
         back: "Back", "戻る";
+        earlier: "Earlier ones", "以前のもの";
+        latest: "The latest ones", "最新に戻る";
 
         // The parts.
         overview: "Overview", "概要";
@@ -50,6 +52,8 @@ words! {
         software: "Software", "ソフトウェア";
         certificates: "Certificates", "証明書";
         findings: "Findings", "検出事項";
+        map: "Map", "マップ";
+        site: "Site", "拠点";
         scans: "Scans", "スキャン";
         decisions: "Decisions", "承認";
         registers: "Registers", "台帳";
@@ -72,10 +76,11 @@ words! {
         trouble_host: "This page is not known by that name. An administrator can add it (web.names).", "この名前ではページを表示できません。管理者が web.names に追加できます。";
         trouble_not_found: "There is nothing here.", "ページが見つかりません。";
         trouble_too_large: "That is more than is read.", "サイズが大きすぎます。";
+        trouble_late: "It took too long to arrive.", "受信に時間がかかりすぎました。";
         trouble_wait: "Too many attempts. Wait a little.", "試行回数が多すぎます。しばらくお待ちください。";
         trouble_invalid: "This cannot be used.", "入力を処理できません。";
         trouble_conflict: "This cannot be done.", "実行できません。";
-        trouble_failed: "Something went wrong here. The log of the service says more.", "エラーが発生しました。詳細はサービスのログにあります。";
+        trouble_failed: "Something went wrong here. The log of the service says more, by this reference:", "エラーが発生しました。詳細はサービスのログにあります。参照番号:";
 
         // The account.
         role: "Role", "役割";

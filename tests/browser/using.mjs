@@ -47,9 +47,12 @@ export const using = {
     await page.goto(asset);
     const facts = await page.textContent("dl.facts");
     claim(facts.includes("registered") && !facts.includes("unregistered"), `still: ${facts}`);
-    const states = await page.locator("main section").first().locator("tbody tr").allTextContents();
+    const states = await page.locator("main section:has(table)").first().locator("tbody tr").allTextContents();
     const own = states.filter((row) => row.includes("not in the device register") || row.includes("resolved"));
     claim(own.some((row) => row.includes("resolved")), `no finding of it is resolved: ${states}`);
+    const lanes = await page.locator("svg.timeline").textContent();
+    claim(/decided/.test(lanes) && /resolved/.test(lanes), `the time line has neither or not both: ${lanes}`);
+    await picture(page, "timeline");
     // Who approved, and why, is in the audit.
     await page.goto("/audit");
     const audit = await page.textContent("main tbody tr");
@@ -155,6 +158,75 @@ export const using = {
     const headings = await page.locator("main thead th").allTextContents();
     claim(headings.length === 2, `columns: ${headings}`);
     claim((await page.locator("th[aria-sort=descending]").count()) === 1, "nothing says how it is sorted");
+    watched.check();
+  },
+
+  "a list is saved, found again and shared": async (browser) => {
+    const { page, watched } = await visit(browser);
+    await signIn(page);
+    await page.goto("/assets?q=class:printer&sort=-name&columns=id,name");
+    const save = async (name, shared) => {
+      await page.click("main details:has(form[action='/views']) summary");
+      await page.fill("form[action='/views'] input[name=name]", name);
+      if (shared) await page.check("form[action='/views'] input[name=shared]");
+      await page.press("form[action='/views'] input[name=name]", "Enter");
+      await page.waitForSelector("main nav a[aria-current=page]");
+    };
+    await save("<b>Printers</b>", false);
+    await save("Printers of all", true);
+    await page.goto("/assets");
+    claim((await page.locator("main nav a[aria-current]").count()) === 0, "a view is shown as the whole list");
+    await page.click("main nav a:has-text('<b>Printers</b>')");
+    claim(new URL(page.url()).search.includes("columns=id%2Cname"), `the view is ${page.url()}`);
+    claim((await page.locator("main thead th").count()) === 2, "other columns than were saved");
+    const { page: other } = await visit(browser);
+    await signIn(other, "viewer");
+    await other.goto("/assets");
+    const seen = await other.locator("main nav").first().textContent();
+    claim(seen.includes("Printers of all") && !seen.includes("<b>"), `somebody else sees ${seen}`);
+    await other.goto("/views");
+    claim((await other.locator("main form").count()) === 0, "a viewer may change what is shared");
+    watched.check();
+  },
+
+  "a certificate is reached from the calendar and taken along": async (browser) => {
+    const { page, watched } = await visit(browser);
+    await signIn(page);
+    await page.goto("/certificates/calendar");
+    for (let month = 0; month < 14; month += 1) {
+      if (await page.locator("table.calendar a").count()) break;
+      await page.click("main a[rel=next]");
+      await page.waitForSelector("table.calendar");
+    }
+    const count = Number(await page.locator("table.calendar a").first().textContent());
+    await page.locator("table.calendar a").first().click();
+    await page.waitForSelector("#day tbody tr");
+    const rows = await page.locator("#day tbody tr").count();
+    claim(rows === count, `the calendar says ${count}, the day has ${rows}`);
+    await page.locator("#day tbody a").first().click();
+    await page.waitForSelector("dl.facts");
+    const coming = page.waitForEvent("download");
+    await page.click("main a[href$='/pem']");
+    const file = readFileSync(await (await coming).path(), "utf8");
+    claim(/^-----BEGIN CERTIFICATE-----\n[\w+/=\n]+-----END CERTIFICATE-----\n$/.test(file), `the file is ${file.slice(0, 80)}`);
+    watched.check();
+  },
+
+  "the map leads to an asset by the keyboard": async (browser) => {
+    const { page, watched } = await visit(browser);
+    await signIn(page);
+    await page.goto("/map");
+    const blocks = await page.locator("figure.block").count();
+    claim(blocks >= 3, `${blocks} blocks`);
+    const shapes = await page.locator("p.legend .key").count();
+    claim(shapes === 5, "the shapes are not explained");
+    await page.locator("figure.block > a").first().focus();
+    await page.keyboard.press("Enter");
+    await page.waitForURL(/map\/block/);
+    await page.locator("svg.cells a").first().focus();
+    await page.keyboard.press("Enter");
+    await page.waitForURL(/\/assets\/\d+$/);
+    claim((await page.locator("svg.timeline circle").count()) > 0, "nothing is on the time line");
     watched.check();
   },
 };

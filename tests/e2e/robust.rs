@@ -155,7 +155,7 @@ fn a_full_disk_is_named_and_what_was_stored_before_stays() {
     let small = folder.to_str().unwrap();
     // Room for a fresh database and its log, not for a sweep beside a file that fills the rest.
     let script = format!(
-        "mount -t tmpfs -o size=1560k tmpfs {small} && export DAICHO_DATABASE={small}/daicho.db && \
+        "mount -t tmpfs -o size=1640k tmpfs {small} && export DAICHO_DATABASE={small}/daicho.db && \
          {0} sweep 127.0.0.1 --io connect --ports 1 >/dev/null 2>&1; echo first=$?; \
          dd if=/dev/zero of={small}/filler bs=1k count=9999 2>/dev/null; \
          {0} sweep 127.0.0.0/28 --io connect --ports 1-40 --assume-alive; echo second=$?; \

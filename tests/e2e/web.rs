@@ -258,6 +258,21 @@ fn the_page_alone_ends_at_once_also_while_somebody_is_connected() {
     served.hears("page: reloaded");
     served.hears("page: at https://127.0.0.1:");
     assert!(office.ask("GET /metrics", "").starts_with("HTTP/1.1 404"));
+    // What cannot be served is said, and everything stays as it was.
+    let file = fs::read_to_string(office.home.path("daicho.toml")).unwrap();
+    for (wrong, why) in
+        [("certificate = \"/no\"\nkey = \"/no\"\n", "cannot use /no"), ("wrong = 1\n", "wrong")]
+    {
+        office.home.write("daicho.toml", format!("{file}\n{wrong}"));
+        kill("-HUP", served.child.id());
+        assert!(served.hears("page: not reloaded, it stays as it was").contains(why));
+        assert!(office.ask("GET /metrics", "").starts_with("HTTP/1.1 404"));
+    }
+    // Whoever opens very many connections has the last ones closed.
+    let many: Vec<TcpStream> =
+        (0..70).map(|_| TcpStream::connect(("127.0.0.1", office.port)).unwrap()).collect();
+    served.hears("page: refused: 127.0.0.1 has too many connections");
+    drop(many);
     let took = served.terminate();
     drop(idle);
     assert!(took < Duration::from_secs(1), "{took:?}");

@@ -76,6 +76,11 @@ impl Chain {
         Self { leaf: deployment.sha256.clone(), above: deployment.chain.clone() }
     }
 
+    /// By what it is remembered what was said of it, for a purpose.
+    pub(crate) fn key(&self, purpose: Purpose) -> String {
+        memory::asked(self, purpose)
+    }
+
     /// What a file holds with one of its certificates. A file may hold thousands of leaves, of
     /// which none stands above another.
     #[must_use]

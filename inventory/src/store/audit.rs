@@ -73,14 +73,29 @@ impl Store {
     ///
     /// Where the database cannot be read.
     pub async fn audit(&self, limit: Option<u32>) -> Result<Vec<AuditEntry>, StoreError> {
+        self.audit_before(i64::MAX, limit).await
+    }
+
+    /// The last entries of the audit before that number, the latest first; all where there is no
+    /// limit.
+    ///
+    /// # Errors
+    ///
+    /// Where the database cannot be read.
+    pub async fn audit_before(
+        &self,
+        before: i64,
+        limit: Option<u32>,
+    ) -> Result<Vec<AuditEntry>, StoreError> {
         let failed = self.failed("reading the audit");
         let mut reader = self.reader().await?;
         let rows: Vec<Row> = sqlx::query_as(
             "SELECT number, at, who, action, subject, detail, reason, hash FROM audit
-             ORDER BY number DESC LIMIT $1",
+             WHERE number < $2 ORDER BY number DESC LIMIT $1",
         )
         // A negative limit is none.
         .bind(limit.map_or(-1, i64::from))
+        .bind(before)
         .fetch_all(&mut *reader)
         .await
         .map_err(&failed)?;

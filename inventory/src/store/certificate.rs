@@ -1,5 +1,7 @@
 //! Certificates: each distinct one once, whole, with what was read from it for listing.
 
+mod one;
+
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use model::Timestamp;
@@ -17,6 +19,8 @@ use crate::{
     file::{FileCertificate, KeptFile},
     hex::hex,
 };
+
+pub use one::{CertificateDossier, Concluded};
 
 /// Certificates in one statement. Each may have a mebibyte, usually two kibibytes.
 const ROWS: usize = 200;
@@ -168,39 +172,49 @@ type Row = (
     i64,
 );
 
+/// The statement that reads certificates.
+macro_rules! certificates {
+    ($which:literal) => {
+        concat!(
+            "SELECT sha256, subject, issuer, serial, not_before, not_after, names, key_algorithm,
+                 key_bits, signature_algorithm, self_signed, anomalies, first_seen, last_seen
+             FROM certificate ",
+            $which
+        )
+    };
+}
+
+const EVERY: &str = certificates!("ORDER BY not_after IS NULL, not_after, sha256");
+const ONE: &str = certificates!("WHERE sha256 = $1");
+
 /// Every certificate without the places where it is.
 async fn load(connection: &mut SqliteConnection) -> Result<Vec<StoredCertificate>, LoadError> {
-    let rows: Vec<Row> = sqlx::query_as(
-        "SELECT sha256, subject, issuer, serial, not_before, not_after, names, key_algorithm,
-             key_bits, signature_algorithm, self_signed, anomalies, first_seen, last_seen
-         FROM certificate ORDER BY not_after IS NULL, not_after, sha256",
-    )
-    .fetch_all(connection)
-    .await?;
-    let read = |row: Row| {
-        let (sha256, subject, issuer, serial, not_before, not_after, names, ..) = row;
-        let (.., key_algorithm, key_bits, signature_algorithm, self_signed, anomalies, first, last) =
-            (row.7, row.8, row.9, row.10, row.11, row.12, row.13);
-        Ok(StoredCertificate {
-            sha256,
-            subject,
-            issuer,
-            serial,
-            not_before: not_before.map(Timestamp),
-            not_after: not_after.map(Timestamp),
-            names: parse("certificate.names", &names)?,
-            key_algorithm,
-            key_bits,
-            signature_algorithm,
-            self_signed,
-            anomalies: parse("certificate.anomalies", &anomalies)?,
-            first_seen: Timestamp(first),
-            last_seen: Timestamp(last),
-            endpoints: Vec::new(),
-            files: Vec::new(),
-        })
-    };
+    let rows: Vec<Row> = sqlx::query_as(EVERY).fetch_all(connection).await?;
     rows.into_iter().map(read).collect()
+}
+
+fn read(row: Row) -> Result<StoredCertificate, LoadError> {
+    let (sha256, subject, issuer, serial, not_before, not_after, names, ..) = row;
+    let (.., key_algorithm, key_bits, signature_algorithm, self_signed, anomalies, first, last) =
+        (row.7, row.8, row.9, row.10, row.11, row.12, row.13);
+    Ok(StoredCertificate {
+        sha256,
+        subject,
+        issuer,
+        serial,
+        not_before: not_before.map(Timestamp),
+        not_after: not_after.map(Timestamp),
+        names: parse("certificate.names", &names)?,
+        key_algorithm,
+        key_bits,
+        signature_algorithm,
+        self_signed,
+        anomalies: parse("certificate.anomalies", &anomalies)?,
+        first_seen: Timestamp(first),
+        last_seen: Timestamp(last),
+        endpoints: Vec::new(),
+        files: Vec::new(),
+    })
 }
 
 impl Store {

@@ -374,6 +374,21 @@ pub(super) async fn load(connection: &mut SqliteConnection) -> Result<Vec<Decisi
     rows.into_iter().map(read).collect()
 }
 
+/// The decisions before a number, the latest first, at most so many.
+pub(super) async fn before(
+    connection: &mut SqliteConnection,
+    number: i64,
+    most: u32,
+) -> Result<Vec<Decision>, LoadError> {
+    let rows: Vec<Row> =
+        sqlx::query_as("SELECT * FROM decision WHERE id < $1 ORDER BY id DESC LIMIT $2")
+            .bind(number)
+            .bind(most)
+            .fetch_all(connection)
+            .await?;
+    rows.into_iter().map(read).collect()
+}
+
 fn read(row: Row) -> Result<Decision, LoadError> {
     let kind: RegisterKind =
         row.kind.parse().map_err(|_| LoadError::content("decision.kind", row.kind.clone()))?;

@@ -213,6 +213,18 @@ pub enum StoreError {
     /// There is no finding of that number.
     #[error("there is no finding {0}")]
     NoFinding(i64),
+    /// There is no certificate of that hash.
+    #[error("there is no certificate {0}")]
+    NoCertificate(String),
+    /// There is no saved view of that number, or it is somebody else's.
+    #[error("there is no saved view {0}")]
+    NoView(i64),
+    /// A view of that name is there already.
+    #[error("there is a view called {0:?} already")]
+    ViewTaken(String),
+    /// There is no room for more views.
+    #[error("{0} views are the most that one list can have")]
+    ManyViews(u32),
     /// There is no message of that number.
     #[error("there is no message {0}")]
     NoMessage(i64),

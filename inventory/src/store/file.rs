@@ -131,20 +131,61 @@ pub(super) async fn load(connection: &mut SqliteConnection) -> Result<Vec<KeptFi
     .fetch_all(connection)
     .await?;
     let read = |row: FileRow| {
-        let (id, site, name, path, format, key, mode, first, last, present) = row;
-        Ok(KeptFile {
-            vantage: Vantage { site: Site(site), name },
-            path,
-            format: Format::from_name(&format)
-                .ok_or_else(|| LoadError::content("file.format", format))?,
-            private_key: PrivateKey::from_name(&key)
-                .ok_or_else(|| LoadError::content("file.private_key", key))?,
-            mode,
-            first_seen: Timestamp(first),
-            last_seen: Timestamp(last),
-            present,
-            certificates: certificates.remove(&id).unwrap_or_default(),
-        })
+        let id = row.0;
+        let mut file = file(row)?;
+        file.certificates = certificates.remove(&id).unwrap_or_default();
+        Ok(file)
     };
     rows.into_iter().map(read).collect()
+}
+
+/// The file of a row, without its certificates.
+fn file(row: FileRow) -> Result<KeptFile, LoadError> {
+    let (_, site, name, path, format, key, mode, first, last, present) = row;
+    Ok(KeptFile {
+        vantage: Vantage { site: Site(site), name },
+        path,
+        format: Format::from_name(&format)
+            .ok_or_else(|| LoadError::content("file.format", format))?,
+        private_key: PrivateKey::from_name(&key)
+            .ok_or_else(|| LoadError::content("file.private_key", key))?,
+        mode,
+        first_seen: Timestamp(first),
+        last_seen: Timestamp(last),
+        present,
+        certificates: Vec::new(),
+    })
+}
+
+/// The files that hold a certificate or held it, current ones first, at most so many. Current is
+/// where it is in the file and the file is there.
+pub(super) async fn holding(
+    connection: &mut SqliteConnection,
+    sha256: &str,
+    most: i64,
+) -> Result<Vec<(KeptFile, FileCertificate)>, LoadError> {
+    let rows: Vec<CertificateRow> = sqlx::query_as(
+        "SELECT file, sha256, entry, first_seen, last_seen, current FROM file_certificate
+         WHERE sha256 = $1 ORDER BY current DESC, last_seen DESC, file LIMIT $2",
+    )
+    .bind(sha256)
+    .bind(most)
+    .fetch_all(&mut *connection)
+    .await?;
+    let mut held = Vec::new();
+    for (id, sha256, entry, first, last, current) in rows {
+        let row: FileRow = sqlx::query_as(
+            "SELECT file.id, site, name, path, format, private_key, mode, first_seen, last_seen,
+                 present
+             FROM file JOIN vantage ON vantage.id = file.vantage WHERE file.id = $1",
+        )
+        .bind(id)
+        .fetch_one(&mut *connection)
+        .await?;
+        let file = file(row)?;
+        let (first_seen, last_seen) = (Timestamp(first), Timestamp(last));
+        let current = current && file.present;
+        held.push((file, FileCertificate { sha256, entry, first_seen, last_seen, current }));
+    }
+    Ok(held)
 }

@@ -8,6 +8,7 @@ use super::{
     audit::{self, Done},
     event, list,
     load::Merges,
+    portrait::Part,
     scan::{LoadError, json},
 };
 use crate::{
@@ -127,6 +128,58 @@ pub(super) async fn load(
     .fetch_all(connection)
     .await?;
     rows.into_iter().map(read).collect()
+}
+
+/// The findings of these assets, open ones first, the worst first, at most so many.
+pub(super) async fn of(
+    connection: &mut SqliteConnection,
+    assets: &[AssetId],
+    most: u16,
+) -> Result<Part<StoredFinding>, LoadError> {
+    let assets = json(&assets.iter().map(|id| id.0).collect::<Vec<_>>());
+    let total: i64 = sqlx::query_scalar(
+        "SELECT count(*) FROM finding WHERE asset IN (SELECT value FROM json_each($1))",
+    )
+    .bind(&assets)
+    .fetch_one(&mut *connection)
+    .await?;
+    let rows: Vec<Row> = sqlx::query_as(
+        "SELECT id, rule, subject, severity, asset, title, detail, state, first_seen, last_seen,
+             resolved_at, accepted_at, accepted_until, accepted_because
+         FROM finding WHERE asset IN (SELECT value FROM json_each($1))
+         ORDER BY state <> 'open', state = 'resolved',
+             CASE severity WHEN 'critical' THEN 0 WHEN 'warning' THEN 1 ELSE 2 END, id
+         LIMIT $2",
+    )
+    .bind(&assets)
+    .bind(most)
+    .fetch_all(connection)
+    .await?;
+    let rows = rows.into_iter().map(read).collect::<Result<_, _>>()?;
+    // The others are in the list of findings, asked for by the asset.
+    Ok(Part { rows, next: None, total: total.unsigned_abs() })
+}
+
+/// The findings about a subject, open ones first, the worst first.
+pub(super) async fn about(
+    connection: &mut SqliteConnection,
+    subject: &str,
+) -> Result<Vec<StoredFinding>, LoadError> {
+    let rows: Vec<Row> = sqlx::query_as(
+        "SELECT id, rule, subject, severity, asset, title, detail, state, first_seen, last_seen,
+             resolved_at, accepted_at, accepted_until, accepted_because
+         FROM finding WHERE subject = $1",
+    )
+    .bind(subject)
+    .fetch_all(connection)
+    .await?;
+    let mut found: Vec<StoredFinding> = rows.into_iter().map(read).collect::<Result<_, _>>()?;
+    found.sort_by_key(|stored| {
+        let finding = &stored.finding;
+        let state = (finding.state != FindingState::Open, finding.state == FindingState::Resolved);
+        (state, std::cmp::Reverse(finding.severity), stored.id)
+    });
+    Ok(found)
 }
 
 fn read(row: Row) -> Result<StoredFinding, LoadError> {

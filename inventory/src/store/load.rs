@@ -378,7 +378,7 @@ fn os(row: &Cells<'_>) -> Result<OperatingSystem, LoadError> {
     })
 }
 
-fn deployment(row: &Cells<'_>) -> Result<Deployment, LoadError> {
+pub(super) fn deployment(row: &Cells<'_>) -> Result<Deployment, LoadError> {
     Ok(Deployment {
         sha256: row.owned(2)?,
         chain: parse("deployment.chain", row.text(3)?)?,

@@ -29,6 +29,7 @@ pub(super) const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0014_web.sql"),
     include_str!("migrations/0015_keep.sql"),
     include_str!("migrations/0016_held.sql"),
+    include_str!("migrations/0017_view.sql"),
 ];
 
 /// The schema version that this program writes.

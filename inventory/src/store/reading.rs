@@ -13,6 +13,7 @@ use super::{
     beside::Beside,
     certificate,
     observation::{CERTIFICATES, ROWS, Stored, StoredObservation},
+    portrait::{self, ObservationRow},
     scan::{LoadError, json, parse},
 };
 use crate::hex::unhex;
@@ -175,6 +176,27 @@ pub(super) async fn concerning(
     complete(connection, &mut stored, chains, |row| &mut row.observation.fact).await?;
     stored.sort_by_key(|stored| Reverse(stored.observation.observed_at));
     Ok(stored)
+}
+
+/// The observations of these rows, with the certificates that they are about.
+pub(super) async fn whole(
+    connection: &mut SqliteConnection,
+    rows: Vec<ObservationRow>,
+    vantages: &BTreeMap<i64, Vantage>,
+) -> Result<Vec<StoredObservation>, LoadError> {
+    let mut all = Vec::with_capacity(rows.len());
+    let mut chains = Vec::new();
+    for row in rows {
+        let (_, vantage, method, subject, text, _, last, ..) = &row;
+        let wrong = || LoadError::content("observation.vantage", vantage.to_string());
+        let vantage = vantages.get(vantage).ok_or_else(wrong)?;
+        let (fact, chain) = fact(text)?;
+        chains.extend(chain.map(|chain| (all.len(), chain)));
+        let made = observation(vantage, method, subject, fact, Timestamp(*last))?;
+        all.push(portrait::stored(made, &row));
+    }
+    complete(connection, &mut all, chains, |row| &mut row.observation.fact).await?;
+    Ok(all)
 }
 
 /// A vantage point of a site.

@@ -109,6 +109,29 @@ impl Store {
         as_of: Timestamp,
         policy: &Policy,
     ) -> Result<ReviewSummary, StoreError> {
+        self.review_with(as_of, policy, Lists::ForWhoeverCanLook).await
+    }
+
+    /// The same, and lists are kept from then on, also while nobody can look at them yet: for a
+    /// demonstration, whose days are over before anybody can.
+    ///
+    /// # Errors
+    ///
+    /// As of [`Self::review`].
+    pub async fn review_and_list(
+        &self,
+        as_of: Timestamp,
+        policy: &Policy,
+    ) -> Result<ReviewSummary, StoreError> {
+        self.review_with(as_of, policy, Lists::Always).await
+    }
+
+    async fn review_with(
+        &self,
+        as_of: Timestamp,
+        policy: &Policy,
+        lists: Lists,
+    ) -> Result<ReviewSummary, StoreError> {
         let failed = self.failed("reviewing the inventory");
         let mut writer = self.writer().await?;
         let mut transaction = writer.begin_with(BEGIN_WRITE).await.map_err(&failed)?;
@@ -129,7 +152,8 @@ impl Store {
         finding::write(&mut transaction, &changed).await.map_err(&failed)?;
         let findings = finding::shown(&mut transaction).await.map_err(|e| e.or(&failed))?;
         // They cost a review a quarter of its time: not where nobody can look at them.
-        if list::are_kept(&mut transaction).await.map_err(&failed)? {
+        let always = lists == Lists::Always;
+        if always || list::are_kept(&mut transaction).await.map_err(&failed)? {
             list::write(&mut transaction, &compared, &findings, policy, as_of)
                 .await
                 .map_err(|e| e.or(&failed))?;
@@ -142,6 +166,14 @@ impl Store {
         transaction.commit().await.map_err(&failed)?;
         Ok(ReviewSummary { compared, changes, findings })
     }
+}
+
+/// Whether a review writes lists.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Lists {
+    /// Once somebody can look at them.
+    ForWhoeverCanLook,
+    Always,
 }
 
 /// What a comparison depends on, as it is stored.

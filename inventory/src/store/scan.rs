@@ -101,10 +101,24 @@ impl Store {
     ///
     /// Where the database cannot be read.
     pub async fn scans(&self, limit: u32) -> Result<Vec<StoredScan>, StoreError> {
+        self.scans_before(ScanId(i64::MAX), limit).await
+    }
+
+    /// The last `limit` scans before this one, the latest first.
+    ///
+    /// # Errors
+    ///
+    /// Where the database cannot be read.
+    pub async fn scans_before(
+        &self,
+        before: ScanId,
+        limit: u32,
+    ) -> Result<Vec<StoredScan>, StoreError> {
         let failed = self.failed("reading the scans");
         let mut reader = self.reader().await?;
         let mut transaction = reader.begin().await.map_err(&failed)?;
-        load(&mut transaction, 0, i64::MAX, limit.into()).await.map_err(|e| e.or(&failed))
+        let last = before.0.saturating_sub(1);
+        load(&mut transaction, 0, last, limit.into()).await.map_err(|e| e.or(&failed))
     }
 
     /// One scan.

@@ -23,6 +23,15 @@ pub struct Origin<'a> {
     pub agent: &'a str,
 }
 
+/// Whether somebody uses a session by what they ask for.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Use {
+    /// A person does something: the session is in use.
+    Noted,
+    /// A page that lies open asks by itself: that keeps no session alive.
+    Silent,
+}
+
 type SessionRow = (String, i64, i64, String, String, i64, String, String, i64, i64, Option<i64>);
 
 const SESSION: &str = "SELECT hash, session.created_at, used_at, address, agent,
@@ -43,7 +52,7 @@ fn session(row: SessionRow) -> Result<Session, super::scan::LoadError> {
 
 impl Store {
     /// The session of that token's hash, unless it is over; that it was used is noted once a
-    /// minute.
+    /// minute, where it was.
     ///
     /// # Errors
     ///
@@ -52,6 +61,7 @@ impl Store {
         &self,
         hash: &str,
         lasting: Lasting,
+        used: Use,
         now: Timestamp,
     ) -> Result<Option<Session>, StoreError> {
         let failed = self.failed("reading a session");
@@ -66,7 +76,7 @@ impl Store {
         let found = row.map(session).transpose().map_err(|error| error.or(&failed))?;
         let lasts = |session: &Session| !lasting.is_over(session.created_at, session.used_at, now);
         let Some(session) = found.filter(lasts) else { return Ok(None) };
-        if now >= session.used_at.plus_seconds(60) {
+        if used == Use::Noted && now >= session.used_at.plus_seconds(60) {
             self.note_use("UPDATE session SET used_at = $2 WHERE hash = $1", hash, now).await;
         }
         Ok(Some(session))

@@ -35,6 +35,23 @@ pub(super) async fn load(connection: &mut SqliteConnection) -> sqlx::Result<Memo
     Ok(Memory { basis, verdicts })
 }
 
+/// What was said of a chain, by one of its keys, where that still holds.
+pub(super) async fn of(
+    connection: &mut SqliteConnection,
+    keys: &[String],
+    as_of: Timestamp,
+) -> sqlx::Result<Option<Judgement>> {
+    let text: Option<String> = sqlx::query_scalar(
+        "SELECT judgement FROM verdict WHERE chain IN (SELECT value FROM json_each($1))
+             AND since <= $2 AND $2 < until",
+    )
+    .bind(json(keys))
+    .bind(as_of.0)
+    .fetch_optional(connection)
+    .await?;
+    Ok(text.and_then(|text| from_row(serde_json::from_str(&text).ok()?)))
+}
+
 /// Remembers these too. What was said on another basis is forgotten.
 pub(super) async fn write(connection: &mut SqliteConnection, fresh: &Memory) -> sqlx::Result<()> {
     if fresh.verdicts.is_empty() {

@@ -360,6 +360,7 @@ async fn what_waits_in_a_database_of_version_1_is_digested_once() {
          DROP TABLE progress;
          DROP TABLE page_process;
          DROP TABLE attempt;
+         DROP TABLE saved_view;
          DROP TABLE api_token;
          DROP TABLE session;
          DROP TABLE user;

@@ -146,11 +146,12 @@ async fn a_full_disk_is_one_clear_error_and_loses_nothing() {
     let folder = Folder::new();
     let mount = folder.folder.path().join("small");
     std::fs::create_dir(&mount).unwrap();
-    // A file system of one mebibyte that only this child sees and that ends with it.
+    // A file system of little more than a mebibyte, which grows with the tables, that only this
+    // child sees and that ends with it.
     let program = std::env::current_exe().unwrap();
     let status = Command::new("unshare")
         .args(["--map-root-user", "--mount", "sh", "-c"])
-        .arg("mount -t tmpfs -o size=1m none \"$1\" && shift && exec \"$@\"")
+        .arg("mount -t tmpfs -o size=1200k none \"$1\" && shift && exec \"$@\"")
         .arg("sh")
         .arg(&mount)
         .arg(program)

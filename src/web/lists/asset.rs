@@ -1,4 +1,5 @@
-//! An asset with everything that is known of it, and why: down to what was observed.
+//! An asset with everything that is known of it, and why: down to what was observed. Of what only
+//! grows, the latest; the rest is on the pages behind it (`behind`).
 
 use askama::Template;
 use axum::{
@@ -6,22 +7,28 @@ use axum::{
     response::Response,
 };
 use inventory::{
-    asset::AssetId,
+    asset::{Asset, AssetId, Deployment, Event},
     class,
     finding::FindingState,
     query::{Kind, Query},
     store::{
-        StoredFinding,
+        StoredFinding, StoredObservation,
         list::{AssetEntry, Direction, Request, Sort},
     },
     user::Role,
 };
 use model::Endpoint;
 
-use super::{Shared, words::Lists};
+use super::{
+    Shared, address,
+    timeline::{self, Timeline},
+    words::Lists,
+};
 use crate::{
     clock,
     web::{
+        certificates,
+        language::Language,
         page::{Page, html, moment, shown, spoken},
         routes::{Route, get},
         trouble::Trouble,
@@ -29,8 +36,8 @@ use crate::{
     },
 };
 
-/// Observations and events that a page shows, the latest first.
-const SHOWN: usize = 200;
+/// Rows of a table of the page.
+const SHOWN: u16 = 200;
 
 pub(super) fn routes() -> Vec<Route> {
     vec![get("/assets/{id}", show)]
@@ -41,8 +48,10 @@ struct Part {
     title: &'static str,
     headings: Vec<&'static str>,
     rows: Vec<Vec<String>>,
-    /// How many there are, where not all are shown.
-    of: Option<usize>,
+    /// How many there are, where not all are shown, and where the others are.
+    of: Option<(u64, String)>,
+    /// Where rows lead: a column and an address, or nowhere.
+    links: Vec<Option<(usize, String)>>,
     /// What can be done about the rows: an address and what it is called, or "".
     actions: Vec<(String, &'static str)>,
 }
@@ -53,20 +62,30 @@ impl Part {
         self.actions.get(*row)
     }
 
+    /// Where a cell leads.
+    fn link(&self, row: &usize, column: &usize) -> Option<&str> {
+        let (at, address) = self.links.get(*row)?.as_ref()?;
+        (at == column).then_some(address)
+    }
+
+    /// Says how many there are in all, and where.
+    fn among(mut self, total: u64, place: impl FnOnce() -> String) -> Self {
+        self.of = (total > self.rows.len() as u64).then(|| (total, place()));
+        self
+    }
+
+    fn leading(self, links: Vec<Option<(usize, String)>>) -> Self {
+        Self { links, ..self }
+    }
+
     fn new(title: &'static str, headings: &[&'static str], rows: Vec<Vec<String>>) -> Self {
-        let all = rows.len();
         let rows: Vec<Vec<String>> = rows
             .into_iter()
-            .take(SHOWN)
+            .take(SHOWN.into())
             .map(|row| row.iter().map(|text| shown(text)).collect())
             .collect();
-        Self {
-            title,
-            headings: headings.to_vec(),
-            of: (all > SHOWN).then_some(all),
-            rows,
-            actions: Vec::new(),
-        }
+        let headings = headings.to_vec();
+        Self { title, headings, of: None, rows, links: Vec::new(), actions: Vec::new() }
     }
 }
 
@@ -78,6 +97,7 @@ struct AssetTemplate {
     /// What it is called, for programs and for people.
     times: [(&'static str, String, String); 2],
     parts: Vec<Part>,
+    line: Timeline,
     /// Where it is decided of it, for who may.
     decide: Option<(String, &'static str)>,
 }
@@ -96,30 +116,34 @@ async fn show(
     State(shared): State<Shared>,
     Path(id): Path<i64>,
 ) -> Result<Response, Trouble> {
-    let words = Lists::of(visitor.language);
-    let dossier = shared.store.asset(AssetId(id)).await?;
-    let asset = &dossier.asset;
+    let language = visitor.language;
+    let words = Lists::of(language);
+    let known = shared.store.portrait(AssetId(id), SHOWN).await?;
+    let asset = &known.asset;
     drop(shared.lists().await?);
+    let now = clock::now();
+    let time = (asset.first_seen, now.max(asset.last_seen));
+    let strokes = shared.store.asset_strokes(asset.id, time, timeline::PARTS).await?;
+    let line = Timeline::of(asset, &strokes, &known.findings.rows, now, language);
     let entry = entry(&shared, asset.id).await?;
     let mut facts = vec![(words.id, asset.id.to_string()), (words.site, asset.site.0.clone())];
     if let Some(entry) = &entry {
-        facts.push((words.registration, format!("{}: {}", entry.registration, entry.reason)));
+        let registration = language.value(Kind::Assets, "registration", &entry.registration);
+        facts.push((words.registration, format!("{registration}: {}", entry.reason)));
         facts.extend(entry.vendor.clone().map(|vendor| (words.vendor, vendor)));
         facts.extend(entry.os.clone().map(|os| (words.os, os)));
     }
     if let Some(judged) = class::classify(asset) {
-        facts.push((words.class, judged.class.as_str().to_owned()));
+        facts.push((words.class, language.class(judged.class).to_owned()));
         facts.push((words.class_reasons, judged.reasons.join("; ")));
     }
-    let name = asset.names.first().map(|name| name.name.clone());
-    let address = asset.addresses().next().map(|address| address.to_string());
-    let title = name.or(address).unwrap_or_else(|| format!("{} {}", words.asset, asset.id));
+    let title = called(asset, words);
     let yes = |is: bool| if is { "✓" } else { "" }.to_owned();
     let identifiers = asset.identifiers.iter().map(|one| {
         vec![
             one.identifier.kind().to_owned(),
             one.identifier.value(),
-            one.strength.as_str().to_owned(),
+            language.strength(one.strength).to_owned(),
             yes(one.current),
             spoken(one.last_seen),
             one.because.clone(),
@@ -130,7 +154,7 @@ async fn show(
         let tls = if one.tls { "+tls" } else { "" };
         vec![
             Endpoint { address, transport, port }.to_string(),
-            one.state.to_string(),
+            language.port_state(one.state).to_owned(),
             format!("{}{tls}", one.protocol.as_deref().unwrap_or_default()),
             one.product.clone().unwrap_or_default(),
             one.version.clone().unwrap_or_default(),
@@ -161,35 +185,29 @@ async fn show(
         }
         _ => (String::new(), ""),
     };
-    let actions = dossier.findings.iter().map(acceptance).collect();
-    let findings = dossier.findings.iter().map(|stored| {
+    let actions = known.findings.rows.iter().map(acceptance).collect();
+    let about = |stored: &StoredFinding| {
+        let page = certificates::path_of_subject(&stored.finding.key.subject)?;
+        Some((2, page))
+    };
+    let about = known.findings.rows.iter().map(about).collect();
+    let findings = known.findings.rows.iter().map(|stored| {
         let finding = &stored.finding;
         vec![
-            finding.severity.as_str().to_owned(),
-            finding.state.as_str().to_owned(),
-            finding.title.clone(),
+            language.severity(finding.severity).to_owned(),
+            language.finding_state(finding.state).to_owned(),
+            language.finding(&finding.key.rule, &finding.title),
             finding.detail.clone(),
             spoken(finding.first_seen),
         ]
     });
-    let events = dossier.events.iter().map(|event| {
-        vec![
-            spoken(event.at),
-            event.kind.as_str().to_owned(),
-            event.subject.clone(),
-            event.detail.clone(),
-        ]
-    });
-    let observations = dossier.observations.iter().map(|stored| {
-        let seen = &stored.observation;
-        vec![
-            seen.method.as_str().to_owned(),
-            seen.subject.to_string(),
-            crate::cli::assets::told(&seen.fact),
-            stored.times.to_string(),
-            spoken(seen.observed_at),
-        ]
-    });
+    let page_of = |one: &Deployment| Some((0, certificates::path(&one.sha256)));
+    let installed = asset.software.iter().filter(|one| one.current).count();
+    // The list of what there is of that kind; of assets there is only itself.
+    let list = |kind: &str| match kind {
+        "assets" => address("/assets", &format!("id:{}", asset.id)),
+        _ => address(&format!("/{kind}"), &format!("asset:{}", asset.id)),
+    };
     let w = words;
     let parts = vec![
         Part {
@@ -199,29 +217,42 @@ async fn show(
                 &[w.severity, w.state, w.title, w.detail, w.first_seen],
                 findings.collect(),
             )
+            .leading(about)
+            .among(known.findings.total, || list("findings"))
         },
         Part::new(
             w.identifiers,
             &[w.kind, w.name, w.strength, w.current, w.last_seen, w.because],
             identifiers.collect(),
-        ),
+        )
+        .among(asset.identifiers.len() as u64, || list("assets")),
         Part::new(
             w.services,
             &[w.address, w.state, w.protocol, w.product, w.version, w.last_seen],
             services.collect(),
-        ),
-        Part::new(w.software, &[w.product, w.version, w.source, w.last_seen], software.collect()),
+        )
+        .among(asset.services.len() as u64, || list("services")),
+        Part::new(w.software, &[w.product, w.version, w.source, w.last_seen], software.collect())
+            .among(installed as u64, || list("software")),
         Part::new(
             w.certificates,
             &["SHA-256", w.address, w.current, w.last_seen],
             certificates.collect(),
-        ),
-        Part::new(w.events, &[w.last_seen, w.kind, w.subject, w.detail], events.collect()),
+        )
+        .leading(asset.deployments.iter().map(page_of).collect())
+        .among(asset.deployments.len() as u64, || list("certificates")),
+        Part::new(
+            w.events,
+            &[w.last_seen, w.kind, w.subject, w.detail],
+            known.events.rows.iter().map(|one| event_row(one, language)).collect(),
+        )
+        .among(known.events.total, || format!("/assets/{}/events", asset.id)),
         Part::new(
             w.observations,
             &[w.method, w.subject, w.fact, w.times, w.last_seen],
-            observations.collect(),
-        ),
+            known.observations.rows.iter().map(|one| observation_row(one, language)).collect(),
+        )
+        .among(known.observations.total, || format!("/assets/{}/observations", asset.id)),
     ];
     let facts = facts.into_iter().map(|(name, text)| (name, shown(&text))).collect();
     let decide = || (format!("/decide?asset={}", asset.id), words.decide);
@@ -231,6 +262,36 @@ async fn show(
         facts,
         times: [(words.first_seen, asset.first_seen), (words.last_seen, asset.last_seen)]
             .map(|(name, at)| (name, moment(at), spoken(at))),
+        line,
         parts: parts.into_iter().filter(|part| !part.rows.is_empty()).collect(),
     })
+}
+
+/// What an asset is called on its pages.
+pub(super) fn called(asset: &Asset, words: &Lists) -> String {
+    let name = asset.names.first().map(|name| name.name.clone());
+    let address = asset.addresses().next().map(|address| address.to_string());
+    name.or(address).unwrap_or_else(|| format!("{} {}", words.asset, asset.id))
+}
+
+/// What happened, as a table has it.
+pub(super) fn event_row(event: &Event, language: Language) -> Vec<String> {
+    vec![
+        spoken(event.at),
+        language.event(event.kind).to_owned(),
+        event.subject.clone(),
+        event.detail.clone(),
+    ]
+}
+
+/// What was observed, as a table has it.
+pub(super) fn observation_row(stored: &StoredObservation, _: Language) -> Vec<String> {
+    let seen = &stored.observation;
+    vec![
+        seen.method.as_str().to_owned(),
+        seen.subject.to_string(),
+        crate::cli::assets::told(&seen.fact),
+        stored.times.to_string(),
+        spoken(seen.observed_at),
+    ]
 }

@@ -12,7 +12,11 @@ use inventory::{
 use model::Timestamp;
 
 use super::words::Lists;
-use crate::web::page::{moment, shown, spoken};
+use crate::web::{
+    certificates,
+    language::Language,
+    page::{moment, shown, spoken},
+};
 
 /// A row of a list, whatever it is of.
 pub(super) enum Row {
@@ -45,7 +49,7 @@ pub(super) struct Column {
     pub(super) sort: Option<&'static str>,
     /// Whether it is shown where nobody chooses.
     pub(super) is_usual: bool,
-    pub(super) cell: fn(&Row) -> Cell,
+    pub(super) cell: fn(&Row, Language) -> Cell,
 }
 
 /// The rows of a page of any list.
@@ -101,6 +105,10 @@ fn asset_link(id: i64, label: &str) -> Cell {
     Cell { link: Some(format!("/assets/{id}")), ..text(label) }
 }
 
+fn certificate_link(sha256: &str, label: &str) -> Cell {
+    Cell { link: Some(certificates::path(sha256)), ..text(label) }
+}
+
 /// A column of rows of one kind; of others there is none.
 macro_rules! column {
     ($name:literal, $word:ident, $sort:expr, $usual:literal, $kind:ident, $cell:expr) => {
@@ -109,10 +117,23 @@ macro_rules! column {
             heading: |words| words.$word,
             sort: $sort,
             is_usual: $usual,
-            cell: |row| match row {
+            cell: |row, _| match row {
                 Row::$kind(row) => ($cell)(row),
                 _ => Cell::default(),
             },
+        }
+    };
+}
+
+/// The same of one with words of ours.
+macro_rules! worded {
+    ($name:literal, $word:ident, $sort:expr, $usual:literal, $kind:ident, $cell:expr) => {
+        Column {
+            cell: |row, language| match row {
+                Row::$kind(row) => ($cell)(row, language),
+                _ => Cell::default(),
+            },
+            ..column!($name, $word, $sort, $usual, $kind, |_| Cell::default())
         }
     };
 }
@@ -132,11 +153,11 @@ const ASSETS: &[Column] = &[
     column!("vendor", vendor, Some("vendor"), true, Asset, |row: &AssetEntry| maybe(
         row.vendor.as_ref()
     )),
-    column!("class", class, Some("class"), true, Asset, |row: &AssetEntry| maybe(
-        row.class.as_ref()
-    )),
+    worded!("class", class, Some("class"), true, Asset, |row: &AssetEntry, language: Language| {
+        text(language.value(Kind::Assets, "class", row.class.as_deref().unwrap_or_default()))
+    }),
     column!("os", os, Some("os"), false, Asset, |row: &AssetEntry| maybe(row.os.as_ref())),
-    column!("registration", registration, Some("registration"), true, Asset, registration),
+    worded!("registration", registration, Some("registration"), true, Asset, registration),
     column!("reason", reason, None, false, Asset, |row: &AssetEntry| text(&row.reason)),
     column!("ports", ports, None, true, Asset, |row: &AssetEntry| joined(&row.ports)),
     column!("services", services, Some("services"), false, Asset, |row: &AssetEntry| text(
@@ -153,14 +174,14 @@ const ASSETS: &[Column] = &[
     column!("seen", last_seen, Some("seen"), true, Asset, |row: &AssetEntry| time(row.last_seen)),
 ];
 
-fn registration(row: &AssetEntry) -> Cell {
+fn registration(row: &AssetEntry, language: Language) -> Cell {
     let tone = match row.registration.as_str() {
         "registered" => "good",
         "rejected" | "expired" | "retired-but-seen" | "conflicting" => "bad",
         "unregistered" => "warn",
         _ => "",
     };
-    Cell { tone, ..text(&row.registration) }
+    Cell { tone, ..text(language.value(Kind::Assets, "registration", &row.registration)) }
 }
 
 const SERVICES: &[Column] = &[
@@ -177,9 +198,16 @@ const SERVICES: &[Column] = &[
         "{}/{}",
         row.kind.port, row.kind.transport
     ))),
-    column!("state", state, Some("state"), true, Service, |row: &ServiceEntry| text(
-        row.kind.state
-    )),
+    worded!(
+        "state",
+        state,
+        Some("state"),
+        true,
+        Service,
+        |row: &ServiceEntry, language: Language| {
+            text(language.value(Kind::Services, "state", row.kind.state))
+        }
+    ),
     column!("protocol", protocol, Some("protocol"), true, Service, |row: &ServiceEntry| maybe(
         row.kind.protocol.as_ref()
     )),
@@ -239,18 +267,30 @@ const CERTIFICATES: &[Column] = &[
     column!("renew", renew, Some("renew"), false, Certificate, |row: &Certificate| {
         row.renew_by.map(time).unwrap_or_default()
     }),
-    column!("subject", subject, Some("subject"), true, Certificate, |row: &Certificate| text(
-        &row.subject
-    )),
-    column!("name", name, Some("name"), true, Certificate, |row: &Certificate| joined(&row.names)),
+    column!("subject", subject, Some("subject"), true, Certificate, |row: &Certificate| {
+        certificate_link(
+            &row.sha256,
+            if row.subject.is_empty() { &row.sha256 } else { &row.subject },
+        )
+    }),
+    column!("name", name, Some("name"), true, Certificate, |row: &Certificate| {
+        certificate_link(&row.sha256, &row.names.join(" "))
+    }),
     column!("issuer", issuer, Some("issuer"), true, Certificate, |row: &Certificate| text(
         &row.issuer
     )),
     column!("key", key, Some("key"), true, Certificate, |row: &Certificate| text(&row.key)),
-    column!("trust", trust, Some("trust"), true, Certificate, |row: &Certificate| {
-        let tone = if row.trust == "untrusted" { "bad" } else { "" };
-        Cell { tone, ..text(&row.trust) }
-    }),
+    worded!(
+        "trust",
+        trust,
+        Some("trust"),
+        true,
+        Certificate,
+        |row: &Certificate, language: Language| {
+            let tone = if row.trust == "untrusted" { "bad" } else { "" };
+            Cell { tone, ..text(language.value(Kind::Certificates, "trust", &row.trust)) }
+        }
+    ),
     column!("problems", problems, None, false, Certificate, |row: &Certificate| text(
         &row.problems
     )),
@@ -262,9 +302,9 @@ const CERTIFICATES: &[Column] = &[
         }
     }),
     column!("owner", owner, None, true, Certificate, |row: &Certificate| text(&row.owners)),
-    column!("sha256", id, Some("sha256"), false, Certificate, |row: &Certificate| text(
-        &row.sha256
-    )),
+    column!("sha256", id, Some("sha256"), false, Certificate, |row: &Certificate| {
+        certificate_link(&row.sha256, &row.sha256)
+    }),
     column!("first", first_seen, Some("first"), false, Certificate, |row: &Certificate| time(
         row.first_seen
     )),
@@ -277,24 +317,38 @@ type Finding = FindingEntry;
 
 const FINDINGS: &[Column] = &[
     column!("id", id, Some("id"), true, Finding, |row: &Finding| text(row.stored.id.to_string())),
-    column!("severity", severity, Some("severity"), true, Finding, |row: &Finding| {
-        let severity = row.stored.finding.severity;
-        let tone = match severity {
-            model::Severity::Critical => "bad",
-            model::Severity::Warning => "warn",
-            model::Severity::Info => "",
-        };
-        Cell { tone, ..text(severity.as_str()) }
-    }),
-    column!("state", state, Some("state"), true, Finding, |row: &Finding| text(
-        row.stored.finding.state.as_str()
-    )),
+    worded!(
+        "severity",
+        severity,
+        Some("severity"),
+        true,
+        Finding,
+        |row: &Finding, language: Language| {
+            let severity = row.stored.finding.severity;
+            let tone = match severity {
+                model::Severity::Critical => "bad",
+                model::Severity::Warning => "warn",
+                model::Severity::Info => "",
+            };
+            Cell { tone, ..text(language.severity(severity)) }
+        }
+    ),
+    worded!(
+        "state",
+        state,
+        Some("state"),
+        true,
+        Finding,
+        |row: &Finding, language: Language| text(language.finding_state(row.stored.finding.state))
+    ),
     column!("rule", rule, Some("rule"), true, Finding, |row: &Finding| text(
         &row.stored.finding.key.rule
     )),
-    column!("title", title, Some("title"), true, Finding, |row: &Finding| text(
-        &row.stored.finding.title
-    )),
+    worded!("title", title, Some("title"), true, Finding, |row: &Finding, language: Language| {
+        let finding = &row.stored.finding;
+        let link = certificates::path_of_subject(&finding.key.subject);
+        Cell { link, ..text(language.finding(&finding.key.rule, &finding.title)) }
+    }),
     column!("detail", detail, None, false, Finding, |row: &Finding| text(
         &row.stored.finding.detail
     )),

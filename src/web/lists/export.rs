@@ -18,6 +18,7 @@ use crate::{
         routes::{Route, get},
         trouble::Trouble,
         visit::Viewer,
+        works::computed,
     },
 };
 
@@ -63,8 +64,7 @@ async fn file(
     end: End,
 ) -> Result<Response, Trouble> {
     choice.take_boxes(&visitor.path);
-    let query =
-        Query::parse(kind, &choice.q).map_err(|error| Trouble::Invalid(error.to_string()))?;
+    let query = Query::parse(kind, &choice.q)?;
     let (sort, direction) = choice.order(kind);
     let (columns, words) = (choice.columns(kind), Lists::of(visitor.language));
     let as_of = clock::now();
@@ -82,7 +82,7 @@ async fn file(
             columns
                 .iter()
                 .map(|column| {
-                    let cell = (column.cell)(row);
+                    let cell = (column.cell)(row, visitor.language);
                     cell.moment.unwrap_or(cell.text)
                 })
                 .collect()
@@ -98,7 +98,7 @@ async fn file(
     let (bytes, mime, end) = match end {
         End::Csv => (to_csv(&headings, &rows), "text/csv; charset=utf-8", "csv"),
         End::Xlsx => {
-            let bytes = to_xlsx(&headings, &rows);
+            let bytes = computed(move || to_xlsx(&headings, &rows)).await?;
             let mime = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet";
             (bytes.map_err(|error| Trouble::Failed(error.to_string()))?, mime, "xlsx")
         }

@@ -4,9 +4,12 @@
 //! Everything about a list stands in its address, so that a link is the list.
 
 mod asset;
+mod behind;
 mod columns;
 mod export;
 mod program;
+mod timeline;
+mod views;
 mod words;
 
 use askama::Template;
@@ -23,6 +26,7 @@ use serde::Deserialize;
 
 use super::{
     Shared,
+    language::Language,
     page::{Page, encoded, html, shown},
     routes::{Route, get},
     trouble::Trouble,
@@ -32,6 +36,8 @@ use crate::clock;
 use columns::{Cell, Column, Row};
 use words::Lists;
 
+pub(super) use program::finding;
+
 /// Rows of a page where nothing else is asked for.
 const ROWS: u16 = 100;
 
@@ -39,6 +45,8 @@ pub(super) fn routes() -> Vec<Route> {
     let mut routes = program::routes();
     routes.extend(export::routes());
     routes.extend(asset::routes());
+    routes.extend(behind::routes());
+    routes.extend(views::routes());
     routes.extend([
         get("/assets", |visitor: Viewer, shared: State<Shared>, asked: Asked<Choice>| {
             show(visitor, shared, asked, Kind::Assets)
@@ -178,6 +186,9 @@ struct ListTemplate {
     words: &'static Lists,
     path: String,
     choice: Choice,
+    /// What the list is called where it is saved.
+    kind: &'static str,
+    saved: Option<views::Shortcuts>,
     wrong: Option<Wrong>,
     headings: Vec<Heading>,
     rows: Vec<Vec<Cell>>,
@@ -209,7 +220,7 @@ async fn show(
         Ok(query) => (Some(query), None),
         Err(error) => {
             page = page.warning(words.wrong_query);
-            (None, Some(Wrong::of(&choice.q, &error)))
+            (None, Some(Wrong::of(&choice.q, &error, visitor.language)))
         }
     };
     let (mut found, mut facets) = (ListPage { rows: Vec::new(), next: None, total: 0 }, Vec::new());
@@ -221,7 +232,9 @@ async fn show(
         found = columns::rows(&shared.store, &request, as_of).await?;
         facets = shared.store.facets(query, as_of).await?;
     }
-    let cells = |row: &Row| columns.iter().map(|column| (column.cell)(row)).collect();
+    let saved = views::shortcuts(&shared, &visitor, kind, &choice).await?;
+    let cells =
+        |row: &Row| columns.iter().map(|column| (column.cell)(row, visitor.language)).collect();
     let next = found.next.as_deref().map(|next| choice.address(&path, &[("after", Some(next))]));
     let first = choice.after.as_ref().map(|_| choice.address(&path, &[]));
     let export =
@@ -243,7 +256,10 @@ async fn show(
         next,
         first,
         exports: ["csv", "xlsx"].map(export).to_vec(),
-        facets: facets.into_iter().map(|facet| narrowers(facet, &choice, &path, words)).collect(),
+        facets: facets
+            .into_iter()
+            .map(|facet| narrowers(kind, facet, &choice, &path, visitor.language))
+            .collect(),
         columns: columns::of(kind)
             .iter()
             .map(|one| (one.name, (one.heading)(words), columns.iter().any(|c| c.name == one.name)))
@@ -252,6 +268,8 @@ async fn show(
         words,
         path,
         choice,
+        kind: kind.as_str(),
+        saved,
         wrong,
     };
     html(&template)
@@ -278,10 +296,11 @@ fn heading(
 
 /// The values of a facet, each as the list with only that.
 fn narrowers(
+    kind: Kind,
     facet: Facet,
     choice: &Choice,
     path: &str,
-    words: &Lists,
+    language: Language,
 ) -> (&'static str, Vec<Narrower>) {
     let narrower = |count: inventory::store::list::Count| {
         let term = format!("{}=\"{}\"", facet.field, count.value.replace('"', ""));
@@ -290,15 +309,17 @@ fn narrowers(
             query => format!("({query}) and {term}"),
         };
         let address = choice.address(path, &[("q", Some(&query))]);
-        Narrower { value: shown(&count.value), count: count.count, address }
+        // The query asks by the word itself.
+        let value = shown(&language.value(kind, facet.field, &count.value));
+        Narrower { value, count: count.count, address }
     };
     // What has no value cannot be asked for by it.
     let values = facet.values.into_iter().filter(|count| !count.value.is_empty()).take(12);
-    (words.field(facet.field), values.map(narrower).collect())
+    (Lists::of(language).field(facet.field), values.map(narrower).collect())
 }
 
 impl Wrong {
-    fn of(text: &str, error: &QueryError) -> Self {
+    fn of(text: &str, error: &QueryError, language: Language) -> Self {
         let part = |range: std::ops::Range<usize>| shown(text.get(range).unwrap_or_default());
         let (start, end) = (error.range.start, error.range.end);
         // Where something is missing at the end, its place is shown.
@@ -307,7 +328,7 @@ impl Wrong {
             before: part(0..start),
             part: if wrong.is_empty() { "…".to_owned() } else { wrong },
             after: part(end..text.len()),
-            why: shown(&error.problem.to_string()),
+            why: shown(&language.query_error(error)),
         }
     }
 }

@@ -2,8 +2,8 @@
 
 use axum::{
     extract::{Query as Asked, State},
-    http::{HeaderMap, StatusCode, header},
-    response::{IntoResponse as _, Response},
+    http::HeaderMap,
+    response::Response,
 };
 use inventory::{
     asset::AssetId,
@@ -12,7 +12,6 @@ use inventory::{
     store::list::{
         AssetEntry, CertificateEntry, FindingEntry, Request, ServiceEntry, SoftwareEntry,
     },
-    user::token_hash,
     vendor,
 };
 use serde_json::{Value, json};
@@ -25,29 +24,43 @@ use crate::{
         json::{AssetJson, ListedServiceJson, ListedSoftwareJson},
     },
     web::{
-        routes::{Route, get},
+        api::{About, get, told},
+        routes::Route,
         trouble::Trouble,
         visit::Viewer,
     },
 };
 
+/// How a list is asked for.
+const ASKED: &[(&str, &str)] = &[
+    ("q", "a query"),
+    ("sort", "a column, with a minus before it where the greatest comes first"),
+    ("after", "where the page begins: what the one before said is next"),
+    ("rows", "how many, 1 to 500; 100 where it is not said"),
+];
+
 macro_rules! lists {
-    ($($path:literal, $kind:ident;)*) => {
+    ($($path:literal, $kind:ident, $what:literal, $shape:literal;)*) => {
         vec![$(
-            get($path, |_: Viewer, shared: State<Shared>, headers: HeaderMap, asked: Asked<Choice>| {
-                list(shared, headers, asked, Kind::$kind)
-            }),
+            get(
+                $path,
+                |_: Viewer, shared: State<Shared>, headers: HeaderMap, asked: Asked<Choice>| {
+                    list(shared, headers, asked, Kind::$kind)
+                },
+                About::read($what, concat!("{items: [", $shape, "], next: text?, total: int}"))
+                    .asking(ASKED),
+            ),
         )*]
     };
 }
 
 pub(super) fn routes() -> Vec<Route> {
     lists! {
-        "/api/v1/assets", Assets;
-        "/api/v1/services", Services;
-        "/api/v1/software", Software;
-        "/api/v1/certificates", Certificates;
-        "/api/v1/findings", Findings;
+        "/api/v1/assets", Assets, "The assets", "Asset";
+        "/api/v1/services", Services, "The services of all assets", "ListedService";
+        "/api/v1/software", Software, "The software on all assets", "ListedSoftware";
+        "/api/v1/certificates", Certificates, "The certificates in use", "ListedCertificate";
+        "/api/v1/findings", Findings, "The findings", "Finding";
     }
 }
 
@@ -57,20 +70,7 @@ async fn list(
     Asked(choice): Asked<Choice>,
     kind: Kind,
 ) -> Result<Response, Trouble> {
-    let query = match Query::parse(kind, &choice.q) {
-        Ok(query) => query,
-        Err(error) => {
-            let problem = json!({
-                "error": "the query cannot be read",
-                "detail": error.problem.to_string(),
-                "start": error.range.start,
-                "end": error.range.end,
-            });
-            let status = StatusCode::UNPROCESSABLE_ENTITY;
-            return Ok((status, [(header::CONTENT_TYPE, "application/json")], problem.to_string())
-                .into_response());
-        }
-    };
+    let query = Query::parse(kind, &choice.q)?;
     let _place = shared.lists().await?;
     let (sort, direction) = choice.order(kind);
     let after = choice.after.as_deref();
@@ -78,16 +78,7 @@ async fn list(
     let request = Request { query: &query, sort, direction, after, size };
     let page = columns::rows(&shared.store, &request, clock::now()).await?;
     let items = items(&shared, page.rows).await?;
-    let body = json!({"items": items, "next": page.next, "total": page.total}).to_string();
-    let tag = format!("\"{}\"", token_hash(&body).get(..32).unwrap_or_default());
-    let known =
-        [(header::ETAG, tag.clone()), (header::CACHE_CONTROL, "private, no-cache".to_owned())];
-    let has_it =
-        headers.get(header::IF_NONE_MATCH).is_some_and(|has| has.as_bytes() == tag.as_bytes());
-    Ok(match has_it {
-        true => (StatusCode::NOT_MODIFIED, known).into_response(),
-        false => (known, [(header::CONTENT_TYPE, "application/json")], body).into_response(),
-    })
+    told(&headers, &json!({"items": items, "next": page.next, "total": page.total}))
 }
 
 async fn items(shared: &Shared, rows: Vec<Row>) -> Result<Vec<Value>, Trouble> {
@@ -170,7 +161,8 @@ fn certificate(row: &CertificateEntry) -> Value {
     })
 }
 
-fn finding(row: &FindingEntry) -> Value {
+/// A finding as `docs/json.md` promises it of a list.
+pub(in crate::web) fn finding(row: &FindingEntry) -> Value {
     let finding = &row.stored.finding;
     json!({
         "id": row.stored.id,

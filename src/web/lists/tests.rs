@@ -164,5 +164,7 @@ async fn programs_page_through_a_list_and_are_told_when_nothing_changed() {
     let wrong = site.get("/api/v1/findings?q=serverity:critical", Some(&token)).await;
     assert_eq!(wrong.status, StatusCode::UNPROCESSABLE_ENTITY);
     let body: serde_json::Value = serde_json::from_str(&wrong.text).unwrap();
+    assert_eq!(wrong.headers[header::CONTENT_TYPE], "application/problem+json");
+    assert_eq!(body["type"], "urn:daicho:problem:query");
     assert_eq!((body["start"].as_u64(), body["end"].as_u64()), (Some(0), Some(9)));
 }

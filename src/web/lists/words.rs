@@ -23,6 +23,7 @@ words! {
         decide: "Approve, investigate, reject or retire", "承認・調査・却下・廃止";
         decide_all: "Decide about all of these", "表示中のすべてについて決定";
         accept: "Accept", "受容";
+        calendar: "Calendar", "カレンダー";
         narrow: "Narrow down", "絞り込み";
         columns: "Columns", "列";
         export: "As a file", "ファイル出力";

@@ -6,7 +6,8 @@ use axum::{
 };
 use inventory::{compare::Registration, finding::FindingState, user::Role};
 use model::{
-    Coverage, Fact, MacAddr, Method, Observation, PortSet, ScanRecord, Subject, Timestamp, Vantage,
+    Coverage, Endpoint, Fact, MacAddr, Method, Observation, PortSet, ScanRecord, Service, Subject,
+    Timestamp, Vantage,
 };
 
 use super::{HOST, Site};
@@ -37,7 +38,7 @@ fn device(index: u8, now: Timestamp) -> Vec<Observation> {
 
 impl Site {
     /// As if a sweep had seen so many devices.
-    async fn sweep(&self, devices: u8) {
+    pub(in crate::web) async fn sweep(&self, devices: u8) {
         let (store, now) = (&self.shared.store, clock::now());
         let start = now.plus_seconds(-120);
         let targets = ["192.0.2.0/24".to_owned()];
@@ -67,12 +68,54 @@ impl Site {
         self.review().await;
     }
 
-    async fn review(&self) {
+    /// As if a sweep had seen just this.
+    pub(in crate::web) async fn see(&self, seen: Vec<Observation>) {
+        let (store, now) = (&self.shared.store, clock::now());
+        let scan = store.begin_scan(&vantage(), now, "raw", &["x".into()], "sweep").await.unwrap();
+        store.write_observations(scan, seen).await.unwrap();
+        store.digest(scan, now).await.unwrap();
+        self.review().await;
+    }
+
+    /// Has the first device serve a certificate and a web page. Returns the certificate's hash.
+    pub(in crate::web) async fn certificate(&self) -> String {
+        let names = vec!["printer.office.example".to_owned()];
+        let made = rcgen::generate_simple_self_signed(names).unwrap();
+        let der = made.cert.der().to_vec();
+        let sha256 = certs::parse(&der).sha256;
+        let endpoint = Endpoint::tcp([192, 0, 2, 1].into(), 443);
+        let served = model::CertificateChain {
+            chain: vec![der],
+            server_name: None,
+            protocol_version: model::TlsVersion(0x0304),
+            starttls: None,
+        };
+        let mut service = Service::of("http");
+        (service.tls, service.product) = (true, Some("nginx".to_owned()));
+        let one = |method, fact| Observation {
+            observed_at: clock::now(),
+            vantage: vantage(),
+            method,
+            subject: Subject::Endpoint(endpoint),
+            fact,
+            evidence: Vec::new(),
+        };
+        let open = Fact::PortState(model::PortState::Open);
+        let seen = [
+            (Method::TcpSyn, open),
+            (Method::Dialogue, Fact::Service(service)),
+            (Method::Tls, Fact::Certificates(served)),
+        ];
+        self.see(seen.into_iter().map(|(method, fact)| one(method, fact)).collect()).await;
+        sha256
+    }
+
+    pub(super) async fn review(&self) {
         self.shared.store.review(clock::now(), &self.shared.settings.policy).await.unwrap();
     }
 
     /// The open findings of a rule.
-    async fn open(&self, rule: &str) -> Vec<i64> {
+    pub(in crate::web) async fn open(&self, rule: &str) -> Vec<i64> {
         let all = self.shared.store.findings().await.unwrap();
         let open = all.into_iter().filter(|one| one.finding.state == FindingState::Open);
         open.filter(|one| one.finding.key.rule == rule).map(|one| one.id).collect()
@@ -85,7 +128,7 @@ impl Site {
     }
 
     /// Uploads a file, with all that a page of ours sends.
-    async fn upload(&self, token: &str, csrf: &str, file: &str) -> super::Answer {
+    pub(super) async fn upload(&self, token: &str, csrf: &str, file: &str) -> super::Answer {
         let part = |name: &str, rest: &str, body: &str| {
             format!(
                 "--XX\r\nContent-Disposition: form-data; name=\"{name}\"{rest}\r\n\r\n{body}\r\n"
@@ -262,7 +305,7 @@ async fn a_job_is_wanted_by_an_operator_and_begun_by_the_service() {
 async fn routes_are_tested_and_what_failed_is_written_down() {
     let folder = tempfile::tempdir().unwrap();
     let site = Site::with(&format!(
-        "[[routes]]\nname = \"office\"\ntype = \"file\"\npath = \"/nowhere/alerts.jsonl\"\n\
+        "[[routes]]\nname = \"office/1\"\ntype = \"file\"\npath = \"/nowhere/alerts.jsonl\"\n\
          [[routes]]\nname = \"good\"\ntype = \"file\"\npath = \"{}/alerts.jsonl\"\n\
          [[routes]]\nname = \"program\"\ntype = \"command\"\ncommand = [\"/bin/true\"]",
         folder.path().display()
@@ -270,8 +313,8 @@ async fn routes_are_tested_and_what_failed_is_written_down() {
     .await;
     let token = site.session(Role::Admin).await;
     let page = site.get("/alerts", Some(&token)).await.text;
-    assert!(page.contains("/alerts/routes/office/test"), "{page}");
-    let failed = site.post("/alerts/routes/office/test", &token, "").await.text;
+    assert!(page.contains("/alerts/routes/office%2F1/test"), "{page}");
+    let failed = site.post("/alerts/routes/office%2F1/test", &token, "").await.text;
     assert!(failed.contains("The test was not sent:"), "{failed}");
     let sent = site.post("/alerts/routes/good/test", &token, "").await.text;
     assert!(sent.contains("A test was sent."), "{sent}");
@@ -282,7 +325,7 @@ async fn routes_are_tested_and_what_failed_is_written_down() {
     let audit = site.shared.store.audit(Some(2)).await.unwrap();
     let told: Vec<(&str, &str)> =
         audit.iter().map(|one| (one.deed.subject.as_str(), one.deed.detail.as_str())).collect();
-    assert_eq!(told, [("route good", "sent"), ("route office", "not sent")]);
+    assert_eq!(told, [("route good", "sent"), ("route office/1", "not sent")]);
 }
 
 #[tokio::test]
@@ -353,4 +396,43 @@ async fn every_page_is_there_in_both_languages() {
             }
         }
     }
+}
+
+#[tokio::test]
+async fn states_findings_and_refusals_are_told_in_japanese() {
+    let site = Site::new().await;
+    site.sweep(2).await;
+    let token = site.session(Role::Admin).await;
+    site.post("/decide", &token, "asset=1&verdict=approved&reason=bought").await;
+    let ask = async |path: &str, body: Option<&str>| {
+        let request = match body {
+            Some(_) => super::form(path, Some(&token)),
+            None => Request::get(path).header(header::COOKIE, format!("__Host-daicho={token}")),
+        };
+        let body = body.map(|fields| format!("csrf={}&{fields}", form_token(&token)));
+        let request = request.header(header::ACCEPT_LANGUAGE, "ja");
+        site.send(request.body(body.map_or_else(Body::empty, Body::from)).unwrap()).await.text
+    };
+    for (path, words) in [
+        ("/", "未登録</a>"),
+        ("/", "初検出"),
+        ("/assets", "<td class=\"warn\">未登録</td>"),
+        ("/assets", ">登録済み</a>"),
+        ("/assets/2", "未登録: "),
+        ("/assets/2", "未登録の機器: "),
+        ("/findings", "未登録の機器: "),
+        ("/findings", ">未解決</td>"),
+        ("/findings", ">未解決</a>"),
+        ("/decisions", "有効"),
+        ("/findings?q=serverity:critical", "&#34;severity&#34; ではありませんか"),
+    ] {
+        let page = ask(path, None).await;
+        assert!(page.contains(words), "{path}: {words}: {page}");
+    }
+    // What is asked for stays as it is.
+    assert!(ask("/assets", None).await.contains("registration%3D%22unregistered%22"));
+    let taken = ask("/users", Some("name=admin&role=viewer&password=battery+staple")).await;
+    assert!(taken.contains("この名前はすでに使われています。"), "{taken}");
+    let short = ask("/users", Some("name=mori&role=viewer&password=short")).await;
+    assert!(short.contains("12文字以上"), "{short}");
 }

@@ -75,7 +75,7 @@ pub(super) fn key_of(address: IpAddr) -> Vec<u8> {
 }
 
 /// The address of such a key.
-fn address_of(key: &[u8]) -> Option<IpAddr> {
+pub(super) fn address_of(key: &[u8]) -> Option<IpAddr> {
     match key.split_first()? {
         (4, rest) => Some(Ipv4Addr::from(<[u8; 4]>::try_from(rest).ok()?).into()),
         (6, rest) => Some(Ipv6Addr::from(<[u8; 16]>::try_from(rest).ok()?).into()),

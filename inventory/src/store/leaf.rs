@@ -1,0 +1,92 @@
+//! Scans, the audit and decisions page by page: by the number behind which a page begins, so that
+//! nothing is repeated or left out while more is written.
+
+use model::ScanId;
+use sqlx::Connection;
+
+use super::{Store, StoreError, StoredScan, decision};
+use crate::{approval::Decision, audit::AuditEntry};
+
+/// Decisions that are looked at in one go, on the way to those that are wanted.
+const LOOK: u32 = 500;
+
+/// A page, the latest first, and the number behind which the next one begins, if there is one.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Leaf<T> {
+    /// What is on it.
+    pub rows: Vec<T>,
+    /// For the next page.
+    pub next: Option<i64>,
+}
+
+impl<T> Leaf<T> {
+    /// Of one row more than the page has, where there is one.
+    fn of(mut rows: Vec<T>, most: u32, number: impl Fn(&T) -> i64) -> Self {
+        let most = most.max(1) as usize;
+        let is_more = rows.len() > most;
+        rows.truncate(most);
+        let next = rows.last().map(number).filter(|_| is_more);
+        Self { rows, next }
+    }
+}
+
+impl Store {
+    /// A page of the scans before a number, or of the last ones.
+    ///
+    /// # Errors
+    ///
+    /// Where the database cannot be read.
+    pub async fn scan_leaf(
+        &self,
+        before: Option<i64>,
+        most: u32,
+    ) -> Result<Leaf<StoredScan>, StoreError> {
+        let last = ScanId(before.unwrap_or(i64::MAX));
+        let rows = self.scans_before(last, most.saturating_add(1)).await?;
+        Ok(Leaf::of(rows, most, |one| one.id.0))
+    }
+
+    /// A page of the audit before a number, or of its end.
+    ///
+    /// # Errors
+    ///
+    /// Where the database cannot be read.
+    pub async fn audit_leaf(
+        &self,
+        before: Option<i64>,
+        most: u32,
+    ) -> Result<Leaf<AuditEntry>, StoreError> {
+        let last = before.unwrap_or(i64::MAX);
+        let rows = self.audit_before(last, Some(most.saturating_add(1))).await?;
+        Ok(Leaf::of(rows, most, |entry| entry.number))
+    }
+
+    /// A page of those decisions before a number, or of the last ones, that are wanted.
+    ///
+    /// # Errors
+    ///
+    /// Where the database cannot be read.
+    pub async fn decision_leaf(
+        &self,
+        before: Option<i64>,
+        most: u32,
+        wanted: impl Fn(&Decision) -> bool,
+    ) -> Result<Leaf<Decision>, StoreError> {
+        let failed = self.failed("reading the decisions");
+        let mut reader = self.reader().await?;
+        let mut snapshot = reader.begin().await.map_err(&failed)?;
+        let mut before = before.unwrap_or(i64::MAX);
+        let mut found = Vec::new();
+        loop {
+            let some = decision::before(&mut snapshot, before, LOOK).await;
+            let some = some.map_err(|e| e.or(&failed))?;
+            let Some(last) = some.last() else { break };
+            before = last.id.0;
+            found.extend(some.into_iter().filter(&wanted));
+            if found.len() > most as usize {
+                break;
+            }
+        }
+        Ok(Leaf::of(found, most, |decision| decision.id.0))
+    }
+}

@@ -1,0 +1,214 @@
+//! The organisation's registers: which there are, their entries, and another file in their place.
+
+use axum::{
+    extract::{Path, Query as Asked, State},
+    http::HeaderMap,
+    response::Response,
+};
+use inventory::{
+    approval,
+    register::{self, DeviceEntry, Entry, IssuerEntry, Place, RegisterKind, SoftwareEntry},
+    store::{RegisterSource, Store},
+};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::{About, File, Gives, PART, Part, Takes, done, get, post, told};
+use crate::{
+    cli::register::{check, entry_json, import_json},
+    clock,
+    web::{
+        Shared,
+        page::shown,
+        registers::{FILE, export, source},
+        routes::Route,
+        sign::acting,
+        trouble::Trouble,
+        visit::{Approver, Viewer, Visitor},
+    },
+};
+
+/// What is said of a file beside its bytes.
+const OF_FILE: &[(&str, &str)] = &[
+    ("name", "what the file is called"),
+    ("sheet", "the sheet of a workbook that has several"),
+    ("heading_row", "the row of the headings, where it is not found"),
+    ("strict", "1 to take nothing over where a line is wrong"),
+    ("replaces", "the sha256 of the file that the register has to be from; else nothing is done"),
+];
+
+pub(super) fn routes() -> Vec<Route> {
+    let file = About { takes: Takes::File, ..About::read("", "RegisterImport") }.asking(OF_FILE);
+    vec![
+        get(
+            "/api/v1/registers",
+            list,
+            About::read("The registers", "{items: [Register], next: text?}"),
+        ),
+        get(
+            "/api/v1/registers/{kind}",
+            entries,
+            About::read(
+                "The entries of a register (device, software or issuer), the last first",
+                "{items: [<any>], next: text?}",
+            )
+            .asking(PART),
+        ),
+        get(
+            "/api/v1/registers/{kind}/export",
+            export,
+            About { gives: Gives::File, ..About::read("A register as a file", "any") }
+                .asking(&[("form", "csv or xlsx")]),
+        ),
+        post(
+            "/api/v1/registers/{kind}/preview",
+            preview,
+            About { what: "What a file would change of a register", ..file },
+        )
+        .with_body(FILE),
+        post(
+            "/api/v1/registers/{kind}",
+            import,
+            About {
+                what: "Replace a register by a file. The same file once more changes nothing",
+                ..file
+            },
+        )
+        .with_body(FILE),
+    ]
+}
+
+async fn list(
+    _: Viewer,
+    State(shared): State<Shared>,
+    headers: HeaderMap,
+) -> Result<Response, Trouble> {
+    let known = shared.store.registers().await?;
+    let one = |one: &inventory::store::RegisterSummary| {
+        json!({
+            "kind": one.kind.as_str(),
+            "entries": one.entries,
+            "imported_at": one.imported_at.to_string(),
+            "file": one.source.file,
+            "sha256": one.source.sha256,
+        })
+    };
+    let items: Vec<Value> = known.iter().map(one).collect();
+    told(&headers, &json!({"items": items, "next": null}))
+}
+
+fn kind_of(name: &str) -> Result<RegisterKind, Trouble> {
+    name.parse().map_err(|_| Trouble::NotFound)
+}
+
+async fn entries(
+    _: Viewer,
+    State(shared): State<Shared>,
+    headers: HeaderMap,
+    Path(kind): Path<String>,
+    Asked(part): Asked<Part>,
+) -> Result<Response, Trouble> {
+    let items = match kind_of(&kind)? {
+        RegisterKind::Device => entries_of::<DeviceEntry>(&shared.store).await?,
+        RegisterKind::Software => entries_of::<SoftwareEntry>(&shared.store).await?,
+        RegisterKind::Issuer => entries_of::<IssuerEntry>(&shared.store).await?,
+    };
+    told(&headers, &part.of_all(items))
+}
+
+async fn entries_of<E: Entry>(store: &Store) -> Result<Vec<(i64, Value)>, Trouble> {
+    let register = store.register::<E>().await?.ok_or(Trouble::NotFound)?;
+    Ok((1..).zip(register.entries.iter().map(entry_json)).collect())
+}
+
+#[derive(Clone, Debug, Deserialize)]
+struct OfFile {
+    name: Option<String>,
+    sheet: Option<String>,
+    heading_row: Option<u64>,
+    strict: Option<String>,
+    replaces: Option<String>,
+}
+
+async fn preview(
+    Approver(visitor): Approver,
+    State(shared): State<Shared>,
+    Path(kind): Path<String>,
+    Asked(of): Asked<OfFile>,
+    file: File,
+) -> Result<Response, Trouble> {
+    look(shared, visitor, &kind, of, file, true).await
+}
+
+async fn import(
+    Approver(visitor): Approver,
+    State(shared): State<Shared>,
+    Path(kind): Path<String>,
+    Asked(of): Asked<OfFile>,
+    file: File,
+) -> Result<Response, Trouble> {
+    look(shared, visitor, &kind, of, file, false).await
+}
+
+async fn look(
+    shared: Shared,
+    visitor: Visitor,
+    kind: &str,
+    of: OfFile,
+    file: File,
+    dry_run: bool,
+) -> Result<Response, Trouble> {
+    let (kind, store) = (kind_of(kind)?, acting(&shared, &visitor));
+    let look = move |shared: Shared| async move {
+        let told = match kind {
+            RegisterKind::Device => {
+                taken::<DeviceEntry>(&shared, &store, &of, &file, dry_run).await
+            }
+            RegisterKind::Software => {
+                taken::<SoftwareEntry>(&shared, &store, &of, &file, dry_run).await
+            }
+            RegisterKind::Issuer => {
+                taken::<IssuerEntry>(&shared, &store, &of, &file, dry_run).await
+            }
+        }?;
+        if !dry_run {
+            shared.review().await?;
+        }
+        Ok(told)
+    };
+    Ok(done(&shared.apart(look).await?))
+}
+
+/// Reads a file, and has the register be it, or says what that would change.
+async fn taken<E: Entry>(
+    shared: &Shared,
+    store: &Store,
+    of: &OfFile,
+    File(bytes): &File,
+    dry_run: bool,
+) -> Result<Value, Trouble> {
+    let before = source(store, E::KIND).await?;
+    if of.replaces.as_ref().is_some_and(|wanted| before.as_ref() != Some(wanted)) {
+        return Err(Trouble::Conflict("the register is from another file now".to_owned()));
+    }
+    let name = shown(of.name.as_deref().unwrap_or("API"));
+    let place = Place { sheet: of.sheet.clone(), heading_line: of.heading_row };
+    let import = register::read_at::<E>(bytes, &place).map_err(anyhow::Error::from)?;
+    let is_strict = of.strict.as_deref().is_some_and(|strict| strict != "0");
+    check(&import, is_strict, &name)?;
+    if import.entries.is_empty() {
+        return Err(Trouble::Invalid("the register would be empty".to_owned()));
+    }
+    let now = clock::now();
+    let diff = match dry_run {
+        true => store.preview_register(&import.entries).await?,
+        false => {
+            let source = RegisterSource::of(name, bytes);
+            store.replace_register(&import.entries, &source, now).await?
+        }
+    };
+    let decisions = store.decisions().await?;
+    let offset = shared.settings.policy.offset;
+    let overruled = approval::overruled(&import.entries, &decisions, offset, now);
+    Ok(import_json(&import, &diff, &overruled, dry_run))
+}

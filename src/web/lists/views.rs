@@ -1,0 +1,223 @@
+//! Lists as somebody wants to see them again: links above the list, and a page to name and remove
+//! them.
+
+use askama::Template;
+use axum::{
+    extract::{Path, State},
+    response::Response,
+};
+use inventory::{
+    query::{Kind, Query},
+    store::{SavedView, View, list::Sort},
+    user::{Role, User},
+};
+
+use super::{Choice, Shared, columns, words::Lists};
+use crate::{
+    clock,
+    web::{
+        page::{Page, html, shown, to},
+        routes::{Route, get, post},
+        sign::acting,
+        trouble::Trouble,
+        visit::{Fields, Form, Viewer, Visitor},
+        words::words,
+    },
+};
+
+words! {
+    /// The texts of saved views.
+    Texts {
+        title: "Saved views", "保存した表示";
+        save: "Save this view", "この表示を保存";
+        manage: "Rename or remove", "名前の変更・削除";
+        name: "Name", "名前";
+        list: "List", "一覧";
+        query: "Search", "検索条件";
+        shared: "for everybody", "全員に共有";
+        own: "for me", "自分用";
+        by: "By", "作成者";
+        rename: "Rename", "名前を変更";
+        remove: "Remove", "削除";
+        sure: "Remove this view?", "この表示を削除しますか?";
+        none: "Nothing is saved: choose what a list shows, and save it above the list.", "保存した表示はありません。一覧の上から保存できます。";
+        bad_name: "A view has a name of 1 to 64 letters.", "名前は1~64文字で入力してください。";
+        nobody: "Views belong to users.", "表示の保存にはユーザーが必要です。";
+    }
+}
+
+/// The longest name, in letters.
+const NAME: usize = 64;
+
+pub(super) fn routes() -> Vec<Route> {
+    vec![
+        get("/views", list),
+        post("/views", save),
+        post("/views/{id}/rename", rename),
+        post("/views/{id}/remove", remove),
+    ]
+}
+
+/// A view as a link above its list.
+pub(super) struct Shortcut {
+    pub(super) name: String,
+    pub(super) address: String,
+    pub(super) is_current: bool,
+    pub(super) is_shared: bool,
+}
+
+/// What is above a list.
+pub(super) struct Shortcuts {
+    pub(super) texts: &'static Texts,
+    pub(super) links: Vec<Shortcut>,
+    /// Whether the visitor may save for everybody.
+    pub(super) may_share: bool,
+}
+
+/// The views of a list that somebody sees; `None` for who has none, such as a program.
+pub(super) async fn shortcuts(
+    shared: &Shared,
+    visitor: &Visitor,
+    kind: Kind,
+    choice: &Choice,
+) -> Result<Option<Shortcuts>, Trouble> {
+    let Some(session) = visitor.session() else { return Ok(None) };
+    let views = shared.store.views(&session.user).await?;
+    let shortcut = |saved: SavedView| {
+        let View { kind: of, name, query, sort, columns, is_shared } = saved.view;
+        let same = |given: Option<&String>, saved: &str| given.map_or("", String::as_str) == saved;
+        (of == kind).then(|| Shortcut {
+            name: shown(&name),
+            is_current: choice.q == query
+                && same(choice.sort.as_ref(), &sort)
+                && same(choice.columns.as_ref(), &columns),
+            address: address(kind, &query, &sort, &columns),
+            is_shared,
+        })
+    };
+    Ok(Some(Shortcuts {
+        texts: Texts::of(visitor.language),
+        links: views.into_iter().filter_map(shortcut).collect(),
+        may_share: visitor.may(Role::Operator),
+    }))
+}
+
+fn address(kind: Kind, query: &str, sort: &str, columns: &str) -> String {
+    let given = |text: &str| Some(text.to_owned()).filter(|text| !text.is_empty());
+    let choice = Choice {
+        q: query.to_owned(),
+        sort: given(sort),
+        columns: given(columns),
+        ..Choice::default()
+    };
+    choice.address(&format!("/{}", kind.as_str()), &[])
+}
+
+struct Row {
+    id: i64,
+    list: &'static str,
+    name: String,
+    address: String,
+    query: String,
+    is_shared: bool,
+    by: String,
+    may_change: bool,
+}
+
+#[derive(Template)]
+#[template(path = "views.html")]
+struct Views {
+    page: Page,
+    texts: &'static Texts,
+    rows: Vec<Row>,
+}
+
+fn user(visitor: &Visitor) -> Result<&User, Trouble> {
+    let texts = Texts::of(visitor.language);
+    let session = visitor.session();
+    session.map(|session| &session.user).ok_or_else(|| Trouble::Invalid(texts.nobody.to_owned()))
+}
+
+async fn list(Viewer(visitor): Viewer, State(shared): State<Shared>) -> Result<Response, Trouble> {
+    let texts = Texts::of(visitor.language);
+    let words = Lists::of(visitor.language);
+    let user = user(&visitor)?;
+    let row = |saved: SavedView| {
+        let View { kind, name, query, sort, columns, is_shared } = saved.view;
+        let is_own = saved.owner.as_ref() == Some(&user.name);
+        Row {
+            id: saved.id,
+            list: words.title(kind),
+            name: shown(&name),
+            address: address(kind, &query, &sort, &columns),
+            query: shown(&query),
+            is_shared,
+            by: shown(saved.owner.as_deref().unwrap_or_default()),
+            may_change: is_own || (is_shared && user.role == Role::Admin),
+        }
+    };
+    let rows = shared.store.views(user).await?.into_iter().map(row).collect();
+    html(&Views { page: Page::new(&visitor, texts.title), texts, rows })
+}
+
+/// The name in a form.
+fn named(fields: &Fields, texts: &Texts) -> Result<String, Trouble> {
+    let name = fields.text("name");
+    match (1..=NAME).contains(&name.chars().count()) && shown(name) == name {
+        true => Ok(name.to_owned()),
+        false => Err(Trouble::Invalid(texts.bad_name.to_owned())),
+    }
+}
+
+async fn save(
+    Viewer(visitor): Viewer,
+    State(shared): State<Shared>,
+    Form(fields): Form,
+) -> Result<Response, Trouble> {
+    let texts = Texts::of(visitor.language);
+    let user = user(&visitor)?;
+    let kind = Kind::from_name(fields.text("list")).ok_or(Trouble::NotFound)?;
+    let is_shared = fields.is_set("shared");
+    if is_shared && !visitor.may(Role::Operator) {
+        return Err(Trouble::Role(Role::Operator));
+    }
+    let query = fields.text("q").to_owned();
+    Query::parse(kind, &query)?;
+    // What the list would not understand is not kept.
+    let sort = fields.text("sort");
+    let is_order = Sort::from_name(kind, sort.trim_start_matches('-')).is_some();
+    let wanted: Vec<&str> = fields.text("columns").split(',').collect();
+    let columns = columns::of(kind).iter().map(|column| column.name);
+    let columns: Vec<&str> = columns.filter(|name| wanted.contains(name)).collect();
+    let view = View {
+        is_shared,
+        kind,
+        name: named(&fields, texts)?,
+        query,
+        sort: if is_order { sort.to_owned() } else { String::new() },
+        columns: columns.join(","),
+    };
+    acting(&shared, &visitor).save_view(user, &view, clock::now()).await?;
+    Ok(to(&address(kind, &view.query, &view.sort, &view.columns)))
+}
+
+async fn rename(
+    Viewer(visitor): Viewer,
+    State(shared): State<Shared>,
+    Path(id): Path<i64>,
+    Form(fields): Form,
+) -> Result<Response, Trouble> {
+    let name = named(&fields, Texts::of(visitor.language))?;
+    acting(&shared, &visitor).rename_view(user(&visitor)?, id, &name, clock::now()).await?;
+    Ok(to("/views"))
+}
+
+async fn remove(
+    Viewer(visitor): Viewer,
+    State(shared): State<Shared>,
+    Path(id): Path<i64>,
+    _: Form,
+) -> Result<Response, Trouble> {
+    acting(&shared, &visitor).remove_view(user(&visitor)?, id, clock::now()).await?;
+    Ok(to("/views"))
+}
