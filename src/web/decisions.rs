@@ -248,7 +248,7 @@ async fn ask(
     let find = |shared: Shared| async move {
         Ok(decide::assets(&shared.settings, &shared.store, &about).await?)
     };
-    let matters = shared.apart(find).await?;
+    let matters = shared.look_apart(find).await?;
     if matters.len() > MOST {
         return Err(Trouble::Invalid(texts.too_many.to_owned()));
     }

@@ -57,6 +57,9 @@ pub(crate) struct CertificateEnd {
 /// The most certificates that are told one by one; of more, those that end first.
 const CERTIFICATES: usize = 10_000;
 
+/// How many of those that end next are told with the numbers.
+const NEXT: usize = 50;
+
 /// Something that takes this long is not waited for again: what was is shown while it is made.
 const LONG: Duration = Duration::from_millis(300);
 
@@ -94,13 +97,15 @@ pub(crate) async fn summary(shared: &Shared) -> Result<Arc<Summary>, Trouble> {
     if let Some(kept) = kept.filter(|kept| kept.took > LONG) {
         if kept.made.elapsed() > kept.took.saturating_mul(4).max(SOON) {
             let shared = shared.clone();
-            // Who asks next is told.
-            tokio::spawn(async move { drop(shared.apart(refresh).await) });
+            // Who asks next is told. Where one makes it, that is the one.
+            if shared.keeper.making.try_lock().is_ok() {
+                tokio::spawn(async move { drop(shared.look_apart(refresh).await) });
+            }
         }
         return Ok(kept.summary);
     }
     // To its end: that something changed is told once, and who would be told may be gone.
-    shared.apart(refresh).await
+    shared.look_apart(refresh).await
 }
 
 async fn refresh(shared: Shared) -> Result<Arc<Summary>, Trouble> {
@@ -112,7 +117,9 @@ async fn refresh(shared: Shared) -> Result<Arc<Summary>, Trouble> {
     let changed = fresh.any().await?;
     if let Some(kept) = shared.keeper.kept() {
         let age = kept.made.elapsed();
-        if !changed && age < OLD {
+        // Whoever waited for another to make it has what that one made.
+        let is_new = kept.took > LONG && age < SOON;
+        if is_new || (!changed && age < OLD) {
             *changes = Some(fresh);
             return Ok(kept.summary);
         }
@@ -146,8 +153,8 @@ async fn make(shared: &Shared) -> Result<Summary, Trouble> {
     let accepted = parsed(Kind::Findings, "state:accepted")?;
     let some = Request { size: 1, ..all(&accepted) };
     let every = parsed(Kind::Certificates, "")?;
-    let next = Request { size: 50, ..all(&every) };
-    let next = store.list_certificates(&next, as_of).await?;
+    let next = store.list_certificates(&all(&every), as_of).await?;
+    let in_use = overview.certificates.iter().map(|(_, number)| number).sum::<u64>();
     Ok(Summary {
         as_of,
         assets: overview.sites.iter().map(|site| site.assets).sum(),
@@ -156,8 +163,8 @@ async fn make(shared: &Shared) -> Result<Summary, Trouble> {
         sites: overview.sites.into_iter().map(|site| (site.site, site.assets)).collect(),
         findings: findings.into_iter().filter(|(_, number)| *number > 0).collect(),
         accepted: store.list_findings(&some, as_of).await?.total,
-        certificates: next.total,
-        next: next.rows.iter().filter_map(end).collect(),
+        certificates: in_use.saturating_add(overview.certificates_later),
+        next: next.rows.iter().filter_map(end).take(NEXT).collect(),
         ends: OnceCell::new(),
     })
 }

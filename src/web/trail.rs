@@ -74,7 +74,7 @@ async fn audit(
         let kept = asked.given("head").map(str::to_lowercase);
         let verify =
             |shared: Shared| async move { Ok(shared.store.verify_audit(kept.as_deref()).await?) };
-        let verified = shared.apart(verify).await?;
+        let verified = shared.look_apart(verify).await?;
         page = match (&verified.broken, verified.kept) {
             (Some(broken), _) => page.warning(format!("{} {broken}", texts.broken)),
             (None, Some(false)) => page.warning(texts.cut),
@@ -118,7 +118,8 @@ async fn diagnose(
     Operator(visitor): Operator,
     State(shared): State<Shared>,
 ) -> Result<Response, Trouble> {
-    let checks = shared.apart(|shared| async move { Ok(doctor::common(&shared.settings).await) });
+    let checks =
+        shared.look_apart(|shared| async move { Ok(doctor::common(&shared.settings).await) });
     let checks = checks.await?.into_iter().map(|check| Check {
         what: check.what,
         state: visitor.language.health(check.state),

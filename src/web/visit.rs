@@ -100,8 +100,16 @@ impl Visitor {
             Who::Nobody => Actor::program(),
             Who::User(session) => Actor { name: session.user.name.clone(), account: None },
             Who::Program(token) => {
-                let maker = token.created_by.split(" (").next().unwrap_or_default();
-                Actor { name: maker.to_owned(), account: Some(format!("key {}", token.name)) }
+                // As an actor is written: the account with which the key was made is the maker's
+                // as well.
+                let key = format!("key {}", token.name);
+                let made = token.created_by.strip_suffix(')');
+                match made.and_then(|made| made.rsplit_once(" (account ")) {
+                    Some((maker, account)) => {
+                        Actor { name: maker.to_owned(), account: Some(format!("{account}, {key}")) }
+                    }
+                    None => Actor { name: token.created_by.clone(), account: Some(key) },
+                }
             }
         }
     }

@@ -11,22 +11,29 @@ use tokio::{runtime::Handle, sync::Semaphore, task::spawn_blocking, time::timeou
 
 use super::{Shared, trouble::Trouble};
 
-/// Works at once. More wait: each may hold the inventory in memory.
-const AT_ONCE: u32 = 4;
+/// Works of each kind at once. More wait: each may hold the inventory in memory.
+const AT_ONCE: u32 = 2;
 
 /// The places for works.
 #[derive(Debug)]
-pub(super) struct Works(Arc<Semaphore>);
+pub(super) struct Works {
+    /// Of what changes something.
+    acts: Arc<Semaphore>,
+    /// Of what only looks, so that those who look keep nobody from doing something.
+    looks: Arc<Semaphore>,
+}
 
 impl Works {
     pub(super) fn new() -> Self {
-        Self(Arc::new(Semaphore::new(AT_ONCE as usize)))
+        let places = || Arc::new(Semaphore::new(AT_ONCE as usize));
+        Self { acts: places(), looks: places() }
     }
 
     /// Waits for what is being done, so long at most, and begins nothing more.
     pub(super) async fn end(&self, patience: Duration) {
-        let ended = timeout(patience, self.0.acquire_many(AT_ONCE)).await;
-        self.0.close();
+        let ended = timeout(patience, self.acts.acquire_many(AT_ONCE)).await;
+        self.acts.close();
+        self.looks.close();
         drop(ended);
     }
 }
@@ -46,8 +53,36 @@ impl Shared {
         F: Future<Output = Result<T, Trouble>>,
         T: Send + 'static,
     {
+        self.at_a_place(&self.works.acts, work).await
+    }
+
+    /// The same for what only looks.
+    ///
+    /// # Errors
+    ///
+    /// As of that.
+    pub(crate) async fn look_apart<T, F>(
+        &self,
+        work: impl FnOnce(Self) -> F + Send + 'static,
+    ) -> Result<T, Trouble>
+    where
+        F: Future<Output = Result<T, Trouble>>,
+        T: Send + 'static,
+    {
+        self.at_a_place(&self.works.looks, work).await
+    }
+
+    async fn at_a_place<T, F>(
+        &self,
+        places: &Arc<Semaphore>,
+        work: impl FnOnce(Self) -> F + Send + 'static,
+    ) -> Result<T, Trouble>
+    where
+        F: Future<Output = Result<T, Trouble>>,
+        T: Send + 'static,
+    {
         let ending = |_| Trouble::Failed("the page is ending".to_owned());
-        let place = Arc::clone(&self.works.0).acquire_owned().await.map_err(ending)?;
+        let place = Arc::clone(places).acquire_owned().await.map_err(ending)?;
         let (shared, runtime) = (self.clone(), Handle::current());
         let done = spawn_blocking(move || {
             let done = runtime.block_on(work(shared));

@@ -127,9 +127,11 @@ impl Store {
             return Err(StoreError::TooLate(id));
         }
         let Actor { name: by, account } = self.actor().clone();
-        let is_own = |name: &String| plain(name) == plain(&decision.by);
-        // Another name that the same account gives itself is no other person.
-        if is_own(&by) || account.as_ref().is_some_and(is_own) {
+        let is_own = |name: &str| plain(name) == plain(&decision.by);
+        // Another name that the same account gives itself is no other person. A key has the account
+        // that made it beside it.
+        let mut accounts = account.iter().flat_map(|account| account.split(", "));
+        if is_own(&by) || accounts.any(is_own) {
             return Err(StoreError::SamePerson { id, by: decision.by });
         }
         sqlx::query("UPDATE decision SET confirmed_at = $2, confirmed_by = $3 WHERE id = $1")

@@ -93,6 +93,9 @@ impl Store {
         let mut reader = self.reader().await?;
         let mut snapshot = reader.begin().await.map_err(&failed)?;
         let mut stored = Stored::load(&mut snapshot).await.map_err(|e| e.or(&failed))?;
+        // What follows takes as long again, and others wait for the reader.
+        drop(snapshot);
+        drop(reader);
         let decided = stored.decide(as_of, policy);
         Ok(stored.compare(&decided, as_of, policy).0)
     }

@@ -218,10 +218,14 @@ async fn own(
     id: i64,
 ) -> sqlx::Result<Option<SavedView>> {
     let row: Option<Row> =
-        sqlx::query_as(views!("WHERE v.id = $1 AND (v.user = $2 OR (v.shared = 1 AND $3))"))
+        // What everybody sees is changed by whoever may still share something.
+        sqlx::query_as(views!(
+            "WHERE v.id = $1 AND (v.user = $2 AND (v.shared = 0 OR $4) OR (v.shared = 1 AND $3))"
+        ))
             .bind(id)
             .bind(user.id)
             .bind(user.role == Role::Admin)
+            .bind(user.role >= Role::Operator)
             .fetch_optional(connection)
             .await?;
     Ok(row.and_then(read))

@@ -45,6 +45,23 @@ async fn other_admins(connection: &mut SqliteConnection, id: i64) -> sqlx::Resul
         .await
 }
 
+/// Ends the keys that somebody made, and says which those were.
+async fn end_keys(connection: &mut SqliteConnection, maker: &str) -> sqlx::Result<String> {
+    let mut names: Vec<String> = sqlx::query_scalar(
+        "DELETE FROM api_token WHERE created_by = $1 COLLATE NOCASE
+             OR substr(created_by, 1, length($1) + 2) = $1 || ' (' COLLATE NOCASE
+         RETURNING name",
+    )
+    .bind(maker.to_owned())
+    .fetch_all(connection)
+    .await?;
+    names.sort();
+    Ok(match names.is_empty() {
+        true => String::new(),
+        false => format!("; keys ended: {}", names.join(", ")),
+    })
+}
+
 /// Ends the sessions of a user, but for one.
 async fn end_sessions(
     connection: &mut SqliteConnection,
@@ -163,7 +180,8 @@ impl Store {
         transaction.commit().await.map_err(&failed)
     }
 
-    /// Gives a user another role, and ends its sessions: it signs in anew.
+    /// Gives a user another role, and ends its sessions: it signs in anew. The keys that it made end
+    /// with a lesser one.
     ///
     /// # Errors
     ///
@@ -186,12 +204,18 @@ impl Store {
             .await
             .map_err(&failed)?;
         end_sessions(&mut transaction, user.id, None).await.map_err(&failed)?;
-        let done = self.done(at, Action::SetRole, &user.name, format!("{} to {role}", user.role));
+        // A key may do what its maker could.
+        let keys = match role < user.role {
+            true => end_keys(&mut transaction, &user.name).await.map_err(&failed)?,
+            false => String::new(),
+        };
+        let detail = format!("{} to {role}{keys}", user.role);
+        let done = self.done(at, Action::SetRole, &user.name, detail);
         audit::append(&mut transaction, done).await.map_err(&failed)?;
         transaction.commit().await.map_err(&failed)
     }
 
-    /// Removes a user and its sessions.
+    /// Removes a user, its sessions and the keys that it made.
     ///
     /// # Errors
     ///
@@ -213,7 +237,8 @@ impl Store {
             .execute(&mut *transaction)
             .await
             .map_err(&failed)?;
-        let done = self.done(at, Action::RemoveUser, &user.name, user.role.to_string());
+        let keys = end_keys(&mut transaction, &user.name).await.map_err(&failed)?;
+        let done = self.done(at, Action::RemoveUser, &user.name, format!("{}{keys}", user.role));
         audit::append(&mut transaction, done).await.map_err(&failed)?;
         transaction.commit().await.map_err(&failed)
     }

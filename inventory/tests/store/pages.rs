@@ -2,9 +2,10 @@
 
 use inventory::{
     asset::AssetId,
+    audit::Actor,
     query::Kind,
     store::{MOST_VIEWS, Place, Sheet, Store, StoreError, View},
-    user::{Role, User},
+    user::{Role, Scope, User},
 };
 use model::{
     AddressRange, DiscoveryProtocol, Fact, Method, Neighbor, NetworkRole, Observation, PortState,
@@ -106,6 +107,10 @@ async fn views_are_ones_own_or_everybodys_and_what_is_shared_is_audited() {
     assert!(store.rename_view(&admin, own, "mine", at(5)).await.is_err());
     store.rename_view(&admin, all, "Drucker", at(5)).await.unwrap();
     store.rename_view(&sato, own, "Mine", at(5)).await.unwrap();
+    // Who may not share any more changes nothing that others see.
+    let viewer = User { role: Role::Viewer, ..sato.clone() };
+    assert!(matches!(store.remove_view(&viewer, all, at(5)).await, Err(StoreError::NoView(_))));
+    assert!(store.rename_view(&viewer, all, "Printers", at(5)).await.is_err());
     // Whoever is removed takes along what nobody else saw.
     store.remove_user("sato", at(6)).await.unwrap();
     let left = store.views(&abe).await.unwrap();
@@ -209,4 +214,36 @@ async fn scans_and_the_audit_are_read_page_by_page() {
     assert_eq!(entries, store.audit(None).await.unwrap());
     assert_eq!(store.audit_leaf(Some(1), 3).await.unwrap().rows, []);
     assert_eq!(store.decision_leaf(None, 3, |_| true).await.unwrap().next, None);
+}
+
+#[tokio::test]
+async fn a_key_ends_with_the_rights_of_whoever_made_it() {
+    let folder = Folder::new();
+    let store = folder.store().await;
+    user(&store, "sato", Role::Admin).await;
+    user(&store, "admin", Role::Admin).await;
+    let of = |name: &str, account: Option<&str>| {
+        let (name, account) = (name.to_owned(), account.map(str::to_owned));
+        store.clone().acting(Actor { name, account })
+    };
+    let add = async |store: &Store, name: &str| {
+        store.add_api_token(name, &format!("hash {name}"), &[Scope::Read], None, at(2)).await
+    };
+    add(&of("sato", None), "page").await.unwrap();
+    add(&of("Sato", Some("root")), "command line").await.unwrap();
+    add(&of("satoshi", None), "another").await.unwrap();
+    let names = async || -> Vec<String> {
+        store.api_tokens().await.unwrap().into_iter().map(|token| token.name).collect()
+    };
+    // The same role is no lesser one.
+    store.set_role("sato", Role::Admin, at(3)).await.unwrap();
+    assert_eq!(names().await.len(), 3);
+    store.set_role("sato", Role::Viewer, at(4)).await.unwrap();
+    assert_eq!(names().await, ["another"]);
+    let audit = store.audit(None).await.unwrap();
+    let told = audit.iter().find(|entry| entry.deed.detail.contains("viewer")).unwrap();
+    assert_eq!(told.deed.detail, "admin to viewer; keys ended: command line, page");
+    add(&of("sato", None), "later").await.unwrap();
+    store.remove_user("sato", at(5)).await.unwrap();
+    assert_eq!(names().await, ["another"]);
 }

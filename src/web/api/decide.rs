@@ -213,7 +213,7 @@ async fn make(
         let matters: Vec<_> = proposals.await?.into_iter().map(|one| one.matter).collect();
         Ok(decide::preview_json(&matters))
     };
-    Ok(done(&json!(shared.apart(find).await?)))
+    Ok(done(&json!(shared.look_apart(find).await?)))
 }
 
 fn json_of(shared: &Shared, followed: &Followed) -> Vec<Value> {

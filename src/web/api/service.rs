@@ -206,7 +206,7 @@ async fn verify(
     let head = head.map(|head| head.trim().to_lowercase());
     let verify =
         |shared: Shared| async move { Ok(shared.store.verify_audit(head.as_deref()).await?) };
-    told(&headers, &verified_json(&shared.apart(verify).await?))
+    told(&headers, &verified_json(&shared.look_apart(verify).await?))
 }
 
 async fn diagnose(
@@ -215,6 +215,7 @@ async fn diagnose(
     headers: HeaderMap,
 ) -> Result<Response, Trouble> {
     let look = |shared: Shared| async move { Ok(doctor::common(&shared.settings).await) };
-    let checks: Vec<Value> = shared.apart(look).await?.iter().map(doctor::Check::json).collect();
+    let checks: Vec<Value> =
+        shared.look_apart(look).await?.iter().map(doctor::Check::json).collect();
     told(&headers, &json!({"checks": checks}))
 }

@@ -111,7 +111,7 @@ async fn asset(
     let tell = move |shared: Shared| async move {
         Ok(assets::whole_json(&shared.settings, &shared.store, AssetId(id), MOST).await?)
     };
-    told(&headers, &shared.apart(tell).await?)
+    told(&headers, &shared.look_apart(tell).await?)
 }
 
 async fn certificate(
@@ -123,7 +123,7 @@ async fn certificate(
     let tell = |shared: Shared| async move {
         Ok(certs::told(&shared.settings, &shared.store, &sha256).await?)
     };
-    told(&headers, &shared.apart(tell).await?)
+    told(&headers, &shared.look_apart(tell).await?)
 }
 
 async fn finding(

@@ -155,7 +155,7 @@ pub(super) async fn show(
         day,
         more: is_more(&soon),
         soon: rows(&soon),
-        list: address("/certificates", &format!("expires<{SOON}d")),
+        list: address("/certificates", &format!("expires>0d and expires<{SOON}d")),
     })
 }
 

@@ -66,7 +66,7 @@ pub struct Overview {
     pub classes: Vec<Count>,
     /// Open findings: critical, warnings, worth knowing.
     pub findings: [u64; 3],
-    /// Certificates by the days that they are still valid: of each number of days the certificates
+    /// Certificates in use by the days that they are still valid: of each number of days the certificates
     /// that have fewer, and not fewer than the number before. 0 are those that have ended.
     pub certificates: Vec<(u32, u64)>,
     /// Certificates that are valid for longer, or nobody knows how long.
@@ -193,7 +193,7 @@ async fn certificates(
     let mut statement = sqlx::query_as(
         "SELECT CASE WHEN not_after < $1 THEN 0 WHEN not_after < $2 THEN 1 WHEN not_after < $3 THEN 2
              WHEN not_after < $4 THEN 3 WHEN not_after < $5 THEN 4 ELSE -1 END AS part, count(*)
-         FROM listed_certificate GROUP BY part",
+         FROM listed_certificate WHERE places > 0 GROUP BY part",
     );
     for days in DAYS {
         let end = as_of.plus_seconds(i64::from(days).saturating_mul(86_400));

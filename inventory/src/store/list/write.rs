@@ -413,22 +413,30 @@ pub(in crate::store) async fn accepted(
     changed(connection).await
 }
 
-/// Today's numbers. A site from which nothing is listed any more keeps those that it had.
+/// Today's numbers. A site from which nothing is listed any more keeps those that it had. Findings
+/// about no asset are of no site.
 async fn daily(connection: &mut SqliteConnection, day: &str) -> sqlx::Result<()> {
     sqlx::query(
         "INSERT INTO daily
          SELECT $1, site_shown, count(*), sum(registration = 'registered'),
-             sum(registration <> 'registered'), sum(service_count), sum(software_count),
-             sum(certificate_count), sum(critical), sum(warning), sum(info)
+             sum(registration NOT IN ('registered', 'missing', 'unknown')), sum(service_count),
+             sum(software_count), sum(certificate_count), sum(critical), sum(warning), sum(info)
          FROM listed_asset WHERE true GROUP BY site_shown
+         UNION ALL
+         SELECT $1, '', 0, 0, 0, 0, 0, 0, coalesce(sum(rank = 2), 0), coalesce(sum(rank = 1), 0),
+             coalesce(sum(rank = 0), 0)
+         FROM listed_finding WHERE state = 'open' AND asset = 0
+         HAVING count(*) > 0 OR EXISTS (SELECT 1 FROM daily WHERE day = $1 AND site = '')
          ON CONFLICT (day, site) DO UPDATE SET assets = excluded.assets,
              registered = excluded.registered, unregistered = excluded.unregistered,
              services = excluded.services, software = excluded.software,
              certificates = excluded.certificates, critical = excluded.critical,
              warning = excluded.warning, info = excluded.info
-         WHERE (assets, registered, services, software, certificates, critical, warning, info)
-             <> (excluded.assets, excluded.registered, excluded.services, excluded.software,
-                 excluded.certificates, excluded.critical, excluded.warning, excluded.info)",
+         WHERE (assets, registered, unregistered, services, software, certificates, critical,
+                 warning, info)
+             <> (excluded.assets, excluded.registered, excluded.unregistered, excluded.services,
+                 excluded.software, excluded.certificates, excluded.critical, excluded.warning,
+                 excluded.info)",
     )
     .bind(day)
     .execute(connection)
