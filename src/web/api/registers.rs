@@ -176,7 +176,7 @@ async fn look(
         }
         Ok(told)
     };
-    Ok(done(&shared.look_apart(look).await?))
+    Ok(done(&shared.apart(look).await?))
 }
 
 /// Reads a file, and has the register be it, or says what that would change.
