@@ -95,7 +95,9 @@ impl Keeper {
 pub(crate) async fn summary(shared: &Shared) -> Result<Arc<Summary>, Trouble> {
     let kept = shared.keeper.kept();
     if let Some(kept) = kept.filter(|kept| kept.took > LONG) {
-        if kept.made.elapsed() > kept.took.saturating_mul(4).max(SOON) {
+        let is_old = kept.made.elapsed() > kept.took.saturating_mul(4).max(SOON);
+        // While one makes it, nobody else waits for that at a place for works.
+        if is_old && shared.keeper.making.try_lock().is_ok() {
             let shared = shared.clone();
             // Who asks next is told. Where one makes it, that is the one.
             if shared.keeper.making.try_lock().is_ok() {
