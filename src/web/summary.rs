@@ -99,10 +99,8 @@ pub(crate) async fn summary(shared: &Shared) -> Result<Arc<Summary>, Trouble> {
         // While one makes it, nobody else waits for that at a place for works.
         if is_old && shared.keeper.making.try_lock().is_ok() {
             let shared = shared.clone();
-            // Who asks next is told. Where one makes it, that is the one.
-            if shared.keeper.making.try_lock().is_ok() {
-                tokio::spawn(async move { drop(shared.look_apart(refresh).await) });
-            }
+            // Who asks next is told.
+            tokio::spawn(async move { drop(shared.look_apart(refresh).await) });
         }
         return Ok(kept.summary);
     }
@@ -112,19 +110,21 @@ pub(crate) async fn summary(shared: &Shared) -> Result<Arc<Summary>, Trouble> {
 
 async fn refresh(shared: Shared) -> Result<Arc<Summary>, Trouble> {
     let mut changes = shared.keeper.making.lock().await;
+    let known = shared.keeper.kept();
+    // Whoever waited for another to make it has what that one made. What changed since is told to
+    // whoever comes later.
+    if let Some(new) = known.as_ref().filter(|kept| kept.took > LONG && kept.made.elapsed() < SOON)
+    {
+        return Ok(Arc::clone(&new.summary));
+    }
     let mut fresh = match changes.take() {
         Some(changes) => changes,
         None => shared.store.changes().await?,
     };
     let changed = fresh.any().await?;
-    if let Some(kept) = shared.keeper.kept() {
-        let age = kept.made.elapsed();
-        // Whoever waited for another to make it has what that one made.
-        let is_new = kept.took > LONG && age < SOON;
-        if is_new || (!changed && age < OLD) {
-            *changes = Some(fresh);
-            return Ok(kept.summary);
-        }
+    if let Some(kept) = known.filter(|kept| !changed && kept.made.elapsed() < OLD) {
+        *changes = Some(fresh);
+        return Ok(kept.summary);
     }
     let began = Instant::now();
     let summary = Arc::new(make(&shared).await?);
