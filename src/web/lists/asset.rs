@@ -202,6 +202,8 @@ async fn show(
         ]
     });
     let page_of = |one: &Deployment| Some((0, certificates::path(&one.sha256)));
+    // What was served once is in no list.
+    let served = asset.deployments.iter().filter(|one| one.current).count();
     let installed = asset.software.iter().filter(|one| one.current).count();
     // The list of what there is of that kind; of assets there is only itself.
     let list = |kind: &str| match kind {
@@ -240,7 +242,7 @@ async fn show(
             certificates.collect(),
         )
         .leading(asset.deployments.iter().map(page_of).collect())
-        .among(asset.deployments.len() as u64, || list("certificates")),
+        .among(served as u64, || list("certificates")),
         Part::new(
             w.events,
             &[w.last_seen, w.kind, w.subject, w.detail],

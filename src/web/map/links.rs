@@ -93,6 +93,7 @@ pub(super) fn diagram(
     let more = more.saturating_add(all.len().saturating_sub(MOST));
     let hears = own.iter().flat_map(|one| one.neighbors.iter().flat_map(|(_, names)| names));
     let hears: BTreeSet<&String> = hears.collect();
+    let more = more.saturating_add(hears.len().saturating_sub(MOST));
     let sensors: BTreeMap<&String, usize> =
         hears.into_iter().take(MOST).enumerate().map(|(row, name)| (name, row)).collect();
     let y = |row: usize| TOP + row * ROW;

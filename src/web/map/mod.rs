@@ -57,6 +57,7 @@ words! {
         back: "The map", "マップ";
         list: "The list", "一覧";
         address: "Address", "アドレス";
+        many_devices: "Only the first 300 devices on the way are shown, in the order of the sites: a query for class:network lists all.", "経路上の機器は拠点の順に最初の300台だけを表示しています。すべては class:network の検索で一覧できます。";
         name: "Name", "名前";
         class: "Class", "種類";
         state: "State", "状態";
@@ -123,6 +124,8 @@ struct Map {
     texts: &'static Texts,
     sites: Vec<SiteShown>,
     devices: Vec<Device>,
+    /// Whether there are more than are looked at.
+    are_more: bool,
     next: Option<String>,
     first: bool,
 }
@@ -139,11 +142,10 @@ async fn show(
     let sheet = after.map_or(Sheet::First, |after| Sheet::After(&site, after));
     let place = shared.lists().await?;
     let plots = shared.store.plots(sheet, PLOTS).await?;
-    let junctions = match after {
-        None => shared.store.junctions(JUNCTIONS).await?,
-        Some(_) => Vec::new(),
-    };
+    let mut junctions = shared.store.junctions(JUNCTIONS.saturating_add(1)).await?;
     drop(place);
+    let are_more = junctions.len() > usize::from(JUNCTIONS);
+    junctions.truncate(usize::from(JUNCTIONS));
     let is_cut = plots.len() >= PLOTS as usize;
     let (drawn, next) = blocks::blocks(&plots, BLOCKS, is_cut, texts);
     let mut sites: Vec<SiteShown> = Vec::new();
@@ -155,7 +157,11 @@ async fn show(
             Some(site) => site.blocks.push(block),
             None => sites.push(SiteShown {
                 name: shown(&block.site),
-                diagram: links::diagram(&junctions, &block.site, texts),
+                // That of a site which goes on here is where it began.
+                diagram: match after.is_some() && block.site == site {
+                    true => None,
+                    false => links::diagram(&junctions, &block.site, texts),
+                },
                 blocks: vec![block],
             }),
         }
@@ -164,7 +170,11 @@ async fn show(
         page: Page::new(&visitor, Words::of(visitor.language).map),
         texts,
         sites,
-        devices: junctions.iter().map(device).collect(),
+        devices: match after {
+            None => junctions.iter().map(device).collect(),
+            Some(_) => Vec::new(),
+        },
+        are_more,
         next: next.map(|(site, after)| format!("/map?site={}&after={after}", encoded(&site))),
         first: after.is_some(),
     })
