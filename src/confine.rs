@@ -2,6 +2,7 @@
 //! given up before anything of a stranger is read.
 
 use std::{
+    collections::BTreeSet,
     iter,
     path::{Path, PathBuf},
 };
@@ -94,7 +95,7 @@ fn network(settings: &Settings, cli: &Cli, more: Vec<PathBuf>) -> Needs {
         .map(PathBuf::from)
         .chain(trusted)
         .chain(configuration)
-        .chain(variables.map(PathBuf::from))
+        .chain(variables.flat_map(|path| really(Path::new(&path))))
         .chain(lists.filter_map(|text| list_of(text)))
         .chain(more)
         .collect();
@@ -170,13 +171,23 @@ fn file_of(secret: &Secret) -> Vec<PathBuf> {
 }
 
 /// What has to be readable for a path to be, also once another file was put in its place: the path
-/// if it is a folder, its folder, and that of where it leads to.
+/// if it is a folder, with where the links in it lead to; its folder, and that of where it leads to.
 fn really(path: &Path) -> impl Iterator<Item = PathBuf> + use<> {
     let real = std::fs::canonicalize(path).ok();
     let own = path.is_dir().then(|| path.to_owned());
+    let linked = path.is_dir().then(|| linked(path)).unwrap_or_default();
     let folder = (!path.is_dir()).then(|| folder_of(path));
     let led_to = real.map(|real| if real.is_dir() { real } else { folder_of(&real) });
-    own.into_iter().chain(folder).chain(led_to)
+    own.into_iter().chain(linked).chain(folder).chain(led_to)
+}
+
+/// Where the links in a folder lead to: it is of no use to read the folder without them.
+fn linked(folder: &Path) -> Vec<PathBuf> {
+    let Ok(entries) = std::fs::read_dir(folder) else { return Vec::new() };
+    let links = entries.flatten().filter(|entry| entry.file_type().is_ok_and(|it| it.is_symlink()));
+    let real = links.filter_map(|link| std::fs::canonicalize(link.path()).ok());
+    // Nearly always a few folders with many files in each.
+    BTreeSet::from_iter(real.map(|path| folder_of(&path))).into_iter().collect()
 }
 
 fn written(settings: &Settings) -> impl Iterator<Item = PathBuf> {

@@ -12,7 +12,7 @@ use std::{
 use inventory::store::{OpenMode, Store, StoreError, Writer};
 use model::{
     AddressRange, CertificateChain, Coverage, Endpoint, Fact, Gap, MacAddr, Method, NameSource,
-    Observation, PortState, ScanRecord, Service, Site, Subject, Timestamp, TlsVersion, Vantage,
+    Observation, PortSet, PortState, ScanRecord, Service, Site, Subject, Timestamp, TlsVersion, Vantage,
 };
 use sqlx::{Connection, SqliteConnection};
 use tempfile::TempDir;
@@ -167,7 +167,7 @@ impl Folder {
 /// What must be true of every database after every test.
 async fn is_sound(store: &Store) {
     let health = store.health().await.unwrap();
-    assert_eq!(health.problems, Vec::<String>::new());
+    assert_eq!((&health.problems, &health.dangling), (&Vec::new(), &Vec::new()));
     assert_eq!(health.schema, health.newest_schema);
 }
 

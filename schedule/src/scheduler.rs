@@ -102,6 +102,11 @@ pub enum Order {
         /// counted.
         missed: u32,
     },
+    /// Begin a run that somebody wants, beside the schedule: it settles nothing.
+    Wished {
+        /// The job.
+        name: String,
+    },
     /// Note that runs are left out. They are settled with this.
     Skip {
         /// The job.
@@ -240,6 +245,16 @@ struct Running {
     missed: u32,
     noted: Noted,
     since: Timestamp,
+    reason: Reason,
+}
+
+/// Why something runs.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+enum Reason {
+    /// It was due.
+    Schedule,
+    /// Somebody wanted it.
+    Wish,
 }
 
 #[derive(Clone, Debug)]
@@ -250,6 +265,8 @@ struct State {
     next: Option<(Timestamp, Timestamp)>,
     waiting: Option<Waiting>,
     running: Option<Running>,
+    /// Since when somebody wants it to be run.
+    wished: Option<Timestamp>,
     /// How often one that always runs ended soon after it began, in a row.
     failures: u32,
     /// It is planned no more and runs still.
@@ -285,6 +302,7 @@ impl Scheduler {
             let mut state = State::new(planned, None);
             if let Some(old) = before.remove(&state.planned.name) {
                 state.running = old.running;
+                state.wished = old.wished;
                 if old.planned.schedule == state.planned.schedule {
                     state.settle(old.settled);
                     state.waiting = old.waiting;
@@ -310,12 +328,12 @@ impl Scheduler {
     }
 
     fn start(&mut self, now: Timestamp, orders: &mut Vec<Order>) {
-        let mut ready: Vec<(Timestamp, String)> = self
-            .jobs
-            .iter()
-            .filter(|(_, state)| state.is_ready(now))
-            .filter_map(|(name, state)| Some((state.waiting?.since, name.clone())))
-            .collect();
+        let mut ready: Vec<(Timestamp, Reason, String)> = Vec::new();
+        for (name, state) in self.jobs.iter().filter(|(_, state)| state.may_run()) {
+            let due = state.waiting.filter(|_| state.is_ready(now));
+            ready.extend(due.map(|waiting| (waiting.since, Reason::Schedule, name.clone())));
+            ready.extend(state.wished.map(|since| (since, Reason::Wish, name.clone())));
+        }
         ready.sort();
         let running = self.jobs.values().filter(|state| state.running.is_some());
         let mut taken: Vec<Lane> = running.map(|state| state.planned.lane.clone()).collect();
@@ -323,8 +341,10 @@ impl Scheduler {
             .limits
             .at_once
             .saturating_sub(taken.iter().filter(|lane| !matches!(lane, Lane::Listening)).count());
-        for (_, name) in ready {
-            let Some(state) = self.jobs.get_mut(&name) else { continue };
+        for (_, reason, name) in ready {
+            let Some(state) = self.jobs.get_mut(&name).filter(|state| state.may_run()) else {
+                continue;
+            };
             let lane = state.planned.lane.clone();
             let is_counted = lane != Lane::Listening;
             let is_shared = taken.iter().any(|other| lane.shares_with(other));
@@ -338,11 +358,30 @@ impl Scheduler {
             if is_counted {
                 room -= 1;
             }
+            let since = now;
+            if reason == Reason::Wish {
+                state.wished = None;
+                let (due, attempt, missed, noted) = (None, 1, 0, Noted::Yes);
+                state.running = Some(Running { due, attempt, missed, noted, since, reason });
+                orders.push(Order::Wished { name });
+                continue;
+            }
             let Some(waiting) = state.waiting.take() else { continue };
             let Waiting { due, attempt, missed, noted, .. } = waiting;
-            state.running = Some(Running { due, attempt, missed, noted, since: now });
+            state.running = Some(Running { due, attempt, missed, noted, since, reason });
             orders.push(Order::Start { name, due, attempt, missed });
         }
+    }
+
+    /// Somebody wants a job to be run since then, beside its schedule. It begins as soon as it
+    /// does not run and nothing that it must not share is taken; at any time, whatever its
+    /// windows. False where there is no such job.
+    pub fn wish(&mut self, name: &str, since: Timestamp) -> bool {
+        let Some(state) = self.jobs.get_mut(name).filter(|state| !state.retired) else {
+            return false;
+        };
+        state.wished = Some(state.wished.map_or(since, |before| before.min(since)));
+        true
     }
 
     /// Notes that a run ended.
@@ -354,6 +393,8 @@ impl Scheduler {
             return;
         }
         match (ran.due, ending) {
+            // It settled nothing, and owes nothing.
+            _ if ran.reason == Reason::Wish => {}
             (None, _) => {
                 let well = now.seconds_since(ran.since) >= RAN_WELL || ending == Ending::Stopped;
                 state.failures = if well { 0 } else { state.failures.saturating_add(1) };
@@ -375,11 +416,14 @@ impl Scheduler {
     }
 
     /// Takes an order to start back: it could not be carried out, and is tried again in so many
-    /// seconds.
+    /// seconds. What somebody wanted is forgotten, until it is wished again.
     pub fn put_back(&mut self, name: &str, now: Timestamp, pause: i64) {
         let Some(state) = self.jobs.get_mut(name) else { return };
         let Some(ran) = state.running.take() else { return };
-        let Running { due, attempt, missed, noted, since } = ran;
+        let Running { due, attempt, missed, noted, since, reason } = ran;
+        if reason == Reason::Wish {
+            return;
+        }
         let not_before = now.plus_seconds(pause);
         state.waiting = Some(Waiting { due, since, attempt, missed, noted, not_before });
     }
@@ -426,6 +470,7 @@ impl State {
             next: None,
             waiting: None,
             running: None,
+            wished: None,
             failures: 0,
             retired: false,
         };
@@ -492,7 +537,9 @@ impl State {
         }
         let Some((due, begins, count)) = self.planned.come(settled, now) else { return };
         self.settle(Some(due));
-        let is_missed = self.running.is_some() || now.seconds_since(begins) > GRACE;
+        // What somebody wanted beside the schedule is nothing that it missed by.
+        let is_late = self.running.is_some_and(|ran| ran.reason == Reason::Schedule);
+        let is_missed = is_late || now.seconds_since(begins) > GRACE;
         if is_missed && self.planned.missed == Missed::Skip && self.waiting.is_none() {
             orders.push(Order::Skip { name, due, missed: count });
             return;
@@ -513,7 +560,11 @@ impl State {
 
     fn is_ready(&self, now: Timestamp) -> bool {
         let is_time = self.waiting.is_some_and(|waiting| waiting.not_before <= now);
-        is_time && self.running.is_none() && !self.retired && self.planned.may_begin(now)
+        is_time && self.may_run() && self.planned.may_begin(now)
+    }
+
+    const fn may_run(&self) -> bool {
+        self.running.is_none() && !self.retired
     }
 }
 

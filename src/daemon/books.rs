@@ -95,10 +95,10 @@ impl Books {
         Ok(self.store.begin_run(&run, settled.as_ref()).await?)
     }
 
-    /// The jobs that somebody wants to be run now, and who.
-    pub(super) async fn wishes(&self) -> Result<Vec<(String, String)>> {
+    /// The jobs that somebody wants to be run now: since when, and who.
+    pub(super) async fn wishes(&self) -> Result<BTreeMap<String, (Timestamp, String)>> {
         let wished = self.store.wished_jobs().await?;
-        Ok(wished.into_iter().map(|(job, _, by)| (job, by)).collect())
+        Ok(wished.into_iter().map(|(job, since, by)| (job, (since, by))).collect())
     }
 
     /// Notes that such a one begins.
@@ -123,7 +123,7 @@ impl Books {
         let find =
             |name: &str| jobs.iter().find(|job| job.name == name).context("an order about no job");
         match order {
-            Order::Start { .. } => {}
+            Order::Start { .. } | Order::Wished { .. } => {}
             Order::Settle { name, at } => self.store.settle_job(&state(find(name)?, *at)).await?,
             Order::Skip { name, due, missed } => {
                 let job = find(name)?;
