@@ -13,11 +13,17 @@ use config::{
     route::{Destination, Secret, WebhookUrl},
     web::Secrecy,
 };
-use scanner::net::confine::{Capabilities, Fence, Files, Needs, Programs, confine, known};
+use scanner::net::{
+    broker,
+    capabilities::may_open_raw_sockets,
+    confine::{Capabilities, Fence, Files, Needs, Programs, confine, known},
+    select::{Choice, may_be_xdp},
+};
 
 use crate::{
     cli::args::{Cli, Command, Jobs},
     compose::{self, Settings},
+    tell,
 };
 
 /// What the system has for everybody: names, time zones, certificates, devices and the kernel's
@@ -213,11 +219,43 @@ fn list_of(target: &str) -> Option<PathBuf> {
     target.strip_prefix('@').map(PathBuf::from)
 }
 
+/// Whether the command needs raw sockets, and no more of the kernel: then somebody else opens them,
+/// and whoever looks at what they bring has no capability.
+fn needs_sockets(cli: &Cli, settings: &Settings) -> Result<bool> {
+    let (choice, rate) = (settings.io, settings.rates.total);
+    let of_sweep = |choice, rate| choice != Choice::Connect && !may_be_xdp(choice, rate);
+    Ok(match &cli.command {
+        Command::Sweep(_) => of_sweep(choice, rate),
+        Command::Watch(watch) => watch.interface.is_some(),
+        Command::Jobs { command: Some(Jobs::Run { name, .. }) } => {
+            match settings.jobs.iter().find(|job| job.name == *name) {
+                Some(job) if job.kind == JobKind::Sweep => {
+                    let own = compose::settings(job.config.clone())?;
+                    of_sweep(own.io, own.rates.total)
+                }
+                job => job.is_some_and(|job| job.kind == JobKind::Watch),
+            }
+        }
+        _ => false,
+    })
+}
+
 /// Gives up what the command does not need. Call it while there is one thread.
 pub(crate) fn apply(cli: &Cli, settings: &Settings) -> Result<()> {
-    if let Some(needs) = needs(cli, settings) {
-        confine(&needs)?;
+    let Some(mut needs) = needs(cli, settings) else { return Ok(()) };
+    if needs.capabilities == Capabilities::Network
+        && needs_sockets(cli, settings)?
+        && may_open_raw_sockets()
+    {
+        match broker::begin() {
+            Ok(()) => needs.capabilities = Capabilities::Files,
+            Err(error) => tell::line(&format!(
+                "no process could be begun that opens raw sockets, so this one keeps the right to: \
+                 {error}"
+            )),
+        }
     }
+    confine(&needs)?;
     Ok(())
 }
 

@@ -14,7 +14,10 @@ mod post;
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
 
 use anyhow::{Context as _, Result, bail};
-use inventory::store::{OpenMode, Store};
+use inventory::{
+    run::StoredRun,
+    store::{OpenMode, Store},
+};
 use model::Timestamp;
 use schedule::{Ending, Order, Scheduler};
 use tokio::{
@@ -43,7 +46,8 @@ use crate::{
 /// The longest sleep: a clock that was put forward or back is noticed after it.
 const LONGEST_SLEEP: Duration = Duration::from_secs(30);
 
-/// How often it is looked for jobs that somebody wants to be run now, where there is a page.
+/// How often it is looked for jobs that somebody wants to be run now, where there is a page, and
+/// for the end of runs that others began.
 const WISHES: Duration = Duration::from_secs(2);
 
 /// How long runs are waited for at the end. What takes longer goes on by itself, stores what it
@@ -98,14 +102,18 @@ pub(crate) async fn serve(cli: &Cli) -> Result<u8> {
     let post = Post::open(Arc::clone(&loaded.courier), store.clone());
     let page = Page::open(wanted(&loaded), database.clone(), store.clone());
     let books = Books::new(store, database.clone());
-    let past = books.open(&loaded.settings.jobs).await?;
-    let scheduler = Scheduler::new(loaded.plan.planned.clone(), loaded.plan.limits, &|name| {
+    let (past, others) = books.open(&loaded.settings.jobs).await?;
+    let mut scheduler = Scheduler::new(loaded.plan.planned.clone(), loaded.plan.limits, &|name| {
         past.get(name).copied().unwrap_or_default()
     });
+    for run in &others {
+        let run = &run.run;
+        scheduler.adopt(&run.job, run.due, run.attempt, run.started_at);
+    }
     let (sender, mut over) = unbounded_channel();
     let (running, wished) = (BTreeMap::new(), BTreeMap::new());
     let mut service =
-        Service { loaded, database, books, post, page, scheduler, running, wished, sender };
+        Service { loaded, database, books, post, page, scheduler, running, others, wished, sender };
     tell::line(&format!("serving {} jobs", service.loaded.settings.jobs.len()));
     notify(Word::Ready);
     service.run(cli, &mut signals, &mut over).await;
@@ -144,6 +152,8 @@ struct Service {
     page: Page,
     scheduler: Scheduler,
     running: BTreeMap<String, Running>,
+    /// Runs that were begun by somebody else.
+    others: Vec<StoredRun>,
     /// What somebody wants to be run now: since when, and who.
     wished: BTreeMap<String, (Timestamp, String)>,
     sender: UnboundedSender<Over>,
@@ -158,13 +168,14 @@ impl Service {
             if has_page {
                 self.wishes().await;
             }
+            self.look_after_others().await;
             self.tick().await;
             // Said from here, so that it is said only as long as this goes round.
             if watchdog.is_some() {
                 notify(Word::StillHere);
             }
             let mut pause = self.pause().min(watchdog.unwrap_or(LONGEST_SLEEP));
-            if has_page {
+            if has_page || !self.others.is_empty() {
                 pause = pause.min(WISHES);
             }
             tokio::select! {
@@ -235,6 +246,20 @@ impl Service {
             }
         }
         Ok(())
+    }
+
+    /// Notes which of the runs that others began are over.
+    async fn look_after_others(&mut self) {
+        for run in std::mem::take(&mut self.others) {
+            match self.books.end_of(&run).await {
+                Ok(Some(ending)) => self.scheduler.ended(&run.run.job, clock::now(), ending),
+                Ok(None) => self.others.push(run),
+                Err(error) => {
+                    tell::failure(&error);
+                    self.others.push(run);
+                }
+            }
+        }
     }
 
     /// Tells the scheduler what somebody wants to be run now.

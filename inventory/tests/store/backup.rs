@@ -205,3 +205,61 @@ async fn a_damaged_database_is_replaced_and_an_old_copy_brought_up_to_date() {
     assert!(fs::read(old).unwrap()[100..].iter().all(|byte| *byte == 0xee));
     folder.store().await.assets().await.unwrap();
 }
+
+/// Takes a database back to version 12, before lists, the page and horizons.
+const BACK_TO_12: &str = "PRAGMA foreign_keys = OFF;
+    DROP TABLE listed_asset; DROP TABLE listed_address; DROP TABLE listed_service;
+    DROP TABLE service_kind; DROP TABLE listed_software; DROP TABLE product;
+    DROP TABLE listed_certificate; DROP TABLE listed_finding; DROP TABLE daily;
+    DROP TABLE session; DROP TABLE user; DROP TABLE api_token; DROP TABLE attempt;
+    DROP TABLE page_process; DROP TABLE progress; DROP TABLE job_wish;
+    DROP TRIGGER event_stays; DROP TABLE horizon; ALTER TABLE scan DROP COLUMN bytes;
+    CREATE TRIGGER event_stays BEFORE DELETE ON event
+    BEGIN SELECT RAISE (ABORT, 'an event is never removed'); END;
+    PRAGMA user_version = 12";
+
+#[tokio::test]
+async fn an_old_database_and_an_old_copy_come_with_all_that_is_in_them() {
+    let folder = Folder::new();
+    let store = folder.store().await;
+    let_somebody_look(&store).await;
+    for seconds in [100, 5_000] {
+        let seen = (0..40).flat_map(|index| {
+            let product = if index % 2 == 0 { "nginx" } else { "Apache" };
+            [
+                link(seconds, index),
+                port(seconds, index, 80, PortState::Open),
+                banner(seconds + 1, index, 80, product, "1.2"),
+                port(seconds + 1, index, 23, PortState::Closed),
+            ]
+        });
+        folder.sweep(&store, seconds, seen.collect()).await;
+        store.review(at(seconds + 50), &inventory_of::policy()).await.unwrap();
+    }
+    let (assets, lists) = (store.assets().await.unwrap(), listed(&folder).await);
+    let events = store.events(u32::MAX).await.unwrap();
+    assert!(lists.len() > 100 && !events.is_empty());
+    store.close().await;
+    folder.tamper(BACK_TO_12).await;
+    let old = folder.folder.path().join("old.db");
+    fs::copy(folder.path(), &old).unwrap();
+    assert_eq!(inspect(&old).await.unwrap().schema, 12);
+
+    // Opened where it is; and put back as a copy, in the place of one that went on.
+    for is_copy in [false, true] {
+        if is_copy {
+            let restored = restore(&folder.path(), &old, &Actor::program(), at(9_000)).await;
+            assert_eq!(restored.unwrap().backup.schema, 12);
+        }
+        let store = folder.store().await;
+        is_sound(&store).await;
+        assert_eq!(store.assets().await.unwrap(), assets);
+        assert_eq!(store.events(u32::MAX).await.unwrap(), events);
+        assert!(store.lacks_lists().await.unwrap());
+        let_somebody_look(&store).await;
+        store.review(at(5_050), &inventory_of::policy()).await.unwrap();
+        assert_eq!(listed(&folder).await, lists, "the same as if they had been kept");
+        lists_are_true(&folder, &store, 5_050).await;
+        store.close().await;
+    }
+}

@@ -172,6 +172,7 @@ async fn findings(store: &Store) -> Vec<String> {
 async fn forgetting_is_not_noticed(days: Vec<Vec<Doing>>, next: Vec<Doing>) {
     let (folder, other) = (Folder::new(), Folder::new());
     let store = folder.store().await;
+    let_somebody_look(&store).await;
     let mut day = 0;
     for doings in days {
         day += 40;
@@ -199,6 +200,7 @@ async fn forgetting_is_not_noticed(days: Vec<Vec<Doing>>, next: Vec<Doing>) {
         assert_eq!(one, two);
         assert_eq!(shown_anew(&pruned, before).await, shown_anew(&store, before).await);
     }
+    lists_are_true(&other, &pruned, (day + 3) * DAY).await;
 }
 
 proptest! {

@@ -480,7 +480,7 @@ mod tests {
     fn what_came_while_nobody_listened_says_nothing() {
         let mut congestion = with(8);
         let now = 100 * MS;
-        let asked: Vec<_> = (0..8).map(|n| host(n)).collect();
+        let asked: Vec<_> = (0..8).map(host).collect();
         for address in &asked {
             congestion.asked(*address, now, 0);
         }
@@ -493,9 +493,8 @@ mod tests {
         }
         congestion.judge(later + MS, |_| 0);
         assert_eq!(congestion.rate(), rate);
-        let due = (0..2_000).find_map(|tick| {
-            congestion.due(later + tick * MS, 1_000 + 20 * u64::from(tick))
-        });
+        let due = (0..2_000)
+            .find_map(|tick| congestion.due(later + tick * MS, 1_000 + 20 * u64::from(tick)));
         assert!(due.is_some(), "they are asked again");
     }
 
