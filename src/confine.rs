@@ -181,7 +181,7 @@ fn file_of(secret: &Secret) -> Vec<PathBuf> {
 fn really(path: &Path) -> impl Iterator<Item = PathBuf> + use<> {
     let real = std::fs::canonicalize(path).ok();
     let own = path.is_dir().then(|| path.to_owned());
-    let linked = path.is_dir().then(|| linked(path)).unwrap_or_default();
+    let linked = linked(path);
     let folder = (!path.is_dir()).then(|| folder_of(path));
     let led_to = real.map(|real| if real.is_dir() { real } else { folder_of(&real) });
     own.into_iter().chain(linked).chain(folder).chain(led_to)
@@ -219,35 +219,50 @@ fn list_of(target: &str) -> Option<PathBuf> {
     target.strip_prefix('@').map(PathBuf::from)
 }
 
-/// Whether the command needs raw sockets, and no more of the kernel: then somebody else opens them,
-/// and whoever looks at what they bring has no capability.
-fn needs_sockets(cli: &Cli, settings: &Settings) -> Result<bool> {
-    let (choice, rate) = (settings.io, settings.rates.total);
-    let of_sweep = |choice, rate| choice != Choice::Connect && !may_be_xdp(choice, rate);
+/// How a command comes to raw sockets.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum RawSockets {
+    /// It needs none.
+    None,
+    /// Somebody else opens them: whoever looks at what they bring has no capability.
+    Lent,
+    /// It opens them, because it may need more of the kernel besides.
+    Own,
+}
+
+fn raw_sockets(cli: &Cli, settings: &Settings) -> Result<RawSockets> {
+    let of_sweep = |settings: &Settings| match settings.io {
+        Choice::Connect => RawSockets::None,
+        choice if may_be_xdp(choice, settings.rates.total) => RawSockets::Own,
+        Choice::Auto | Choice::Raw | Choice::Xdp => RawSockets::Lent,
+    };
     Ok(match &cli.command {
-        Command::Sweep(_) => of_sweep(choice, rate),
-        Command::Watch(watch) => watch.interface.is_some(),
+        Command::Sweep(_) => of_sweep(settings),
+        Command::Watch(watch) if watch.interface.is_some() => RawSockets::Lent,
         Command::Jobs { command: Some(Jobs::Run { name, .. }) } => {
-            match settings.jobs.iter().find(|job| job.name == *name) {
-                Some(job) if job.kind == JobKind::Sweep => {
-                    let own = compose::settings(job.config.clone())?;
-                    of_sweep(own.io, own.rates.total)
-                }
-                job => job.is_some_and(|job| job.kind == JobKind::Watch),
+            let job = settings.jobs.iter().find(|job| job.name == *name);
+            match job.map(|job| (job.kind, job)) {
+                Some((JobKind::Sweep, job)) => of_sweep(&compose::settings(job.config.clone())?),
+                Some((JobKind::Watch, _)) => RawSockets::Lent,
+                _ => RawSockets::None,
             }
         }
-        _ => false,
+        _ => RawSockets::None,
     })
 }
 
 /// Gives up what the command does not need. Call it while there is one thread.
 pub(crate) fn apply(cli: &Cli, settings: &Settings) -> Result<()> {
     let Some(mut needs) = needs(cli, settings) else { return Ok(()) };
-    if needs.capabilities == Capabilities::Network
-        && needs_sockets(cli, settings)?
-        && may_open_raw_sockets()
-    {
-        match broker::begin() {
+    if needs.capabilities == Capabilities::Network {
+        let sockets = raw_sockets(cli, settings)?;
+        let begun = match sockets {
+            // Who may open none is told so where one is wanted.
+            RawSockets::Lent if may_open_raw_sockets() => broker::begin(),
+            RawSockets::Lent | RawSockets::None | RawSockets::Own => Ok(()),
+        };
+        match begun {
+            Ok(()) if sockets == RawSockets::Own => {}
             Ok(()) => needs.capabilities = Capabilities::Files,
             Err(error) => tell::line(&format!(
                 "no process could be begun that opens raw sockets, so this one keeps the right to: \

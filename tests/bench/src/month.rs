@@ -81,13 +81,13 @@ pub(crate) fn month(report: &mut Report) -> Result<()> {
         let share = began.elapsed().as_secs_f64() / seconds as f64;
         churn(place, share, turn)?;
         let (name, _) = JOBS
-            .get(if turn % 4 == 0 { (turn / 4 % 4 + 1) as usize } else { 0 })
+            .get(if turn.is_multiple_of(4) { (turn / 4 % 4 + 1) as usize } else { 0 })
             .context("no such job")?;
         runtime.block_on(wish(&database, name))?;
         for path in ["/healthz", "/readyz", "/metrics", "/login"] {
             get(port, path)?;
         }
-        if turn % 5 == 0 {
+        if turn.is_multiple_of(5) {
             looks.push(look(service.0.id(), &database)?);
         }
         ensure!(service.0.try_wait()?.is_none(), "the service ended");
@@ -237,7 +237,7 @@ fn churn(place: &Path, share: f64, turn: u64) -> Result<()> {
     let written = place.join("leases.new");
     fs::write(&written, leases)?;
     fs::rename(written, place.join("leases"))?;
-    if turn % 4 == 0 {
+    if turn.is_multiple_of(4) {
         let file = |number: u64| place.join(format!("web/{number}.pem"));
         let made = rcgen::generate_simple_self_signed(vec![format!("shop{turn}.example")])?;
         fs::write(file(turn), made.cert.pem())?;
