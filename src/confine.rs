@@ -2,6 +2,7 @@
 //! given up before anything of a stranger is read.
 
 use std::{
+    collections::BTreeSet,
     iter,
     path::{Path, PathBuf},
 };
@@ -12,11 +13,17 @@ use config::{
     route::{Destination, Secret, WebhookUrl},
     web::Secrecy,
 };
-use scanner::net::confine::{Capabilities, Fence, Files, Needs, Programs, confine, known};
+use scanner::net::{
+    broker,
+    capabilities::may_open_raw_sockets,
+    confine::{Capabilities, Fence, Files, Needs, Programs, confine, known},
+    select::{Choice, may_be_xdp},
+};
 
 use crate::{
     cli::args::{Cli, Command, Jobs},
     compose::{self, Settings},
+    tell,
 };
 
 /// What the system has for everybody: names, time zones, certificates, devices and the kernel's
@@ -94,7 +101,7 @@ fn network(settings: &Settings, cli: &Cli, more: Vec<PathBuf>) -> Needs {
         .map(PathBuf::from)
         .chain(trusted)
         .chain(configuration)
-        .chain(variables.map(PathBuf::from))
+        .chain(variables.flat_map(|path| really(Path::new(&path))))
         .chain(lists.filter_map(|text| list_of(text)))
         .chain(more)
         .collect();
@@ -170,13 +177,23 @@ fn file_of(secret: &Secret) -> Vec<PathBuf> {
 }
 
 /// What has to be readable for a path to be, also once another file was put in its place: the path
-/// if it is a folder, its folder, and that of where it leads to.
+/// if it is a folder, with where the links in it lead to; its folder, and that of where it leads to.
 fn really(path: &Path) -> impl Iterator<Item = PathBuf> + use<> {
     let real = std::fs::canonicalize(path).ok();
     let own = path.is_dir().then(|| path.to_owned());
+    let linked = linked(path);
     let folder = (!path.is_dir()).then(|| folder_of(path));
     let led_to = real.map(|real| if real.is_dir() { real } else { folder_of(&real) });
-    own.into_iter().chain(folder).chain(led_to)
+    own.into_iter().chain(linked).chain(folder).chain(led_to)
+}
+
+/// Where the links in a folder lead to: it is of no use to read the folder without them.
+fn linked(folder: &Path) -> Vec<PathBuf> {
+    let Ok(entries) = std::fs::read_dir(folder) else { return Vec::new() };
+    let links = entries.flatten().filter(|entry| entry.file_type().is_ok_and(|it| it.is_symlink()));
+    let real = links.filter_map(|link| std::fs::canonicalize(link.path()).ok());
+    // Nearly always a few folders with many files in each.
+    BTreeSet::from_iter(real.map(|path| folder_of(&path))).into_iter().collect()
 }
 
 fn written(settings: &Settings) -> impl Iterator<Item = PathBuf> {
@@ -202,11 +219,58 @@ fn list_of(target: &str) -> Option<PathBuf> {
     target.strip_prefix('@').map(PathBuf::from)
 }
 
+/// How a command comes to raw sockets.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum RawSockets {
+    /// It needs none.
+    None,
+    /// Somebody else opens them: whoever looks at what they bring has no capability.
+    Lent,
+    /// It opens them, because it may need more of the kernel besides.
+    Own,
+}
+
+fn raw_sockets(cli: &Cli, settings: &Settings) -> Result<RawSockets> {
+    let of_sweep = |settings: &Settings| match settings.io {
+        Choice::Connect => RawSockets::None,
+        choice if may_be_xdp(choice, settings.rates.total) => RawSockets::Own,
+        Choice::Auto | Choice::Raw | Choice::Xdp => RawSockets::Lent,
+    };
+    Ok(match &cli.command {
+        Command::Sweep(_) => of_sweep(settings),
+        Command::Watch(watch) if watch.interface.is_some() => RawSockets::Lent,
+        Command::Jobs { command: Some(Jobs::Run { name, .. }) } => {
+            let job = settings.jobs.iter().find(|job| job.name == *name);
+            match job.map(|job| (job.kind, job)) {
+                Some((JobKind::Sweep, job)) => of_sweep(&compose::settings(job.config.clone())?),
+                Some((JobKind::Watch, _)) => RawSockets::Lent,
+                _ => RawSockets::None,
+            }
+        }
+        _ => RawSockets::None,
+    })
+}
+
 /// Gives up what the command does not need. Call it while there is one thread.
 pub(crate) fn apply(cli: &Cli, settings: &Settings) -> Result<()> {
-    if let Some(needs) = needs(cli, settings) {
-        confine(&needs)?;
+    let Some(mut needs) = needs(cli, settings) else { return Ok(()) };
+    if needs.capabilities == Capabilities::Network {
+        let sockets = raw_sockets(cli, settings)?;
+        let begun = match sockets {
+            // Who may open none is told so where one is wanted.
+            RawSockets::Lent if may_open_raw_sockets() => broker::begin(),
+            RawSockets::Lent | RawSockets::None | RawSockets::Own => Ok(()),
+        };
+        match begun {
+            Ok(()) if sockets == RawSockets::Own => {}
+            Ok(()) => needs.capabilities = Capabilities::Files,
+            Err(error) => tell::line(&format!(
+                "no process could be begun that opens raw sockets, so this one keeps the right to: \
+                 {error}"
+            )),
+        }
     }
+    confine(&needs)?;
     Ok(())
 }
 

@@ -19,10 +19,21 @@ mod who;
 use std::process::ExitCode;
 
 use clap::Parser as _;
+use scanner::net::broker;
 
 use crate::cli::args::Cli;
 
 fn main() -> ExitCode {
+    // Begun by ourselves, to open sockets for who may not.
+    if std::env::args_os().skip(1).eq([broker::COMMAND]) {
+        return match broker::lend() {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => {
+                tell::failure(&error.into());
+                ExitCode::from(FAILED)
+            }
+        };
+    }
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {

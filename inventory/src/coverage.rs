@@ -5,11 +5,15 @@
 //! the records of past scans into answers to that one question; what follows from an answer
 //! is decided by `compare`.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use model::{AddressRange, Endpoint, Method, PortSet, ScanRecord, Site, Timestamp, Transport};
 
 use crate::register::address_range;
+
+mod superseded;
+
+pub(crate) use superseded::Superseding;
 
 /// The looks of all scans, ready to be asked about one address after the other.
 #[derive(Clone, Debug)]
@@ -214,6 +218,40 @@ impl Ranges {
             .checked_sub(1)
             .and_then(|at| self.0.get(at))
             .is_some_and(|(_, last)| address <= *last)
+    }
+
+    /// Whether all of the range is among them.
+    fn cover(&self, range: AddressRange) -> bool {
+        let mut wanted = range.first();
+        let from = self.0.partition_point(|(_, last)| *last < wanted);
+        for (first, last) in self.0.get(from..).unwrap_or_default() {
+            if *first > wanted {
+                return false;
+            }
+            if *last >= range.last() {
+                return true;
+            }
+            // Two that only touch.
+            match after(*last) {
+                Some(next) => wanted = next,
+                None => return false,
+            }
+        }
+        false
+    }
+
+    /// Whether any of the range is among them.
+    fn touch(&self, range: AddressRange) -> bool {
+        let from = self.0.partition_point(|(_, last)| *last < range.first());
+        self.0.get(from).is_some_and(|(first, _)| *first <= range.last())
+    }
+}
+
+/// The address that follows, of the same family.
+fn after(address: IpAddr) -> Option<IpAddr> {
+    match address {
+        IpAddr::V4(v4) => Some(Ipv4Addr::from_bits(v4.to_bits().checked_add(1)?).into()),
+        IpAddr::V6(v6) => Some(Ipv6Addr::from_bits(v6.to_bits().checked_add(1)?).into()),
     }
 }
 

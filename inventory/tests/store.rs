@@ -12,7 +12,8 @@ use std::{
 use inventory::store::{OpenMode, Store, StoreError, Writer};
 use model::{
     AddressRange, CertificateChain, Coverage, Endpoint, Fact, Gap, MacAddr, Method, NameSource,
-    Observation, PortState, ScanRecord, Service, Site, Subject, Timestamp, TlsVersion, Vantage,
+    Observation, PortSet, PortState, ScanRecord, Service, Site, Subject, Timestamp, TlsVersion,
+    Vantage,
 };
 use sqlx::{Connection, SqliteConnection};
 use tempfile::TempDir;
@@ -166,10 +167,49 @@ impl Folder {
     }
 }
 
+/// What the lists of pages say, without the numbers that they give to kinds of things.
+async fn listed(folder: &Folder) -> Vec<String> {
+    let tables = ["listed_asset", "listed_address", "listed_certificate", "listed_finding"];
+    let mut rows = folder.dump(&tables).await;
+    let mut connection = folder.raw().await;
+    for sql in [
+        "SELECT asset || hex(address) || shown || first_seen || ' ' || last_seen
+         FROM listed_service JOIN service_kind ON service_kind.id = kind ORDER BY 1",
+        "SELECT asset || shown || source_shown || first_seen || ' ' || last_seen
+         FROM listed_software JOIN product ON product.id = kind ORDER BY 1",
+    ] {
+        let found: Vec<String> = sqlx::query_scalar(sql).fetch_all(&mut connection).await.unwrap();
+        rows.extend(found);
+    }
+    connection.close().await.unwrap();
+    rows
+}
+
+/// The lists are what a review makes of everything that there is.
+async fn lists_are_true(folder: &Folder, store: &Store, seconds: i64) {
+    store.review(at(seconds), &inventory_of::policy()).await.unwrap();
+    let kept = listed(folder).await;
+    assert!(!kept.is_empty());
+    folder
+        .tamper(
+            "DELETE FROM listed_asset; DELETE FROM listed_address; DELETE FROM listed_service;
+             DELETE FROM listed_software; DELETE FROM listed_certificate;
+             DELETE FROM listed_finding",
+        )
+        .await;
+    store.review(at(seconds), &inventory_of::policy()).await.unwrap();
+    assert_eq!(kept, listed(folder).await);
+}
+
+/// Somebody who may look, for whom lists are kept.
+async fn let_somebody_look(store: &Store) {
+    store.add_user("sato", inventory::user::Role::Viewer, "hash", at(1)).await.unwrap();
+}
+
 /// What must be true of every database after every test.
 async fn is_sound(store: &Store) {
     let health = store.health().await.unwrap();
-    assert_eq!(health.problems, Vec::<String>::new());
+    assert_eq!((&health.problems, &health.dangling), (&Vec::new(), &Vec::new()));
     assert_eq!(health.schema, health.newest_schema);
 }
 

@@ -6,9 +6,11 @@
 //! who reads the system's files of them is the program.
 
 mod line;
+mod planned;
 mod scheduler;
 mod window;
 
 pub use line::{CronLine, CronLineError, Schedule, minute_of_week};
-pub use scheduler::{Ending, Lane, Limits, Missed, Order, Past, Planned, Scheduler, Unfinished};
+pub use planned::{Lane, Missed, Planned};
+pub use scheduler::{Ending, Limits, Order, Past, Scheduler, Unfinished};
 pub use window::Window;

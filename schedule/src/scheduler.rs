@@ -5,59 +5,11 @@
 //! carries out an order writes those down in one transaction, so that a program that is killed
 //! anywhere finds out at its next start what is still to be done, once.
 
-use std::{collections::BTreeMap, hash::Hasher as _};
+use std::collections::BTreeMap;
 
 use model::{RunResult, Timestamp};
-use siphasher::sip::SipHasher13;
 
-use crate::{Schedule, Window};
-
-/// A job as the scheduler sees it.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Planned {
-    /// Its name; no two have the same.
-    pub name: String,
-    /// When it is due; `None` for one that runs for as long as anything does.
-    pub schedule: Option<Schedule>,
-    /// It begins up to so many seconds after it is due, always the same for the same time.
-    pub jitter: u32,
-    /// What becomes of it where it was missed.
-    pub missed: Missed,
-    /// The times at which it may begin; empty for any.
-    pub windows: Vec<Window>,
-    /// What it must not share.
-    pub lane: Lane,
-}
-
-/// What becomes of runs that could not begin when they were due.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Missed {
-    /// All of them are made up for by one, as soon as it can begin.
-    Once,
-    /// They are left out.
-    Skip,
-}
-
-/// What runs at the same time must not share.
-#[derive(Clone, Debug, Eq, Hash, PartialEq)]
-pub enum Lane {
-    /// Nothing but the number of jobs at once.
-    Free,
-    /// An interface to sweep through; `None` may be any, and so shares with no other sweep.
-    Sweep(Option<String>),
-    /// It listens: it is not counted and never waits.
-    Listening,
-}
-
-impl Lane {
-    fn shares_with(&self, other: &Self) -> bool {
-        match (self, other) {
-            (Self::Sweep(Some(one)), Self::Sweep(Some(other))) => one == other,
-            (Self::Sweep(_), Self::Sweep(_)) => true,
-            _ => false,
-        }
-    }
-}
+use crate::planned::{Lane, Missed, Planned};
 
 /// What holds for all jobs together.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -101,6 +53,11 @@ pub enum Order {
         /// How many earlier ones it makes up for that have no run of their own, itself not
         /// counted.
         missed: u32,
+    },
+    /// Begin a run that somebody wants, beside the schedule: it settles nothing.
+    Wished {
+        /// The job.
+        name: String,
     },
     /// Note that runs are left out. They are settled with this.
     Skip {
@@ -148,70 +105,8 @@ const RAN_WELL: i64 = 600;
 /// A clock that is put back by more than this was wrong before, and what was settled by it too.
 const WRONG_CLOCK: i64 = 86_400;
 
-/// Of so many times that were missed in a row, each is counted.
-const COUNTED: u32 = 1_000;
-
 /// What is looked for in the time in between when a window is shut.
 const WINDOW_LOOK: i64 = 60;
-
-impl Planned {
-    /// The times at which it is due after a moment and at which it begins then, without end.
-    pub fn upcoming(&self, after: Timestamp) -> impl Iterator<Item = (Timestamp, Timestamp)> {
-        let mut next = self.schedule.as_ref().and_then(|schedule| schedule.next(after));
-        std::iter::from_fn(move || {
-            let due = next?;
-            next = self.schedule.as_ref().and_then(|schedule| schedule.next(due));
-            Some((due, due.plus_seconds(self.delay(due, next))))
-        })
-    }
-
-    /// By how many seconds it is late at `now`, if everything up to `settled` is settled.
-    #[must_use]
-    pub fn late(&self, settled: Timestamp, now: Timestamp) -> Option<i64> {
-        let (_, begins) = self.upcoming(settled).next()?;
-        Some(now.seconds_since(begins)).filter(|late| *late > 0)
-    }
-
-    /// The jitter of one time: it never reaches the next, so that the order stays.
-    fn delay(&self, due: Timestamp, next: Option<Timestamp>) -> i64 {
-        let room = next.map_or(i64::MAX, |next| next.seconds_since(due).saturating_sub(1));
-        let most = i64::from(self.jitter).min(room.max(0));
-        // No secret: it only has to be spread, and to be the same wherever it is asked.
-        let mut hasher = SipHasher13::new();
-        hasher.write(self.name.as_bytes());
-        hasher.write_i64(due.seconds());
-        let parts = u64::try_from(most).unwrap_or(0).saturating_add(1);
-        i64::try_from(hasher.finish() % parts).unwrap_or(0)
-    }
-
-    fn may_begin(&self, now: Timestamp) -> bool {
-        let Some(schedule) = self.schedule.as_ref().filter(|_| !self.windows.is_empty()) else {
-            return true;
-        };
-        let moment = schedule.minute_of_week(now);
-        moment.is_some_and(|(day, minute)| self.windows.iter().any(|w| w.is_open(day, minute)))
-    }
-
-    /// The last of the times after `settled` that have come, when that begins, and how many
-    /// there are.
-    fn come(&self, settled: Timestamp, now: Timestamp) -> Option<(Timestamp, Timestamp, u32)> {
-        let mut last = None;
-        let mut count = 0_u32;
-        let mut from = settled;
-        while let Some((due, begins)) = self.upcoming(from).next().filter(|(_, at)| *at <= now) {
-            count = count.saturating_add(1);
-            last = Some((due, begins, count));
-            from = due;
-            // Years of minutes: from here on not each is counted.
-            if count.is_multiple_of(COUNTED) {
-                let half = Timestamp(from.0.saturating_add(now.0.saturating_sub(from.0) / 2));
-                let has_come = self.upcoming(half).next().is_some_and(|(_, at)| at <= now);
-                from = if has_come { half } else { from };
-            }
-        }
-        last
-    }
-}
 
 /// A run that is to begin as soon as it may.
 #[derive(Clone, Copy, Debug)]
@@ -240,6 +135,16 @@ struct Running {
     missed: u32,
     noted: Noted,
     since: Timestamp,
+    reason: Reason,
+}
+
+/// Why something runs.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+enum Reason {
+    /// It was due.
+    Schedule,
+    /// Somebody wanted it.
+    Wish,
 }
 
 #[derive(Clone, Debug)]
@@ -250,6 +155,8 @@ struct State {
     next: Option<(Timestamp, Timestamp)>,
     waiting: Option<Waiting>,
     running: Option<Running>,
+    /// Since when somebody wants it to be run.
+    wished: Option<Timestamp>,
     /// How often one that always runs ended soon after it began, in a row.
     failures: u32,
     /// It is planned no more and runs still.
@@ -285,6 +192,7 @@ impl Scheduler {
             let mut state = State::new(planned, None);
             if let Some(old) = before.remove(&state.planned.name) {
                 state.running = old.running;
+                state.wished = old.wished;
                 if old.planned.schedule == state.planned.schedule {
                     state.settle(old.settled);
                     state.waiting = old.waiting;
@@ -310,12 +218,12 @@ impl Scheduler {
     }
 
     fn start(&mut self, now: Timestamp, orders: &mut Vec<Order>) {
-        let mut ready: Vec<(Timestamp, String)> = self
-            .jobs
-            .iter()
-            .filter(|(_, state)| state.is_ready(now))
-            .filter_map(|(name, state)| Some((state.waiting?.since, name.clone())))
-            .collect();
+        let mut ready: Vec<(Timestamp, Reason, String)> = Vec::new();
+        for (name, state) in self.jobs.iter().filter(|(_, state)| state.may_run()) {
+            let due = state.waiting.filter(|_| state.is_ready(now));
+            ready.extend(due.map(|waiting| (waiting.since, Reason::Schedule, name.clone())));
+            ready.extend(state.wished.map(|since| (since, Reason::Wish, name.clone())));
+        }
         ready.sort();
         let running = self.jobs.values().filter(|state| state.running.is_some());
         let mut taken: Vec<Lane> = running.map(|state| state.planned.lane.clone()).collect();
@@ -323,8 +231,10 @@ impl Scheduler {
             .limits
             .at_once
             .saturating_sub(taken.iter().filter(|lane| !matches!(lane, Lane::Listening)).count());
-        for (_, name) in ready {
-            let Some(state) = self.jobs.get_mut(&name) else { continue };
+        for (_, reason, name) in ready {
+            let Some(state) = self.jobs.get_mut(&name).filter(|state| state.may_run()) else {
+                continue;
+            };
             let lane = state.planned.lane.clone();
             let is_counted = lane != Lane::Listening;
             let is_shared = taken.iter().any(|other| lane.shares_with(other));
@@ -338,11 +248,40 @@ impl Scheduler {
             if is_counted {
                 room -= 1;
             }
+            let since = now;
+            if reason == Reason::Wish {
+                state.wished = None;
+                let (due, attempt, missed, noted) = (None, 1, 0, Noted::Yes);
+                state.running = Some(Running { due, attempt, missed, noted, since, reason });
+                orders.push(Order::Wished { name });
+                continue;
+            }
             let Some(waiting) = state.waiting.take() else { continue };
             let Waiting { due, attempt, missed, noted, .. } = waiting;
-            state.running = Some(Running { due, attempt, missed, noted, since: now });
+            state.running = Some(Running { due, attempt, missed, noted, since, reason });
             orders.push(Order::Start { name, due, attempt, missed });
         }
+    }
+
+    /// A run goes on that was begun before the program was started, or by somebody else: it is
+    /// counted, and what comes after its end goes by how that was.
+    pub fn adopt(&mut self, name: &str, due: Option<Timestamp>, attempt: u32, since: Timestamp) {
+        let Some(state) = self.jobs.get_mut(name) else { return };
+        let is_due = due.is_some() || state.planned.schedule.is_none();
+        let reason = if is_due { Reason::Schedule } else { Reason::Wish };
+        let (missed, noted) = (0, Noted::Yes);
+        state.running = Some(Running { due, attempt, missed, noted, since, reason });
+    }
+
+    /// Somebody wants a job to be run since then, beside its schedule. It begins as soon as it
+    /// does not run and nothing that it must not share is taken; at any time, whatever its
+    /// windows. False where there is no such job.
+    pub fn wish(&mut self, name: &str, since: Timestamp) -> bool {
+        let Some(state) = self.jobs.get_mut(name).filter(|state| !state.retired) else {
+            return false;
+        };
+        state.wished = Some(state.wished.map_or(since, |before| before.min(since)));
+        true
     }
 
     /// Notes that a run ended.
@@ -354,6 +293,8 @@ impl Scheduler {
             return;
         }
         match (ran.due, ending) {
+            // It settled nothing, and owes nothing.
+            _ if ran.reason == Reason::Wish => {}
             (None, _) => {
                 let well = now.seconds_since(ran.since) >= RAN_WELL || ending == Ending::Stopped;
                 state.failures = if well { 0 } else { state.failures.saturating_add(1) };
@@ -375,11 +316,14 @@ impl Scheduler {
     }
 
     /// Takes an order to start back: it could not be carried out, and is tried again in so many
-    /// seconds.
+    /// seconds. What somebody wanted is forgotten, until it is wished again.
     pub fn put_back(&mut self, name: &str, now: Timestamp, pause: i64) {
         let Some(state) = self.jobs.get_mut(name) else { return };
         let Some(ran) = state.running.take() else { return };
-        let Running { due, attempt, missed, noted, since } = ran;
+        let Running { due, attempt, missed, noted, since, reason } = ran;
+        if reason == Reason::Wish {
+            return;
+        }
         let not_before = now.plus_seconds(pause);
         state.waiting = Some(Waiting { due, since, attempt, missed, noted, not_before });
     }
@@ -426,6 +370,7 @@ impl State {
             next: None,
             waiting: None,
             running: None,
+            wished: None,
             failures: 0,
             retired: false,
         };
@@ -492,7 +437,9 @@ impl State {
         }
         let Some((due, begins, count)) = self.planned.come(settled, now) else { return };
         self.settle(Some(due));
-        let is_missed = self.running.is_some() || now.seconds_since(begins) > GRACE;
+        // What somebody wanted beside the schedule is nothing that it missed by.
+        let is_late = self.running.is_some_and(|ran| ran.reason == Reason::Schedule);
+        let is_missed = is_late || now.seconds_since(begins) > GRACE;
         if is_missed && self.planned.missed == Missed::Skip && self.waiting.is_none() {
             orders.push(Order::Skip { name, due, missed: count });
             return;
@@ -513,7 +460,11 @@ impl State {
 
     fn is_ready(&self, now: Timestamp) -> bool {
         let is_time = self.waiting.is_some_and(|waiting| waiting.not_before <= now);
-        is_time && self.running.is_none() && !self.retired && self.planned.may_begin(now)
+        is_time && self.may_run() && self.planned.may_begin(now)
+    }
+
+    const fn may_run(&self) -> bool {
+        self.running.is_none() && !self.retired
     }
 }
 

@@ -41,6 +41,7 @@ fn starts(scheduler: &mut Scheduler, now: &str, expected: &[(&str, u32, u32)]) {
         .into_iter()
         .filter_map(|order| match order {
             Order::Start { name, attempt, missed, .. } => Some((name, attempt, missed)),
+            Order::Wished { name } => Some((name, 0, 0)),
             Order::Skip { .. } | Order::Settle { .. } => None,
         })
         .collect();
@@ -69,6 +70,40 @@ fn one_sweep_through_an_interface_and_no_more_than_allowed_at_once() {
     jobs.ended("a", at("2027-05-01T03:00:00Z"), Ending::Over);
     starts(&mut jobs, "2027-05-01T03:00:00Z", &[("b", 1, 0)]);
     assert_eq!(jobs.running().collect::<Vec<_>>(), ["b", "d", "mirror"]);
+}
+
+#[test]
+fn what_somebody_wants_now_waits_for_its_turn_too_and_settles_nothing() {
+    let eth0 = || Lane::Sweep(Some("eth0".to_owned()));
+    let mut jobs = scheduler(vec![
+        planned("a", "0 2 * * *", eth0()),
+        planned("b", "0 3 * * *", eth0()),
+        Planned { missed: Missed::Skip, ..planned("c", "0 4 * * *", Lane::Free) },
+        planned("d", "0 5 * * *", Lane::Free),
+    ]);
+    starts(&mut jobs, "2027-05-01T02:00:00Z", &[("a", 1, 0)]);
+    assert!(!jobs.wish("nobody", at("2027-05-01T02:00:01Z")));
+    // `a` runs already and `b` shares the interface; of `c` and `d` one has room.
+    for name in ["a", "b", "c", "d"] {
+        assert!(jobs.wish(name, at("2027-05-01T02:00:01Z")));
+        assert!(jobs.wish(name, at("2027-05-01T02:00:02Z")), "twice is once");
+    }
+    starts(&mut jobs, "2027-05-01T02:00:03Z", &[("c", 0, 0)]);
+    jobs.ended("a", at("2027-05-01T02:10:00Z"), Ending::Over);
+    // The interface is for `a`, which was named first; then comes `b`, whose own time it is.
+    starts(&mut jobs, "2027-05-01T02:10:00Z", &[("a", 0, 0)]);
+    jobs.ended("a", at("2027-05-01T03:00:00Z"), Ending::Crashed);
+    starts(&mut jobs, "2027-05-01T03:00:00Z", &[("b", 0, 0)]);
+    jobs.ended("b", at("2027-05-01T03:01:00Z"), Ending::Over);
+    // Who waits longest comes first; what cannot be begun is not owed.
+    starts(&mut jobs, "2027-05-01T03:01:00Z", &[("d", 0, 0)]);
+    jobs.put_back("d", at("2027-05-01T03:01:01Z"), 5);
+    starts(&mut jobs, "2027-05-01T03:01:02Z", &[("b", 1, 0)]);
+    jobs.ended("b", at("2027-05-01T03:02:00Z"), Ending::Over);
+    // What falls due meanwhile is not missed by it.
+    starts(&mut jobs, "2027-05-01T04:00:00Z", &[]);
+    jobs.ended("c", at("2027-05-01T04:00:02Z"), Ending::Over);
+    starts(&mut jobs, "2027-05-01T04:00:03Z", &[("c", 1, 0)]);
 }
 
 #[test]

@@ -270,6 +270,7 @@ impl World {
                         result: Some(RunResult::Skipped),
                     });
                 }
+                Order::Wished { name } => panic!("nobody wants {name}"),
                 Order::Start { name, due, attempt, missed } => {
                     let due = due.unwrap();
                     let settled = self.settled.entry(name.clone()).or_insert(due);

@@ -40,6 +40,7 @@ pub(crate) async fn backup(
     let made = made?;
     store.close().await;
     let file = arguments.file.display().to_string();
+    warn(&file, &made);
     match format {
         Format::Json => print_json(&json!({
             "file": file,
@@ -47,6 +48,7 @@ pub(crate) async fn backup(
             "schema": made.schema,
             "audit_entries": made.audit.entries,
             "audit_head": made.audit.head,
+            "dangling": dangling(&made),
         }))?,
         Format::Text => print(&format!("{file}: {}\n", words(&made)))?,
     }
@@ -55,13 +57,31 @@ pub(crate) async fn backup(
 
 /// What there is to say of a copy that was looked through.
 pub(crate) fn words(copy: &Sound) -> String {
+    let state = if copy.dangling.is_empty() { "sound" } else { "whole, with rows that dangle" };
     format!(
-        "{} KiB, schema {}, sound; the audit has {} entries and the head {}",
+        "{} KiB, schema {}, {state}; the audit has {} entries and the head {}",
         copy.bytes / 1024,
         copy.schema,
         copy.audit.entries,
         copy.audit.head
     )
+}
+
+/// Says loudly what in a copy refers to nothing.
+pub(crate) fn warn(file: &str, copy: &Sound) {
+    for dangling in &copy.dangling {
+        tell::line(&format!("warning: {file}: {dangling}"));
+    }
+    if !copy.dangling.is_empty() {
+        tell::line(
+            "warning: the copy is whole, and so is the database but for these rows; daicho prune \
+             --mend removes them",
+        );
+    }
+}
+
+fn dangling(copy: &Sound) -> Vec<String> {
+    copy.dangling.iter().map(ToString::to_string).collect()
 }
 
 /// What the work comes to, or `None` where its end was asked for before: dropping it takes away
@@ -91,6 +111,7 @@ pub(crate) async fn restore(
         bail!("{} is the database itself", file.display());
     }
     let restored = store::restore(database, file, &settings.actor, clock::now()).await?;
+    warn(&file.display().to_string(), &restored.backup);
     let old = restored.old.as_ref().map(|old| old.display().to_string());
     match format {
         Format::Json => print_json(&json!({
@@ -101,6 +122,7 @@ pub(crate) async fn restore(
             "schema": restored.backup.schema,
             "audit_entries": restored.backup.audit.entries,
             "audit_head": restored.backup.audit.head,
+            "dangling": dangling(&restored.backup),
         })),
         Format::Text => {
             let backup = words(&restored.backup);

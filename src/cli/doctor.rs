@@ -292,7 +292,20 @@ async fn look(path: &Path) -> Result<(State, String), StoreError> {
     for problem in &health.problems {
         detail.push_str(&format!("\ndamaged: {problem}"));
     }
-    let state = if health.problems.is_empty() { State::Works } else { State::Fails };
+    for dangling in &health.dangling {
+        detail.push_str(&format!("\ndangling: {dangling}"));
+    }
+    if !health.dangling.is_empty() {
+        detail.push_str(
+            "\nnothing is lost by that, and copies are made and put back; daicho prune --mend \
+             removes those rows",
+        );
+    }
+    let state = match (health.problems.is_empty(), health.dangling.is_empty()) {
+        (true, true) => State::Works,
+        (true, false) => State::Limited,
+        (false, _) => State::Fails,
+    };
     Ok((state, detail))
 }
 

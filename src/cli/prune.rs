@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
-use inventory::store::{Counts, Keep, Outside, Room};
+use inventory::store::{Counts, Dangling, Keep, Outside, Room, Store};
 use model::Timestamp;
 use scanner::stop::Stop;
 use serde_json::json;
@@ -33,6 +33,9 @@ pub(crate) async fn run(
     listen_for_signals(stop)?;
     let store = existing_for(settings).await?;
     let now = clock::now();
+    if arguments.mend {
+        return mend(store, arguments, format, now).await;
+    }
     let keep = moments(&settings.keep, now);
     if arguments.dry_run {
         let counts = store.prunable(&keep).await?;
@@ -60,6 +63,31 @@ pub(crate) async fn run(
     report(format, "removed", &pruned.counts, pruned.complete, given_back)?;
     let code = if pruned.complete { 0 } else { stop.exit_code().unwrap_or(0) };
     Ok(Ended { complete: pruned.complete, ..Ended::with(code) })
+}
+
+/// Takes away what refers to nothing.
+async fn mend(store: Store, arguments: &Prune, format: Format, now: Timestamp) -> Result<Ended> {
+    let found = store.dangling().await?;
+    let left = if arguments.dry_run { found.clone() } else { store.mend(now).await? };
+    store.close().await;
+    let words = |rows: &[Dangling]| rows.iter().map(Dangling::to_string).collect::<Vec<_>>();
+    match format {
+        Format::Json => print_json(&json!({"found": words(&found), "left": words(&left)}))?,
+        Format::Text => {
+            let mut lines = words(&found);
+            match (found.is_empty(), arguments.dry_run, left.is_empty()) {
+                (true, ..) => lines.push("every row refers to what is there".to_owned()),
+                (_, true, _) => lines.push("nothing was removed".to_owned()),
+                (_, _, true) => lines.push("removed".to_owned()),
+                (_, _, false) => {
+                    lines.push("removed, but for these, which are never changed:".to_owned());
+                    lines.extend(words(&left));
+                }
+            }
+            print(&format!("{}\n", lines.join("\n")))?;
+        }
+    }
+    Ok(Ended::with(0))
 }
 
 /// Up to when things go.

@@ -1,6 +1,6 @@
 //! The service's books: what the scheduler must not forget, in the store.
 
-use std::{collections::BTreeMap, path::PathBuf, time::Duration};
+use std::{collections::BTreeMap, path::PathBuf};
 
 use anyhow::{Context as _, Result};
 use config::Job;
@@ -9,7 +9,7 @@ use inventory::{
     store::Store,
 };
 use model::{RunId, RunResult, Timestamp};
-use schedule::{Order, Past, Unfinished};
+use schedule::{Ending, Order, Past, Unfinished};
 
 use super::child::Over;
 use crate::{
@@ -18,12 +18,16 @@ use crate::{
     tell,
 };
 
-/// How long runs of a service that was killed may take to end before they are left to themselves.
-const ENDING: Duration = Duration::from_secs(5);
-
 pub(super) struct Books {
     store: Store,
     database: PathBuf,
+}
+
+/// Whether a run goes on.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Life {
+    GoesOn,
+    Over,
 }
 
 /// How a run ended.
@@ -40,10 +44,18 @@ impl Books {
         Self { store, database }
     }
 
-    /// Notes which runs were cut off, and returns what is known of the jobs.
-    pub(super) async fn open(&self, jobs: &[Job]) -> Result<BTreeMap<String, Past>> {
+    /// Notes which runs were cut off, and returns what is known of the jobs, and the runs that go
+    /// on still: by hand, or begun by a service that was killed and just ending.
+    pub(super) async fn open(
+        &self,
+        jobs: &[Job],
+    ) -> Result<(BTreeMap<String, Past>, Vec<StoredRun>)> {
+        let mut going_on = Vec::new();
         for run in self.store.open_runs().await? {
-            self.note_if_cut_off(&run).await?;
+            if self.note_if_cut_off(&run).await? == Life::GoesOn {
+                tell::line(&format!("job {}: it runs still, begun by somebody else", run.run.job));
+                going_on.push(run);
+            }
         }
         let states = self.store.jobs().await?;
         let mut runs = self.store.last_due_runs().await?;
@@ -56,16 +68,13 @@ impl Books {
             let settled = state.map(|state| state.settled);
             (job.name.clone(), Past { settled, last })
         };
-        Ok(jobs.iter().map(past).collect())
+        Ok((jobs.iter().map(past).collect(), going_on))
     }
 
     /// Whoever runs a job holds its lock.
-    async fn note_if_cut_off(&self, run: &StoredRun) -> Result<()> {
+    async fn note_if_cut_off(&self, run: &StoredRun) -> Result<Life> {
         let name = &run.run.job;
-        let Some(lock) = Lock::take_within(&self.database, name, ENDING).await? else {
-            tell::line(&format!("job {name}: it runs still, begun by somebody else"));
-            return Ok(());
-        };
+        let Some(lock) = Lock::take(&self.database, name)? else { return Ok(Life::GoesOn) };
         let end = RunEnd::without_scan(
             clock::now(),
             RunResult::CutOff,
@@ -75,7 +84,21 @@ impl Books {
             tell::line(&format!("job {name}: its run of {} was cut off", run.run.started_at));
         }
         drop(lock);
-        Ok(())
+        Ok(Life::Over)
+    }
+
+    /// How a run ended that was begun by somebody else; `None` while it goes on.
+    pub(super) async fn end_of(&self, run: &StoredRun) -> Result<Option<Ending>> {
+        if self.note_if_cut_off(run).await? == Life::GoesOn {
+            return Ok(None);
+        }
+        let mut runs = self.store.runs_of(&run.run.job).await?.into_iter();
+        let result = runs.find(|one| one.id == run.id).and_then(|one| Some(one.end?.result));
+        Ok(Some(match result {
+            Some(RunResult::Stopped) => Ending::Stopped,
+            Some(RunResult::CutOff | RunResult::Crashed) => Ending::Crashed,
+            _ => Ending::Over,
+        }))
     }
 
     /// Notes that a run begins.
@@ -95,10 +118,10 @@ impl Books {
         Ok(self.store.begin_run(&run, settled.as_ref()).await?)
     }
 
-    /// The jobs that somebody wants to be run now, and who.
-    pub(super) async fn wishes(&self) -> Result<Vec<(String, String)>> {
+    /// The jobs that somebody wants to be run now: since when, and who.
+    pub(super) async fn wishes(&self) -> Result<BTreeMap<String, (Timestamp, String)>> {
         let wished = self.store.wished_jobs().await?;
-        Ok(wished.into_iter().map(|(job, _, by)| (job, by)).collect())
+        Ok(wished.into_iter().map(|(job, since, by)| (job, (since, by))).collect())
     }
 
     /// Notes that such a one begins.
@@ -123,7 +146,7 @@ impl Books {
         let find =
             |name: &str| jobs.iter().find(|job| job.name == name).context("an order about no job");
         match order {
-            Order::Start { .. } => {}
+            Order::Start { .. } | Order::Wished { .. } => {}
             Order::Settle { name, at } => self.store.settle_job(&state(find(name)?, *at)).await?,
             Order::Skip { name, due, missed } => {
                 let job = find(name)?;

@@ -34,8 +34,6 @@ pub(super) struct Running {
     pub(super) job: Job,
     /// Whether we asked for its end.
     pub(super) asked: bool,
-    /// Whether somebody wanted it, beside its schedule.
-    pub(super) is_wished: bool,
     /// Its standard input. The end of that asks for the end of the run.
     line: Option<ChildStdin>,
 }
@@ -93,7 +91,7 @@ pub(super) async fn begin(
         // Whoever waited may have ended.
         let _ = over.send(Over { name, run, words });
     });
-    Ok(Running { job: job.clone(), asked: false, is_wished: false, line: Some(line) })
+    Ok(Running { job: job.clone(), asked: false, line: Some(line) })
 }
 
 /// Hands on what the run says, and waits for its end.

@@ -14,7 +14,10 @@ mod post;
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
 
 use anyhow::{Context as _, Result, bail};
-use inventory::store::{OpenMode, Store};
+use inventory::{
+    run::StoredRun,
+    store::{OpenMode, Store},
+};
 use model::Timestamp;
 use schedule::{Ending, Order, Scheduler};
 use tokio::{
@@ -43,7 +46,8 @@ use crate::{
 /// The longest sleep: a clock that was put forward or back is noticed after it.
 const LONGEST_SLEEP: Duration = Duration::from_secs(30);
 
-/// How often it is looked for jobs that somebody wants to be run now, where there is a page.
+/// How often it is looked for jobs that somebody wants to be run now, where there is a page, and
+/// for the end of runs that others began.
 const WISHES: Duration = Duration::from_secs(2);
 
 /// How long runs are waited for at the end. What takes longer goes on by itself, stores what it
@@ -98,13 +102,18 @@ pub(crate) async fn serve(cli: &Cli) -> Result<u8> {
     let post = Post::open(Arc::clone(&loaded.courier), store.clone());
     let page = Page::open(wanted(&loaded), database.clone(), store.clone());
     let books = Books::new(store, database.clone());
-    let past = books.open(&loaded.settings.jobs).await?;
-    let scheduler = Scheduler::new(loaded.plan.planned.clone(), loaded.plan.limits, &|name| {
+    let (past, others) = books.open(&loaded.settings.jobs).await?;
+    let mut scheduler = Scheduler::new(loaded.plan.planned.clone(), loaded.plan.limits, &|name| {
         past.get(name).copied().unwrap_or_default()
     });
+    for run in &others {
+        let run = &run.run;
+        scheduler.adopt(&run.job, run.due, run.attempt, run.started_at);
+    }
     let (sender, mut over) = unbounded_channel();
-    let running = BTreeMap::new();
-    let mut service = Service { loaded, database, books, post, page, scheduler, running, sender };
+    let (running, wished) = (BTreeMap::new(), BTreeMap::new());
+    let mut service =
+        Service { loaded, database, books, post, page, scheduler, running, others, wished, sender };
     tell::line(&format!("serving {} jobs", service.loaded.settings.jobs.len()));
     notify(Word::Ready);
     service.run(cli, &mut signals, &mut over).await;
@@ -143,6 +152,10 @@ struct Service {
     page: Page,
     scheduler: Scheduler,
     running: BTreeMap<String, Running>,
+    /// Runs that were begun by somebody else.
+    others: Vec<StoredRun>,
+    /// What somebody wants to be run now: since when, and who.
+    wished: BTreeMap<String, (Timestamp, String)>,
     sender: UnboundedSender<Over>,
 }
 
@@ -151,14 +164,18 @@ impl Service {
     async fn run(&mut self, cli: &Cli, signals: &mut Signals, over: &mut UnboundedReceiver<Over>) {
         let watchdog = notify::watchdog();
         loop {
+            let has_page = self.loaded.settings.web.listen.is_some();
+            if has_page {
+                self.wishes().await;
+            }
+            self.look_after_others().await;
             self.tick().await;
             // Said from here, so that it is said only as long as this goes round.
             if watchdog.is_some() {
                 notify(Word::StillHere);
             }
             let mut pause = self.pause().min(watchdog.unwrap_or(LONGEST_SLEEP));
-            if self.loaded.settings.web.listen.is_some() {
-                self.wishes().await;
+            if has_page || !self.others.is_empty() {
                 pause = pause.min(WISHES);
             }
             tokio::select! {
@@ -191,13 +208,14 @@ impl Service {
             notify(Word::StillHere);
             let done = match &order {
                 Order::Start { name, .. } => self.start(name, &order, now).await,
+                Order::Wished { name } => self.run_now(name, now).await,
                 Order::Skip { .. } | Order::Settle { .. } => {
                     self.books.carry_out(&order, &self.loaded.settings.jobs, now).await
                 }
             };
             let Err(error) = done else { continue };
             tell::failure(&error);
-            if let Order::Start { name, .. } = &order {
+            if let Order::Start { name, .. } | Order::Wished { name } = &order {
                 tell::line(&format!("job {name}: it is tried again in {AGAIN} s"));
                 self.scheduler.put_back(name, now, AGAIN);
             }
@@ -205,9 +223,9 @@ impl Service {
     }
 
     async fn start(&mut self, name: &str, order: &Order, now: Timestamp) -> Result<()> {
-        // It runs because somebody wanted it; or somebody runs it by hand, or one of a service that was killed is just ending.
+        // Somebody runs it by hand, or one of a service that was killed is just ending.
         let lock = Lock::take(&self.database, name)?;
-        if lock.is_none() || self.running.contains_key(name) {
+        if lock.is_none() {
             self.scheduler.put_back(name, now, BUSY);
             return Ok(());
         }
@@ -230,41 +248,59 @@ impl Service {
         Ok(())
     }
 
-    /// Begins what somebody wants to be run now, once it does not run already.
+    /// Notes which of the runs that others began are over.
+    async fn look_after_others(&mut self) {
+        for run in std::mem::take(&mut self.others) {
+            match self.books.end_of(&run).await {
+                Ok(Some(ending)) => self.scheduler.ended(&run.run.job, clock::now(), ending),
+                Ok(None) => self.others.push(run),
+                Err(error) => {
+                    tell::failure(&error);
+                    self.others.push(run);
+                }
+            }
+        }
+    }
+
+    /// Tells the scheduler what somebody wants to be run now.
     async fn wishes(&mut self) {
         let wished = match self.books.wishes().await {
             Ok(wished) => wished,
             Err(error) => return tell::failure(&error),
         };
-        for (name, by) in wished {
-            if self.running.contains_key(&name) {
-                continue;
-            }
-            let done = self.run_now(&name, &by).await;
-            if let Err(error) = done {
+        for (name, (since, _)) in &wished {
+            if !self.scheduler.wish(name, *since)
+                && let Err(error) = self.books.end_wish(name).await
+            {
                 tell::failure(&error);
             }
         }
+        self.wished = wished;
     }
 
-    async fn run_now(&mut self, name: &str, by: &str) -> Result<()> {
-        let job = self.loaded.settings.jobs.iter().find(|job| job.name == name);
-        let Some(job) = job.cloned() else { return self.books.end_wish(name).await };
-        // Somebody runs it by hand.
-        let Some(lock) = Lock::take(&self.database, name)? else { return Ok(()) };
-        drop(lock);
-        let run = self.books.begin_wished(&job, clock::now()).await?;
+    /// Begins what somebody wants, now that nothing keeps it from running.
+    async fn run_now(&mut self, name: &str, now: Timestamp) -> Result<()> {
+        let job = self.loaded.settings.jobs.iter().find(|job| job.name == name).cloned();
+        let (Some(job), Some((_, by))) = (job, self.wished.remove(name)) else {
+            // It was taken back.
+            self.scheduler.ended(name, now, Ending::Over);
+            return Ok(());
+        };
+        // Somebody runs it by hand. It is wished still, and so comes again.
+        if Lock::take(&self.database, name)?.is_none() {
+            self.scheduler.put_back(name, now, BUSY);
+            return Ok(());
+        }
+        let run = self.books.begin_wished(&job, now).await?;
         tell::line(&format!("job {name}: begins, because {by} wants it"));
         let file = &self.loaded.file;
         match child::begin(&job, run, &self.database, file, self.sender.clone()).await {
-            Ok(mut running) => {
-                running.is_wished = true;
-                self.running.insert(name.to_owned(), running);
-            }
+            Ok(running) => drop(self.running.insert(name.to_owned(), running)),
             Err(error) => {
                 let words = tell::chain(error.as_ref());
                 let over = Over { name: name.to_owned(), run, words };
-                self.books.end(&over, clock::now()).await?;
+                // We hold the other end.
+                let _ = self.sender.send(over);
             }
         }
         Ok(())
@@ -281,10 +317,6 @@ impl Service {
                 Ended::Itself
             }
         };
-        // The scheduler knows nothing of what somebody wanted beside it.
-        if running.as_ref().is_some_and(|running| running.is_wished) {
-            return;
-        }
         let ending = match (ended, running.is_some_and(|running| running.asked)) {
             (Ended::Broken, _) => Ending::Crashed,
             (Ended::Itself, true) => Ending::Stopped,

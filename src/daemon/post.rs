@@ -1,19 +1,18 @@
 //! The post of the service: what the outbox has goes out, beside everything else, so that no slow
-//! server keeps a job or a signal waiting.
+//! server keeps a job, a signal or another route waiting.
 
 use std::{sync::Arc, time::Duration};
 
 use inventory::store::Store;
 use tokio::{
     sync::watch,
-    task::JoinHandle,
-    time::{Instant, sleep, timeout_at},
+    task::{JoinHandle, JoinSet},
+    time::{Instant, sleep, sleep_until, timeout_at},
 };
 
 use crate::{cli::alert::tell_troubles, clock, notify::Courier, tell};
 
-/// How often it is looked for what is due, and how long one route may go on sending before the
-/// others are looked at again: news that waits for nothing waits no longer, but for one sending.
+/// How often it is looked for what is due by a route.
 const EVERY: Duration = Duration::from_secs(5);
 
 /// How often what was sent long ago is forgotten.
@@ -28,28 +27,8 @@ pub(super) struct Post {
 impl Post {
     /// Begins to send.
     pub(super) fn open(courier: Arc<Courier>, store: Store) -> Self {
-        let (sender, mut current) = watch::channel(Some(courier));
-        let task = tokio::spawn(async move {
-            let mut forgot: Option<Instant> = None;
-            loop {
-                let Some(courier) = current.borrow_and_update().clone() else { return };
-                match courier.deliver(&store, EVERY).await {
-                    Ok(delivered) => tell_troubles(&delivered),
-                    Err(error) => tell::failure(&error),
-                }
-                if forgot.is_none_or(|then| then.elapsed() >= FORGET) {
-                    forgot = Some(Instant::now());
-                    if let Err(error) = store.forget_messages(clock::now()).await {
-                        tell::failure(&error.into());
-                    }
-                }
-                tokio::select! {
-                    changed = current.changed() => if changed.is_err() { return },
-                    () = sleep(EVERY) => {}
-                }
-            }
-        });
-        Self { courier: sender, task }
+        let (sender, current) = watch::channel(Some(courier));
+        Self { courier: sender, task: tokio::spawn(keep(current, store)) }
     }
 
     /// Sends by these routes from now on.
@@ -64,6 +43,50 @@ impl Post {
         let stop = self.task.abort_handle();
         if timeout_at(until, self.task).await.is_err() {
             stop.abort();
+        }
+    }
+}
+
+/// Sends by the routes of the day. Those of a configuration that was replaced end what they are
+/// sending; a claim keeps the new ones from sending it too.
+async fn keep(mut current: watch::Receiver<Option<Arc<Courier>>>, store: Store) {
+    let mut routes = JoinSet::new();
+    let mut forget_at = Instant::now();
+    loop {
+        let Some(courier) = current.borrow_and_update().clone() else { break };
+        for route in courier.routes() {
+            routes.spawn(send(route, current.clone(), store.clone()));
+        }
+        loop {
+            tokio::select! {
+                changed = current.changed() => match changed {
+                    Ok(()) => break,
+                    Err(_) => return,
+                },
+                // Those that were replaced.
+                Some(_) = routes.join_next() => {}
+                () = sleep_until(forget_at) => {
+                    forget_at = Instant::now() + FORGET;
+                    if let Err(error) = store.forget_messages(clock::now()).await {
+                        tell::failure(&error.into());
+                    }
+                }
+            }
+        }
+    }
+    while routes.join_next().await.is_some() {}
+}
+
+/// Sends by one route until the routes are others.
+async fn send(route: Courier, mut current: watch::Receiver<Option<Arc<Courier>>>, store: Store) {
+    while !current.has_changed().unwrap_or(true) {
+        match route.deliver(&store, EVERY).await {
+            Ok(delivered) => tell_troubles(&delivered),
+            Err(error) => tell::failure(&error),
+        }
+        tokio::select! {
+            _ = current.changed() => return,
+            () = sleep(EVERY) => {}
         }
     }
 }

@@ -13,7 +13,7 @@ use scanner::stop::Stop;
 use crate::{
     cli::{
         Ended,
-        backup::{unless, words},
+        backup::{unless, warn, words},
         listen_for_signals,
     },
     clock,
@@ -37,6 +37,7 @@ pub(super) async fn backup(settings: &Settings, job: &Job, stop: &Stop) -> Resul
     };
     let made = made?;
     store.close().await;
+    warn(&file.display().to_string(), &made);
     tell::line(&format!("{}: {}", file.display(), words(&made)));
     // Only now, so that a full disk never costs the last good copy.
     let copies = copies(folder, &stem)

@@ -2,13 +2,13 @@
 //! ends, however it ends.
 
 use std::{
-    fs::{self, File, TryLockError},
-    io,
-    path::{Path, PathBuf},
+    fs::{File, TryLockError},
+    path::Path,
     time::Duration,
 };
 
 use anyhow::{Context as _, Result};
+use inventory::store::lock_file;
 
 /// A lock that is held until this is dropped.
 #[derive(Debug)]
@@ -19,15 +19,14 @@ pub(crate) struct Lock {
 impl Lock {
     /// Takes the lock of that name for a database; `None` where somebody holds it.
     pub(crate) fn take(database: &Path, name: &str) -> Result<Option<Self>> {
-        let folder = folder(database);
-        let path = folder.join(format!("{name}.lock"));
-        let opened = fs::create_dir_all(&folder).and_then(|()| open(&path));
-        let file = opened.with_context(|| format!("cannot make the lock {}", path.display()))?;
+        let opened = lock_file(database, name);
+        let place = || format!("the lock {name} beside {}", database.display());
+        let file = opened.with_context(|| format!("cannot make {}", place()))?;
         match file.try_lock() {
             Ok(()) => Ok(Some(Self { _file: file })),
             Err(TryLockError::WouldBlock) => Ok(None),
             Err(TryLockError::Error(error)) => {
-                Err(error).with_context(|| format!("cannot lock {}", path.display()))
+                Err(error).with_context(|| format!("cannot take {}", place()))
             }
         }
     }
@@ -49,20 +48,4 @@ impl Lock {
             waited += LOOK;
         }
     }
-}
-
-fn open(path: &Path) -> io::Result<File> {
-    let opened = File::options().create(true).truncate(false).write(true).open(path);
-    match opened {
-        // Somebody else made it, and a lock needs no more than this.
-        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => File::open(path),
-        opened => opened,
-    }
-}
-
-/// `daicho.db-locks` beside `daicho.db`.
-fn folder(database: &Path) -> PathBuf {
-    let mut name = database.as_os_str().to_owned();
-    name.push("-locks");
-    PathBuf::from(name)
 }

@@ -147,7 +147,7 @@ async fn perform(
         JobKind::Certificates => certificates(&settings, job, stop).await,
         JobKind::Backup => keep::backup(&settings, job, stop).await,
         JobKind::Prune => {
-            let command = Prune { dry_run: false };
+            let command = Prune { dry_run: false, mend: false };
             prune::run(&settings, &command, Format::Text, stop).await
         }
         JobKind::Import => changed::import(&settings, job, stop).await,

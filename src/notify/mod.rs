@@ -168,6 +168,11 @@ impl Courier {
         Some(way.send(&letter).await.map_err(|trouble| trouble.words))
     }
 
+    /// Each route by itself, for whoever has none of them wait for another.
+    pub(crate) fn routes(&self) -> impl Iterator<Item = Self> {
+        self.ways.iter().map(|way| Self { ways: vec![Arc::clone(way)] })
+    }
+
     /// The names of the routes, in the order of the configuration.
     pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
         self.ways.iter().map(|way| way.name.as_str())

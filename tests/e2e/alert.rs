@@ -18,7 +18,7 @@ use serde_json::Value;
 use crate::home::{Home, Run};
 
 /// A home in which a certificate that nobody should use is a finding.
-struct Office {
+pub(crate) struct Office {
     home: Home,
     certificates: usize,
 }
@@ -69,14 +69,14 @@ impl Office {
 const SOON: &str = "baseline = \"told\"\ndigest = \"0s\"\nrules = [\"cert.expired\"]\n\
                     time_limit = \"1s\"\n";
 
-fn route(name: &str, rest: &str) -> String {
+pub(crate) fn route(name: &str, rest: &str) -> String {
     format!("[[routes]]\nname = \"{name}\"\n{SOON}{rest}\n")
 }
 
 /// A web server that notes the head and body of each request and gives an answer.
-struct Web {
-    url: String,
-    asked: Arc<Mutex<Vec<(String, String)>>>,
+pub(crate) struct Web {
+    pub(crate) url: String,
+    pub(crate) asked: Arc<Mutex<Vec<(String, String)>>>,
     answer: Arc<Mutex<&'static str>>,
 }
 
@@ -84,7 +84,10 @@ const YES: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
 
 impl Web {
     fn start() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        Self::on(TcpListener::bind("127.0.0.1:0").unwrap())
+    }
+
+    pub(crate) fn on(listener: TcpListener) -> Self {
         let url = format!("http://{}/hook", listener.local_addr().unwrap());
         let asked: Arc<Mutex<Vec<(String, String)>>> = Arc::default();
         let answer = Arc::new(Mutex::new(YES));
@@ -100,7 +103,7 @@ impl Web {
     }
 
     /// How often each message came.
-    fn keys(&self) -> BTreeMap<String, usize> {
+    pub(crate) fn keys(&self) -> BTreeMap<String, usize> {
         let mut keys = BTreeMap::new();
         for (_, body) in self.asked.lock().unwrap().iter() {
             let body: Value = serde_json::from_str(body).unwrap();
@@ -138,7 +141,7 @@ fn serve(
 }
 
 /// A process of a test, which ends with it.
-struct Server(Child);
+pub(crate) struct Server(pub(crate) Child);
 
 impl Drop for Server {
     fn drop(&mut self) {
@@ -149,7 +152,7 @@ impl Drop for Server {
 
 /// Waits until something is so; a server is given half a minute.
 #[track_caller]
-fn wait_until(what: &str, is_so: impl Fn() -> bool) {
+pub(crate) fn wait_until(what: &str, is_so: impl Fn() -> bool) {
     let until = Instant::now() + Duration::from_secs(30);
     while !is_so() {
         assert!(Instant::now() < until, "{what}");
@@ -393,7 +396,7 @@ fn forty_problems_are_one_message_and_the_first_day_is_none() {
     assert_eq!(totals, [("all".to_owned(), 1.into()), ("later".to_owned(), 1.into())]);
 }
 
-fn expired(name: &str) -> String {
+pub(crate) fn expired(name: &str) -> String {
     let mut params = rcgen::CertificateParams::new(vec![name.to_owned()]).unwrap();
     params.not_before = rcgen::date_time_ymd(2020, 1, 1);
     params.not_after = rcgen::date_time_ymd(2021, 1, 1);
@@ -402,12 +405,12 @@ fn expired(name: &str) -> String {
 }
 
 #[expect(clippy::print_stderr, reason = "how often what is allowed to happen did happen")]
-fn say(text: &str) {
+pub(crate) fn say(text: &str) {
     eprintln!("{text}");
 }
 
 /// How often the program is killed. The environment may ask for more.
-fn kills() -> u64 {
+pub(crate) fn kills() -> u64 {
     let asked = std::env::var("DAICHO_KILLS").ok().and_then(|text| text.parse().ok());
     asked.unwrap_or(40)
 }
@@ -555,7 +558,7 @@ fn two_deliverers_at_once_send_nothing_twice() {
 }
 
 /// An authority's certificate, and one for the loopback address with its key.
-fn identity(home: &Home) -> std::path::PathBuf {
+pub(crate) fn identity(home: &Home) -> std::path::PathBuf {
     let mut params = rcgen::CertificateParams::default();
     params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
     params.distinguished_name.push(rcgen::DnType::CommonName, "Office Root");
@@ -570,9 +573,9 @@ fn identity(home: &Home) -> std::path::PathBuf {
 }
 
 /// Postfix in a network of its own, which keeps what it is sent for office.example.
-struct Postfix {
+pub(crate) struct Postfix {
     process: Server,
-    home: Home,
+    pub(crate) home: Home,
 }
 
 impl Postfix {
@@ -605,7 +608,7 @@ impl Postfix {
         postfix -c \"$PWD/etc\" post-install create-missing || true\n\
         exec postfix -c \"$PWD/etc\" start-fg\n";
 
-    fn start() -> Self {
+    pub(crate) fn start() -> Self {
         let home = Home::new();
         identity(&home);
         fs::set_permissions(home.path(""), fs::Permissions::from_mode(0o755)).unwrap();
@@ -628,8 +631,12 @@ impl Postfix {
         postfix
     }
 
+    pub(crate) fn pid(&self) -> u32 {
+        self.process.0.id()
+    }
+
     /// The command where the server is.
-    fn enter(&self, command: Command) -> Command {
+    pub(crate) fn enter(&self, command: Command) -> Command {
         let mut inside = Command::new("nsenter");
         inside.arg(format!("--net=/proc/{}/ns/net", self.process.0.id()));
         inside.arg("--").arg(command.get_program()).args(command.get_args());
@@ -651,7 +658,7 @@ impl Postfix {
     }
 
     /// How often each message lies there.
-    fn keys(&self) -> BTreeMap<String, usize> {
+    pub(crate) fn keys(&self) -> BTreeMap<String, usize> {
         let mut keys = BTreeMap::new();
         for letter in self.letters() {
             let ids = letter.lines().filter_map(|line| line.strip_prefix("Message-ID: <"));

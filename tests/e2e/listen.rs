@@ -4,6 +4,7 @@
 use std::{
     fs,
     io::{BufRead as _, BufReader, Read as _, Write as _},
+    os::unix::fs::PermissionsExt as _,
     process::{Child, Command, Stdio},
     thread,
     time::{Duration, Instant},
@@ -144,6 +145,101 @@ fn an_interface_is_heard_through_its_troubles_and_nothing_is_sent() {
     // Once for the signal, once at the end.
     assert_eq!(run.stderr.matches("heard ").count(), 2, "{}", run.stderr);
     assert_eq!(cable.link()["stats64"]["tx"]["packets"].as_u64(), Some(0));
+}
+
+/// The program at the near end as somebody who may do nothing but open raw sockets, as the service
+/// manager begins it.
+fn unprivileged(cable: &Cable, home: &Home, arguments: &[&str]) -> Child {
+    fs::set_permissions(home.path(""), fs::Permissions::from_mode(0o777)).unwrap();
+    Command::new("ip")
+        .args(["netns", "exec", &cable.near, "setpriv", "--reuid", "65534", "--regid", "65534"])
+        .args(["--clear-groups", "--inh-caps", "+net_raw", "--ambient-caps", "+net_raw", "--"])
+        .arg(program())
+        .args(arguments)
+        .env_clear()
+        .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+        .env("HOME", home.path(""))
+        .env("DAICHO_DATABASE", home.path("daicho.db"))
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap()
+}
+
+fn field(status: &str, name: &str) -> String {
+    let line = status.lines().find_map(|line| line.strip_prefix(name));
+    line.and_then(|line| line.strip_prefix(':')).map(str::trim).map(str::to_owned).unwrap()
+}
+
+/// Every thread of it is without any capability, and the one process that it began has that by which
+/// raw sockets are opened, and no other. Returns the number of that one.
+#[track_caller]
+fn has_no_capability(pid: u32) -> u32 {
+    let tasks = fs::read_dir(format!("/proc/{pid}/task")).unwrap();
+    for task in tasks {
+        let Ok(status) = fs::read_to_string(task.unwrap().path().join("status")) else { continue };
+        for set in ["CapInh", "CapPrm", "CapEff", "CapAmb"] {
+            assert_eq!(field(&status, set), "0000000000000000", "{set}");
+        }
+    }
+    let of = |entry: fs::DirEntry| {
+        let pid_of: u32 = entry.file_name().to_str()?.parse().ok()?;
+        let status = fs::read_to_string(entry.path().join("status")).ok()?;
+        (field(&status, "PPid") == pid.to_string()).then_some((pid_of, status))
+    };
+    let all = fs::read_dir("/proc").unwrap().filter_map(|entry| of(entry.unwrap()));
+    let [(lender, status)] = all.collect::<Vec<_>>().try_into().unwrap();
+    // CAP_NET_RAW (capabilities(7)).
+    let raw = format!("{:016x}", 1 << 13);
+    assert_eq!((field(&status, "CapPrm"), field(&status, "CapEff")), (raw.clone(), raw));
+    assert_eq!((field(&status, "Seccomp"), field(&status, "NoNewPrivs")), ("2".into(), "1".into()));
+    lender
+}
+
+#[test]
+fn who_listens_has_no_capability_and_opens_its_interface_again_all_the_same() {
+    let cable = Cable::new();
+    let home = Home::new();
+    let child = unprivileged(&cable, &home, &["watch", "--interface", "near0"]);
+    cable.wait_for_listener();
+    let lender = has_no_capability(child.id());
+    let near = &cable.near;
+    for _ in 0..2 {
+        must(&format!("ip -n {near} link set near0 down"));
+        wait_until("end of listening", || cable.link()["promiscuity"].as_u64() == Some(0));
+        must(&format!("ip -n {near} link set near0 up"));
+        cable.wait_for_listener();
+        assert_eq!(has_no_capability(child.id()), lender);
+    }
+    // Where whoever opens sockets is gone it says so, and whoever began it begins it anew.
+    must(&format!("kill -KILL {lender}"));
+    must(&format!("ip -n {near} link set near0 down"));
+    wait_until("end of listening", || cable.link()["promiscuity"].as_u64() == Some(0));
+    must(&format!("ip -n {near} link set near0 up"));
+    let run = Run::of(child.wait_with_output().unwrap());
+    assert_eq!(run.code, Some(2), "{run:?}");
+    assert_eq!(run.stderr.matches("near0 is up again").count(), 2, "{}", run.stderr);
+    assert!(run.stderr.to_lowercase().contains("broken pipe"), "{}", run.stderr);
+}
+
+#[test]
+fn who_sweeps_has_no_capability_while_it_reads_what_strangers_answer() {
+    let cable = Cable::new();
+    let home = Home::new();
+    must(&format!("ip -n {} address add 198.18.0.1/24 dev near0", cable.near));
+    let sweep = ["sweep", "198.18.0.0/27", "--io", "raw", "--ports", "9", "--rate", "40"];
+    let child = unprivileged(&cable, &home, &[&["--format", "json"], &sweep[..]].concat());
+    let sent = || cable.link()["stats64"]["tx"]["packets"].as_u64();
+    let before = sent();
+    wait_until("question", || sent() > before.map(|sent| sent + 5));
+    has_no_capability(child.id());
+    let run = Run::of(child.wait_with_output().unwrap());
+    let result = run.json();
+    assert_eq!(result["scan"]["io"], "raw", "{}", run.stderr);
+    let macs: Vec<&Value> =
+        result["assets"].as_array().unwrap().iter().map(|asset| &asset["macs"][0]).collect();
+    assert!(macs.contains(&&Value::from(MAC)), "{result}");
 }
 
 #[test]

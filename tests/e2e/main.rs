@@ -11,6 +11,7 @@ mod home;
 mod import;
 mod keep;
 mod lab;
+mod lasting;
 mod listen;
 mod mirror;
 mod parts;

@@ -14,7 +14,10 @@ use std::{
 
 use sqlx::{ConnectOptions as _, Connection as _, SqliteConnection};
 
-use super::{KNOWN, Medium, Store, StoreError, audit, migrate, migrate::State, newer, reading};
+use super::{
+    Dangling, KNOWN, Medium, Store, StoreError, audit, dangling::dangling, migrate, migrate::State,
+    newer, reading,
+};
 use crate::audit::Chain;
 
 /// What to do where there is a file of that name already.
@@ -26,7 +29,7 @@ pub enum Existing {
     Overwrite,
 }
 
-/// A copy that was looked through and found sound.
+/// A copy that was looked through: whole, ours, and as it was written.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Sound {
     /// Its size.
@@ -35,6 +38,8 @@ pub struct Sound {
     pub schema: i64,
     /// The chain of the audit in it.
     pub audit: Chain,
+    /// What in it refers to nothing, as it did in what was copied.
+    pub dangling: Vec<Dangling>,
 }
 
 /// Only whoever makes a copy may read it: what is in it tells where the weak places are.
@@ -101,17 +106,15 @@ pub(super) async fn examine(
     if problems != ["ok"] {
         return Err(unsound(problems.join("; ")));
     }
-    let (orphans, bytes, has_audit): (i64, i64, bool) = sqlx::query_as(
-        "SELECT (SELECT count(*) FROM pragma_foreign_key_check),
-             (SELECT page_count * page_size FROM pragma_page_count, pragma_page_size),
+    // No reason to be without a copy: it is as good as what was copied.
+    let dangling = dangling(connection).await.map_err(failed)?;
+    let (bytes, has_audit): (i64, bool) = sqlx::query_as(
+        "SELECT (SELECT page_count * page_size FROM pragma_page_count, pragma_page_size),
              EXISTS (SELECT 1 FROM sqlite_master WHERE name = 'audit')",
     )
     .fetch_one(&mut *connection)
     .await
     .map_err(failed)?;
-    if orphans > 0 {
-        return Err(unsound(format!("{orphans} rows refer to rows that do not exist")));
-    }
     let mut chain = Chain::default();
     // Older than the audit is one that has none.
     if has_audit {
@@ -121,7 +124,7 @@ pub(super) async fn examine(
         }
         chain = verified.chain;
     }
-    Ok(Sound { bytes: bytes.unsigned_abs(), schema, audit: chain })
+    Ok(Sound { bytes: bytes.unsigned_abs(), schema, audit: chain, dangling })
 }
 
 /// A file on its way, which is gone again unless it is finished.

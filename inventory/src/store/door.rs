@@ -8,6 +8,7 @@
 use std::{
     fs::{self, File, TryLockError},
     io,
+    os::unix::fs::{MetadataExt as _, chown, fchown},
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -24,7 +25,7 @@ pub(super) struct Door {
 impl Door {
     /// Takes a share, and waits where the file is just being replaced.
     pub(super) async fn enter(database: &Path) -> Result<Self, StoreError> {
-        let Ok(file) = open(database) else { return Ok(Self { _lock: None }) };
+        let Ok(file) = lock_file(database, OPEN) else { return Ok(Self { _lock: None }) };
         let mut waited = Duration::ZERO;
         loop {
             match file.try_lock_shared() {
@@ -44,9 +45,9 @@ impl Door {
 
     /// Takes the whole: nobody has the file open, and nobody opens it.
     pub(super) fn shut(database: &Path) -> Result<Self, StoreError> {
-        let path = path(database);
-        let failed = |source| StoreError::Copy { doing: "locking", path: path.clone(), source };
-        let file = open(database).map_err(failed)?;
+        let path = folder(database);
+        let failed = |source| StoreError::Copy { doing: "locking in", path: path.clone(), source };
+        let file = lock_file(database, OPEN).map_err(failed)?;
         match file.try_lock() {
             Ok(()) => Ok(Self { _lock: Some(file) }),
             Err(TryLockError::WouldBlock) => Err(StoreError::InUse { path: database.to_owned() }),
@@ -56,20 +57,51 @@ impl Door {
 }
 
 /// Beside the locks of jobs, which have no name that begins with a full stop.
-fn path(database: &Path) -> PathBuf {
+const OPEN: &str = ".open";
+
+/// `daicho.db-locks` beside `daicho.db`.
+fn folder(database: &Path) -> PathBuf {
     let mut folder = database.as_os_str().to_owned();
     folder.push("-locks");
-    PathBuf::from(folder).join(".open.lock")
+    PathBuf::from(folder)
 }
 
-fn open(database: &Path) -> io::Result<File> {
-    let path = path(database);
-    if let Some(folder) = path.parent() {
-        fs::create_dir_all(folder)?;
-    }
-    match File::options().create(true).truncate(false).write(true).open(&path) {
+/// Opens the file of the lock of that name for a database, and makes it where it is not there, in a
+/// folder beside the database. What root makes belongs to whom the database belongs, who is to make
+/// locks there too.
+///
+/// # Errors
+///
+/// What the system says.
+pub fn lock_file(database: &Path, name: &str) -> io::Result<File> {
+    let folder = folder(database);
+    fs::create_dir_all(&folder)?;
+    let path = folder.join(format!("{name}.lock"));
+    let opened = File::options().create(true).truncate(false).write(true).open(&path);
+    let file = match opened {
         // Somebody else made it, and a lock needs no more than this.
-        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => File::open(&path),
-        opened => opened,
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => File::open(&path)?,
+        opened => opened?,
+    };
+    if let Some(owner) = owner(database) {
+        // Only root may, and nobody else needs to.
+        if ids(&fs::metadata(&folder)?) != owner {
+            let _ = chown(&folder, Some(owner.0), Some(owner.1));
+        }
+        if ids(&file.metadata()?) != owner {
+            let _ = fchown(&file, Some(owner.0), Some(owner.1));
+        }
     }
+    Ok(file)
+}
+
+/// Whose the database is, or should be: that of its folder, where there is none.
+pub(super) fn owner(database: &Path) -> Option<(u32, u32)> {
+    let of = |path: &Path| fs::metadata(path).ok().map(|found| ids(&found));
+    let folder = database.parent().filter(|folder| !folder.as_os_str().is_empty());
+    of(database).or_else(|| of(folder.unwrap_or_else(|| Path::new("."))))
+}
+
+fn ids(found: &fs::Metadata) -> (u32, u32) {
+    (found.uid(), found.gid())
 }

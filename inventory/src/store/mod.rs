@@ -10,6 +10,7 @@
 //! `BEGIN IMMEDIATE`, which is the only lock request that SQLite lets wait safely.
 
 use std::{
+    os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
@@ -30,6 +31,7 @@ mod beside;
 mod calendar;
 mod cells;
 mod certificate;
+mod dangling;
 mod decision;
 mod digest;
 mod door;
@@ -72,8 +74,10 @@ pub use audit::Verified;
 pub use backup::{Existing, Sound, inspect};
 pub use calendar::{DayCount, Ending};
 pub use certificate::{CertificateDossier, Concluded, StoredCertificate};
+pub use dangling::Dangling;
 pub use decision::Rule;
 pub use digest::Digest;
+pub use door::lock_file;
 pub use error::StoreError;
 pub use finding::StoredFinding;
 pub use leaf::Leaf;
@@ -162,6 +166,7 @@ impl Store {
             return Err(StoreError::NotOurs { path: path.to_owned() });
         }
         make_folder(path)?;
+        make_for_owner(path);
         let door = Door::enter(path).await?;
         let writer = prepare(path).await?;
         let writer = (mode == OpenMode::ReadWrite).then(|| Arc::new(Mutex::new(writer)));
@@ -348,6 +353,18 @@ fn make_folder(path: &Path) -> Result<(), StoreError> {
         Some(folder) => std::fs::create_dir_all(folder)
             .map_err(|source| StoreError::Folder { path: folder.to_owned(), source }),
         None => Ok(()),
+    }
+}
+
+/// Makes the file of a new database as the folder's owner's, where somebody else may do so: what
+/// root begins in a service's folder the service goes on with.
+fn make_for_owner(path: &Path) {
+    let Some((user, group)) = door::owner(path).filter(|_| !path.exists()) else { return };
+    // Where it cannot be made SQLite says why.
+    if let Ok(file) = std::fs::File::create_new(path)
+        && file.metadata().is_ok_and(|own| (own.uid(), own.gid()) != (user, group))
+    {
+        let _ = std::os::unix::fs::fchown(file, Some(user), Some(group));
     }
 }
 

@@ -12,11 +12,16 @@ use std::{
 use model::Timestamp;
 use sqlx::{Connection as _, SqliteConnection};
 
-use super::{BEGIN_WRITE, Store, StoreError, audit, scan::json};
+use super::{
+    BEGIN_WRITE, Store, StoreError, audit,
+    scan::{LoadError, json},
+};
 use crate::audit::Action;
 
+mod looks;
 mod step;
 
+use looks::Looks;
 use step::{By, Filter, STEPS, Step};
 
 /// Up to when what is of each kind goes; `None` where it stays for ever.
@@ -76,7 +81,7 @@ impl Store {
     pub async fn prunable(&self, keep: &Keep) -> Result<Counts, StoreError> {
         let failed = self.failed("looking for what is old");
         let mut reader = self.reader().await?;
-        let needed = Needed::load(&mut reader, keep).await.map_err(&failed)?;
+        let needed = Needed::load(&mut reader, keep).await.map_err(|error| error.or(&failed))?;
         let mut counts = Counts::new();
         for step in STEPS {
             let Some(before) = step.before(keep) else { continue };
@@ -114,7 +119,7 @@ impl Store {
         let failed = self.failed("removing what is old");
         let needed = {
             let mut reader = self.reader().await?;
-            Needed::load(&mut reader, keep).await.map_err(&failed)?
+            Needed::load(&mut reader, keep).await.map_err(|error| error.or(&failed))?
         };
         let mut size = FIRST;
         for step in STEPS {
@@ -296,7 +301,9 @@ async fn candidates(
         Filter::None => true,
         Filter::Observation => needed.latest.get(key).is_none_or(|(_, latest)| latest != id),
         Filter::Certificate => !needed.certificates.contains(key),
-        Filter::Scan => !needed.scans.contains(id),
+        Filter::Coverage => needed.looks.superseded.contains(id),
+        Filter::Gap => key.parse().is_ok_and(|scan| needed.looks.silent.contains(&scan)),
+        Filter::Scan => !needed.scans.contains(id) && needed.looks.silent.contains(id),
     };
     Ok(Some((last, rows.into_iter().filter(goes).collect())))
 }
@@ -311,10 +318,12 @@ struct Needed {
     certificates: HashSet<String>,
     /// Scans that something names, likewise.
     scans: HashSet<i64>,
+    /// What of the scans says something by silence, likewise.
+    looks: Looks,
 }
 
 impl Needed {
-    async fn load(connection: &mut SqliteConnection, keep: &Keep) -> sqlx::Result<Self> {
+    async fn load(connection: &mut SqliteConnection, keep: &Keep) -> Result<Self, LoadError> {
         let mut needed = Self::default();
         if keep.observations.is_some() {
             needed.load_latest(connection).await?;
@@ -324,7 +333,8 @@ impl Needed {
                 sqlx::query_scalar(step::CERTIFICATES_HELD).fetch_all(&mut *connection).await?;
             needed.certificates = held.into_iter().collect();
         }
-        if keep.scans.is_some() {
+        if let Some(before) = keep.scans {
+            needed.looks = Looks::load(connection, before).await?;
             let named: Vec<i64> =
                 sqlx::query_scalar(step::SCANS_NAMED).fetch_all(&mut *connection).await?;
             needed.scans = named.into_iter().collect();

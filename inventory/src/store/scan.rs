@@ -272,7 +272,7 @@ pub(super) async fn load(
         .collect()
 }
 
-async fn load_gaps(
+pub(super) async fn load_gaps(
     connection: &mut SqliteConnection,
     first: i64,
     last: i64,
@@ -291,7 +291,7 @@ async fn load_gaps(
     Ok(gaps)
 }
 
-async fn load_coverage(
+pub(super) async fn load_coverage(
     connection: &mut SqliteConnection,
     first: i64,
     last: i64,

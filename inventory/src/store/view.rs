@@ -6,8 +6,9 @@ use model::{Identifier, Site, Timestamp};
 use sqlx::Connection;
 
 use super::{
-    KNOWN, Store, StoreError, StoredFinding, StoredObservation,
+    Dangling, KNOWN, Store, StoreError, StoredFinding, StoredObservation,
     assets::Tables,
+    dangling::dangling,
     event, finding,
     load::{Merges, Which},
     merge::{self, Merge},
@@ -47,6 +48,8 @@ pub struct Health {
     pub bytes: u64,
     /// What SQLite's quick check says is wrong. Empty for a sound file.
     pub problems: Vec<String>,
+    /// What refers to rows that are not there.
+    pub dangling: Vec<Dangling>,
     /// Rows, by table.
     pub rows: BTreeMap<&'static str, u64>,
 }
@@ -172,13 +175,7 @@ impl Store {
             .await
             .map_err(&failed)?;
         problems.retain(|problem| problem != "ok");
-        let orphans: i64 = sqlx::query_scalar("SELECT count(*) FROM pragma_foreign_key_check")
-            .fetch_one(&mut *connection)
-            .await
-            .map_err(&failed)?;
-        if orphans > 0 {
-            problems.push(format!("{orphans} rows refer to rows that do not exist"));
-        }
+        let dangling = dangling(&mut *connection).await.map_err(&failed)?;
         let mut rows = BTreeMap::new();
         for (table, statement) in COUNTS {
             let count: i64 = sqlx::query_scalar(*statement)
@@ -193,6 +190,7 @@ impl Store {
             sqlite,
             bytes: pages.saturating_mul(page_size).unsigned_abs(),
             problems,
+            dangling,
             rows,
         })
     }

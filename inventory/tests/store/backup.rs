@@ -117,7 +117,6 @@ async fn what_is_not_sound_takes_no_place() {
         ("PRAGMA user_version = 9999", "schema version 9999"),
         ("PRAGMA application_id = 7", "not a Daicho database"),
         (forged, "its audit is broken: entry 1 was changed"),
-        ("UPDATE observation SET last_scan = 77", "500 rows refer to rows that do not exist"),
     ] {
         changed(sql).await;
         let error = put_back(&folder, &copy).await.unwrap_err();
@@ -139,6 +138,54 @@ async fn what_is_not_sound_takes_no_place() {
 }
 
 #[tokio::test]
+async fn what_refers_to_nothing_is_told_of_copied_put_back_and_mended() {
+    let folder = Folder::new();
+    let store = folder.store().await;
+    for seconds in [1, 100] {
+        let scan = folder.begin(&store, seconds).await;
+        store.write_observations(scan, (0..20).map(|index| link(2, index))).await.unwrap();
+        store.finish_scan(scan, &record(seconds)).await.unwrap();
+        store.digest(scan, at(seconds + 5)).await.unwrap();
+    }
+    let assets = store.assets().await.unwrap();
+    let mut theirs = folder.raw().await;
+    // As somebody may who repairs by hand, or a mistake of ours.
+    let broken = "PRAGMA foreign_keys = OFF; UPDATE observation SET last_scan = 77 WHERE id <= 5;
+         INSERT INTO software (asset, product, source, first_seen, last_seen, current)
+             VALUES (999, 'ghost', '', 0, 0, 1);
+         INSERT INTO gap (scan, target, reason) VALUES (88, 'nowhere', 'nothing');
+         INSERT INTO event (at, kind, asset, subject, detail) SELECT at, kind, 999, subject, detail
+             FROM event LIMIT 1";
+    sqlx::raw_sql(broken).execute(&mut theirs).await.unwrap();
+    theirs.close().await.unwrap();
+
+    let copy = folder.folder.path().join("copy.db");
+    let made = store.backup(&copy, Existing::Keep).await.unwrap();
+    let told: Vec<String> = made.dangling.iter().map(ToString::to_string).collect();
+    let expected = [
+        "1 row of event refers to rows of asset that do not exist",
+        "1 row of gap refers to rows of scan that do not exist",
+        "5 rows of observation refer to rows of scan that do not exist",
+        "1 row of software refers to rows of asset that do not exist",
+    ];
+    assert_eq!(told, expected);
+    assert_eq!(store.health().await.unwrap().dangling, made.dangling);
+    assert_eq!(store.dangling().await.unwrap(), made.dangling);
+    store.close().await;
+    let restored = restore(&folder.path(), &copy, &Actor::program(), at(9_000)).await.unwrap();
+    assert_eq!(restored.backup.dangling, made.dangling);
+
+    let store = folder.store().await;
+    let left = store.mend(at(9_001)).await.unwrap();
+    assert_eq!(left, made.dangling[..1], "an event is never changed");
+    assert_eq!(store.observation_count().await.unwrap(), 20, "no observation was lost");
+    assert_eq!(store.assets().await.unwrap(), assets);
+    let audit = store.audit(None).await.unwrap();
+    assert!(audit[0].deed.detail.contains("1 row of gap refers"), "{audit:?}");
+    assert_eq!(store.verify_audit(None).await.unwrap().broken, None);
+}
+
+#[tokio::test]
 async fn a_damaged_database_is_replaced_and_an_old_copy_brought_up_to_date() {
     let folder = Folder::new();
     let store = folder.store().await;
@@ -157,4 +204,62 @@ async fn a_damaged_database_is_replaced_and_an_old_copy_brought_up_to_date() {
     let old = put_back(&folder, &copy).await.unwrap().unwrap();
     assert!(fs::read(old).unwrap()[100..].iter().all(|byte| *byte == 0xee));
     folder.store().await.assets().await.unwrap();
+}
+
+/// Takes a database back to version 12, before lists, the page and horizons.
+const BACK_TO_12: &str = "PRAGMA foreign_keys = OFF;
+    DROP TABLE listed_asset; DROP TABLE listed_address; DROP TABLE listed_service;
+    DROP TABLE service_kind; DROP TABLE listed_software; DROP TABLE product;
+    DROP TABLE listed_certificate; DROP TABLE listed_finding; DROP TABLE daily;
+    DROP TABLE session; DROP TABLE user; DROP TABLE api_token; DROP TABLE attempt;
+    DROP TABLE page_process; DROP TABLE progress; DROP TABLE job_wish;
+    DROP TRIGGER event_stays; DROP TABLE horizon; ALTER TABLE scan DROP COLUMN bytes;
+    CREATE TRIGGER event_stays BEFORE DELETE ON event
+    BEGIN SELECT RAISE (ABORT, 'an event is never removed'); END;
+    PRAGMA user_version = 12";
+
+#[tokio::test]
+async fn an_old_database_and_an_old_copy_come_with_all_that_is_in_them() {
+    let folder = Folder::new();
+    let store = folder.store().await;
+    let_somebody_look(&store).await;
+    for seconds in [100, 5_000] {
+        let seen = (0..40).flat_map(|index| {
+            let product = if index % 2 == 0 { "nginx" } else { "Apache" };
+            [
+                link(seconds, index),
+                port(seconds, index, 80, PortState::Open),
+                banner(seconds + 1, index, 80, product, "1.2"),
+                port(seconds + 1, index, 23, PortState::Closed),
+            ]
+        });
+        folder.sweep(&store, seconds, seen.collect()).await;
+        store.review(at(seconds + 50), &inventory_of::policy()).await.unwrap();
+    }
+    let (assets, lists) = (store.assets().await.unwrap(), listed(&folder).await);
+    let events = store.events(u32::MAX).await.unwrap();
+    assert!(lists.len() > 100 && !events.is_empty());
+    store.close().await;
+    folder.tamper(BACK_TO_12).await;
+    let old = folder.folder.path().join("old.db");
+    fs::copy(folder.path(), &old).unwrap();
+    assert_eq!(inspect(&old).await.unwrap().schema, 12);
+
+    // Opened where it is; and put back as a copy, in the place of one that went on.
+    for is_copy in [false, true] {
+        if is_copy {
+            let restored = restore(&folder.path(), &old, &Actor::program(), at(9_000)).await;
+            assert_eq!(restored.unwrap().backup.schema, 12);
+        }
+        let store = folder.store().await;
+        is_sound(&store).await;
+        assert_eq!(store.assets().await.unwrap(), assets);
+        assert_eq!(store.events(u32::MAX).await.unwrap(), events);
+        assert!(store.lacks_lists().await.unwrap());
+        let_somebody_look(&store).await;
+        store.review(at(5_050), &inventory_of::policy()).await.unwrap();
+        assert_eq!(listed(&folder).await, lists, "the same as if they had been kept");
+        lists_are_true(&folder, &store, 5_050).await;
+        store.close().await;
+    }
 }

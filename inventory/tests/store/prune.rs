@@ -172,6 +172,7 @@ async fn findings(store: &Store) -> Vec<String> {
 async fn forgetting_is_not_noticed(days: Vec<Vec<Doing>>, next: Vec<Doing>) {
     let (folder, other) = (Folder::new(), Folder::new());
     let store = folder.store().await;
+    let_somebody_look(&store).await;
     let mut day = 0;
     for doings in days {
         day += 40;
@@ -199,6 +200,7 @@ async fn forgetting_is_not_noticed(days: Vec<Vec<Doing>>, next: Vec<Doing>) {
         assert_eq!(one, two);
         assert_eq!(shown_anew(&pruned, before).await, shown_anew(&store, before).await);
     }
+    lists_are_true(&other, &pruned, (day + 3) * DAY).await;
 }
 
 proptest! {
@@ -268,6 +270,44 @@ async fn a_prune_takes_what_it_said_and_the_audit_tells_of_it() {
         let error = sqlx::raw_sql(sql).execute(&mut connection).await.unwrap_err().to_string();
         assert!(error.contains(why), "{error}");
     }
+}
+
+#[tokio::test]
+async fn where_a_scan_looked_stays_until_later_ones_asked_the_same_again() {
+    let folder = Folder::new();
+    let store = folder.store().await;
+    let asked = |tcp: &str, range: (u32, u32)| Coverage {
+        range: AddressRange::new(address(range.0), address(range.1)).unwrap(),
+        methods: vec![Method::Arp, Method::TcpSyn],
+        tcp: tcp.parse().unwrap(),
+        udp: PortSet::default(),
+    };
+    // All ports once, then a few, of the same targets as it says, and at last of half of them.
+    let whole = (0, 255);
+    let asked = [("1-1000", whole), ("22", whole), ("22", whole), ("22", whole), ("22", whole)]
+        .into_iter()
+        .chain([("22", (0, 127)); 3])
+        .map(|(tcp, range)| asked(tcp, range));
+    for (day, asked) in asked.enumerate() {
+        let seconds = i64::try_from(day).unwrap() * DAY;
+        let scan = folder.begin(&store, seconds).await;
+        let done = ScanRecord { coverage: vec![asked], ..complete(seconds) };
+        store.finish_scan(scan, &done).await.unwrap();
+    }
+    let keep = Keep { scans: Some(at(9 * DAY)), ..Keep::default() };
+    assert_eq!(store.prunable(&keep).await.unwrap(), BTreeMap::from([("coverage of scans", 1)]));
+    prune(&store, &keep, 9 * DAY).await;
+    let left = |id| {
+        let store = &store;
+        async move { store.scan(ScanId(id)).await.unwrap().record.coverage.len() }
+    };
+    // The ports of the first were never asked again; of the others three are later than the second.
+    assert_eq!((left(1).await, left(2).await, left(3).await), (1, 0, 1));
+    // What else there is of the second goes by the next one.
+    let next = prune(&store, &keep, 9 * DAY).await;
+    assert_eq!(next.counts, BTreeMap::from([("scans", 1)]));
+    assert_eq!(prune(&store, &keep, 9 * DAY).await.counts, BTreeMap::new());
+    is_sound(&store).await;
 }
 
 #[tokio::test]

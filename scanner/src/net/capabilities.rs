@@ -2,14 +2,13 @@
 
 use std::{io, path::Path};
 
-use caps::{CapSet, Capability};
-use socket2::{Domain, Socket, Type};
-
+use super::broker::{is_lent, packet_socket};
 pub use super::{
     connect_echo::echo_allowed,
     connect_limits::{Limits, limits},
 };
 use crate::LinkError;
+use caps::{CapSet, Capability};
 
 /// Whether frames of our own can be sent here: tries, because the capability counts in
 /// the user namespace that owns the network, which is not always our own.
@@ -22,17 +21,25 @@ use crate::LinkError;
 /// [`LinkError::Unprivileged`] without CAP_NET_RAW; [`LinkError::Open`] where the system
 /// has no packet sockets at all.
 pub fn raw_sockets(interface: Option<&str>) -> Result<(), LinkError> {
-    // Not being able to raise it shows in the next line.
-    let _ = caps::raise(None, CapSet::Effective, Capability::CAP_NET_RAW);
+    if !is_lent() {
+        // Not being able to raise it shows in the next line.
+        let _ = caps::raise(None, CapSet::Effective, Capability::CAP_NET_RAW);
+    }
     let interface = || interface.unwrap_or("any interface").to_owned();
     // Protocol 0 receives nothing, so this disturbs nobody.
-    match Socket::new(Domain::PACKET, Type::RAW, None) {
+    match packet_socket() {
         Ok(_) => Ok(()),
         Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
             Err(LinkError::Unprivileged { interface: interface() })
         }
         Err(source) => Err(LinkError::Open { interface: interface(), source }),
     }
+}
+
+/// Whether this process may open raw sockets, or give itself the right to.
+#[must_use]
+pub fn may_open_raw_sockets() -> bool {
+    caps::has_cap(None, CapSet::Permitted, Capability::CAP_NET_RAW).unwrap_or(false)
 }
 
 /// How to give the capability to a program: what to tell somebody who met

@@ -16,7 +16,9 @@ use landlock::{
     ABI, Access as _, AccessFs, CompatLevel, Compatible as _, Ruleset, RulesetAttr as _,
     RulesetCreatedAttr as _, RulesetStatus, path_beneath_rules,
 };
-use seccompiler::{SeccompAction, SeccompFilter};
+use seccompiler::{
+    SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter, SeccompRule,
+};
 use thiserror::Error;
 
 /// The newest rights to files that are asked for; an older kernel knows fewer.
@@ -120,6 +122,21 @@ pub fn confine(needs: &Needs) -> Result<Confined, ConfineError> {
     Ok(Confined { files, calls })
 }
 
+/// Gives up everything but what opening packet sockets and handing them over needs: every capability
+/// but that one, all files, and all calls but a few, a wrong one of which ends the process.
+///
+/// # Errors
+///
+/// Where the kernel has such a fence and refuses it.
+pub fn confine_to_sockets() -> Result<Confined, ConfineError> {
+    give_up_all_but(&[SOCKETS]).map_err(ConfineError::Capabilities)?;
+    // One that is permitted only; without it every socket is refused, which is told then.
+    let _ = caps::raise(None, CapSet::Effective, Capability::CAP_NET_RAW);
+    let files = fence_files(&[], &[], Programs::None).map_err(ConfineError::Files)?;
+    let calls = apply_filter(lending()?)?;
+    Ok(Confined { files, calls })
+}
+
 /// What of the fences this kernel knows, without putting any up.
 #[must_use]
 pub fn known() -> Confined {
@@ -144,7 +161,10 @@ pub fn known() -> Confined {
 /// To write the database of somebody else.
 const FILES: &[Capability] = &[Capability::CAP_DAC_OVERRIDE, Capability::CAP_CHOWN];
 
-/// To open raw sockets, and to have the kernel make probes.
+/// To open raw sockets.
+const SOCKETS: &[Capability] = &[Capability::CAP_NET_RAW];
+
+/// The same, and to have the kernel make probes.
 const NETWORK: &[Capability] = &[
     Capability::CAP_NET_RAW,
     Capability::CAP_NET_ADMIN,
@@ -162,6 +182,17 @@ fn give_up_capabilities(kept: Capabilities) -> Result<(), caps::errors::CapsErro
         Capabilities::Network => &[FILES, NETWORK],
         Capabilities::HandDown => &[FILES, NETWORK, LOW_PORTS],
     };
+    give_up_all_but(keep)?;
+    if kept == Capabilities::HandDown {
+        // The database of somebody else is the one thing that this process itself needs them for.
+        let has = caps::read(None, CapSet::Effective)?;
+        let own = has.into_iter().filter(|one| FILES.contains(one)).collect();
+        caps::set(None, CapSet::Effective, &own)?;
+    }
+    Ok(())
+}
+
+fn give_up_all_but(keep: &[&[Capability]]) -> Result<(), caps::errors::CapsError> {
     let keep: CapsHashSet = keep.iter().copied().flatten().copied().collect();
     // What the process cannot get back by beginning a program. Only who has CAP_SETPCAP may do
     // this; who has not has little to lose.
@@ -179,12 +210,6 @@ fn give_up_capabilities(kept: Capabilities) -> Result<(), caps::errors::CapsErro
     for set in [CapSet::Inheritable, CapSet::Effective, CapSet::Permitted] {
         let has = caps::read(None, set)?;
         caps::set(None, set, &has.intersection(&keep).copied().collect())?;
-    }
-    if kept == Capabilities::HandDown {
-        // The database of somebody else is the one thing that this process itself needs them for.
-        let has = caps::read(None, CapSet::Effective)?;
-        let own = has.into_iter().filter(|one| FILES.contains(one)).collect();
-        caps::set(None, CapSet::Effective, &own)?;
     }
     Ok(())
 }
@@ -274,6 +299,46 @@ fn arch() -> Result<seccompiler::TargetArch, seccompiler::Error> {
     std::env::consts::ARCH.try_into().map_err(seccompiler::Error::Backend)
 }
 
+/// What lending sockets takes, the end of a program included.
+const LENDING: &[i64] = &[
+    libc::SYS_read,
+    libc::SYS_sendmsg,
+    libc::SYS_recvmsg,
+    libc::SYS_close,
+    libc::SYS_write,
+    libc::SYS_exit,
+    libc::SYS_exit_group,
+    libc::SYS_restart_syscall,
+    libc::SYS_rt_sigreturn,
+    libc::SYS_rt_sigprocmask,
+    libc::SYS_sigaltstack,
+    libc::SYS_futex,
+    libc::SYS_brk,
+    libc::SYS_mmap,
+    libc::SYS_munmap,
+    libc::SYS_madvise,
+];
+
+/// Only those, and of sockets only packet sockets.
+fn lending() -> Result<Option<SeccompFilter>, ConfineError> {
+    let Ok(arch) = arch() else { return Ok(None) };
+    let mut allowed: BTreeMap<i64, Vec<_>> =
+        LENDING.iter().map(|call| (*call, Vec::new())).collect();
+    let only = |argument, value: libc::c_int| {
+        let (len, value) = (SeccompCmpArgLen::Dword, value.unsigned_abs().into());
+        let condition = SeccompCondition::new(argument, len, SeccompCmpOp::Eq, value);
+        condition.and_then(|condition| SeccompRule::new(vec![condition]))
+    };
+    // The second is how the standard library, built with its assertions, looks at what it closes.
+    let rules = only(0, libc::AF_PACKET).and_then(|first| Ok((first, only(1, libc::F_GETFD)?)));
+    let filter = rules.and_then(|(socket, look)| {
+        allowed.insert(libc::SYS_socket, vec![socket]);
+        allowed.insert(libc::SYS_fcntl, vec![look]);
+        SeccompFilter::new(allowed, SeccompAction::KillProcess, SeccompAction::Allow, arch)
+    });
+    filter.map(Some).map_err(|error| ConfineError::Calls(error.into()))
+}
+
 fn fence_calls(needs: &Needs) -> Result<Fence, ConfineError> {
     // Machines whose calls are numbered in a way that it does not know.
     let Ok(arch) = arch() else { return Ok(Fence::Missing) };
@@ -286,7 +351,12 @@ fn fence_calls(needs: &Needs) -> Result<Fence, ConfineError> {
     }
     let refusal = SeccompAction::Errno(libc::EPERM as u32);
     let filter = SeccompFilter::new(refused, SeccompAction::Allow, refusal, arch);
-    let program: Result<seccompiler::BpfProgram, _> = filter.and_then(TryInto::try_into);
+    apply_filter(Some(filter.map_err(|error| ConfineError::Calls(error.into()))?))
+}
+
+fn apply_filter(filter: Option<SeccompFilter>) -> Result<Fence, ConfineError> {
+    let Some(filter) = filter else { return Ok(Fence::Missing) };
+    let program: Result<seccompiler::BpfProgram, _> = filter.try_into();
     let program = program.map_err(|error| ConfineError::Calls(error.into()))?;
     match seccompiler::apply_filter(&program) {
         Ok(()) => Ok(Fence::Stands),

@@ -4,6 +4,7 @@
 //! a test hands it a scripted one and runs a scan of hours in a millisecond.
 //! Sending wants a [`Permit`], so no implementation can be asked to send elsewhere.
 
+pub mod broker;
 pub mod capabilities;
 pub mod clock;
 pub mod confine;

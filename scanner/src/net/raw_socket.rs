@@ -2,14 +2,11 @@
 
 use std::{io, os::fd::AsRawFd};
 
-use socket2::{Domain, Socket, Type};
+use socket2::Socket;
 
-/// Makes a socket that hears nothing until it is bound to an interface: bound to all
-/// protocols at once it would hear every interface until it is bound to one, and we would
-/// take that for answers.
-pub(super) fn packet_socket() -> io::Result<Socket> {
-    Socket::new(Domain::PACKET, Type::RAW, None)
-}
+/// It hears nothing until it is bound to an interface: bound to all protocols at once it would hear
+/// every interface until it is bound to one, and we would take that for answers.
+pub(super) use super::broker::packet_socket;
 
 /// Sets an option whose value is a plain structure of the kernel's.
 #[expect(unsafe_code, reason = "socket2 does not offer the options of packet sockets")]

@@ -70,6 +70,16 @@ pub struct Wanted {
     pub target: Option<IpAddr>,
 }
 
+/// Whether the choice may come to frames that the kernel makes, which needs more than raw sockets.
+#[must_use]
+pub fn may_be_xdp(choice: Choice, rate: u32) -> bool {
+    match choice {
+        Choice::Xdp => true,
+        Choice::Auto => rate > FAST,
+        Choice::Connect | Choice::Raw => false,
+    }
+}
+
 /// The tier that a choice comes to here, with the reason in words. Sends nothing.
 ///
 /// # Errors

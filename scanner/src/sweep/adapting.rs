@@ -54,9 +54,10 @@ impl Adapting {
         self.congestion.rate()
     }
 
-    /// Takes so many lost answers for somebody else's.
-    pub(super) const fn overlook(&mut self, lost: u64) {
+    /// Goes on after others had the link, who lost so many answers: that is theirs.
+    pub(super) fn go_on(&mut self, lost: u64, now: Duration) {
         self.drops = self.drops.saturating_add(lost);
+        self.congestion.look_away(now);
     }
 }
 

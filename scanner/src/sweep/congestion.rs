@@ -271,6 +271,15 @@ impl Congestion {
         true
     }
 
+    /// Nobody listened for a while: who was asked before it may have answered in it, and how long
+    /// that took nobody knows.
+    pub(super) fn look_away(&mut self, now: Duration) {
+        for one in &mut self.witnesses {
+            one.asked = None;
+        }
+        self.try_again(now);
+    }
+
     /// The system refused packets, or lost answers.
     pub(super) fn refuse(&mut self, now: Duration) {
         let rests = self.refused.is_some_and(|at| now.saturating_sub(at) < REST);
@@ -465,6 +474,28 @@ mod tests {
             let rate = congestion.rate();
             assert!(expected.contains(&rate), "{rate} where {of} answer {answer:?}");
         }
+    }
+
+    #[test]
+    fn what_came_while_nobody_listened_says_nothing() {
+        let mut congestion = with(8);
+        let now = 100 * MS;
+        let asked: Vec<_> = (0..8).map(host).collect();
+        for address in &asked {
+            congestion.asked(*address, now, 0);
+        }
+        // Minutes later their answers are found in the ring, or are not.
+        let later = now + Duration::from_secs(300);
+        let rate = congestion.rate();
+        congestion.look_away(later);
+        for address in asked.iter().take(4) {
+            assert!(!congestion.hear(*address, Ask::Echo, later));
+        }
+        congestion.judge(later + MS, |_| 0);
+        assert_eq!(congestion.rate(), rate);
+        let due = (0..2_000)
+            .find_map(|tick| congestion.due(later + tick * MS, 1_000 + 20 * u64::from(tick)));
+        assert!(due.is_some(), "they are asked again");
     }
 
     #[test]

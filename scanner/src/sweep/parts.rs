@@ -61,16 +61,15 @@ impl Engine<'_> {
         // As many as the largest ring holds, and some.
         for _ in 0..64 * MOST_HEARD {
             match self.link.receive(now) {
-                Ok(Some(reply)) => _ = self.is_of_witness(&reply),
-                Ok(None) => break,
                 // What the system could not do for one address ends nothing else.
-                Err(_) => {}
+                Ok(Some(_)) | Err(_) => {}
+                Ok(None) => break,
             }
         }
         let lost = self.link.drops().saturating_sub(lost);
         self.drops_before = self.drops_before.saturating_add(lost);
         if let Some(adapting) = &mut self.adapting {
-            adapting.overlook(lost);
+            adapting.go_on(lost, self.link.now());
         }
         self.mark = (self.link.now(), self.outcome.probes_sent);
         flow

@@ -24,6 +24,9 @@ pub(crate) struct Prune {
     /// Tell how much would be removed, and remove nothing
     #[arg(long)]
     pub(crate) dry_run: bool,
+    /// Remove only rows that refer to nothing, which daicho doctor tells of
+    #[arg(long)]
+    pub(crate) mend: bool,
 }
 
 #[derive(Args, Debug)]

@@ -11,7 +11,8 @@
 //! prads and tshark on the same files beside it where they are installed; `watch-live FILE` listens
 //! to a cable on which the file's frames are sent, beside a reader that looks at nothing;
 //! `watch-long` hears 50 million packets and says how much memory that took. `coalesce` gives the
-//! store observations that it has. `lists` asks for pages of lists of a million rows.
+//! store observations that it has. `lists` asks for pages of lists of a million rows. `month` has the
+//! service run a job each second for some minutes.
 //!
 //! `cargo run --release -p daicho-bench -- sweep [ROW…]` measures the sweep engine against its
 //! peers on the measuring ground: two namespaces, a cable, and a network that answers from an
@@ -27,6 +28,7 @@ mod helpers;
 mod lists;
 mod live;
 mod measure;
+mod month;
 mod sweep;
 mod tasks;
 mod tools;
@@ -80,10 +82,11 @@ fn main() -> Result<()> {
             "watch-long" => watch::long(&mut report)?,
             "coalesce" => tasks::coalesce(&mut report)?,
             "lists" => lists::lists(&mut report)?,
+            "month" => month::month(&mut report)?,
             "build" => tasks::build(&mut report)?,
             other => bail!(
                 "there is no measurement {other:?} (sweep, lab, memory, memory-connect, inventory, \
-                 coalesce, lists, watch, watch-live, watch-long, build)"
+                 coalesce, lists, month, watch, watch-live, watch-long, build)"
             ),
         }
     }

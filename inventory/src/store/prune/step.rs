@@ -29,7 +29,11 @@ pub(super) enum Filter {
     Observation,
     /// It is a certificate that something still holds.
     Certificate,
-    /// It is a scan that something still names.
+    /// It is coverage of a scan that later ones have not asked all of again.
+    Coverage,
+    /// It is a gap of a scan of which there is coverage; the second column is the scan.
+    Gap,
+    /// It is a scan that something still names, or of which there is coverage.
     Scan,
 }
 
@@ -169,22 +173,6 @@ pub(super) const CERTIFICATES_HELD: &str = "SELECT sha256 FROM deployment
 pub(super) const SCANS_NAMED: &str = "SELECT last_scan FROM observation
      UNION SELECT scan FROM event WHERE scan IS NOT NULL
      UNION SELECT scan FROM run WHERE scan IS NOT NULL";
-
-/// That nothing is known by the silence of a scan which is not known by that of later ones: three
-/// of the same targets lost nothing and left nothing out, or it said nothing by silence.
-macro_rules! looked_since {
-    () => {
-        "(NOT EXISTS (SELECT 1 FROM coverage WHERE coverage.scan = scan.id)
-          OR 3 = (SELECT count(*) FROM (
-              SELECT 1 FROM scan AS later
-              WHERE later.id > scan.id AND later.vantage = scan.vantage
-                  AND later.command = scan.command AND later.targets = scan.targets
-                  AND later.complete = 1 AND later.drops = 0
-                  AND EXISTS (SELECT 1 FROM coverage WHERE coverage.scan = later.id)
-                  AND NOT EXISTS (SELECT 1 FROM gap WHERE gap.scan = later.id)
-              LIMIT 3)))"
-    };
-}
 
 /// Notes in the scans of these rows that it is not known any more where they looked, as a gap about
 /// no address.
@@ -345,13 +333,9 @@ pub(super) const STEPS: &[Step] = &[
     Step {
         what: "coverage of scans",
         age: |keep| keep.scans,
-        find: concat!(
-            "SELECT coverage.id, '' FROM coverage JOIN scan ON scan.id = coverage.scan
-             WHERE coverage.id > $2 AND ended_at < $1 AND ",
-            looked_since!(),
-            " ORDER BY coverage.id LIMIT $3"
-        ),
-        filter: Filter::None,
+        find: "SELECT coverage.id, '' FROM coverage JOIN scan ON scan.id = coverage.scan
+             WHERE coverage.id > $2 AND ended_at < $1 ORDER BY coverage.id LIMIT $3",
+        filter: Filter::Coverage,
         by: By::Number,
         remove: &[
             mark!("coverage"),
@@ -362,13 +346,10 @@ pub(super) const STEPS: &[Step] = &[
     Step {
         what: "gaps of scans",
         age: |keep| keep.scans,
-        find: concat!(
-            "SELECT gap.id, '' FROM gap JOIN scan ON scan.id = gap.scan
-             WHERE gap.id > $2 AND ended_at < $1 AND target <> 'everything' AND ",
-            looked_since!(),
-            " ORDER BY gap.id LIMIT $3"
-        ),
-        filter: Filter::None,
+        find: "SELECT gap.id, CAST(gap.scan AS TEXT) FROM gap JOIN scan ON scan.id = gap.scan
+             WHERE gap.id > $2 AND ended_at < $1 AND target <> 'everything'
+             ORDER BY gap.id LIMIT $3",
+        filter: Filter::Gap,
         by: By::Number,
         remove: &[
             mark!("gap"),
@@ -379,11 +360,7 @@ pub(super) const STEPS: &[Step] = &[
     Step {
         what: "scans",
         age: |keep| keep.scans,
-        find: concat!(
-            "SELECT id, '' FROM scan WHERE ended_at < $1 AND id > $2 AND ",
-            looked_since!(),
-            " ORDER BY id LIMIT $3"
-        ),
+        find: "SELECT id, '' FROM scan WHERE ended_at < $1 AND id > $2 ORDER BY id LIMIT $3",
         filter: Filter::Scan,
         by: By::Number,
         remove: &[

@@ -86,10 +86,10 @@ impl Monitor {
     ///
     /// # Errors
     ///
-    /// Where the system does not let us wait.
+    /// Where the system does not let us wait, or whoever opens our sockets is gone.
     pub fn listen(&mut self, patience: Duration, take: Take<'_>) -> io::Result<Heard> {
         let Some(open) = &mut self.open else {
-            return Ok(self.look_again(patience));
+            return self.look_again(patience);
         };
         if let Some(damaged) = open.read(take) {
             return Ok(Heard::Frames(damaged));
@@ -110,15 +110,19 @@ impl Monitor {
         }
     }
 
-    fn look_again(&mut self, patience: Duration) -> Heard {
+    fn look_again(&mut self, patience: Duration) -> io::Result<Heard> {
         match Open::new(&self.interface, self.shape) {
             Ok(open) => {
                 self.open = Some(open);
-                Heard::Up
+                Ok(Heard::Up)
+            }
+            // Whoever opens sockets for us is gone, and nobody else may.
+            Err(LinkError::Open { source, .. }) if source.kind() == io::ErrorKind::BrokenPipe => {
+                Err(source)
             }
             Err(_) => {
                 thread::sleep(patience.min(AGAIN));
-                Heard::Nothing
+                Ok(Heard::Nothing)
             }
         }
     }
