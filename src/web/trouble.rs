@@ -137,6 +137,7 @@ impl Trouble {
             | StoreError::TooLate(_)
             | StoreError::NotPending(_)
             | StoreError::NotRetried { .. }
+            | StoreError::OtherRegister(_)
             | StoreError::SamePerson { .. }
             | StoreError::NameTaken(_)
             | StoreError::ViewTaken(_)

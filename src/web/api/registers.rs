@@ -8,7 +8,7 @@ use axum::{
 use inventory::{
     approval,
     register::{self, DeviceEntry, Entry, IssuerEntry, Place, RegisterKind, SoftwareEntry},
-    store::{RegisterSource, Store},
+    store::{RegisterSource, Replaces, Store, StoreError},
 };
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -187,10 +187,6 @@ async fn taken<E: Entry>(
     File(bytes): &File,
     dry_run: bool,
 ) -> Result<Value, Trouble> {
-    let before = source(store, E::KIND).await?;
-    if of.replaces.as_ref().is_some_and(|wanted| before.as_ref() != Some(wanted)) {
-        return Err(Trouble::Conflict("the register is from another file now".to_owned()));
-    }
     let name = shown(of.name.as_deref().unwrap_or("API"));
     let place = Place { sheet: of.sheet.clone(), heading_line: of.heading_row };
     let import = register::read_at::<E>(bytes, &place).map_err(anyhow::Error::from)?;
@@ -200,11 +196,18 @@ async fn taken<E: Entry>(
         return Err(Trouble::Invalid("the register would be empty".to_owned()));
     }
     let now = clock::now();
+    let wanted = of.replaces.as_deref();
     let diff = match dry_run {
-        true => store.preview_register(&import.entries).await?,
+        true => {
+            if wanted.is_some() && source(store, E::KIND).await?.as_deref() != wanted {
+                return Err(StoreError::OtherRegister(E::KIND).into());
+            }
+            store.preview_register(&import.entries).await?
+        }
         false => {
+            let replaces = wanted.map_or(Replaces::Any, |file| Replaces::Only(Some(file)));
             let source = RegisterSource::of(name, bytes);
-            store.replace_register(&import.entries, &source, now).await?
+            store.replace_register_of(replaces, &import.entries, &source, now).await?
         }
     };
     let decisions = store.decisions().await?;
