@@ -153,9 +153,7 @@ async fn retry(
     Path(id): Path<i64>,
     _: Form,
 ) -> Result<Response, Trouble> {
-    let store = acting(&shared, &visitor);
-    store.retry_message(id, clock::now()).await?;
-    store.note_retry(id, clock::now()).await?;
+    acting(&shared, &visitor).retry_message(id, clock::now()).await?;
     Ok(to("/alerts"))
 }
 

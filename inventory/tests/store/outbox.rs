@@ -212,6 +212,12 @@ async fn what_was_given_up_can_be_had_again_and_is_forgotten_in_the_end() {
     assert_eq!((failed.outcome.as_deref(), failed.ended_at), (Some("550 no"), Some(at(31))));
     let again = store.retry_message(failed.id, at(40)).await.unwrap();
     assert_eq!((again.state, again.attempts, again.due_at), (MessageState::Pending, 1, at(40)));
+    // With what is refused nothing was done, and nothing is written down.
+    assert!(store.retry_message(99, at(40)).await.is_err());
+    let deeds = store.audit(None).await.unwrap().into_iter().map(|entry| entry.deed);
+    let retries: Vec<_> = deeds.filter(|deed| deed.action == "retry").collect();
+    assert_eq!((retries.len(), retries[0].at), (1, at(40)));
+    assert_eq!(retries[0].subject, format!("message {}", failed.id));
     let claimed = store.claim_message("mail", ALL, "b", 60, at(41)).await.unwrap().unwrap();
     assert_eq!(claimed.message.key, failed.key);
     store.message_sent(&claimed, "ok", at(42)).await.unwrap();

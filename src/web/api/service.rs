@@ -139,9 +139,7 @@ async fn retry(
     Path(id): Path<i64>,
     _: Order,
 ) -> Result<Response, Trouble> {
-    let store = acting(&shared, &visitor);
-    let message = store.retry_message(id, clock::now()).await?;
-    store.note_retry(id, clock::now()).await?;
+    let message = acting(&shared, &visitor).retry_message(id, clock::now()).await?;
     Ok(done(&json!(MessageJson::from(&message))))
 }
 
