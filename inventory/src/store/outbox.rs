@@ -248,6 +248,27 @@ impl Store {
         rows.into_iter().map(|row| read(row).map_err(|e| e.or(&failed))).collect()
     }
 
+    /// The last `limit` messages before that number, the latest first.
+    ///
+    /// # Errors
+    ///
+    /// Where the database cannot be read.
+    pub async fn messages_before(
+        &self,
+        before: i64,
+        limit: u32,
+    ) -> Result<Vec<Message>, StoreError> {
+        let failed = self.failed("reading the outbox");
+        let mut reader = self.reader().await?;
+        let rows: Vec<Row> = sqlx::query_as(message_where!("id < $1 ORDER BY id DESC LIMIT $2"))
+            .bind(before)
+            .bind(limit)
+            .fetch_all(&mut *reader)
+            .await
+            .map_err(&failed)?;
+        rows.into_iter().map(|row| read(row).map_err(|e| e.or(&failed))).collect()
+    }
+
     /// Has a message tried again that was given up, or that waits, now and as if for the first
     /// time, and writes down who did.
     ///

@@ -127,6 +127,10 @@ async fn each_route_remembers_by_itself_and_the_end_of_a_scan_too() {
     let routes: Vec<String> =
         store.messages(None).await.unwrap().into_iter().map(|m| m.route).collect();
     assert_eq!(routes, ["b", "a"]);
+    let last = store.messages_before(i64::MAX, 1).await.unwrap().remove(0);
+    assert_eq!(last.route, "b");
+    let before = store.messages_before(last.id, 9).await.unwrap();
+    assert_eq!(before.iter().map(|m| m.route.as_str()).collect::<Vec<_>>(), ["a"]);
     let usual = inventory::alert::Policy::default();
     assert_eq!(store.alerts(at(32), &usual).await.unwrap().len(), 1);
     assert_eq!(store.alerts(at(33), &usual).await.unwrap().len(), 0);
