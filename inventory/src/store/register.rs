@@ -215,6 +215,36 @@ pub(super) async fn load<E: Entry>(
     }))
 }
 
+/// The last `limit` entries before that position, the last first, and the SHA-256 of the file.
+pub(super) async fn before<E: Entry>(
+    connection: &mut SqliteConnection,
+    before: i64,
+    limit: u32,
+) -> Result<Option<(String, Vec<(i64, E)>)>, LoadError> {
+    let found: Option<(i64, String)> =
+        sqlx::query_as("SELECT id, sha256 FROM register WHERE kind = $1")
+            .bind(E::KIND.as_str())
+            .fetch_optional(&mut *connection)
+            .await?;
+    let Some((id, file)) = found else {
+        return Ok(None);
+    };
+    let rows: Vec<(i64, String)> = sqlx::query_as(
+        "SELECT position, content FROM entry WHERE register = $1 AND position < $2
+         ORDER BY position DESC LIMIT $3",
+    )
+    .bind(id)
+    .bind(before)
+    .bind(limit)
+    .fetch_all(connection)
+    .await?;
+    let entry = |(position, text): (i64, String)| {
+        let entry = E::from_stored(&text);
+        Ok((position, entry.map_err(|_| LoadError::content("entry.content", text))?))
+    };
+    Ok(Some((file, rows.into_iter().map(entry).collect::<Result<_, LoadError>>()?)))
+}
+
 async fn write<E: Entry>(
     connection: &mut SqliteConnection,
     entries: &[E],
