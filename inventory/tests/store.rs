@@ -339,7 +339,7 @@ async fn a_value_that_we_never_write_is_named() {
     store.finish_scan(scan, &record(1)).await.unwrap();
     store.close().await;
     folder.tamper("UPDATE coverage SET tcp = 'seven'").await;
-    let error = folder.store().await.scans(9).await.unwrap_err();
+    let error = folder.store().await.scan(scan).await.unwrap_err();
     assert!(error.to_string().contains("\"seven\" in coverage.tcp"), "{error}");
 }
 
@@ -358,8 +358,13 @@ async fn a_scan_is_kept_as_it_was() {
     let ended = store.scan(scan).await.unwrap();
     assert_eq!(ended.record, record(1));
     let second = folder.begin(&store, 9).await;
-    let scans: Vec<_> = store.scans(9).await.unwrap().into_iter().map(|scan| scan.id).collect();
-    assert_eq!(scans, [second, scan]);
+    let scans = store.scans(9).await.unwrap();
+    assert_eq!(scans.iter().map(|scan| scan.id).collect::<Vec<_>>(), [second, scan]);
+    // A list counts the gaps, and reads none of them.
+    let gaps: Vec<u64> = scans.iter().map(|scan| scan.gap_count).collect();
+    assert_eq!(gaps, [0, record(1).gaps.len() as u64]);
+    assert_eq!(ended.gap_count, gaps[1]);
+    assert!(gaps[1] > 0 && scans.iter().all(|scan| scan.record.gaps.is_empty()));
     assert!(matches!(store.scan(model::ScanId(77)).await, Err(StoreError::NoScan(_))));
     let missing = store.finish_scan(model::ScanId(77), &record(1)).await;
     assert!(matches!(missing, Err(StoreError::NoScan(_))));

@@ -36,7 +36,8 @@ pub(crate) async fn run(settings: &Settings, command: &Alert, format: Format) ->
             show(settings, &store.messages(*state).await?, format)?;
         }
         Alert::Retry { id } => {
-            let message = existing(path).await?.retry_message(*id, clock::now()).await?;
+            let store = existing(path).await?.acting(settings.actor.clone());
+            let message = store.retry_message(*id, clock::now()).await?;
             show(settings, &[message], format)?;
         }
     }

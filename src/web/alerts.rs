@@ -93,7 +93,7 @@ struct List {
 }
 
 /// The most messages that are shown.
-const ROWS: usize = 300;
+const ROWS: u32 = 300;
 
 async fn list(Viewer(visitor): Viewer, State(shared): State<Shared>) -> Result<Response, Trouble> {
     let page = Page::new(&visitor, Words::of(visitor.language).alerts);
@@ -109,7 +109,7 @@ async fn show(shared: &Shared, visitor: &Visitor, page: Page) -> Result<Response
         about: route.about.join(", "),
         sites: if route.sites.is_empty() { texts.all.to_owned() } else { route.sites.join(", ") },
     });
-    let messages = shared.store.messages(None).await?;
+    let messages = shared.store.messages_before(i64::MAX, ROWS).await?;
     let may_retry = visitor.may(Role::Operator);
     let row = |message: &Message| {
         let (state, look) = match message.state {
@@ -142,7 +142,7 @@ async fn show(shared: &Shared, visitor: &Visitor, page: Page) -> Result<Response
         page,
         texts,
         routes: routes.collect(),
-        rows: messages.iter().take(ROWS).map(row).collect(),
+        rows: messages.iter().map(row).collect(),
         may_test: visitor.may(Role::Admin),
     })
 }
@@ -153,9 +153,7 @@ async fn retry(
     Path(id): Path<i64>,
     _: Form,
 ) -> Result<Response, Trouble> {
-    let store = acting(&shared, &visitor);
-    store.retry_message(id, clock::now()).await?;
-    store.note_retry(id, clock::now()).await?;
+    acting(&shared, &visitor).retry_message(id, clock::now()).await?;
     Ok(to("/alerts"))
 }
 

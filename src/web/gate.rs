@@ -75,7 +75,9 @@ pub(crate) async fn pass(
                 let request = request.map(|body| hurried(body, shared.patience, &late));
                 match timeout(ANSWER, next.run(request)).await {
                     Ok(_) if late.is_so() => Trouble::Late.into_response(),
-                    Ok(answer) => answer,
+                    Ok(answer) => {
+                        Trouble::of_router(answer).await.unwrap_or_else(Trouble::into_response)
+                    }
                     Err(_) => Trouble::Failed("it took too long".to_owned()).into_response(),
                 }
             }

@@ -19,7 +19,7 @@ use inventory::{
         self, DeviceEntry, Entry, Form as FileForm, Import, IssuerEntry, Place, RegisterDiff,
         RegisterKind, SoftwareEntry,
     },
-    store::{RegisterSource, Store},
+    store::{RegisterSource, Replaces, Store, StoreError},
     user::Role,
 };
 
@@ -333,34 +333,53 @@ async fn import(
     let Some(mut waiting) = shared.pending.take(fields.text("file"), &session.hash) else {
         return show(&shared, &visitor, Some(texts.gone)).await;
     };
-    let before = source(&shared.store, waiting.kind).await?;
-    if before != waiting.before {
-        waiting.before = before;
-        return offer(&shared, &visitor, waiting, Some(texts.other_now)).await;
-    }
-    let (store, texts) = (acting(&shared, &visitor), Texts::of(visitor.language));
+    let (store, file) = (acting(&shared, &visitor), waiting.clone());
     let replace = move |shared: Shared| async move {
-        match waiting.kind {
-            RegisterKind::Device => replace::<DeviceEntry>(&store, texts, &waiting).await?,
-            RegisterKind::Software => replace::<SoftwareEntry>(&store, texts, &waiting).await?,
-            RegisterKind::Issuer => replace::<IssuerEntry>(&store, texts, &waiting).await?,
-        }
+        let replaced = match file.kind {
+            RegisterKind::Device => replace::<DeviceEntry>(&store, texts, &file).await?,
+            RegisterKind::Software => replace::<SoftwareEntry>(&store, texts, &file).await?,
+            RegisterKind::Issuer => replace::<IssuerEntry>(&store, texts, &file).await?,
+        };
         // What follows from it follows at once.
-        shared.review().await.map(drop)
+        if replaced == Replaced::Yes {
+            shared.review().await?;
+        }
+        Ok(replaced)
     };
-    shared.apart(replace).await?;
-    Ok(to("/registers"))
+    match shared.apart(replace).await? {
+        Replaced::Yes => Ok(to("/registers")),
+        Replaced::OtherNow => {
+            waiting.before = source(&shared.store, waiting.kind).await?;
+            offer(&shared, &visitor, waiting, Some(texts.other_now)).await
+        }
+    }
 }
 
-async fn replace<E: Entry>(store: &Store, texts: &Texts, waiting: &Waiting) -> Result<(), Trouble> {
+/// What came of a file that somebody confirmed.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Replaced {
+    Yes,
+    /// The register is not what the preview compared with.
+    OtherNow,
+}
+
+async fn replace<E: Entry>(
+    store: &Store,
+    texts: &Texts,
+    waiting: &Waiting,
+) -> Result<Replaced, Trouble> {
     let read = register::read_at::<E>(&waiting.bytes, &waiting.place);
     let import = read.map_err(|error| Trouble::Invalid(crate::tell::chain(&error)))?;
     if import.entries.is_empty() {
         return Err(Trouble::Invalid(texts.nothing_right.to_owned()));
     }
     let source = RegisterSource::of(shown(&waiting.name), &waiting.bytes);
-    store.replace_register(&import.entries, &source, clock::now()).await?;
-    Ok(())
+    let before = Replaces::Only(waiting.before.as_deref());
+    match store.replace_register_of(before, &import.entries, &source, clock::now()).await {
+        Ok(_) => Ok(Replaced::Yes),
+        Err(StoreError::OtherRegister(_)) => Ok(Replaced::OtherNow),
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// The register as a file.

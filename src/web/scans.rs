@@ -123,7 +123,7 @@ pub(crate) struct ScanRow {
     pub(crate) took: String,
     pub(crate) sent: u64,
     pub(crate) replies: u64,
-    pub(crate) gaps: usize,
+    pub(crate) gaps: u64,
 }
 
 pub(super) fn routes() -> Vec<Route> {
@@ -161,7 +161,7 @@ fn row(scan: &StoredScan, progress: Option<&ScanProgress>, now: Timestamp) -> Sc
         took: spoken(Duration::from_micros(u64::try_from(micros).unwrap_or_default())),
         sent: record.probes_sent,
         replies: record.replies,
-        gaps: record.gaps.len(),
+        gaps: scan.gap_count,
     }
 }
 

@@ -32,7 +32,7 @@ use tokio_rustls::TlsAcceptor;
 
 use super::{
     Shared, certificate,
-    crowd::{self, Crowd},
+    crowd::{Bounds, Crowd},
     gate::Peer,
     listen,
     patience::{Hurried, Patience},
@@ -42,6 +42,9 @@ use crate::{cli::args::Cli, compose::Settings, jobs::end_with_the_service, tell}
 
 /// Connections at once.
 const CONNECTIONS: usize = 256;
+
+/// From whom they may be.
+const BOUNDS: Bounds = Bounds { all: CONNECTIONS, one: 64, network: 128, newcomers: 64 };
 
 /// The most bytes of the head of a request.
 const HEAD_BYTES: usize = 32 << 10;
@@ -140,9 +143,9 @@ async fn serve(ready: Ready, cli: &Cli, stop: &Stop, served: bool) -> Result<End
     let room = Arc::new(Semaphore::new(CONNECTIONS));
     let crowd = Arc::new(Crowd::default());
     // Behind a proxy on this machine everybody comes from one address.
-    let from_one = match ready.shared.settings.web.secrecy {
-        Secrecy::Plain => CONNECTIONS,
-        Secrecy::OwnCertificate | Secrecy::Files { .. } => crowd::FROM_ONE,
+    let bounds = match ready.shared.settings.web.secrecy {
+        Secrecy::Plain => Bounds { one: CONNECTIONS, network: CONNECTIONS, newcomers: 0, ..BOUNDS },
+        Secrecy::OwnCertificate | Secrecy::Files { .. } => BOUNDS,
     };
     let router = routes::router(ready.shared.clone());
     let mut connections = JoinSet::new();
@@ -165,7 +168,7 @@ async fn serve(ready: Ready, cli: &Cli, stop: &Stop, served: bool) -> Result<End
             Some(_) = connections.join_next() => {}
             accepted = accept(&listener, &room) => {
                 let (stream, peer, place) = accepted;
-                let Some(guest) = crowd.admit(peer.ip(), from_one) else {
+                let Some(guest) = crowd.admit(peer.ip(), bounds) else {
                     let line = format!("page: refused: {} has too many connections", peer.ip());
                     ready.shared.log.line(&line);
                     continue;

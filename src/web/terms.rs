@@ -197,6 +197,7 @@ pub(crate) const fn refusal(error: &StoreError) -> Option<&'static str> {
         StoreError::Confirmed(_) => "二人目が確認した判断は、一人では取り消せません。",
         StoreError::TooLate(_) => "この判断の期限は過ぎています。",
         StoreError::NotPending(_) => "この判断は確認待ちではありません。",
+        StoreError::OtherRegister(_) => "その間に台帳が変更されました。",
         StoreError::NotRetried { .. } => "このメッセージは再送できません。",
         StoreError::SamePerson { .. } => {
             "自分の判断は自分で確認できません。別の人の確認が必要です。"

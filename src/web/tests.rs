@@ -19,7 +19,7 @@ use tempfile::TempDir;
 use tower::ServiceExt as _;
 
 use super::{
-    Shared,
+    Scarce, Shared,
     gate::Peer,
     password,
     routes::{self, all, router},
@@ -599,6 +599,68 @@ async fn a_route_answers_its_own_method_alone() {
                 .header(header::COOKIE, format!("__Host-daicho={token}"));
             let answer = site.send(request.body(Body::empty()).unwrap()).await;
             assert_eq!(answer.status, StatusCode::METHOD_NOT_ALLOWED, "{method} {}", route.path);
+            let allowed = answer.headers[header::ALLOW].to_str().unwrap();
+            assert!(own.iter().all(|one| allowed.contains(one)), "{allowed}: {}", route.path);
+            is_ours(&answer, route.path, "method");
         }
     }
+}
+
+/// Whether a refusal is a problem of the API, or a page of ours.
+fn is_ours(answer: &Answer, path: &str, kind: &str) {
+    let is_program = path.starts_with("/api/") || path == "/metrics";
+    let (form, part) = match is_program {
+        true => ("application/problem+json", format!("urn:daicho:problem:{kind}")),
+        false => ("text/html", "<main".to_owned()),
+    };
+    let given = answer.headers[header::CONTENT_TYPE].to_str().unwrap();
+    assert!(given.starts_with(form) && answer.text.contains(&part), "{path}: {}", answer.text);
+}
+
+#[tokio::test]
+async fn what_cannot_be_read_of_a_path_or_a_question_is_refused_in_words_of_ours() {
+    let site = Site::new().await;
+    let token = site.session(Role::Admin).await;
+    let (mut paths, mut questions) = (0, 0);
+    for route in all() {
+        let path = route.path.replace("{id}", "nonsense");
+        let is_path = path != route.path;
+        let asks = |what: &str| {
+            route.about.is_some_and(|about| about.asks.iter().any(|(name, _)| *name == what))
+        };
+        // What is no number, of what goes by numbers.
+        let is_question = !is_path && asks("rows") && route.path.starts_with("/api/");
+        if !is_path && !is_question {
+            continue;
+        }
+        let path = if is_question { format!("{}?rows=x", example(&path)) } else { path };
+        let answer = match route.method {
+            "GET" => site.get(&path, Some(&token)).await,
+            _ => site.post(&path, &token, "").await,
+        };
+        // A form of ours, or the token in the header that the API wants, comes after the path.
+        assert_eq!(answer.status, StatusCode::UNPROCESSABLE_ENTITY, "{path}: {}", answer.text);
+        is_ours(&answer, route.path, "invalid");
+        *if is_path { &mut paths } else { &mut questions } += 1;
+    }
+    assert!(paths > 10 && questions > 3, "{paths} {questions}");
+}
+
+#[tokio::test]
+async fn a_password_is_hashed_where_there_is_a_place_for_it() {
+    let site = Site::new().await;
+    let token = site.session(Role::Admin).await;
+    let places = [
+        site.shared.place(Scarce::Passwords).await.unwrap(),
+        site.shared.place(Scarce::Passwords).await.unwrap(),
+    ];
+    let form = "name=mori&role=viewer&password=correct+horse+battery";
+    let adding = site.post("/users", &token, form);
+    let mut adding = std::pin::pin!(adding);
+    let wait = std::time::Duration::from_millis(300);
+    assert!(tokio::time::timeout(wait, &mut adding).await.is_err());
+    assert!(site.shared.store.user("mori").await.unwrap().is_none());
+    drop(places);
+    let added = adding.await;
+    assert_eq!(added.status, StatusCode::SEE_OTHER, "{}", added.text);
 }

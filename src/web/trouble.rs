@@ -1,6 +1,7 @@
 //! Why something is not done: what is said to the visitor, and what to the log.
 
 use axum::{
+    body::to_bytes,
     http::StatusCode,
     response::{IntoResponse, Response},
 };
@@ -17,6 +18,9 @@ use crate::{
     tell,
 };
 
+/// The most bytes that are read of why an extractor refuses something.
+const WHY: usize = 4 << 10;
+
 /// Why something is not done. A handler returns it; the gate makes a page of it, in the visitor's
 /// language, or JSON where a program asked.
 #[derive(Clone, Debug)]
@@ -31,6 +35,8 @@ pub(crate) enum Trouble {
     WrongHost,
     /// There is no such thing.
     NotFound,
+    /// It is not asked for in that way. In which it is, the router says by itself.
+    Method,
     /// There is more of it than we read.
     TooLarge,
     /// It did not come in time.
@@ -61,6 +67,7 @@ impl Trouble {
             Self::Role(_) | Self::Forged(_) => StatusCode::FORBIDDEN,
             Self::WrongHost => StatusCode::MISDIRECTED_REQUEST,
             Self::NotFound => StatusCode::NOT_FOUND,
+            Self::Method => StatusCode::METHOD_NOT_ALLOWED,
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Late => StatusCode::REQUEST_TIMEOUT,
             Self::Wait(_) => StatusCode::TOO_MANY_REQUESTS,
@@ -84,10 +91,27 @@ impl Trouble {
             Self::Wait(seconds) => Some(format!("too many attempts, for {seconds} s")),
             Self::Failed(what) => Some(what.clone()),
             Self::NotFound
+            | Self::Method
             | Self::Invalid(_)
             | Self::Query(_)
             | Self::Conflict(_)
             | Self::Refused { .. } => None,
+        }
+    }
+
+    /// What the router and the extractors refuse before a handler is asked: a method, a path or a
+    /// question that cannot be read. Of such an answer, in our own words, else the answer.
+    pub(crate) async fn of_router(answer: Response) -> Result<Response, Self> {
+        if answer.extensions().get::<Self>().is_some() {
+            return Ok(answer);
+        }
+        match answer.status() {
+            StatusCode::METHOD_NOT_ALLOWED => Err(Self::Method),
+            StatusCode::BAD_REQUEST => {
+                let why = to_bytes(answer.into_body(), WHY).await.unwrap_or_default();
+                Err(Self::Invalid(String::from_utf8_lossy(&why).into_owned()))
+            }
+            _ => Ok(answer),
         }
     }
 
@@ -137,6 +161,7 @@ impl Trouble {
             | StoreError::TooLate(_)
             | StoreError::NotPending(_)
             | StoreError::NotRetried { .. }
+            | StoreError::OtherRegister(_)
             | StoreError::SamePerson { .. }
             | StoreError::NameTaken(_)
             | StoreError::ViewTaken(_)

@@ -9,7 +9,7 @@ use inventory::user::{Role, Scope, check_name, check_password, token_hash};
 use model::Timestamp;
 
 use super::{
-    Shared, cookie,
+    Scarce, Shared, cookie,
     language::Language,
     page::{Moment, Page, html, to},
     password,
@@ -126,11 +126,17 @@ pub(super) fn invalid(error: impl ToString) -> Trouble {
     Trouble::Invalid(error.to_string())
 }
 
-/// The hash of a new password, made in a thread of its own.
-pub(super) async fn hash(language: Language, name: &str, given: &str) -> Result<String, Trouble> {
+/// The hash of a new password, made in a thread of its own, at a place for that.
+pub(super) async fn hash(
+    shared: &Shared,
+    language: Language,
+    name: &str,
+    given: &str,
+) -> Result<String, Trouble> {
     let wrong = |error| Trouble::Invalid(language.password_error(error));
     check_password(name, given).map_err(wrong)?;
     let given = given.to_owned();
+    let _place = shared.place(Scarce::Passwords).await?;
     Ok(computed(move || password::hash(&given)).await??)
 }
 
@@ -141,7 +147,7 @@ async fn add(
 ) -> Result<Response, Trouble> {
     let name = check_name(fields.text("name")).map_err(invalid)?;
     let role: Role = fields.text("role").parse().map_err(invalid)?;
-    let hash = hash(visitor.language, name, fields.exact("password")).await?;
+    let hash = hash(&shared, visitor.language, name, fields.exact("password")).await?;
     acting(&shared, &visitor).add_user(name, role, &hash, clock::now()).await?;
     Ok(to("/users"))
 }
@@ -163,7 +169,7 @@ async fn set_password(
     Path(name): Path<String>,
     Form(fields): Form,
 ) -> Result<Response, Trouble> {
-    let hash = hash(visitor.language, &name, fields.exact("password")).await?;
+    let hash = hash(&shared, visitor.language, &name, fields.exact("password")).await?;
     acting(&shared, &visitor).set_password(&name, &hash, None, clock::now()).await?;
     Ok(to("/users"))
 }

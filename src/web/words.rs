@@ -75,6 +75,7 @@ words! {
         trouble_forged: "This was not sent from a page of this session. Load the page again and repeat it.", "この画面から送信されたものではありません。ページを再読み込みして、もう一度操作してください。";
         trouble_host: "This page is not known by that name. An administrator can add it (web.names).", "この名前ではページを表示できません。管理者が web.names に追加できます。";
         trouble_not_found: "There is nothing here.", "ページが見つかりません。";
+        trouble_method: "This page is not asked for in that way.", "このページではその操作はできません。";
         trouble_too_large: "That is more than is read.", "サイズが大きすぎます。";
         trouble_late: "It took too long to arrive.", "受信に時間がかかりすぎました。";
         trouble_wait: "Too many attempts. Wait a little.", "試行回数が多すぎます。しばらくお待ちください。";

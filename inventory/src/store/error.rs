@@ -7,6 +7,7 @@ use crate::{
     approval::{DecisionId, ProposalError},
     asset::AssetId,
     finding::AcceptError,
+    register::RegisterKind,
 };
 
 /// The database could not do what was asked.
@@ -225,6 +226,9 @@ pub enum StoreError {
     /// There is no room for more views.
     #[error("{0} views are the most that one list can have")]
     ManyViews(u32),
+    /// The register was replaced since somebody looked at it.
+    #[error("the {0} register is from another file now")]
+    OtherRegister(RegisterKind),
     /// There is no message of that number.
     #[error("there is no message {0}")]
     NoMessage(i64),

@@ -1,11 +1,11 @@
-//! Scans, the audit and decisions page by page: by the number behind which a page begins, so that
+//! Scans, the audit, registers and decisions page by page: by the number behind which a page begins, so that
 //! nothing is repeated or left out while more is written.
 
 use model::ScanId;
 use sqlx::Connection;
 
-use super::{Store, StoreError, StoredScan, decision};
-use crate::{approval::Decision, audit::AuditEntry};
+use super::{Store, StoreError, StoredScan, decision, register};
+use crate::{approval::Decision, audit::AuditEntry, register::Entry};
 
 /// Decisions that are looked at in one go, on the way to those that are wanted.
 const LOOK: u32 = 500;
@@ -59,6 +59,27 @@ impl Store {
         let last = before.unwrap_or(i64::MAX);
         let rows = self.audit_before(last, Some(most.saturating_add(1))).await?;
         Ok(Leaf::of(rows, most, |entry| entry.number))
+    }
+
+    /// The end of the register of the entries' kind before a position, or of all of it, the last
+    /// first, each with its position, and the SHA-256 of the file that it is from: positions of
+    /// another one mean nothing. `None` where no register was imported.
+    ///
+    /// # Errors
+    ///
+    /// Where the database cannot be read.
+    pub async fn register_leaf<E: Entry>(
+        &self,
+        before: Option<i64>,
+        most: u32,
+    ) -> Result<Option<(String, Leaf<(i64, E)>)>, StoreError> {
+        let failed = self.failed("reading a register");
+        let mut reader = self.reader().await?;
+        let mut snapshot = reader.begin().await.map_err(&failed)?;
+        let before = before.unwrap_or(i64::MAX);
+        let found = register::before::<E>(&mut snapshot, before, most.saturating_add(1)).await;
+        let found = found.map_err(|e| e.or(&failed))?;
+        Ok(found.map(|(file, rows)| (file, Leaf::of(rows, most, |(position, _)| *position))))
     }
 
     /// A page of those decisions before a number, or of the last ones, that are wanted.

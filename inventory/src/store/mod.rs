@@ -87,7 +87,7 @@ pub use page::{Changes, PageProcess, ScanProgress};
 pub use plot::{Junction, Plot, Sheet};
 pub use portrait::{Part, Place, Portrait, Stroke};
 pub use prune::{Counts, Keep, Outside, Pruned, Room};
-pub use register::{RegisterSource, RegisterSummary, StoredRegister};
+pub use register::{RegisterSource, RegisterSummary, Replaces, StoredRegister};
 pub use restore::{Restored, restore};
 pub use review::{Compared, Offset, Policy, ReviewSummary, Thresholds};
 pub use saved::{MOST_VIEWS, SavedView, View};

@@ -211,15 +211,6 @@ impl Store {
         Ok(done.rows_affected() == 1)
     }
 
-    /// Writes down that somebody had a message tried again.
-    ///
-    /// # Errors
-    ///
-    /// Where the database cannot be written.
-    pub async fn note_retry(&self, id: i64, now: Timestamp) -> Result<(), StoreError> {
-        self.note_deed(self.done(now, Action::Retry, &format!("message {id}"), String::new())).await
-    }
-
     /// Writes down that somebody had a test sent by a route.
     ///
     /// # Errors
@@ -232,11 +223,7 @@ impl Store {
         now: Timestamp,
     ) -> Result<(), StoreError> {
         let detail = if was_sent { "sent" } else { "not sent" };
-        let subject = format!("route {route}");
-        self.note_deed(self.done(now, Action::Test, &subject, detail.to_owned())).await
-    }
-
-    async fn note_deed(&self, done: audit::Done<'_>) -> Result<(), StoreError> {
+        let done = self.done(now, Action::Test, &format!("route {route}"), detail.to_owned());
         let failed = self.failed("writing down what was done");
         let mut writer = self.writer().await?;
         let mut transaction = writer.begin_with(BEGIN_WRITE).await.map_err(&failed)?;
@@ -261,8 +248,29 @@ impl Store {
         rows.into_iter().map(|row| read(row).map_err(|e| e.or(&failed))).collect()
     }
 
+    /// The last `limit` messages before that number, the latest first.
+    ///
+    /// # Errors
+    ///
+    /// Where the database cannot be read.
+    pub async fn messages_before(
+        &self,
+        before: i64,
+        limit: u32,
+    ) -> Result<Vec<Message>, StoreError> {
+        let failed = self.failed("reading the outbox");
+        let mut reader = self.reader().await?;
+        let rows: Vec<Row> = sqlx::query_as(message_where!("id < $1 ORDER BY id DESC LIMIT $2"))
+            .bind(before)
+            .bind(limit)
+            .fetch_all(&mut *reader)
+            .await
+            .map_err(&failed)?;
+        rows.into_iter().map(|row| read(row).map_err(|e| e.or(&failed))).collect()
+    }
+
     /// Has a message tried again that was given up, or that waits, now and as if for the first
-    /// time.
+    /// time, and writes down who did.
     ///
     /// # Errors
     ///
@@ -292,6 +300,8 @@ impl Store {
         .await
         .map_err(&failed)?;
         let found = load_one(&mut transaction, id).await.map_err(|e| e.or(&failed))?;
+        let done = self.done(now, Action::Retry, &format!("message {id}"), String::new());
+        audit::append(&mut transaction, done).await.map_err(&failed)?;
         transaction.commit().await.map_err(&failed)?;
         found.ok_or(StoreError::NoMessage(id))
     }

@@ -34,6 +34,15 @@ impl RegisterSource {
     }
 }
 
+/// What a register has to be from, for another file to take its place.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Replaces<'a> {
+    /// Whatever it is from.
+    Any,
+    /// Just the file of that SHA-256, or where `None`, no file: there is no register yet.
+    Only(Option<&'a str>),
+}
+
 /// A register as it was imported.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct StoredRegister<E> {
@@ -70,10 +79,30 @@ impl Store {
         source: &RegisterSource,
         at: Timestamp,
     ) -> Result<RegisterDiff, StoreError> {
+        self.replace_register_of(Replaces::Any, entries, source, at).await
+    }
+
+    /// The same, where the register is still what somebody saw who wants it replaced.
+    ///
+    /// # Errors
+    ///
+    /// As of that, and where it is from another file; then it stays as well.
+    pub async fn replace_register_of<E: Entry>(
+        &self,
+        replaces: Replaces<'_>,
+        entries: &[E],
+        source: &RegisterSource,
+        at: Timestamp,
+    ) -> Result<RegisterDiff, StoreError> {
         let failed = self.failed("replacing a register");
         let mut writer = self.writer().await?;
         let mut transaction = writer.begin_with(BEGIN_WRITE).await.map_err(&failed)?;
         let before = load::<E>(&mut transaction).await.map_err(|e| e.or(&failed))?;
+        let is_from = before.as_ref().map(|register| register.source.sha256.as_str());
+        // Here, where nobody else writes: who looks before can be overtaken.
+        if matches!(replaces, Replaces::Only(file) if file != is_from) {
+            return Err(StoreError::OtherRegister(E::KIND));
+        }
         let before = before.map_or_else(Vec::new, |register| register.entries);
         let diff = register::diff(&before, entries);
         write(&mut transaction, entries, source, at).await.map_err(&failed)?;
@@ -184,6 +213,36 @@ pub(super) async fn load<E: Entry>(
         source: RegisterSource { file, sha256 },
         entries: contents.into_iter().map(entry).collect::<Result<_, _>>()?,
     }))
+}
+
+/// The last `limit` entries before that position, the last first, and the SHA-256 of the file.
+pub(super) async fn before<E: Entry>(
+    connection: &mut SqliteConnection,
+    before: i64,
+    limit: u32,
+) -> Result<Option<(String, Vec<(i64, E)>)>, LoadError> {
+    let found: Option<(i64, String)> =
+        sqlx::query_as("SELECT id, sha256 FROM register WHERE kind = $1")
+            .bind(E::KIND.as_str())
+            .fetch_optional(&mut *connection)
+            .await?;
+    let Some((id, file)) = found else {
+        return Ok(None);
+    };
+    let rows: Vec<(i64, String)> = sqlx::query_as(
+        "SELECT position, content FROM entry WHERE register = $1 AND position < $2
+         ORDER BY position DESC LIMIT $3",
+    )
+    .bind(id)
+    .bind(before)
+    .bind(limit)
+    .fetch_all(connection)
+    .await?;
+    let entry = |(position, text): (i64, String)| {
+        let entry = E::from_stored(&text);
+        Ok((position, entry.map_err(|_| LoadError::content("entry.content", text))?))
+    };
+    Ok(Some((file, rows.into_iter().map(entry).collect::<Result<_, LoadError>>()?)))
 }
 
 async fn write<E: Entry>(

@@ -19,6 +19,8 @@ pub struct StoredScan {
     /// What it cost and what it may have missed. `ended_at` is `None` while it runs and
     /// after it was killed.
     pub record: ScanRecord,
+    /// How many gaps it has. Where scans are listed, `record` has neither these nor the coverage.
+    pub gap_count: u64,
 }
 
 impl Store {
@@ -95,7 +97,7 @@ impl Store {
         transaction.commit().await.map_err(&failed)
     }
 
-    /// The last `limit` scans, the latest first.
+    /// The last `limit` scans, the latest first, without gaps and coverage.
     ///
     /// # Errors
     ///
@@ -104,7 +106,8 @@ impl Store {
         self.scans_before(ScanId(i64::MAX), limit).await
     }
 
-    /// The last `limit` scans before this one, the latest first.
+    /// The last `limit` scans before this one, the latest first, without gaps and coverage: of a
+    /// scan that failed these are hundreds of thousands.
     ///
     /// # Errors
     ///
@@ -118,7 +121,7 @@ impl Store {
         let mut reader = self.reader().await?;
         let mut transaction = reader.begin().await.map_err(&failed)?;
         let last = before.0.saturating_sub(1);
-        load(&mut transaction, 0, last, limit.into()).await.map_err(|e| e.or(&failed))
+        heads(&mut transaction, 0, last, limit.into()).await.map_err(|e| e.or(&failed))
     }
 
     /// One scan.
@@ -222,7 +225,8 @@ async fn write_coverage(
     Ok(())
 }
 
-type ScanRow = (i64, String, String, String, String, String, i64, Option<i64>, i64, i64, i64, bool);
+type ScanRow =
+    (i64, String, String, String, String, String, i64, Option<i64>, i64, i64, i64, bool, i64);
 
 /// The scans from number `first` to `last`, at most `limit`, the latest first.
 pub(super) async fn load(
@@ -231,9 +235,29 @@ pub(super) async fn load(
     last: i64,
     limit: i64,
 ) -> Result<Vec<StoredScan>, LoadError> {
+    let mut scans = heads(connection, first, last, limit).await?;
+    // The scans are the latest of the range, so their numbers are a range as well.
+    let oldest = scans.last().map_or(first, |scan| scan.id.0);
+    let newest = scans.first().map_or(last, |scan| scan.id.0);
+    let mut gaps = load_gaps(connection, oldest, newest).await?;
+    let mut coverage = load_coverage(connection, oldest, newest).await?;
+    for scan in &mut scans {
+        scan.record.gaps = gaps.remove(&scan.id.0).unwrap_or_default();
+        scan.record.coverage = coverage.remove(&scan.id.0).unwrap_or_default();
+    }
+    Ok(scans)
+}
+
+/// The same without gaps and coverage.
+async fn heads(
+    connection: &mut SqliteConnection,
+    first: i64,
+    last: i64,
+    limit: i64,
+) -> Result<Vec<StoredScan>, LoadError> {
     let rows: Vec<ScanRow> = sqlx::query_as(
         "SELECT scan.id, site, name, command, targets, io, started_at, ended_at, probes_sent,
-             replies, drops, complete
+             replies, drops, complete, (SELECT count(*) FROM gap WHERE gap.scan = scan.id)
          FROM scan JOIN vantage ON vantage.id = scan.vantage
          WHERE scan.id BETWEEN $1 AND $2 ORDER BY scan.id DESC LIMIT $3",
     )
@@ -242,15 +266,10 @@ pub(super) async fn load(
     .bind(limit)
     .fetch_all(&mut *connection)
     .await?;
-    // The scans are the latest of the range, so their numbers are a range as well.
-    let oldest = rows.last().map_or(first, |row| row.0);
-    let newest = rows.first().map_or(last, |row| row.0);
-    let mut gaps = load_gaps(connection, oldest, newest).await?;
-    let mut coverage = load_coverage(connection, oldest, newest).await?;
     rows.into_iter()
         .map(|row| {
             let (id, site, name, command, targets, io, started_at, ended_at, ..) = row;
-            let (.., probes_sent, replies, drops, complete) = row;
+            let (.., probes_sent, replies, drops, complete, gap_count) = row;
             Ok(StoredScan {
                 id: ScanId(id),
                 command,
@@ -264,9 +283,10 @@ pub(super) async fn load(
                     replies: replies.unsigned_abs(),
                     drops: drops.unsigned_abs(),
                     complete,
-                    gaps: gaps.remove(&id).unwrap_or_default(),
-                    coverage: coverage.remove(&id).unwrap_or_default(),
+                    gaps: Vec::new(),
+                    coverage: Vec::new(),
                 },
+                gap_count: gap_count.unsigned_abs(),
             })
         })
         .collect()

@@ -9,7 +9,7 @@ use inventory::{
     file::FoundFile,
     finding::{ChangeKind, FindingState},
     register::{self, DeviceEntry, RegisterKind, SoftwareEntry},
-    store::{Policy, RegisterSource},
+    store::{Policy, RegisterSource, Replaces, StoreError},
 };
 use model::{
     DiscoveryProtocol, FingerprintKind, HostCertificate, HostKey, Identifier, MachineIdKind,
@@ -657,6 +657,15 @@ async fn a_register_is_replaced_as_a_whole() {
     let event = &store.events(1).await.unwrap()[0];
     assert_eq!(event.detail, "new.csv: 1 added, 1 changed, 1 removed, 0 unchanged");
     assert_eq!(folder.dump(&["entry"]).await.len(), 2);
+    // Whoever saw another register, or none, replaces nothing.
+    let third = RegisterSource::of("third.csv", b"?");
+    for seen in [None, Some(source.sha256.as_str())] {
+        let late = store.replace_register_of(Replaces::Only(seen), &first, &third, at(4)).await;
+        assert!(matches!(late, Err(StoreError::OtherRegister(RegisterKind::Device))), "{late:?}");
+    }
+    assert_eq!(store.register::<DeviceEntry>().await.unwrap().unwrap().entries, second);
+    let now = Replaces::Only(Some(&summary[0].source.sha256));
+    store.replace_register_of(now, &first, &third, at(5)).await.unwrap();
     is_sound(&store).await;
 }
 

@@ -127,6 +127,10 @@ async fn each_route_remembers_by_itself_and_the_end_of_a_scan_too() {
     let routes: Vec<String> =
         store.messages(None).await.unwrap().into_iter().map(|m| m.route).collect();
     assert_eq!(routes, ["b", "a"]);
+    let last = store.messages_before(i64::MAX, 1).await.unwrap().remove(0);
+    assert_eq!(last.route, "b");
+    let before = store.messages_before(last.id, 9).await.unwrap();
+    assert_eq!(before.iter().map(|m| m.route.as_str()).collect::<Vec<_>>(), ["a"]);
     let usual = inventory::alert::Policy::default();
     assert_eq!(store.alerts(at(32), &usual).await.unwrap().len(), 1);
     assert_eq!(store.alerts(at(33), &usual).await.unwrap().len(), 0);
@@ -212,6 +216,12 @@ async fn what_was_given_up_can_be_had_again_and_is_forgotten_in_the_end() {
     assert_eq!((failed.outcome.as_deref(), failed.ended_at), (Some("550 no"), Some(at(31))));
     let again = store.retry_message(failed.id, at(40)).await.unwrap();
     assert_eq!((again.state, again.attempts, again.due_at), (MessageState::Pending, 1, at(40)));
+    // With what is refused nothing was done, and nothing is written down.
+    assert!(store.retry_message(99, at(40)).await.is_err());
+    let deeds = store.audit(None).await.unwrap().into_iter().map(|entry| entry.deed);
+    let retries: Vec<_> = deeds.filter(|deed| deed.action == "retry").collect();
+    assert_eq!((retries.len(), retries[0].at), (1, at(40)));
+    assert_eq!(retries[0].subject, format!("message {}", failed.id));
     let claimed = store.claim_message("mail", ALL, "b", 60, at(41)).await.unwrap().unwrap();
     assert_eq!(claimed.message.key, failed.key);
     store.message_sent(&claimed, "ok", at(42)).await.unwrap();

@@ -5,7 +5,7 @@ use axum::{
     http::HeaderMap,
     response::Response,
 };
-use inventory::approval::{DecisionId, Standing, Verdict};
+use inventory::approval::{Decision, DecisionId, Standing, Verdict};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -18,7 +18,7 @@ use crate::{
     clock,
     report::decision,
     web::{
-        Shared, decisions,
+        Scarce, Shared, decisions,
         routes::Route,
         trouble::Trouble,
         visit::{Approver, Viewer},
@@ -88,12 +88,14 @@ async fn list(
 ) -> Result<Response, Trouble> {
     let (now, offset) = (clock::now(), shared.settings.policy.offset);
     let current = [Standing::Pending, Standing::Holds];
-    let decisions = shared.store.decisions().await?;
-    let shown = decisions.iter().filter(|one| {
-        all.as_deref().is_some_and(|all| all != "0") || current.contains(&one.standing(now, offset))
-    });
-    let items = shown.map(|one| (one.id.0, decision::json(one, now, offset))).collect();
-    told(&headers, &Part { after, rows }.of_all(items))
+    let all = all.as_deref().is_some_and(|all| all != "0");
+    let wanted = |one: &Decision| all || current.contains(&one.standing(now, offset));
+    let most = u32::try_from(Part { after, rows }.rows()).unwrap_or(u32::MAX);
+    // Those that are over may be many, and are looked through for those that are not.
+    let _place = shared.place(Scarce::Searches).await?;
+    let leaf = shared.store.decision_leaf(after, most, wanted).await?;
+    let items: Vec<Value> = leaf.rows.iter().map(|one| decision::json(one, now, offset)).collect();
+    told(&headers, &json!({"items": items, "next": leaf.next.map(|next| next.to_string())}))
 }
 
 /// What is to be decided.

@@ -245,11 +245,4 @@ impl Part {
         let items: Vec<Value> = items.into_iter().map(|(_, item)| item).collect();
         json!({"items": items, "next": next})
     }
-
-    /// The same of everything there is, in any order.
-    fn of_all(self, mut items: Vec<(i64, Value)>) -> Value {
-        items.retain(|(number, _)| *number < self.before());
-        items.sort_unstable_by_key(|(number, _)| std::cmp::Reverse(*number));
-        self.of(items)
-    }
 }

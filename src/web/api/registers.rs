@@ -8,7 +8,7 @@ use axum::{
 use inventory::{
     approval,
     register::{self, DeviceEntry, Entry, IssuerEntry, Place, RegisterKind, SoftwareEntry},
-    store::{RegisterSource, Store},
+    store::{RegisterSource, Replaces, Store, StoreError},
 };
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -18,7 +18,7 @@ use crate::{
     cli::register::{check, entry_json, import_json},
     clock,
     web::{
-        Shared,
+        Scarce, Shared,
         page::shown,
         registers::{FILE, export, source},
         routes::Route,
@@ -106,19 +106,44 @@ async fn entries(
     State(shared): State<Shared>,
     headers: HeaderMap,
     Path(kind): Path<String>,
-    Asked(part): Asked<Part>,
+    Asked(asked): Asked<OfEntries>,
 ) -> Result<Response, Trouble> {
-    let items = match kind_of(&kind)? {
-        RegisterKind::Device => entries_of::<DeviceEntry>(&shared.store).await?,
-        RegisterKind::Software => entries_of::<SoftwareEntry>(&shared.store).await?,
-        RegisterKind::Issuer => entries_of::<IssuerEntry>(&shared.store).await?,
+    let place = shared.place(Scarce::Searches).await?;
+    let told_of = match kind_of(&kind)? {
+        RegisterKind::Device => entries_of::<DeviceEntry>(&shared.store, &asked).await?,
+        RegisterKind::Software => entries_of::<SoftwareEntry>(&shared.store, &asked).await?,
+        RegisterKind::Issuer => entries_of::<IssuerEntry>(&shared.store, &asked).await?,
     };
-    told(&headers, &part.of_all(items))
+    drop(place);
+    told(&headers, &told_of)
 }
 
-async fn entries_of<E: Entry>(store: &Store) -> Result<Vec<(i64, Value)>, Trouble> {
-    let register = store.register::<E>().await?.ok_or(Trouble::NotFound)?;
-    Ok((1..).zip(register.entries.iter().map(entry_json)).collect())
+/// Which part of a register.
+#[derive(Clone, Debug, Deserialize)]
+struct OfEntries {
+    /// The position before which it begins, and the file that it is one of.
+    after: Option<String>,
+    rows: Option<u16>,
+}
+
+async fn entries_of<E: Entry>(store: &Store, asked: &OfEntries) -> Result<Value, Trouble> {
+    let wrong = || Trouble::Invalid("after: it is no text that was given as next".to_owned());
+    let (position, known) = match &asked.after {
+        Some(after) => {
+            let (position, file) = after.split_once('-').ok_or_else(wrong)?;
+            (Some(position.parse().map_err(|_| wrong())?), Some(file))
+        }
+        None => (None, None),
+    };
+    let most = u32::try_from(Part { after: None, rows: asked.rows }.rows()).unwrap_or(u32::MAX);
+    let found = store.register_leaf::<E>(position, most).await?;
+    let (file, leaf) = found.ok_or(Trouble::NotFound)?;
+    // The same position is another entry there.
+    if known.is_some_and(|known| known != file) {
+        return Err(StoreError::OtherRegister(E::KIND).into());
+    }
+    let items: Vec<Value> = leaf.rows.iter().map(|(_, entry)| entry_json(entry)).collect();
+    Ok(json!({"items": items, "next": leaf.next.map(|next| format!("{next}-{file}"))}))
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -187,10 +212,6 @@ async fn taken<E: Entry>(
     File(bytes): &File,
     dry_run: bool,
 ) -> Result<Value, Trouble> {
-    let before = source(store, E::KIND).await?;
-    if of.replaces.as_ref().is_some_and(|wanted| before.as_ref() != Some(wanted)) {
-        return Err(Trouble::Conflict("the register is from another file now".to_owned()));
-    }
     let name = shown(of.name.as_deref().unwrap_or("API"));
     let place = Place { sheet: of.sheet.clone(), heading_line: of.heading_row };
     let import = register::read_at::<E>(bytes, &place).map_err(anyhow::Error::from)?;
@@ -200,11 +221,18 @@ async fn taken<E: Entry>(
         return Err(Trouble::Invalid("the register would be empty".to_owned()));
     }
     let now = clock::now();
+    let wanted = of.replaces.as_deref();
     let diff = match dry_run {
-        true => store.preview_register(&import.entries).await?,
+        true => {
+            if wanted.is_some() && source(store, E::KIND).await?.as_deref() != wanted {
+                return Err(StoreError::OtherRegister(E::KIND).into());
+            }
+            store.preview_register(&import.entries).await?
+        }
         false => {
+            let replaces = wanted.map_or(Replaces::Any, |file| Replaces::Only(Some(file)));
             let source = RegisterSource::of(name, bytes);
-            store.replace_register(&import.entries, &source, now).await?
+            store.replace_register_of(replaces, &import.entries, &source, now).await?
         }
     };
     let decisions = store.decisions().await?;

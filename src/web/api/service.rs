@@ -128,9 +128,10 @@ async fn messages(
     headers: HeaderMap,
     Asked(part): Asked<Part>,
 ) -> Result<Response, Trouble> {
-    let all = shared.store.messages(None).await?;
+    let limit = u32::try_from(part.rows().saturating_add(1)).unwrap_or(u32::MAX);
+    let found = shared.store.messages_before(part.before(), limit).await?;
     let one = |message: &Message| (message.id, json!(MessageJson::from(message)));
-    told(&headers, &part.of_all(all.iter().map(one).collect()))
+    told(&headers, &part.of(found.iter().map(one).collect()))
 }
 
 async fn retry(
@@ -139,9 +140,7 @@ async fn retry(
     Path(id): Path<i64>,
     _: Order,
 ) -> Result<Response, Trouble> {
-    let store = acting(&shared, &visitor);
-    let message = store.retry_message(id, clock::now()).await?;
-    store.note_retry(id, clock::now()).await?;
+    let message = acting(&shared, &visitor).retry_message(id, clock::now()).await?;
     Ok(done(&json!(MessageJson::from(&message))))
 }
 

@@ -472,9 +472,17 @@ async fn a_register_is_replaced_where_it_is_the_one_that_somebody_knew() {
     assert_eq!(first.status, StatusCode::OK, "{}", first.text);
     let known = site.read("/api/v1/registers", &key).await["items"][0]["sha256"].clone();
     let known = known.as_str().unwrap();
-    let second = "Reference,MAC\nPC-1,00:00:5e:00:53:01\n".to_owned();
+    let second = "Reference,MAC\nPC-1,00:00:5e:00:53:01\nPC-3,00:00:5e:00:53:03\n".to_owned();
     let path = format!("/api/v1/registers/device?replaces={known}");
     assert_eq!(send(&path, second.clone()).await.status, StatusCode::OK);
+    // Its entries come in parts, which are all of one file.
+    let part = site.read("/api/v1/registers/device?rows=1", &key).await;
+    assert_eq!(part["items"][0]["reference"], "PC-3", "{part}");
+    let next = format!("/api/v1/registers/device?after={}", part["next"].as_str().unwrap());
+    let rest = site.read(&next, &key).await;
+    assert_eq!((&rest["items"][0]["reference"], &rest["next"]), (&"PC-1".into(), &Value::Null));
+    let elsewhere = site.call("GET", &next.replace('-', "-0"), &key, None).await;
+    assert_eq!(elsewhere.status, StatusCode::CONFLICT, "{}", elsewhere.text);
     // Somebody else was first.
     assert_eq!(send(&path, file).await.status, StatusCode::CONFLICT);
     let empty = send("/api/v1/registers/device", String::new()).await;

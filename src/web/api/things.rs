@@ -192,7 +192,7 @@ async fn scan_json(shared: &Shared, scan: &StoredScan) -> Result<Value, Trouble>
         "replies": record.replies,
         "drops": record.drops,
         "complete": record.complete,
-        "gap_count": record.gaps.len(),
+        "gap_count": scan.gap_count,
         "progress": progress.as_ref().map(far),
     }))
 }

@@ -117,7 +117,7 @@ async fn add(
 ) -> Result<Response, Trouble> {
     let name = check_name(name.trim()).map_err(invalid)?;
     let role: Role = role.parse().map_err(invalid)?;
-    let hash = hash(Language::English, name, &password).await?;
+    let hash = hash(&shared, Language::English, name, &password).await?;
     acting(&shared, &visitor).add_user(name, role, &hash, clock::now()).await?;
     Ok(done(&users(&shared).await?))
 }
@@ -151,7 +151,7 @@ async fn set_password(
     Path(name): Path<String>,
     Json(NewPassword { password }): Json<NewPassword>,
 ) -> Result<Response, Trouble> {
-    let hash = hash(Language::English, &name, &password).await?;
+    let hash = hash(&shared, Language::English, &name, &password).await?;
     acting(&shared, &visitor).set_password(&name, &hash, None, clock::now()).await?;
     Ok(done(&users(&shared).await?))
 }
