@@ -52,6 +52,24 @@ async fn a_copy_made_while_a_sweep_writes_is_one_moment_of_it() {
 }
 
 #[tokio::test]
+async fn a_copy_is_not_written_through_a_link_that_somebody_laid() {
+    let folder = Folder::new();
+    let store = folder.store().await;
+    let other = folder.folder.path().join("other");
+    fs::write(&other, "of somebody else").unwrap();
+    let (copy, partial) = (folder.folder.path().join("copy.db"), "copy.db.partial");
+    let partial = folder.folder.path().join(partial);
+    std::os::unix::fs::symlink(&other, &partial).unwrap();
+    store.backup(&copy, Existing::Keep).await.unwrap_err();
+    fs::remove_file(&partial).unwrap();
+    fs::hard_link(&other, &partial).unwrap();
+    store.backup(&copy, Existing::Keep).await.unwrap_err();
+    assert_eq!(fs::read_to_string(&other).unwrap(), "of somebody else");
+    fs::remove_file(&partial).unwrap();
+    store.backup(&copy, Existing::Keep).await.unwrap();
+}
+
+#[tokio::test]
 async fn a_copy_replaces_the_database_only_while_nobody_has_it_open() {
     let folder = Folder::new();
     let store = folder.store().await;
