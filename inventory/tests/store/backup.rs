@@ -226,6 +226,7 @@ async fn a_damaged_database_is_replaced_and_an_old_copy_brought_up_to_date() {
 
 /// Takes a database back to version 12, before lists, the page and horizons.
 const BACK_TO_12: &str = "PRAGMA foreign_keys = OFF;
+    DROP TABLE saved_view; DROP TABLE list_generation;
     DROP TABLE listed_asset; DROP TABLE listed_address; DROP TABLE listed_service;
     DROP TABLE service_kind; DROP TABLE listed_software; DROP TABLE product;
     DROP TABLE listed_certificate; DROP TABLE listed_finding; DROP TABLE daily;
