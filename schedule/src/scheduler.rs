@@ -147,6 +147,13 @@ enum Reason {
     Wish,
 }
 
+/// What somebody wants.
+#[derive(Clone, Copy, Debug)]
+struct Wished {
+    since: Timestamp,
+    not_before: Timestamp,
+}
+
 #[derive(Clone, Debug)]
 struct State {
     planned: Planned,
@@ -155,8 +162,8 @@ struct State {
     next: Option<(Timestamp, Timestamp)>,
     waiting: Option<Waiting>,
     running: Option<Running>,
-    /// Since when somebody wants it to be run.
-    wished: Option<Timestamp>,
+    /// Since when somebody wants it to be run, and before when it is not tried.
+    wished: Option<Wished>,
     /// How often one that always runs ended soon after it began, in a row.
     failures: u32,
     /// It is planned no more and runs still.
@@ -222,7 +229,8 @@ impl Scheduler {
         for (name, state) in self.jobs.iter().filter(|(_, state)| state.may_run()) {
             let due = state.waiting.filter(|_| state.is_ready(now));
             ready.extend(due.map(|waiting| (waiting.since, Reason::Schedule, name.clone())));
-            ready.extend(state.wished.map(|since| (since, Reason::Wish, name.clone())));
+            let wished = state.wished.filter(|wished| wished.not_before <= now);
+            ready.extend(wished.map(|wished| (wished.since, Reason::Wish, name.clone())));
         }
         ready.sort();
         let running = self.jobs.values().filter(|state| state.running.is_some());
@@ -250,7 +258,7 @@ impl Scheduler {
             }
             let since = now;
             if reason == Reason::Wish {
-                state.wished = None;
+                let Some(Wished { since, .. }) = state.wished.take() else { continue };
                 let (due, attempt, missed, noted) = (None, 1, 0, Noted::Yes);
                 state.running = Some(Running { due, attempt, missed, noted, since, reason });
                 orders.push(Order::Wished { name });
@@ -280,7 +288,8 @@ impl Scheduler {
         let Some(state) = self.jobs.get_mut(name).filter(|state| !state.retired) else {
             return false;
         };
-        state.wished = Some(state.wished.map_or(since, |before| before.min(since)));
+        let wished = state.wished.get_or_insert(Wished { since, not_before: since });
+        wished.since = wished.since.min(since);
         true
     }
 
@@ -316,15 +325,16 @@ impl Scheduler {
     }
 
     /// Takes an order to start back: it could not be carried out, and is tried again in so many
-    /// seconds. What somebody wanted is forgotten, until it is wished again.
+    /// seconds. Until then it keeps nobody else from beginning.
     pub fn put_back(&mut self, name: &str, now: Timestamp, pause: i64) {
         let Some(state) = self.jobs.get_mut(name) else { return };
         let Some(ran) = state.running.take() else { return };
         let Running { due, attempt, missed, noted, since, reason } = ran;
+        let not_before = now.plus_seconds(pause);
         if reason == Reason::Wish {
+            state.wished = Some(Wished { since, not_before });
             return;
         }
-        let not_before = now.plus_seconds(pause);
         state.waiting = Some(Waiting { due, since, attempt, missed, noted, not_before });
     }
 
@@ -342,7 +352,9 @@ impl Scheduler {
                     false => None,
                 }
             });
-            [due, later].into_iter().flatten().min()
+            let wished = state.wished.filter(|_| state.running.is_none());
+            let wished = wished.map(|wished| wished.not_before).filter(|at| *at > now);
+            [due, later, wished].into_iter().flatten().min()
         };
         self.jobs.values().filter(|state| !state.retired).filter_map(waking).min()
     }
@@ -412,6 +424,9 @@ impl State {
         // Pauses are by the clock too, and a clock that was put back does not lengthen them.
         if let Some(waiting) = &mut self.waiting {
             waiting.not_before = waiting.not_before.min(now.plus_seconds(LONGEST_PAUSE));
+        }
+        if let Some(wished) = &mut self.wished {
+            wished.not_before = wished.not_before.min(now.plus_seconds(LONGEST_PAUSE));
         }
         if self.planned.schedule.is_none() {
             if self.running.is_none() && self.waiting.is_none() {

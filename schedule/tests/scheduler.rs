@@ -95,11 +95,16 @@ fn what_somebody_wants_now_waits_for_its_turn_too_and_settles_nothing() {
     jobs.ended("a", at("2027-05-01T03:00:00Z"), Ending::Crashed);
     starts(&mut jobs, "2027-05-01T03:00:00Z", &[("b", 0, 0)]);
     jobs.ended("b", at("2027-05-01T03:01:00Z"), Ending::Over);
-    // Who waits longest comes first; what cannot be begun is not owed.
+    // Who waits longest comes first; what cannot be begun keeps nobody else from it, not even where
+    // it is wished again, and is tried later.
     starts(&mut jobs, "2027-05-01T03:01:00Z", &[("d", 0, 0)]);
-    jobs.put_back("d", at("2027-05-01T03:01:01Z"), 5);
+    jobs.put_back("d", at("2027-05-01T03:01:01Z"), 30);
+    assert!(jobs.wish("d", at("2027-05-01T02:00:01Z")));
+    assert_eq!(jobs.wake_at(at("2027-05-01T03:01:02Z")), Some(at("2027-05-01T03:01:31Z")));
     starts(&mut jobs, "2027-05-01T03:01:02Z", &[("b", 1, 0)]);
     jobs.ended("b", at("2027-05-01T03:02:00Z"), Ending::Over);
+    starts(&mut jobs, "2027-05-01T03:02:00Z", &[("d", 0, 0)]);
+    jobs.ended("d", at("2027-05-01T03:03:00Z"), Ending::Over);
     // What falls due meanwhile is not missed by it.
     starts(&mut jobs, "2027-05-01T04:00:00Z", &[]);
     jobs.ended("c", at("2027-05-01T04:00:02Z"), Ending::Over);

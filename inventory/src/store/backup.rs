@@ -12,6 +12,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use rustix::fs::OFlags;
 use sqlx::{ConnectOptions as _, Connection as _, SqliteConnection};
 
 use super::{
@@ -141,13 +142,7 @@ impl Partial {
         path.push(".partial");
         let path = PathBuf::from(path);
         let failed = |source| StoreError::Copy { doing: "writing", path: path.clone(), source };
-        let file = File::options()
-            .create(true)
-            .truncate(false)
-            .write(true)
-            .mode(PRIVATE)
-            .open(&path)
-            .map_err(failed)?;
+        let file = open_own(&path).map_err(failed)?;
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
@@ -204,6 +199,25 @@ impl Partial {
             |source| StoreError::Copy { doing: "writing", path: self.path.clone(), source };
         self.file.sync_all().map_err(failed)
     }
+}
+
+/// Opens a file to be written that is nowhere else under another name, or makes it: whoever owns the
+/// folder may lay links there, and root is not to write through them, nor to give away what they
+/// lead to.
+pub(super) fn open_own(path: &Path) -> io::Result<File> {
+    let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
+    let file = File::options()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .mode(PRIVATE)
+        .custom_flags(flags.bits().cast_signed())
+        .open(path)?;
+    let found = file.metadata()?;
+    if !found.is_file() || found.nlink() > 1 {
+        return Err(io::Error::other("there is something else in the place of this file"));
+    }
+    Ok(file)
 }
 
 /// Removes what SQLite keeps beside a database.

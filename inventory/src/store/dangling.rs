@@ -23,6 +23,26 @@ pub struct Dangling {
     pub rows: u64,
 }
 
+impl Dangling {
+    /// Whether mending takes such rows away, or may not touch them.
+    #[must_use]
+    pub fn is_mended(&self) -> bool {
+        let is_about = |repair: &str| {
+            let mut words = repair.split_whitespace();
+            words.any(|word| matches!(word, "FROM" | "UPDATE")) && words.next() == Some(&self.table)
+        };
+        REPAIRS.iter().any(|repair| is_about(repair))
+    }
+
+    /// Those of its rows that are not among what is left; `None` where all are.
+    fn without(&self, left: &[Self]) -> Option<Self> {
+        let same = |one: &&Self| one.table == self.table && one.parent == self.parent;
+        let stay = left.iter().find(same).map_or(0, |one| one.rows);
+        let rows = self.rows.checked_sub(stay).filter(|rows| *rows > 0)?;
+        Some(Self { rows, ..self.clone() })
+    }
+}
+
 impl Display for Dangling {
     fn fmt(&self, formatter: &mut Formatter<'_>) -> fmt::Result {
         let Self { table, parent, rows } = self;
@@ -35,7 +55,9 @@ impl Display for Dangling {
 /// be changed (events, decisions) stays, and so do the lists, which reviews make.
 const REPAIRS: &[&str] = &[
     "DELETE FROM file WHERE vantage NOT IN (SELECT id FROM vantage)",
-    "DELETE FROM scan WHERE vantage NOT IN (SELECT id FROM vantage)",
+    // An event that names it stays as it is, and so does what it names.
+    "DELETE FROM scan WHERE vantage NOT IN (SELECT id FROM vantage)
+         AND id NOT IN (SELECT scan FROM event WHERE scan IS NOT NULL)",
     // The scan is a mere note of it: another one of the same vantage point does as well.
     "UPDATE observation SET last_scan =
          (SELECT max(id) FROM scan WHERE scan.vantage = observation.vantage)
@@ -113,7 +135,16 @@ impl Store {
         for repair in REPAIRS {
             sqlx::query(*repair).execute(&mut *transaction).await.map_err(&failed)?;
         }
-        let words: Vec<String> = before.iter().map(Dangling::to_string).collect();
+        let left = dangling(&mut transaction).await.map_err(&failed)?;
+        if left == before {
+            // Nothing was done, and nothing is to be noted.
+            return Ok(left);
+        }
+        let words: Vec<String> = before
+            .iter()
+            .filter_map(|found| found.without(&left))
+            .map(|it| it.to_string())
+            .collect();
         let done = audit::Done {
             at: as_of,
             who: self.actor().to_string(),
@@ -123,7 +154,6 @@ impl Store {
             reason: "",
         };
         audit::append(&mut transaction, done).await.map_err(&failed)?;
-        let left = dangling(&mut transaction).await.map_err(&failed)?;
         transaction.commit().await.map_err(&failed)?;
         Ok(left)
     }

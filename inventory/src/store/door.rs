@@ -8,10 +8,12 @@
 use std::{
     fs::{self, File, TryLockError},
     io,
-    os::unix::fs::{MetadataExt as _, chown, fchown},
+    os::unix::fs::{MetadataExt as _, fchown},
     path::{Path, PathBuf},
     time::Duration,
 };
+
+use rustix::fs::{CWD, Mode, OFlags, openat};
 
 use super::{OPENING_PAUSE, PATIENCE, StoreError};
 
@@ -70,26 +72,55 @@ fn folder(database: &Path) -> PathBuf {
 /// folder beside the database. What root makes belongs to whom the database belongs, who is to make
 /// locks there too.
 ///
+/// Whoever owns the folder of the database may lay links there: none is followed, and only what
+/// this very call made is given away.
+///
 /// # Errors
 ///
 /// What the system says.
 pub fn lock_file(database: &Path, name: &str) -> io::Result<File> {
-    let folder = folder(database);
-    fs::create_dir_all(&folder)?;
-    let path = folder.join(format!("{name}.lock"));
-    let opened = File::options().create(true).truncate(false).write(true).open(&path);
-    let file = match opened {
-        // Somebody else made it, and a lock needs no more than this.
-        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => File::open(&path)?,
-        opened => opened?,
+    let path = folder(database);
+    if let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
+        fs::create_dir_all(parent)?;
+    }
+    let made_folder = match fs::create_dir(&path) {
+        Ok(()) => true,
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => false,
+        Err(error) => return Err(error),
+    };
+    let flags = OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let folder = File::from(openat(CWD, &path, OFlags::RDONLY | flags, Mode::empty())?);
+    let name = format!("{name}.lock");
+    let open = |flags: OFlags| -> io::Result<File> {
+        // A pipe in its place keeps nobody waiting.
+        let flags = flags | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        let mode = Mode::from_raw_mode(0o666);
+        Ok(File::from(openat(&folder, name.as_str(), flags, mode)?))
+    };
+    let (file, made_file) = match open(OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL) {
+        Ok(file) => (file, true),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            let file = match open(OFlags::WRONLY) {
+                // Somebody else made it, and a lock needs no more than this.
+                Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+                    open(OFlags::RDONLY)?
+                }
+                opened => opened?,
+            };
+            (file, false)
+        }
+        // Likewise in somebody else's folder.
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+            (open(OFlags::RDONLY)?, false)
+        }
+        Err(error) => return Err(error),
     };
     if let Some(owner) = owner(database) {
         // Only root may, and nobody else needs to.
-        if ids(&fs::metadata(&folder)?) != owner {
-            let _ = chown(&folder, Some(owner.0), Some(owner.1));
-        }
-        if ids(&file.metadata()?) != owner {
-            let _ = fchown(&file, Some(owner.0), Some(owner.1));
+        for (made, what) in [(made_folder, &folder), (made_file, &file)] {
+            if made && ids(&what.metadata()?) != owner {
+                let _ = fchown(what, Some(owner.0), Some(owner.1));
+            }
         }
     }
     Ok(file)
@@ -104,4 +135,45 @@ pub(super) fn owner(database: &Path) -> Option<(u32, u32)> {
 
 fn ids(found: &fs::Metadata) -> (u32, u32) {
     (found.uid(), found.gid())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::{chown, symlink};
+
+    use super::*;
+
+    /// Somebody who owns the folder of a database, whose commands root runs.
+    const SERVICE: u32 = 65_534;
+
+    fn of(path: &Path) -> u32 {
+        fs::metadata(path).unwrap().uid()
+    }
+
+    #[test]
+    fn what_root_makes_is_given_away_and_nothing_else_is_whatever_links_lie_there() {
+        let home = tempfile::tempdir().unwrap();
+        let database = home.path().join("data/daicho.db");
+        let locks = home.path().join("data/daicho.db-locks");
+        fs::create_dir(home.path().join("data")).unwrap();
+        // Without the right to, nothing can be given away at all.
+        chown(home.path().join("data"), Some(SERVICE), Some(SERVICE)).unwrap();
+        let (secret, secrets) = (home.path().join("secret"), home.path().join("secrets"));
+        fs::write(&secret, "").unwrap();
+        fs::create_dir(&secrets).unwrap();
+
+        symlink(&secrets, &locks).unwrap();
+        lock_file(&database, "look").unwrap_err();
+        assert_eq!((of(&secrets), fs::read_dir(&secrets).unwrap().count()), (0, 0));
+
+        fs::remove_file(&locks).unwrap();
+        lock_file(&database, "look").unwrap();
+        assert_eq!((of(&locks), of(&locks.join("look.lock"))), (SERVICE, SERVICE));
+
+        symlink(&secret, locks.join("other.lock")).unwrap();
+        lock_file(&database, "other").unwrap_err();
+        fs::hard_link(&secret, locks.join("third.lock")).unwrap();
+        lock_file(&database, "third").unwrap();
+        assert_eq!(of(&secret), 0);
+    }
 }

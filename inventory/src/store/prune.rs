@@ -79,6 +79,11 @@ impl Store {
     ///
     /// Where the database cannot be read.
     pub async fn prunable(&self, keep: &Keep) -> Result<Counts, StoreError> {
+        Ok(self.planned(keep).await?.0)
+    }
+
+    /// The same, with what stays whatever its age.
+    async fn planned(&self, keep: &Keep) -> Result<(Counts, Needed), StoreError> {
         let failed = self.failed("looking for what is old");
         let mut reader = self.reader().await?;
         let needed = Needed::load(&mut reader, keep).await.map_err(|error| error.or(&failed))?;
@@ -95,7 +100,7 @@ impl Store {
             }
         }
         counts.retain(|_, count| *count > 0);
-        Ok(counts)
+        Ok((counts, needed))
     }
 
     /// Removes what is older than `keep` says and needed by nothing. Notes in the audit what goes,
@@ -111,16 +116,12 @@ impl Store {
         outside: Outside<'_>,
     ) -> Result<Pruned, StoreError> {
         let mut pruned = Pruned { complete: true, ..Pruned::default() };
-        let planned = self.prunable(keep).await?;
+        let (planned, needed) = self.planned(keep).await?;
         if planned.is_empty() {
             return Ok(pruned);
         }
         self.announce(keep, &planned, as_of).await?;
         let failed = self.failed("removing what is old");
-        let needed = {
-            let mut reader = self.reader().await?;
-            Needed::load(&mut reader, keep).await.map_err(|error| error.or(&failed))?
-        };
         let mut size = FIRST;
         for step in STEPS {
             let Some(before) = step.before(keep) else { continue };

@@ -178,12 +178,8 @@ fn copy(from: &Path, to: &Path) -> Result<(), StoreError> {
     let failed = |source| StoreError::Copy { doing: "reading", path: from.to_owned(), source };
     let mut from = File::open(from).map_err(failed)?;
     // Into the file that is there, or is made so that nobody else reads it.
-    let mut to = {
-        use std::os::unix::fs::OpenOptionsExt as _;
-        let mut options = File::options();
-        options.create(true).truncate(true).write(true).mode(backup::PRIVATE);
-        options.open(to).map_err(failed)?
-    };
+    let mut to = backup::open_own(to).map_err(failed)?;
+    to.set_len(0).map_err(failed)?;
     io::copy(&mut from, &mut to).map_err(failed)?;
     Ok(())
 }

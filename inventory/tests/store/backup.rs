@@ -4,7 +4,7 @@ use std::{fs, os::unix::fs::PermissionsExt as _};
 
 use inventory::{
     audit::Actor,
-    store::{Existing, inspect, restore},
+    store::{Dangling, Existing, inspect, restore},
 };
 
 use super::*;
@@ -49,6 +49,24 @@ async fn a_copy_made_while_a_sweep_writes_is_one_moment_of_it() {
     writer.finish().await.unwrap();
     assert!(counts.is_sorted() && counts[0] < 60_000, "{counts:?}");
     assert_eq!(store.observation_count().await.unwrap(), 60_000, "the sweep lost nothing");
+}
+
+#[tokio::test]
+async fn a_copy_is_not_written_through_a_link_that_somebody_laid() {
+    let folder = Folder::new();
+    let store = folder.store().await;
+    let other = folder.folder.path().join("other");
+    fs::write(&other, "of somebody else").unwrap();
+    let (copy, partial) = (folder.folder.path().join("copy.db"), "copy.db.partial");
+    let partial = folder.folder.path().join(partial);
+    std::os::unix::fs::symlink(&other, &partial).unwrap();
+    store.backup(&copy, Existing::Keep).await.unwrap_err();
+    fs::remove_file(&partial).unwrap();
+    fs::hard_link(&other, &partial).unwrap();
+    store.backup(&copy, Existing::Keep).await.unwrap_err();
+    assert_eq!(fs::read_to_string(&other).unwrap(), "of somebody else");
+    fs::remove_file(&partial).unwrap();
+    store.backup(&copy, Existing::Keep).await.unwrap();
 }
 
 #[tokio::test]
@@ -155,6 +173,10 @@ async fn what_refers_to_nothing_is_told_of_copied_put_back_and_mended() {
              VALUES (999, 'ghost', '', 0, 0, 1);
          INSERT INTO gap (scan, target, reason) VALUES (88, 'nowhere', 'nothing');
          INSERT INTO event (at, kind, asset, subject, detail) SELECT at, kind, 999, subject, detail
+             FROM event LIMIT 1;
+         INSERT INTO scan (id, vantage, command, targets, io, started_at)
+             VALUES (66, 999, '', '[]', '', 0), (67, 999, '', '[]', '', 0);
+         INSERT INTO event (at, kind, subject, detail, scan) SELECT at, kind, subject, detail, 66
              FROM event LIMIT 1";
     sqlx::raw_sql(broken).execute(&mut theirs).await.unwrap();
     theirs.close().await.unwrap();
@@ -166,6 +188,7 @@ async fn what_refers_to_nothing_is_told_of_copied_put_back_and_mended() {
         "1 row of event refers to rows of asset that do not exist",
         "1 row of gap refers to rows of scan that do not exist",
         "5 rows of observation refer to rows of scan that do not exist",
+        "2 rows of scan refer to rows of vantage that do not exist",
         "1 row of software refers to rows of asset that do not exist",
     ];
     assert_eq!(told, expected);
@@ -177,11 +200,18 @@ async fn what_refers_to_nothing_is_told_of_copied_put_back_and_mended() {
 
     let store = folder.store().await;
     let left = store.mend(at(9_001)).await.unwrap();
-    assert_eq!(left, made.dangling[..1], "an event is never changed");
+    assert_eq!(left[0], made.dangling[0], "an event is never changed");
+    let words: Vec<String> = left[1..].iter().map(ToString::to_string).collect();
+    assert_eq!(words, ["1 row of scan refers to rows of vantage that do not exist"]);
+    assert_eq!(left.iter().map(Dangling::is_mended).collect::<Vec<_>>(), [false, true]);
     assert_eq!(store.observation_count().await.unwrap(), 20, "no observation was lost");
     assert_eq!(store.assets().await.unwrap(), assets);
     let audit = store.audit(None).await.unwrap();
-    assert!(audit[0].deed.detail.contains("1 row of gap refers"), "{audit:?}");
+    let detail = &audit[0].deed.detail;
+    assert!(detail.contains("1 row of gap refers") && detail.contains("1 row of scan"), "{detail}");
+    assert!(!detail.contains("event"), "it stays: {detail}");
+    assert_eq!(store.mend(at(9_002)).await.unwrap(), left);
+    assert_eq!(store.audit(None).await.unwrap().len(), audit.len(), "nothing was done");
     assert_eq!(store.verify_audit(None).await.unwrap().broken, None);
 }
 

@@ -11,12 +11,15 @@ use std::{
 
 use inventory::{
     asset::Asset,
-    store::{Existing, Keep, Outside, Pruned},
+    store::{Existing, Keep, Outside, Pruned, RegisterSource},
 };
 use model::{HostKey, ScanId};
 use proptest::prelude::*;
 
-use super::{inventory_of::policy, *};
+use super::{
+    inventory_of::{devices, policy},
+    *,
+};
 
 const DAY: i64 = 86_400;
 
@@ -308,6 +311,52 @@ async fn where_a_scan_looked_stays_until_later_ones_asked_the_same_again() {
     assert_eq!(next.counts, BTreeMap::from([("scans", 1)]));
     assert_eq!(prune(&store, &keep, 9 * DAY).await.counts, BTreeMap::new());
     is_sound(&store).await;
+}
+
+#[tokio::test]
+async fn what_says_nothing_by_silence_goes_by_its_age_alone() {
+    let folder = Folder::new();
+    let store = folder.store().await;
+    let asked = |range: &str| {
+        let (first, last) = range.split_once('-').unwrap_or((range, range));
+        Coverage {
+            range: AddressRange::new(first.parse().unwrap(), last.parse().unwrap()).unwrap(),
+            methods: vec![Method::NeighborSolicitation],
+            tcp: PortSet::default(),
+            udp: PortSet::default(),
+        }
+    };
+    let known = "2001:db8::7";
+    let subject = Subject::Address(known.parse().unwrap());
+    let seen = observation(1, subject, Method::NeighborSolicitation, Fact::LinkAddress(mac(1)));
+    folder.sweep(&store, 1, vec![seen]).await;
+    let listed = devices("reference,ip\nPC-1,2001:db8::9\n");
+    let source = RegisterSource::of("devices.csv", b"");
+    store.replace_register(&listed, &source, at(2)).await.unwrap();
+    // Nobody is at the first and the last; no answer was lost by any but the last scan.
+    let all = [
+        ("2001:db8::a:1", 0),
+        (known, 0),
+        ("2001:db8::9", 0),
+        ("2001:db8::-2001:db8::ff", 0),
+        ("2001:db8:1::-2001:db8:1::ffff", 0),
+        ("192.0.2.7", 0),
+        ("192.0.2.8", 3),
+    ];
+    let mut scans = Vec::new();
+    for (day, (range, drops)) in (1..).zip(all) {
+        let scan = folder.begin(&store, day * DAY).await;
+        let done = ScanRecord { coverage: vec![asked(range)], drops, ..complete(day * DAY) };
+        store.finish_scan(scan, &done).await.unwrap();
+        scans.push(scan);
+    }
+    let keep = Keep { scans: Some(at(90 * DAY)), ..Keep::default() };
+    prune(&store, &keep, 90 * DAY).await;
+    let mut left = Vec::new();
+    for scan in scans {
+        left.push(store.scan(scan).await.unwrap().record.coverage.len());
+    }
+    assert_eq!(left, [0, 1, 1, 1, 0, 1, 0]);
 }
 
 #[tokio::test]

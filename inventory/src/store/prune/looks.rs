@@ -1,8 +1,11 @@
 //! What of the scans still says something by silence.
 
-use std::collections::HashSet;
+use std::{
+    collections::{BTreeSet, HashSet},
+    net::IpAddr,
+};
 
-use model::Timestamp;
+use model::{AddressRange, Timestamp};
 use sqlx::SqliteConnection;
 
 use super::super::scan::{LoadError, load_coverage, load_gaps};
@@ -11,7 +14,8 @@ use crate::coverage::Superseding;
 /// See the module.
 #[derive(Debug, Default)]
 pub(super) struct Looks {
-    /// Coverage that later scans have asked all of again, often enough.
+    /// Coverage that says nothing by silence: later scans have asked all of it again, often
+    /// enough; its scan lost answers; or it is of IPv6 addresses at which nothing is known.
     pub(super) superseded: HashSet<i64>,
     /// Scans of which there is no coverage: what else is kept of them says nothing by silence. One
     /// whose coverage goes by this very prune is not among them: the rest goes by the next.
@@ -40,6 +44,13 @@ impl Looks {
         )
         .fetch_all(&mut *connection)
         .await?;
+        let known = known_addresses(connection).await?;
+        // Nobody asks temporary addresses again, of which there is no end, and silence about
+        // addresses that nothing is known at says nothing.
+        let is_of_nobody = |range: AddressRange| {
+            let (first, last) = (range.first(), range.last());
+            first.is_ipv6() && known.range(first..=last).next().is_none()
+        };
         let mut told = Superseding::default();
         let mut of = None;
         for (scan, vantage, ended_at, drops) in scans {
@@ -56,7 +67,10 @@ impl Looks {
                         .fetch_all(&mut *connection)
                         .await?;
                 let old = rows.into_iter().zip(&coverage);
-                let old = old.filter(|(_, coverage)| told.is_superseded(coverage));
+                // One that lost answers says nothing by silence either.
+                let old = old.filter(|(_, coverage)| {
+                    drops > 0 || is_of_nobody(coverage.range) || told.is_superseded(coverage)
+                });
                 looks.superseded.extend(old.map(|(id, _)| id));
             }
             // One that lost answers says nothing by silence.
@@ -67,4 +81,17 @@ impl Looks {
         }
         Ok(looks)
     }
+}
+
+/// The IPv6 addresses that assets have now, and those that the registers name.
+async fn known_addresses(connection: &mut SqliteConnection) -> sqlx::Result<BTreeSet<IpAddr>> {
+    let texts: Vec<String> = sqlx::query_scalar(
+        "SELECT value FROM identifier WHERE kind = 'address' AND current = 1
+             AND instr(value, ':') > 0
+         UNION SELECT atom FROM entry, json_tree(entry.content)
+             WHERE json_tree.type = 'text' AND instr(atom, ':') > 0",
+    )
+    .fetch_all(connection)
+    .await?;
+    Ok(texts.iter().filter_map(|text| text.parse().ok()).collect())
 }
