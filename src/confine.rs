@@ -177,7 +177,7 @@ fn file_of(secret: &Secret) -> Vec<PathBuf> {
 }
 
 /// What has to be readable for a path to be, also once another file was put in its place: the path
-/// if it is a folder, with where the links in it lead to; its folder, and that of where it leads to.
+/// if it is a folder, with what the links in it lead to; its folder, and that of where it leads to.
 fn really(path: &Path) -> impl Iterator<Item = PathBuf> + use<> {
     let real = std::fs::canonicalize(path).ok();
     let own = path.is_dir().then(|| path.to_owned());
@@ -187,13 +187,14 @@ fn really(path: &Path) -> impl Iterator<Item = PathBuf> + use<> {
     own.into_iter().chain(linked).chain(folder).chain(led_to)
 }
 
-/// Where the links in a folder lead to: it is of no use to read the folder without them.
+/// What the links in a folder lead to: it is of no use to read the folder without them. Not what
+/// else is beside that, which may be everything.
 fn linked(folder: &Path) -> Vec<PathBuf> {
     let Ok(entries) = std::fs::read_dir(folder) else { return Vec::new() };
     let links = entries.flatten().filter(|entry| entry.file_type().is_ok_and(|it| it.is_symlink()));
     let real = links.filter_map(|link| std::fs::canonicalize(link.path()).ok());
-    // Nearly always a few folders with many files in each.
-    BTreeSet::from_iter(real.map(|path| folder_of(&path))).into_iter().collect()
+    // Often by two names, of which one is a number.
+    BTreeSet::from_iter(real.filter(|path| path.is_file())).into_iter().collect()
 }
 
 fn written(settings: &Settings) -> impl Iterator<Item = PathBuf> {
@@ -265,8 +266,8 @@ pub(crate) fn apply(cli: &Cli, settings: &Settings) -> Result<()> {
             Ok(()) if sockets == RawSockets::Own => {}
             Ok(()) => needs.capabilities = Capabilities::Files,
             Err(error) => tell::line(&format!(
-                "no process could be begun that opens raw sockets, so this one keeps the right to: \
-                 {error}"
+                "warning: no process could be begun that opens raw sockets, so this one keeps the \
+                 right to: {error}"
             )),
         }
     }
@@ -308,4 +309,23 @@ pub(crate) fn told() -> (bool, String) {
         word(fences.calls)
     );
     (all, text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_link_in_a_folder_of_roots_opens_the_file_it_leads_to_and_nothing_beside_it() {
+        let home = tempfile::tempdir().unwrap();
+        let home = home.path().canonicalize().unwrap();
+        let (roots, other) = (home.join("roots"), home.join("other"));
+        std::fs::create_dir(&roots).unwrap();
+        std::fs::create_dir(&other).unwrap();
+        std::fs::write(other.join("ca.pem"), "").unwrap();
+        std::os::unix::fs::symlink(other.join("ca.pem"), roots.join("one.pem")).unwrap();
+        std::os::unix::fs::symlink("/", roots.join("all")).unwrap();
+        let read = BTreeSet::from_iter(really(&roots));
+        assert_eq!(read, BTreeSet::from([roots, other.join("ca.pem")]));
+    }
 }

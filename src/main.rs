@@ -43,7 +43,9 @@ fn main() -> ExitCode {
             return ExitCode::from(if error.use_stderr() { FAILED } else { 0 });
         }
     };
-    match cli::run(&cli) {
+    let done = cli::run(&cli);
+    broker::end();
+    match done {
         Ok(code) => ExitCode::from(code),
         Err(error) => {
             tell::failure(&error);

@@ -5,7 +5,7 @@ use std::{fs, path::Path};
 use anyhow::Result;
 use inventory::{
     outbox::MessageState,
-    store::{OpenMode, PageProcess, Store, StoreError},
+    store::{Dangling, OpenMode, PageProcess, Store, StoreError},
     vendor,
 };
 use scanner::net::{
@@ -293,13 +293,14 @@ async fn look(path: &Path) -> Result<(State, String), StoreError> {
         detail.push_str(&format!("\ndamaged: {problem}"));
     }
     for dangling in &health.dangling {
-        detail.push_str(&format!("\ndangling: {dangling}"));
+        let stays = if dangling.is_mended() { "" } else { " (never changed)" };
+        detail.push_str(&format!("\ndangling: {dangling}{stays}"));
     }
     if !health.dangling.is_empty() {
-        detail.push_str(
-            "\nnothing is lost by that, and copies are made and put back; daicho prune --mend \
-             removes those rows",
-        );
+        detail.push_str("\nnothing is lost by that, and copies are made and put back");
+    }
+    if health.dangling.iter().any(Dangling::is_mended) {
+        detail.push_str("; daicho prune --mend removes those rows that may be changed");
     }
     let state = match (health.problems.is_empty(), health.dangling.is_empty()) {
         (true, true) => State::Works,

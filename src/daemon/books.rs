@@ -87,6 +87,17 @@ impl Books {
         Ok(Life::Over)
     }
 
+    /// The runs that go on now, whoever began them: somebody holds the lock of each.
+    pub(super) async fn going_on(&self) -> Result<Vec<StoredRun>> {
+        let mut found = Vec::new();
+        for run in self.store.open_runs().await? {
+            if Lock::take(&self.database, &run.run.job)?.is_none() {
+                found.push(run);
+            }
+        }
+        Ok(found)
+    }
+
     /// How a run ended that was begun by somebody else; `None` while it goes on.
     pub(super) async fn end_of(&self, run: &StoredRun) -> Result<Option<Ending>> {
         if self.note_if_cut_off(run).await? == Life::GoesOn {

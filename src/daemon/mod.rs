@@ -169,6 +169,7 @@ impl Service {
                 self.wishes().await;
             }
             self.look_after_others().await;
+            self.adopt().await;
             self.tick().await;
             // Said from here, so that it is said only as long as this goes round.
             if watchdog.is_some() {
@@ -259,6 +260,24 @@ impl Service {
                     self.others.push(run);
                 }
             }
+        }
+    }
+
+    /// Counts what somebody has begun by hand meanwhile: nothing else is to go through its lane.
+    async fn adopt(&mut self) {
+        let found = match self.books.going_on().await {
+            Ok(found) => found,
+            Err(error) => return tell::failure(&error),
+        };
+        for run in found {
+            let StoredRun { id, run: of, .. } = &run;
+            let is_ours = self.running.contains_key(&of.job);
+            if is_ours || self.others.iter().any(|other| other.id == *id) {
+                continue;
+            }
+            tell::line(&format!("job {}: it runs, begun by somebody else", of.job));
+            self.scheduler.adopt(&of.job, of.due, of.attempt, of.started_at);
+            self.others.push(run);
         }
     }
 

@@ -650,7 +650,7 @@ impl Postfix {
         inside
     }
 
-    fn letters(&self) -> Vec<String> {
+    pub(crate) fn letters(&self) -> Vec<String> {
         let Ok(folder) = fs::read_dir(self.home.path("mail/new")) else { return Vec::new() };
         let read = |entry: std::io::Result<fs::DirEntry>| fs::read_to_string(entry.unwrap().path());
         // One may be on its way to its name.
@@ -661,13 +661,17 @@ impl Postfix {
     pub(crate) fn keys(&self) -> BTreeMap<String, usize> {
         let mut keys = BTreeMap::new();
         for letter in self.letters() {
-            let ids = letter.lines().filter_map(|line| line.strip_prefix("Message-ID: <"));
-            let [id] = ids.collect::<Vec<_>>().try_into().unwrap();
-            let key = id.strip_suffix("@office.example>").unwrap();
-            *keys.entry(key.to_owned()).or_default() += 1;
+            *keys.entry(letter_key(&letter)).or_default() += 1;
         }
         keys
     }
+}
+
+/// The key of the message that a letter is.
+pub(crate) fn letter_key(letter: &str) -> String {
+    let ids = letter.lines().filter_map(|line| line.strip_prefix("Message-ID: <"));
+    let [id] = ids.collect::<Vec<_>>().try_into().unwrap();
+    id.strip_suffix("@office.example>").unwrap().to_owned()
 }
 
 #[test]

@@ -21,7 +21,7 @@ use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 use serde_json::Value;
 
 use crate::{
-    alert::{Postfix, Server, Web, expired, identity, kills, route, say, wait_until},
+    alert::{Postfix, Server, Web, expired, identity, kills, letter_key, route, say, wait_until},
     home::{Home, Run},
 };
 
@@ -183,7 +183,7 @@ fn jobs_of_a_fenced_service_reach_what_they_need_also_behind_links() {
 }
 
 #[test]
-fn sweeps_that_somebody_wants_at_once_come_one_after_the_other() {
+fn sweeps_that_somebody_wants_at_once_come_one_after_the_other_and_after_one_by_hand() {
     let home = Home::new();
     let sweep = |name: &str, address: &str| {
         format!(
@@ -196,12 +196,18 @@ fn sweeps_that_somebody_wants_at_once_come_one_after_the_other() {
         "[sweep]\nio = \"connect\"\n".to_owned(),
         sweep("one", "127.0.0.1"),
         sweep("two", "127.0.0.2"),
-        sweep("three", "127.0.0.3"),
+        // Longer than the service goes without a look.
+        sweep("three", "127.0.3.0/28"),
+        "rate = \"3pps\"\n".to_owned(),
     ];
     home.write("daicho.toml", config.concat());
     let mut served = Served::start(home.command(&["--config", "daicho.toml", "serve"]));
     served.hears("serving 3 jobs");
-    wish(&home, &["one", "two", "three"]);
+    // One by hand, while the service runs already.
+    let mut hand = home.command(&["--config", "daicho.toml", "jobs", "run", "three"]);
+    let mut hand = hand.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    served.hears("job three: it runs, begun by somebody else");
+    wish(&home, &["one", "two"]);
     let mut runs: Vec<(String, String)> = last_runs(&home, 3)
         .into_values()
         .map(|run| {
@@ -214,6 +220,7 @@ fn sweeps_that_somebody_wants_at_once_come_one_after_the_other() {
     for pair in runs.windows(2) {
         assert!(pair[0].1 <= pair[1].0, "{runs:?}");
     }
+    assert!(hand.wait().unwrap().success());
     served.end();
 }
 
@@ -421,6 +428,37 @@ fn everybody_is_told_of_everything_whichever_process_of_the_service_is_killed() 
     assert_eq!(postfix.keys().into_keys().collect::<BTreeSet<_>>(), mails);
     let got = || fs::read_to_string(logs.path("got")).unwrap_or_default();
     wait_until("records are missing", || counted(&records, &got(), "/1").values().all(|n| *n > 0));
+    // What people read, and not what the service says of it: each problem, under one key.
+    let letters: Vec<(String, String)> = postfix
+        .letters()
+        .iter()
+        .map(|letter| (letter_key(letter), letter.replace("=\r\n", "").replace("=\n", "")))
+        .collect();
+    let record = |line: &str| {
+        let key = records.iter().find(|key| line.contains(&format!("{key}/")))?;
+        Some((key.clone(), line.to_owned()))
+    };
+    let lines: Vec<(String, String)> = got().lines().filter_map(record).collect();
+    for told in [&letters, &lines] {
+        for number in 1..=problems {
+            let name = format!("k{number}.example");
+            let of = told.iter().filter(|(_, text)| text.contains(&name));
+            let under: BTreeSet<&String> = of.map(|(key, _)| key).collect();
+            assert_eq!(under.len(), 1, "{name} under {under:?}");
+        }
+    }
+    for kind in ["a job", "the page", "the service", "all"] {
+        assert!(killed.contains_key(kind), "nobody killed {kind}: {killed:?}");
+    }
+    // Nobody is told twice but where somebody was killed who was just telling it.
+    let again = |counts: &mut dyn Iterator<Item = usize>| counts.map(|n| n - 1).sum::<usize>();
+    for more in [
+        again(&mut postfix.keys().into_values()),
+        again(&mut hooks.values().copied()),
+        again(&mut counted(&records, &got(), "/1").into_values()),
+    ] {
+        assert!(more as u64 <= kills, "{more} more than once with {kills} kills");
+    }
     let lines = fs::read_to_string(&file).unwrap();
     assert!(counted(&keys("file"), &lines, "\"").values().all(|times| *times >= 1));
     let doubled = |counts: Vec<usize>| counts.into_iter().filter(|times| *times > 1).count();

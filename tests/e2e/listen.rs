@@ -4,7 +4,11 @@
 use std::{
     fs,
     io::{BufRead as _, BufReader, Read as _, Write as _},
-    os::unix::fs::PermissionsExt as _,
+    os::{
+        fd::OwnedFd,
+        unix::{fs::PermissionsExt as _, net::UnixStream},
+    },
+    path::Path,
     process::{Child, Command, Stdio},
     thread,
     time::{Duration, Instant},
@@ -150,11 +154,19 @@ fn an_interface_is_heard_through_its_troubles_and_nothing_is_sent() {
 /// The program at the near end as somebody who may do nothing but open raw sockets, as the service
 /// manager begins it.
 fn unprivileged(cable: &Cable, home: &Home, arguments: &[&str]) -> Child {
+    let rights = ["--inh-caps", "+net_raw", "--ambient-caps", "+net_raw"];
+    begin(cable, home, program(), &rights, arguments)
+}
+
+/// A program at the near end as somebody who has these rights.
+fn begin(cable: &Cable, home: &Home, program: &str, rights: &[&str], arguments: &[&str]) -> Child {
     fs::set_permissions(home.path(""), fs::Permissions::from_mode(0o777)).unwrap();
     Command::new("ip")
         .args(["netns", "exec", &cable.near, "setpriv", "--reuid", "65534", "--regid", "65534"])
-        .args(["--clear-groups", "--inh-caps", "+net_raw", "--ambient-caps", "+net_raw", "--"])
-        .arg(program())
+        .arg("--clear-groups")
+        .args(rights)
+        .arg("--")
+        .arg(program)
         .args(arguments)
         .env_clear()
         .env("PATH", std::env::var_os("PATH").unwrap_or_default())
@@ -221,6 +233,66 @@ fn who_listens_has_no_capability_and_opens_its_interface_again_all_the_same() {
     assert_eq!(run.code, Some(2), "{run:?}");
     assert_eq!(run.stderr.matches("near0 is up again").count(), 2, "{}", run.stderr);
     assert!(run.stderr.to_lowercase().contains("broken pipe"), "{}", run.stderr);
+}
+
+/// A copy of the program that has the right to raw sockets by its file, as administrators give it.
+fn privileged(home: &Home) -> String {
+    let copy = home.path("daicho").display().to_string();
+    fs::copy(program(), &copy).unwrap();
+    must(&format!("setcap cap_net_raw+ep {copy}"));
+    copy
+}
+
+#[test]
+fn sockets_are_lent_to_nobody_who_could_open_none_himself() {
+    let home = Home::new();
+    let program = privileged(&home);
+    fs::set_permissions(home.path(""), fs::Permissions::from_mode(0o755)).unwrap();
+    let ask = |before: &[&str]| {
+        let (mut ours, theirs) = UnixStream::pair().unwrap();
+        ours.set_read_timeout(Some(PATIENCE)).unwrap();
+        let mut lender = Command::new("setpriv")
+            .args(["--reuid", "65534", "--regid", "65534", "--clear-groups"])
+            // By another one of it: the first has all rights until it begins something.
+            .args(["setpriv", "--inh-caps=-all"])
+            .args(before)
+            .args([&program, "lend-sockets"])
+            .stdin(OwnedFd::from(theirs))
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut answer = [0; 4];
+        let answered = ours.write_all(&[0]).and_then(|()| ours.read_exact(&mut answer));
+        drop(ours);
+        let mut words = String::new();
+        lender.stderr.take().unwrap().read_to_string(&mut words).unwrap();
+        (answered.ok().map(|()| i32::from_ne_bytes(answer)), lender.wait().unwrap(), words)
+    };
+    let (answer, status, words) = ask(&[]);
+    assert_eq!((answer, status.code()), (None, Some(2)), "{words}");
+    assert!(words.contains("lent only to this program itself"), "{words}");
+    // Bound to get no more by it than he has he is answered, and gets nothing.
+    let (answer, status, words) = ask(&["--no-new-privs"]);
+    assert_eq!((answer, status.code()), (Some(libc::EPERM), Some(0)), "{words}");
+}
+
+#[test]
+fn a_program_that_may_by_its_file_sweeps_by_a_lender_too() {
+    let cable = Cable::new();
+    let home = Home::new();
+    let program = privileged(&home);
+    must(&format!("ip -n {} address add 198.18.0.1/24 dev near0", cable.near));
+    let sweep = ["--format", "json", "sweep", "198.18.0.0/27", "--ports", "9", "--rate", "40"];
+    let child = begin(&cable, &home, &program, &[], &sweep);
+    let sent = || cable.link()["stats64"]["tx"]["packets"].as_u64();
+    let before = sent();
+    wait_until("question", || sent() > before.map(|sent| sent + 5));
+    let lender = has_no_capability(child.id());
+    let run = Run::of(child.wait_with_output().unwrap());
+    assert_eq!(run.json()["scan"]["io"], "raw", "{}", run.stderr);
+    assert!(!run.stderr.contains("warning"), "{}", run.stderr);
+    // Whoever began it waited for its end.
+    assert!(!Path::new(&format!("/proc/{lender}")).exists());
 }
 
 #[test]

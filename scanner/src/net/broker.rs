@@ -14,33 +14,56 @@ use std::{
         fd::{AsFd, BorrowedFd, OwnedFd},
         unix::{net::UnixStream, process::CommandExt as _},
     },
-    process::{Command, Stdio},
-    sync::{Mutex, OnceLock, PoisonError},
+    process::{Child, Command, Stdio},
+    sync::{Mutex, MutexGuard, PoisonError},
 };
 
-use rustix::net::{
-    RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
-    SendAncillaryMessage, SendFlags, recvmsg, sendmsg,
+use rustix::{
+    net::{
+        RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
+        SendAncillaryMessage, SendFlags, recvmsg, sendmsg,
+    },
+    thread::{no_new_privs, set_no_new_privs},
 };
 use socket2::{Domain, Socket, Type};
 
 use super::confine::{ConfineError, confine_to_sockets};
 
 /// From whom this process has its packet sockets, if not from the system.
-static LENDER: OnceLock<Mutex<UnixStream>> = OnceLock::new();
+static LENDER: Mutex<Option<Lender>> = Mutex::new(None);
 
 /// The command by which the program is begun as a lender.
 pub const COMMAND: &str = "lend-sockets";
 
-/// Begins a lender: from now on packet sockets of this process are opened by it. It ends with this
-/// process. Call it before capabilities are given up.
+#[derive(Debug)]
+struct Lender {
+    asked: UnixStream,
+    process: Child,
+}
+
+impl Drop for Lender {
+    fn drop(&mut self) {
+        // It has nothing to put in order. Nobody else waits for it where this is the first process
+        // of a container.
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+/// Begins a lender: from now on packet sockets of this process are opened by it, until [`end`], or
+/// the end of this process. Call it before capabilities are given up, while there is one thread.
+///
+/// A lender answers only somebody who could not have got more than he had by beginning it
+/// (`no_new_privs`): else the file's own capability (`setcap`) would be anybody's. Whoever has the
+/// capability still hands it down so.
 ///
 /// # Errors
 ///
-/// Where it cannot be begun: then sockets are opened here, as before.
+/// Where it cannot be begun, or opens no socket: then sockets are opened here, as before.
 pub fn begin() -> io::Result<()> {
-    let (ours, theirs) = UnixStream::pair()?;
-    Command::new("/proc/self/exe")
+    set_no_new_privs(true)?;
+    let (asked, theirs) = UnixStream::pair()?;
+    let process = Command::new("/proc/self/exe")
         .arg0("daicho")
         .arg(COMMAND)
         .env_clear()
@@ -49,17 +72,32 @@ pub fn begin() -> io::Result<()> {
         // What a terminal sends is for those who ask.
         .process_group(0)
         .spawn()?;
-    // Only the first one is asked; there is no second.
-    let _ = LENDER.set(Mutex::new(ours));
+    let lender = Lender { asked, process };
+    // One that is gone at its start is found now, while there is another way.
+    borrow(&lender.asked)?;
+    *known() = Some(lender);
     Ok(())
+}
+
+/// Ends the lender, if there is one, and waits for it.
+pub fn end() {
+    drop(known().take());
+}
+
+fn known() -> MutexGuard<'static, Option<Lender>> {
+    LENDER.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Lends sockets over standard input until nobody can ask any more.
 ///
 /// # Errors
 ///
-/// Where it cannot give up what it does not need, or the other side cannot be answered.
+/// Where whoever began it may have got more by that, where it cannot give up what it does not
+/// need, or the other side cannot be answered.
 pub fn lend() -> Result<(), LendError> {
+    if !no_new_privs().unwrap_or(false) {
+        return Err(LendError::Stranger);
+    }
     confine_to_sockets()?;
     answer(io::stdin().as_fd())?;
     Ok(())
@@ -68,6 +106,9 @@ pub fn lend() -> Result<(), LendError> {
 /// Why no sockets are lent.
 #[derive(Debug, thiserror::Error)]
 pub enum LendError {
+    /// Whoever began it was not bound to get no more by that.
+    #[error("sockets are lent only to this program itself")]
+    Stranger,
     /// It still had what it does not need.
     #[error(transparent)]
     Confine(#[from] ConfineError),
@@ -78,15 +119,15 @@ pub enum LendError {
 
 /// Opens a packet socket that hears nothing until it is bound, or has it opened.
 pub(super) fn packet_socket() -> io::Result<Socket> {
-    match LENDER.get() {
-        Some(lender) => borrow(&lender.lock().unwrap_or_else(PoisonError::into_inner)),
+    match &*known() {
+        Some(lender) => borrow(&lender.asked),
         None => open(),
     }
 }
 
 /// Whether sockets come from somebody else.
 pub(super) fn is_lent() -> bool {
-    LENDER.get().is_some()
+    known().is_some()
 }
 
 fn open() -> io::Result<Socket> {
@@ -116,7 +157,12 @@ fn answer(asked: BorrowedFd<'_>) -> io::Result<()> {
 }
 
 fn borrow(lender: &UnixStream) -> io::Result<Socket> {
-    rustix::io::write(lender, &[0])?;
+    let gone = |error: rustix::io::Errno| match error {
+        // One that ended before it read what was asked.
+        rustix::io::Errno::CONNRESET => io::ErrorKind::BrokenPipe.into(),
+        error => io::Error::from(error),
+    };
+    rustix::io::write(lender, &[0]).map_err(gone)?;
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
     let mut rights = RecvAncillaryBuffer::new(&mut space);
     let mut bytes = [0; 4];
@@ -125,7 +171,7 @@ fn borrow(lender: &UnixStream) -> io::Result<Socket> {
         match recvmsg(lender, &mut into, &mut rights, RecvFlags::CMSG_CLOEXEC) {
             Ok(got) => break got.bytes,
             Err(rustix::io::Errno::INTR) => {}
-            Err(error) => return Err(error.into()),
+            Err(error) => return Err(gone(error)),
         }
     };
     let socket = rights.drain().find_map(|message| match message {
@@ -133,10 +179,13 @@ fn borrow(lender: &UnixStream) -> io::Result<Socket> {
         _ => None,
     });
     match (got, i32::from_ne_bytes(bytes), socket) {
-        (4, 0, Some(socket)) => Ok(Socket::from(socket)),
-        (4, error @ 1.., _) => Err(io::Error::from_raw_os_error(error)),
         // It is gone: whoever reads this cannot go on, and is begun anew by whoever began it.
-        _ => Err(io::ErrorKind::BrokenPipe.into()),
+        (0, ..) => Err(io::ErrorKind::BrokenPipe.into()),
+        (4, 0, Some(socket)) => Ok(Socket::from(socket)),
+        // The system lets a descriptor that there is no room for fall.
+        (4, 0, None) => Err(rustix::io::Errno::MFILE.into()),
+        (4, error @ 1.., _) => Err(io::Error::from_raw_os_error(error)),
+        _ => Err(io::Error::other("whoever opens raw sockets could not open one")),
     }
 }
 
@@ -172,5 +221,18 @@ mod tests {
         let (ours, theirs) = UnixStream::pair().unwrap();
         drop(theirs);
         assert_eq!(borrow(&ours).unwrap_err().kind(), io::ErrorKind::BrokenPipe);
+    }
+
+    #[test]
+    fn an_answer_without_a_socket_does_not_mean_that_the_lender_is_gone() {
+        for (error, expected) in
+            [(0, Some(libc::EMFILE)), (-1, None), (libc::EACCES, Some(libc::EACCES))]
+        {
+            let (ours, theirs) = UnixStream::pair().unwrap();
+            rustix::io::write(&theirs, &i32::to_ne_bytes(error)).unwrap();
+            let told = borrow(&ours).unwrap_err();
+            assert_eq!(told.raw_os_error(), expected, "{told}");
+            assert_ne!(told.kind(), io::ErrorKind::BrokenPipe);
+        }
     }
 }

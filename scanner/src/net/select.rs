@@ -1,6 +1,6 @@
 //! Which tier to use, and why.
 
-use std::{fmt, net::IpAddr, str::FromStr};
+use std::{fmt, io, net::IpAddr, str::FromStr};
 
 use super::{
     Link, Tier,
@@ -101,6 +101,12 @@ pub fn choose(
         }
         (Choice::Auto, Ok(())) => (Tier::Raw, "CAP_NET_RAW is there"),
         (Choice::Auto, Err(LinkError::Unprivileged { .. })) => (Tier::Connect, "no CAP_NET_RAW"),
+        // Whoever opens them was there and is gone: nothing that this system lacks.
+        (Choice::Auto, Err(LinkError::Open { interface, source }))
+            if source.kind() == io::ErrorKind::BrokenPipe =>
+        {
+            return Err(LinkError::Open { interface, source });
+        }
         (Choice::Auto, Err(_)) => (Tier::Connect, "no packet sockets on this system"),
     };
     if tier == Tier::Connect {
