@@ -178,6 +178,15 @@ fn a_sweep_and_the_service_give_up_what_they_do_not_need() {
     let home = Home::new();
     let arguments = ["sweep", "127.0.0.1", "--io", "connect", "--ports", "1-2000"];
     let mut sweep = home.command(&arguments).stderr(std::process::Stdio::null()).spawn().unwrap();
+    // Each is confined before it makes a file; both would make the database.
+    let made = |file: &str| {
+        let deadline = std::time::Instant::now() + std::time::Duration::from_secs(30);
+        while !home.path(file).exists() && std::time::Instant::now() < deadline {
+            std::thread::park_timeout(std::time::Duration::from_millis(10));
+        }
+    };
+    made("daicho.db");
+    is_confined(sweep.id(), 0);
     home.write(
         "daicho.toml",
         "[[jobs]]\nname = \"copies\"\nkind = \"backup\"\nschedule = \"0 4 29 2 *\"\n\
@@ -185,18 +194,10 @@ fn a_sweep_and_the_service_give_up_what_they_do_not_need() {
     );
     let arguments = ["--config", "daicho.toml", "serve"];
     let mut service = home.command(&arguments).stderr(std::process::Stdio::null()).spawn().unwrap();
+    made("daicho.db-locks/.serve.lock");
     // To hand down: CAP_NET_BIND_SERVICE, CAP_NET_ADMIN, CAP_NET_RAW, CAP_PERFMON, CAP_BPF.
     let handed_down = 1 << 10 | 1 << 12 | 1 << 13 | 1_u64 << 38 | 1 << 39;
-    for (child, file, more) in
-        [(&sweep, "daicho.db", 0), (&service, "daicho.db-locks/.serve.lock", handed_down)]
-    {
-        let deadline = std::time::Instant::now() + std::time::Duration::from_secs(30);
-        // Both are confined before they make a file.
-        while !home.path(file).exists() && std::time::Instant::now() < deadline {
-            std::thread::park_timeout(std::time::Duration::from_millis(10));
-        }
-        is_confined(child.id(), more);
-    }
+    is_confined(service.id(), handed_down);
     // While the service runs nothing takes the place of its database.
     let deadline = std::time::Instant::now() + std::time::Duration::from_secs(30);
     loop {
