@@ -578,6 +578,18 @@ pub(crate) struct Postfix {
     pub(crate) home: Home,
 }
 
+impl Drop for Postfix {
+    fn drop(&mut self) {
+        // Postfix changes its user, at which the kernel forgets that it should die with its parent:
+        // the first process of its namespace takes all others along.
+        let id = self.process.0.id();
+        let children = fs::read_to_string(format!("/proc/{id}/task/{id}/children"));
+        for child in children.unwrap_or_default().split_whitespace() {
+            let _ = Command::new("kill").args(["-9", child]).status();
+        }
+    }
+}
+
 impl Postfix {
     const SCRIPT: &str = "ip link set lo up\n\
         mount -t tmpfs -o mode=755 tmpfs /var/spool/postfix\n\
