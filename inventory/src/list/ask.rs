@@ -161,7 +161,7 @@ impl Step<'_> {
             Self::All(steps) => steps.iter().all(|step| step.fits(row, known, as_of)),
             Self::Any(steps) => steps.iter().any(|step| step.fits(row, known, as_of)),
             Self::Not(step) => !step.fits(row, known, as_of),
-            Self::Row(node) => node.matches(Candidate { row, asset: None }, as_of),
+            Self::Row(node) => fits(node, row, as_of),
             Self::Asset(node) => answer(known.assets, *node, known.asset),
             Self::Shared(node) => answer(known.shared, *node, known.number),
             Self::Address(node) => known.address.get(*node).copied().unwrap_or_default(),

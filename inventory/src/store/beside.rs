@@ -5,7 +5,7 @@
 
 use std::{collections::VecDeque, panic::resume_unwind};
 
-use tokio::task::{JoinHandle, spawn_blocking};
+use tokio::task::{JoinError, JoinHandle, spawn_blocking};
 
 use super::scan::LoadError;
 
@@ -46,12 +46,17 @@ impl<R: Send + 'static> Beside<R> {
 
     async fn take(&mut self) -> Result<(), LoadError> {
         let Some(first) = self.under_way.pop_front() else { return Ok(()) };
-        let made = match first.await {
-            Ok(made) => made?,
-            // Nobody cancels the work, so it panicked.
-            Err(failed) => resume_unwind(failed.into_panic()),
-        };
-        self.done.push(made);
+        self.done.push(done(first.await)?);
         Ok(())
     }
+}
+
+/// What a piece of work came to that nobody cancels.
+///
+/// # Panics
+///
+/// Where the work did.
+pub(super) fn done<R>(joined: Result<R, JoinError>) -> R {
+    // Nobody cancels it, so it panicked.
+    joined.unwrap_or_else(|failed| resume_unwind(failed.into_panic()))
 }

@@ -28,6 +28,26 @@ pub struct StoredFinding {
     pub finding: Finding,
 }
 
+/// The statement that reads findings; `worst` has open ones first, of these the worst.
+macro_rules! findings {
+    (worst $which:literal, $limit:literal) => {
+        findings!(concat!(
+            $which,
+            " ORDER BY state <> 'open', state = 'resolved',
+                 CASE severity WHEN 'critical' THEN 0 WHEN 'warning' THEN 1 ELSE 2 END, id ",
+            $limit
+        ))
+    };
+    ($which:expr) => {
+        concat!(
+            "SELECT id, rule, subject, severity, asset, title, detail, state, first_seen, last_seen,
+                 resolved_at, accepted_at, accepted_until, accepted_because
+             FROM finding ",
+            $which
+        )
+    };
+}
+
 impl Store {
     /// Every finding, the worst first, then by number. One that is about an asset which was
     /// merged is about the whole.
@@ -120,13 +140,8 @@ type Row = (
 pub(super) async fn load(
     connection: &mut SqliteConnection,
 ) -> Result<Vec<StoredFinding>, LoadError> {
-    let rows: Vec<Row> = sqlx::query_as(
-        "SELECT id, rule, subject, severity, asset, title, detail, state, first_seen, last_seen,
-             resolved_at, accepted_at, accepted_until, accepted_because
-         FROM finding ORDER BY rule, subject",
-    )
-    .fetch_all(connection)
-    .await?;
+    let rows: Vec<Row> =
+        sqlx::query_as(findings!("ORDER BY rule, subject")).fetch_all(connection).await?;
     rows.into_iter().map(read).collect()
 }
 
@@ -143,14 +158,9 @@ pub(super) async fn of(
     .bind(&assets)
     .fetch_one(&mut *connection)
     .await?;
-    let rows: Vec<Row> = sqlx::query_as(
-        "SELECT id, rule, subject, severity, asset, title, detail, state, first_seen, last_seen,
-             resolved_at, accepted_at, accepted_until, accepted_because
-         FROM finding WHERE asset IN (SELECT value FROM json_each($1))
-         ORDER BY state <> 'open', state = 'resolved',
-             CASE severity WHEN 'critical' THEN 0 WHEN 'warning' THEN 1 ELSE 2 END, id
-         LIMIT $2",
-    )
+    let rows: Vec<Row> = sqlx::query_as(findings!(
+        worst "WHERE asset IN (SELECT value FROM json_each($1))", "LIMIT $2"
+    ))
     .bind(&assets)
     .bind(most)
     .fetch_all(connection)
@@ -165,21 +175,11 @@ pub(super) async fn about(
     connection: &mut SqliteConnection,
     subject: &str,
 ) -> Result<Vec<StoredFinding>, LoadError> {
-    let rows: Vec<Row> = sqlx::query_as(
-        "SELECT id, rule, subject, severity, asset, title, detail, state, first_seen, last_seen,
-             resolved_at, accepted_at, accepted_until, accepted_because
-         FROM finding WHERE subject = $1",
-    )
-    .bind(subject)
-    .fetch_all(connection)
-    .await?;
-    let mut found: Vec<StoredFinding> = rows.into_iter().map(read).collect::<Result<_, _>>()?;
-    found.sort_by_key(|stored| {
-        let finding = &stored.finding;
-        let state = (finding.state != FindingState::Open, finding.state == FindingState::Resolved);
-        (state, std::cmp::Reverse(finding.severity), stored.id)
-    });
-    Ok(found)
+    let rows: Vec<Row> = sqlx::query_as(findings!(worst "WHERE subject = $1", ""))
+        .bind(subject)
+        .fetch_all(connection)
+        .await?;
+    rows.into_iter().map(read).collect()
 }
 
 fn read(row: Row) -> Result<StoredFinding, LoadError> {

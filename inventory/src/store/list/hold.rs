@@ -15,7 +15,7 @@ use sqlx::{Connection as _, SqliteConnection};
 use super::{
     super::{
         Store, StoreError,
-        beside::Beside,
+        beside::{Beside, done},
         cells::{self, Cells},
         scan::LoadError,
     },
@@ -76,11 +76,7 @@ impl Store {
                 Err(_) => return Ok(old),
             },
         };
-        match read {
-            Ok(held) => held,
-            // Nobody cancels it, so it panicked.
-            Err(failed) => std::panic::resume_unwind(failed.into_panic()),
-        }
+        done(read)
     }
 
     async fn hold(&self) -> Result<Arc<Held>, StoreError> {
@@ -231,11 +227,7 @@ fn asset_part(mark: Mark, texts: [String; 4]) -> Result<AssetPart, LoadError> {
     let mut part = AssetPart { mark, ..AssetPart::default() };
     for row in cells::rows(assets)? {
         part.ids.push(row.number(0)?);
-        let mut folded = [""; 13];
-        for (text, at) in folded.iter_mut().zip(1..) {
-            *text = row.text(at)?;
-        }
-        part.texts.push(folded);
+        part.texts.push(folded(&row, 1)?);
         part.numbers.push(AssetNumbers {
             address: (!row.text(14)?.is_empty()).then(|| address(&row, 14)).transpose()?,
             uncertain: row.flag(15)?,
@@ -283,6 +275,15 @@ fn asset_part(mark: Mark, texts: [String; 4]) -> Result<AssetPart, LoadError> {
     Ok(part)
 }
 
+/// Texts that stand beside each other, from a place on.
+fn folded<'r, const N: usize>(row: &'r Cells<'_>, from: usize) -> Result<[&'r str; N], LoadError> {
+    let mut texts = [""; N];
+    for (text, at) in texts.iter_mut().zip(from..) {
+        *text = row.text(at)?;
+    }
+    Ok(texts)
+}
+
 fn address(row: &Cells<'_>, at: usize) -> Result<std::net::IpAddr, LoadError> {
     let text = row.text(at)?;
     let address = unhex(text).and_then(|bytes| address_of(&bytes));
@@ -307,11 +308,7 @@ async fn certificates(
     all(connection, parts, statements, digit, |mark, [text]| {
         let mut part = CertificatePart { mark, ..CertificatePart::default() };
         for row in cells::rows(&text)? {
-            let mut folded = [""; 10];
-            for (text, at) in folded.iter_mut().zip(0..) {
-                *text = row.text(at)?;
-            }
-            part.texts.push(folded);
+            part.texts.push(folded(&row, 0)?);
             part.numbers.push(CertificateNumbers {
                 not_after: row.number(10)?,
                 renew_by: row.number(11)?,
@@ -339,11 +336,7 @@ async fn findings(
     all(connection, parts, statements, first, |mark, [text]| {
         let mut part = FindingPart { mark, ..FindingPart::default() };
         for row in cells::rows(&text)? {
-            let mut folded = [""; 6];
-            for (text, at) in folded.iter_mut().zip(1..) {
-                *text = row.text(at)?;
-            }
-            part.texts.push(folded);
+            part.texts.push(folded(&row, 1)?);
             part.numbers.push(FindingNumbers {
                 id: row.number(0)?,
                 rank: row.number(7)?,

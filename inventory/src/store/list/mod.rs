@@ -20,7 +20,7 @@ use serde_json::{Value as Json, json};
 use sqlx::{AssertSqlSafe, SqliteConnection};
 use tokio::task::spawn_blocking;
 
-use super::{Store, StoreError, scan::LoadError};
+use super::{Store, StoreError, beside::done, scan::LoadError};
 use crate::{
     hex::hex,
     list::{
@@ -169,7 +169,7 @@ impl Store {
             as_of,
         };
         let held = self.held().await?;
-        let found = beside(move || Found::of(held.ask(&ask), &ask)).await;
+        let found = done(spawn_blocking(move || Found::of(held.ask(&ask), &ask)).await);
         let failed = self.failed("reading a list");
         let mut reader = self.reader().await?;
         let rows = sqlx::query(AssertSqlSafe(format!("{ROWS}{}", E::COLUMNS_FROM_P)))
@@ -189,7 +189,7 @@ impl Store {
     /// Where the database cannot be read.
     pub async fn facets(&self, query: &Query, as_of: Timestamp) -> Result<Vec<Facet>, StoreError> {
         let (held, query) = (self.held().await?, query.clone());
-        Ok(beside(move || held.facets(&query, as_of)).await)
+        Ok(done(spawn_blocking(move || held.facets(&query, as_of)).await))
     }
 }
 
@@ -225,15 +225,6 @@ fn json_of(value: &Value<'_>) -> Json {
         Value::Number(number) => json!(number),
         Value::Text(text) => json!(text),
         Value::Address(address) => json!(hex(&key_of(*address))),
-    }
-}
-
-/// Has something done that takes longer than others want to wait for.
-async fn beside<R: Send + 'static>(work: impl FnOnce() -> R + Send + 'static) -> R {
-    match spawn_blocking(work).await {
-        Ok(done) => done,
-        // Nobody cancels the work, so it panicked.
-        Err(failed) => std::panic::resume_unwind(failed.into_panic()),
     }
 }
 
