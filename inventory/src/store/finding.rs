@@ -1,12 +1,16 @@
 //! Findings, and what a review changed about them.
 
+use std::collections::{HashMap, HashSet};
+
 use model::Timestamp;
 use sqlx::{Connection, SqliteConnection};
 
 use super::{
     BEGIN_WRITE, Store, StoreError,
     audit::{self, Done},
-    event, list,
+    event,
+    insert::{Value, insert},
+    list,
     load::Merges,
     portrait::Part,
     scan::{LoadError, json},
@@ -14,10 +18,8 @@ use super::{
 use crate::{
     asset::{AssetId, Event, EventKind},
     audit::Action,
-    finding::{self, Acceptance, Finding, FindingKey, FindingState},
+    finding::{self, Acceptance, Change, Finding, FindingKey, FindingState},
 };
-
-const ROWS: usize = 2_000;
 
 /// A finding with the number that people use for it.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -82,7 +84,9 @@ impl Store {
         let known = known.ok_or(StoreError::NoFinding(id))?;
         let accepted = finding::accept(&known.finding, until, reason, at)
             .map_err(|source| StoreError::Accept { id, source })?;
+        let accepted = StoredFinding { id, finding: accepted };
         write(&mut transaction, std::slice::from_ref(&accepted)).await.map_err(&failed)?;
+        let accepted = accepted.finding;
         list::accepted(&mut transaction, id).await.map_err(&failed)?;
         let event = Event {
             at,
@@ -110,13 +114,48 @@ impl Store {
 pub(super) async fn shown(
     connection: &mut SqliteConnection,
 ) -> Result<Vec<StoredFinding>, LoadError> {
-    let mut found = load(connection).await?;
+    let found = load(connection).await?;
     let merges = Merges::load(connection).await?;
-    for stored in &mut found {
+    Ok(arranged(found, &merges))
+}
+
+fn arranged(mut findings: Vec<StoredFinding>, merges: &Merges) -> Vec<StoredFinding> {
+    for stored in &mut findings {
         stored.finding.asset = stored.finding.asset.map(|asset| merges.root(asset));
     }
-    found.sort_by_key(|stored| (std::cmp::Reverse(stored.finding.severity), stored.id));
-    Ok(found)
+    findings.sort_by_key(|stored| (std::cmp::Reverse(stored.finding.severity), stored.id));
+    findings
+}
+
+/// The findings of changes with their numbers: those that it has, and for new ones those behind the
+/// last that one ever had.
+pub(super) fn numbered(
+    known: &[StoredFinding],
+    changes: &[Change],
+    last: i64,
+) -> Vec<StoredFinding> {
+    let numbers: HashMap<&FindingKey, i64> =
+        known.iter().map(|stored| (&stored.finding.key, stored.id)).collect();
+    let mut last = last;
+    let number = |change: &Change| {
+        let id = numbers.get(&change.finding.key).copied().unwrap_or_else(|| {
+            last = last.saturating_add(1);
+            last
+        });
+        StoredFinding { id, finding: change.finding.clone() }
+    };
+    changes.iter().map(number).collect()
+}
+
+/// Every finding as people see it once those that changed are written.
+pub(super) fn after(
+    known: Vec<StoredFinding>,
+    changed: &[StoredFinding],
+    merges: &Merges,
+) -> Vec<StoredFinding> {
+    let new: HashSet<i64> = changed.iter().map(|stored| stored.id).collect();
+    let same = known.into_iter().filter(|stored| !new.contains(&stored.id));
+    arranged(same.chain(changed.iter().cloned()).collect(), merges)
 }
 
 type Row = (
@@ -207,52 +246,38 @@ fn read(row: Row) -> Result<StoredFinding, LoadError> {
     Ok(StoredFinding { id, finding })
 }
 
-/// Writes findings: new ones get a number, the others keep theirs.
+/// Writes findings under their numbers.
 pub(super) async fn write(
     connection: &mut SqliteConnection,
-    findings: &[Finding],
+    findings: &[StoredFinding],
 ) -> sqlx::Result<()> {
-    for chunk in findings.chunks(ROWS) {
-        let rows: Vec<_> = chunk
-            .iter()
-            .map(|f| {
-                let accepted = f.accepted.as_ref();
-                (
-                    &f.key.rule,
-                    &f.key.subject,
-                    f.severity.as_str(),
-                    f.asset.map(|asset| asset.0),
-                    &f.title,
-                    &f.detail,
-                    f.state.as_str(),
-                    f.first_seen,
-                    f.last_seen,
-                    f.resolved_at,
-                    accepted.map(|accepted| accepted.at),
-                    accepted.map(|accepted| accepted.until),
-                    accepted.map(|accepted| &accepted.reason),
-                )
-            })
-            .collect();
-        sqlx::query(
-            "INSERT INTO finding (rule, subject, severity, asset, title, detail, state,
-                 first_seen, last_seen, resolved_at, accepted_at, accepted_until,
-                 accepted_because)
-             SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5,
-                 value ->> 6, value ->> 7, value ->> 8, value ->> 9, value ->> 10, value ->> 11,
-                 value ->> 12
-             FROM json_each($1) WHERE true
-             ON CONFLICT (rule, subject) DO UPDATE SET
-                 severity = excluded.severity, asset = excluded.asset, title = excluded.title,
-                 detail = excluded.detail, state = excluded.state,
-                 first_seen = excluded.first_seen, last_seen = excluded.last_seen,
-                 resolved_at = excluded.resolved_at, accepted_at = excluded.accepted_at,
-                 accepted_until = excluded.accepted_until,
-                 accepted_because = excluded.accepted_because",
-        )
-        .bind(json(&rows))
-        .execute(&mut *connection)
-        .await?;
-    }
-    Ok(())
+    let rows = findings.iter().map(|StoredFinding { id, finding: f }| {
+        let accepted = f.accepted.as_ref();
+        let values: [Value<'_>; 14] = [
+            (*id).into(),
+            (&f.key.rule).into(),
+            (&f.key.subject).into(),
+            f.severity.as_str().into(),
+            f.asset.map(|asset| asset.0).into(),
+            (&f.title).into(),
+            (&f.detail).into(),
+            f.state.as_str().into(),
+            f.first_seen.into(),
+            f.last_seen.into(),
+            f.resolved_at.map(|at| at.0).into(),
+            accepted.map(|accepted| accepted.at.0).into(),
+            accepted.map(|accepted| accepted.until.0).into(),
+            accepted.map_or(Value::Null, |accepted| (&accepted.reason).into()),
+        ];
+        values
+    });
+    let into = "finding (id, rule, subject, severity, asset, title, detail, state, first_seen,
+        last_seen, resolved_at, accepted_at, accepted_until, accepted_because)";
+    let otherwise = "ON CONFLICT (rule, subject) DO UPDATE SET
+        severity = excluded.severity, asset = excluded.asset, title = excluded.title,
+        detail = excluded.detail, state = excluded.state, first_seen = excluded.first_seen,
+        last_seen = excluded.last_seen, resolved_at = excluded.resolved_at,
+        accepted_at = excluded.accepted_at, accepted_until = excluded.accepted_until,
+        accepted_because = excluded.accepted_because";
+    insert(connection, into, otherwise, rows).await
 }

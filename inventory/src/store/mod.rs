@@ -31,6 +31,7 @@ mod beside;
 mod calendar;
 mod cells;
 mod certificate;
+mod conclude;
 mod dangling;
 mod decision;
 mod digest;

@@ -3,6 +3,10 @@
 //! A review is a function of what is stored and of `as_of`: everything is read in one
 //! snapshot, handed to `compare` and `finding`, and only changes are written. Twice the
 //! same review changes nothing the second time.
+//!
+//! Nobody is kept from writing while it thinks: reviews take turns, and what one concluded from its
+//! snapshot is written where nobody decided anything meanwhile (`conclude`). What is observed
+//! meanwhile is the next one's.
 
 use std::{
     collections::{BTreeSet, HashMap},
@@ -18,9 +22,11 @@ use sqlx::{Connection, SqliteConnection};
 use super::{
     BEGIN_WRITE, Store, StoreError, StoredFinding,
     assets::Tables,
-    certificate, decision, download, file, finding, list,
+    certificate,
+    conclude::{Basis, Turn},
+    decision, download, file,
     load::{Merges, Which},
-    register, route,
+    register,
     scan::{self, LoadError},
     stapled, verdict,
 };
@@ -32,7 +38,7 @@ use crate::{
     cores,
     download::{Errands, Extent, Fetched, errands},
     file::KeptFile,
-    finding::{Change, Finding, reconcile},
+    finding::Change,
     owner::Owners,
     register::{DeviceEntry, IssuerEntry, SoftwareEntry},
     route::Route,
@@ -136,44 +142,41 @@ impl Store {
         lists: Lists,
     ) -> Result<ReviewSummary, StoreError> {
         let failed = self.failed("reviewing the inventory");
+        for _ in 0..ATTEMPTS {
+            let Some(_turn) = Turn::take(&self.path).await? else { break };
+            let basis = {
+                let mut reader = self.reader().await?;
+                let mut snapshot = reader.begin().await.map_err(&failed)?;
+                Basis::load(&mut snapshot, lists).await.map_err(|e| e.or(&failed))?
+            };
+            let conclusions = basis.conclude(as_of, policy);
+            let mut writer = self.writer().await?;
+            let mut transaction = writer.begin_with(BEGIN_WRITE).await.map_err(&failed)?;
+            if conclusions.still_hold(&mut transaction).await.map_err(&failed)? {
+                let summary = conclusions.write(&mut transaction, as_of, policy).await;
+                let summary = summary.map_err(|e| e.or(&failed))?;
+                transaction.commit().await.map_err(&failed)?;
+                return Ok(summary);
+            }
+        }
         let mut writer = self.writer().await?;
         let mut transaction = writer.begin_with(BEGIN_WRITE).await.map_err(&failed)?;
-        let mut stored = Stored::load(&mut transaction).await.map_err(|e| e.or(&failed))?;
-        let scans = stored.scans.clone();
-        let decided = stored.decide(as_of, policy);
-        decision::end_idle(&mut transaction, &stored.decisions, &decided.idle, as_of)
-            .await
-            .map_err(&failed)?;
-        let (compared, fresh) = stored.compare(&decided, as_of, policy);
-        verdict::write(&mut transaction, &fresh).await.map_err(&failed)?;
-        let known = finding::load(&mut transaction).await.map_err(|e| e.or(&failed))?;
-        let known: Vec<Finding> = known.into_iter().map(|stored| stored.finding).collect();
-        let comparison = &compared.comparison;
-        let checked = |key: &_| comparison.checked(key);
-        let changes = reconcile(&known, &comparison.detections, &checked, as_of);
-        let changed: Vec<Finding> = changes.iter().map(|change| change.finding.clone()).collect();
-        finding::write(&mut transaction, &changed).await.map_err(&failed)?;
-        let findings = finding::shown(&mut transaction).await.map_err(|e| e.or(&failed))?;
-        // They cost a review a quarter of its time: not where nobody can look at them.
-        let always = lists == Lists::Always;
-        if always || list::are_kept(&mut transaction).await.map_err(&failed)? {
-            list::write(&mut transaction, &compared, &findings, policy, as_of)
-                .await
-                .map_err(|e| e.or(&failed))?;
-        }
-        // In this very transaction: a problem is found, noted as told and in the outbox, or none
-        // of it.
-        route::tell(&mut transaction, &policy.routes, &findings, &compared, &scans, as_of)
-            .await
-            .map_err(|e| e.or(&failed))?;
+        let basis = Basis::load(&mut transaction, lists).await.map_err(|e| e.or(&failed))?;
+        let conclusions = basis.conclude(as_of, policy);
+        let summary = conclusions.write(&mut transaction, as_of, policy).await;
+        let summary = summary.map_err(|e| e.or(&failed))?;
         transaction.commit().await.map_err(&failed)?;
-        Ok(ReviewSummary { compared, changes, findings })
+        Ok(summary)
     }
 }
 
+/// How often a review begins anew because people decided something meanwhile, before it keeps
+/// everybody from writing until it is done.
+const ATTEMPTS: u32 = 2;
+
 /// Whether a review writes lists.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Lists {
+pub(super) enum Lists {
     /// Once somebody can look at them.
     ForWhoeverCanLook,
     Always,
@@ -185,7 +188,7 @@ pub(super) struct Stored {
     devices: Option<Vec<DeviceEntry>>,
     software: Option<Vec<SoftwareEntry>>,
     issuers: Option<Vec<IssuerEntry>>,
-    decisions: Vec<Decision>,
+    pub(super) decisions: Vec<Decision>,
     files: Vec<KeptFile>,
     certificates: Vec<Certificate>,
     /// Their DER, by hash.
@@ -196,7 +199,7 @@ pub(super) struct Stored {
     fetched: Fetched,
     /// What was said of their chains.
     memory: Memory,
-    scans: Vec<ScanRecord>,
+    pub(super) scans: Vec<ScanRecord>,
 }
 
 impl Stored {
@@ -266,7 +269,12 @@ impl Stored {
     }
 
     /// The comparison, and what it found out of chains that was not known.
-    fn compare(self, decided: &Decided, as_of: Timestamp, policy: &Policy) -> (Compared, Memory) {
+    pub(super) fn compare(
+        self,
+        decided: &Decided,
+        as_of: Timestamp,
+        policy: &Policy,
+    ) -> (Compared, Memory) {
         let evidence = self.evidence();
         let (chains, fresh) = Chains::recall(&evidence, &policy.anchors, &self.memory, as_of);
         let comparison = compare::compare(&Input {

@@ -24,13 +24,21 @@ const EVENTS: i64 = 2_000;
 /// Pieces of news in a message at most. More are counted.
 const ITEMS: u64 = 500;
 
+/// What there is to tell of.
+pub(super) struct Seen<'a> {
+    pub(super) findings: &'a [StoredFinding],
+    pub(super) compared: &'a Compared,
+    pub(super) merges: &'a Merges,
+    pub(super) scans: &'a [ScanRecord],
+    /// The last event of which the others know what it is about.
+    pub(super) last_event: i64,
+}
+
 /// Decides for each route what is to be told, remembers it, and writes it into the outbox.
 pub(super) async fn tell(
     connection: &mut SqliteConnection,
     routes: &[Route],
-    findings: &[StoredFinding],
-    compared: &Compared,
-    scans: &[ScanRecord],
+    Seen { findings, compared, merges, scans, last_event }: &Seen<'_>,
     as_of: Timestamp,
 ) -> Result<(), LoadError> {
     if routes.is_empty() {
@@ -39,7 +47,6 @@ pub(super) async fn tell(
     let sites: HashMap<AssetId, &str> =
         compared.assets.iter().map(|asset| (asset.id, asset.site.0.as_str())).collect();
     let site_of = |asset: Option<AssetId>| asset.and_then(|asset| sites.get(&asset).copied());
-    let merges = Merges::load(connection).await?;
     let known: Vec<Known<'_>> = findings
         .iter()
         .map(|stored| Known {
@@ -50,7 +57,7 @@ pub(super) async fn tell(
         })
         .collect();
     for route in routes {
-        let (events, seen) = events_for(connection, route).await?;
+        let (events, seen) = events_for(connection, route, *last_event).await?;
         let happened: Vec<Happened<'_>> = events
             .into_iter()
             .map(|event| {
@@ -100,15 +107,13 @@ fn names<'a>(owners: impl IntoIterator<Item = &'a Owner>) -> Vec<String> {
     names
 }
 
-/// The events that a route has not looked at and may tell, and the number of the last one that
-/// it has looked at then. A route that is new begins with what happens from now on.
+/// The events up to `last` that a route has not looked at and may tell, and the number of the last
+/// one that it has looked at then. A route that is new begins with what happens from now on.
 async fn events_for(
     connection: &mut SqliteConnection,
     route: &Route,
+    last: i64,
 ) -> Result<(Vec<Event>, i64), LoadError> {
-    let last: i64 = sqlx::query_scalar("SELECT coalesce(max(id), 0) FROM event")
-        .fetch_one(&mut *connection)
-        .await?;
     let seen: Option<i64> = sqlx::query_scalar("SELECT event FROM route WHERE name = $1")
         .bind(&route.name)
         .fetch_optional(&mut *connection)
@@ -124,11 +129,13 @@ async fn events_for(
     type Row = (i64, i64, Option<i64>, String, String, String);
     let rows: Vec<Row> = sqlx::query_as(
         "SELECT id, at, asset, kind, subject, detail FROM event
-         WHERE id > $1 AND kind IN (SELECT value FROM json_each($2)) ORDER BY id LIMIT $3",
+         WHERE id > $1 AND id <= $4 AND kind IN (SELECT value FROM json_each($2))
+         ORDER BY id LIMIT $3",
     )
     .bind(seen)
     .bind(json(&kinds))
     .bind(EVENTS)
+    .bind(last)
     .fetch_all(connection)
     .await?;
     let all = i64::try_from(rows.len()).is_ok_and(|rows| rows < EVENTS);

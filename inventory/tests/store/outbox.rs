@@ -229,3 +229,51 @@ async fn what_was_given_up_can_be_had_again_and_is_forgotten_in_the_end() {
     assert_eq!(store.forget_messages(at(31 * 86_400)).await.unwrap(), 1);
     assert_eq!(folder.dump(&["outbox", "outbox_item"]).await, [""; 0]);
 }
+
+/// Several processes conclude while others see, approve and accept: each stranger is told of once,
+/// and nothing that a person decided is lost.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn reviews_that_cross_with_everything_else_tell_each_thing_once() {
+    const DEVICES: u32 = 24;
+    let folder = Folder::new();
+    let store = strangers(&folder, 1).await;
+    let_somebody_look(&store).await;
+    let policy = telling(&[route("mail")]);
+    store.review(at(30), &policy).await.unwrap();
+    let accepted = store.findings().await.unwrap()[0].id;
+    let reviews = async |name: i64| {
+        let store = folder.store().await;
+        for round in 0..25 {
+            store.review(at(40 + round), &policy).await.unwrap();
+            tokio::time::sleep(std::time::Duration::from_millis(3 + name.unsigned_abs())).await;
+        }
+    };
+    let sweeps = async {
+        let store = folder.store().await;
+        for index in 2..=DEVICES {
+            folder.sweep(&store, 39, machine(39, index)).await;
+        }
+    };
+    let decides = async {
+        let store = folder.store().await;
+        store.accept_finding(accepted, at(9_000), "a guest", at(41)).await.unwrap();
+        for round in 0..10 {
+            // Imported again and again, which changes nothing but that somebody did.
+            let source = RegisterSource::of(format!("devices-{round}.csv"), b"");
+            let other = b"reference,mac\nPC-1,00:00:5e:00:00:fe\n";
+            let other = inventory::register::read::<DeviceEntry>(other).unwrap().entries;
+            store.replace_register(&other, &source, at(42)).await.unwrap();
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+    };
+    tokio::join!(reviews(0), reviews(1), reviews(2), sweeps, decides);
+    let last = store.review(at(100), &policy).await.unwrap();
+    assert_eq!(last.findings.len(), DEVICES as usize);
+    let of = |state| last.findings.iter().filter(|one| one.finding.state == state).count();
+    use inventory::finding::FindingState::{Accepted, Open};
+    assert_eq!((of(Accepted), of(Open)), (1, DEVICES as usize - 1));
+    let told = folder.dump(&["outbox_item"]).await;
+    assert_eq!(told.len(), DEVICES as usize, "{told:#?}");
+    lists_are_true(&folder, &store, 101).await;
+    is_sound(&store).await;
+}

@@ -10,7 +10,10 @@ use std::{
     net::{IpAddr, Ipv4Addr},
     path::{Path, PathBuf},
     process::{Command, Stdio},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -189,14 +192,36 @@ async fn fill(database: &Path) -> Result<()> {
     Ok(())
 }
 
-/// A review where nothing changed, as the database is.
-async fn review(database: &Path) -> Result<Duration> {
+/// A review where nothing changed, as the database is, and the longest that somebody waited
+/// meanwhile who writes next to nothing.
+async fn review(database: &Path) -> Result<(Duration, Duration)> {
     let store = Store::open(database, OpenMode::ReadWrite).await?;
+    let other = Store::open(database, OpenMode::ReadWrite).await?;
+    let done = Arc::new(AtomicBool::new(false));
+    let writes = tokio::spawn({
+        let done = Arc::clone(&done);
+        async move {
+            let mut longest = Duration::ZERO;
+            while !done.load(Ordering::Relaxed) {
+                let began = Instant::now();
+                let scan =
+                    other.begin_scan(&vantage(0), AT, "sweep", &["bench".into()], "raw").await?;
+                other.write_observations(scan, observations(0..1, &[])).await?;
+                longest = longest.max(began.elapsed());
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+            other.close().await;
+            anyhow::Ok(longest)
+        }
+    });
     let began = Instant::now();
-    store.review(AT.plus_seconds(120), &policy()).await?;
+    let reviewed = store.review(AT.plus_seconds(120), &policy()).await;
     let took = began.elapsed();
+    done.store(true, Ordering::Relaxed);
+    let longest = writes.await??;
+    reviewed?;
     store.close().await;
-    Ok(took)
+    Ok((took, longest))
 }
 
 /// What this process has in memory, in MiB.
@@ -418,8 +443,9 @@ pub(crate) fn lists(report: &mut Report) -> Result<()> {
     let bytes = std::fs::metadata(&database)?.len();
     told(&format!("{} MiB", bytes >> 20))?;
     if std::env::var_os("REVIEW").is_some() {
-        let took = runtime.block_on(review(&database))?;
-        told(&format!("a review that changes nothing: {:.1} s", took.as_secs_f64()))?;
+        let (took, waited) = runtime.block_on(review(&database))?;
+        let (took, waited) = (took.as_secs_f64(), waited.as_secs_f64());
+        told(&format!("a review that changes nothing: {took:.1} s; writers waited {waited:.1} s"))?;
         return Ok(());
     }
     let store = runtime.block_on(Store::open(&database, OpenMode::ReadOnly))?;

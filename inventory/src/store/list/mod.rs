@@ -1,6 +1,6 @@
 //! Pages of lists, what there is to narrow them down by, and the numbers of an overview.
 //!
-//! Lists are of what the last review concluded (`write`). What is asked for is found in memory
+//! Lists are of what the last review concluded (`plan`, `write`). What is asked for is found in memory
 //! (`hold`, `crate::list::ask`), and only the rows of the page are read. A page is told by the row
 //! behind which it begins, not by a number of rows: what comes and goes meanwhile neither repeats a
 //! row nor leaves one out.
@@ -8,6 +8,7 @@
 mod entry;
 mod hold;
 mod overview;
+mod plan;
 mod shared;
 #[cfg(test)]
 mod tests;
@@ -35,7 +36,8 @@ pub use crate::list::{Count, CursorError, Direction, Facet, Sort};
 pub use entry::{AssetEntry, CertificateEntry, FindingEntry, ServiceEntry, SoftwareEntry};
 pub(super) use hold::Hold;
 pub use overview::{Day, News, Overview, Site};
-pub(super) use write::{accepted, write};
+pub(super) use plan::{Known, Plan};
+pub(super) use write::accepted;
 
 /// The most rows of a page.
 pub const LARGEST_PAGE: u16 = 500;

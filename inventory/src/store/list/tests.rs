@@ -437,7 +437,9 @@ impl Lists {
     }
 
     async fn write(&mut self, compared: &Compared, findings: &[StoredFinding]) {
-        write::write(&mut self.connection, compared, findings, &policy(), NOW)
+        let known = Known::load(&mut self.connection).await.map_err(|_| "reading failed").unwrap();
+        let plan = Plan::new(known, compared, findings, &policy());
+        plan.write(&mut self.connection, &policy(), NOW)
             .await
             .map_err(|_| "writing failed")
             .unwrap();

@@ -1,119 +1,48 @@
-//! The projection: what a review concluded, as rows for lists.
-//!
-//! Rows are made of every thing and compared by a digest with what was written last; only those that
-//! are not the same are written. An asset's rows go together: where they are the same things
-//! as before, such as after a sweep that saw everything again, they are changed in place.
+//! The projection: what a review concluded, as rows for lists. Of these what is another than before
+//! (`plan`) is written here.
 
-use std::{
-    collections::{HashMap, HashSet},
-    hash::{Hash, Hasher as _},
-    net::IpAddr,
-};
+use std::net::IpAddr;
 
 use model::Timestamp;
-use siphasher::sip128::{Hasher128 as _, SipHasher13};
 use sqlx::SqliteConnection;
 
 use super::{
     super::{
-        StoredFinding, cells,
         insert::{Value, insert},
-        review::{Compared, Policy},
+        review::Policy,
         scan::{LoadError, json},
     },
-    key_of, shared,
+    key_of,
+    plan::{Changed, Plan},
+    shared,
 };
 use crate::{
-    asset::Asset,
-    cores,
-    list::{AssetRow, CertificateRow, FindingRow, Lister, ServiceRow, SoftwareRow},
+    list::{CertificateRow, FindingRow},
     query::fold,
     register::Day,
 };
 
-/// Assets whose rows are removed with one statement.
-const ASSETS: usize = 5_000;
+/// Rows that are removed with one statement.
+const ROWS: usize = 5_000;
 
-/// An asset with everything that is listed of it.
-#[derive(Hash)]
-struct Whole {
-    asset: AssetRow,
-    addresses: Vec<(IpAddr, bool)>,
-    services: Vec<ServiceRow>,
-    software: Vec<SoftwareRow>,
-}
-
-/// A row that is to be written.
-struct Changed<R> {
-    row: R,
-    shape: String,
-    digest: String,
-    /// Whether the things are others than before.
-    is_other: bool,
-}
-
-/// Sixteen bytes that differ where the values do, but for collisions that somebody would have to
-/// make; what that would gain is an old row in a list.
-fn digest(value: &impl Hash) -> String {
-    let mut hasher = SipHasher13::new();
-    value.hash(&mut hasher);
-    hasher.write_u8(0);
-    let hash = hasher.finish128();
-    format!("{:016x}{:016x}", hash.h1, hash.h2)
-}
-
-impl Whole {
-    fn of(lister: &Lister<'_>, asset: &Asset, state: &crate::compare::AssetState) -> Self {
-        let row = lister.asset(asset, state);
-        let mut addresses: Vec<(IpAddr, bool)> =
-            row.addresses.iter().map(|address| (*address, true)).collect();
-        let mut known: HashSet<IpAddr> = row.addresses.iter().copied().collect();
-        addresses.retain({
-            let mut met = HashSet::new();
-            move |(address, _)| met.insert(*address)
-        });
-        for service in &asset.services {
-            if known.insert(service.address) {
-                addresses.push((service.address, false));
-            }
+impl Plan {
+    /// Brings the projection up to what was concluded.
+    pub(in crate::store) async fn write(
+        &self,
+        connection: &mut SqliteConnection,
+        policy: &Policy,
+        as_of: Timestamp,
+    ) -> Result<(), LoadError> {
+        let before = changes(connection).await?;
+        assets(connection, &self.assets, &self.gone_assets).await?;
+        certificates(connection, &self.certificates, &self.gone_certificates).await?;
+        findings(connection, &self.findings, &self.gone_findings).await?;
+        if changes(connection).await? != before {
+            changed(connection).await?;
         }
-        Self {
-            addresses,
-            services: ServiceRow::of(asset).collect(),
-            software: SoftwareRow::of(asset).collect(),
-            asset: row,
-        }
+        daily(connection, &Day::of(as_of, policy.offset).to_string()).await?;
+        Ok(())
     }
-
-    /// Which things these are, without what changes about them.
-    fn shape(&self) -> String {
-        let services = self.services.iter().map(|service| (service.address, &service.kind));
-        let software = self.software.iter().map(|one| (&one.product, &one.source));
-        let (services, software) = (services.collect::<Vec<_>>(), software.collect::<Vec<_>>());
-        digest(&(&self.addresses, services, software))
-    }
-}
-
-/// Brings the projection up to what was concluded.
-pub(in crate::store) async fn write(
-    connection: &mut SqliteConnection,
-    compared: &Compared,
-    findings: &[StoredFinding],
-    policy: &Policy,
-    as_of: Timestamp,
-) -> Result<(), LoadError> {
-    let before = changes(connection).await?;
-    let lister = Lister::new(compared, findings);
-    assets(connection, &lister).await?;
-    let rows = lister.certificates(&policy.thresholds);
-    certificates(connection, rows).await?;
-    let rows = findings.iter().map(|stored| FindingRow::of(stored, &compared.owners)).collect();
-    self::findings(connection, rows).await?;
-    if changes(connection).await? != before {
-        changed(connection).await?;
-    }
-    daily(connection, &Day::of(as_of, policy.offset).to_string()).await?;
-    Ok(())
 }
 
 /// How many rows this connection changed so far.
@@ -127,45 +56,12 @@ async fn changed(connection: &mut SqliteConnection) -> sqlx::Result<()> {
     sqlx::query(statement).execute(connection).await.map(|_| ())
 }
 
-/// The keys of a table with the digests of their rows.
-async fn digests(
+async fn assets(
     connection: &mut SqliteConnection,
-    statement: &'static str,
-) -> Result<HashMap<String, (String, String)>, LoadError> {
-    let text = cells::text_of(connection, statement, String::new()).await?;
-    let mut known = HashMap::new();
-    for row in cells::rows(&text)? {
-        known.insert(row.owned(0)?, (row.owned(1)?, row.owned(2)?));
-    }
-    Ok(known)
-}
-
-async fn assets(connection: &mut SqliteConnection, lister: &Lister<'_>) -> Result<(), LoadError> {
-    let mut known = digests(
-        connection,
-        "SELECT json_group_array(json_array(CAST(id AS TEXT), shape, digest)) FROM listed_asset
-         WHERE $1 = ''",
-    )
-    .await?;
-    let make = |(asset, state)| {
-        let row = Whole::of(lister, asset, state);
-        let new = digest(&row);
-        match known.get(&row.asset.id.to_string()) {
-            Some((_, old)) if *old == new => None,
-            before => {
-                let shape = row.shape();
-                let is_other = before.is_some_and(|(old, _)| *old != shape);
-                Some(Changed { is_other, shape, digest: new, row })
-            }
-        }
-    };
-    let changed = cores::each(lister.assets().collect(), make);
-    let changed: Vec<Changed<Whole>> = changed.into_iter().flatten().collect();
-    for (asset, _) in lister.assets() {
-        known.remove(&asset.id.to_string());
-    }
-    let gone: Vec<i64> = known.keys().filter_map(|id| id.parse().ok()).collect();
-    for chunk in gone.chunks(ASSETS) {
+    changed: &[Changed],
+    gone: &[i64],
+) -> sqlx::Result<()> {
+    for chunk in gone.chunks(ROWS) {
         run(
             connection,
             "DELETE FROM listed_asset WHERE id IN (SELECT value FROM json_each($1))",
@@ -174,8 +70,8 @@ async fn assets(connection: &mut SqliteConnection, lister: &Lister<'_>) -> Resul
         .await?;
     }
     let others = changed.iter().filter(|one| one.is_other).map(|one| one.row.asset.id);
-    let emptied: Vec<i64> = others.chain(gone).collect();
-    for chunk in emptied.chunks(ASSETS) {
+    let emptied: Vec<i64> = others.chain(gone.iter().copied()).collect();
+    for chunk in emptied.chunks(ROWS) {
         for statement in [
             "DELETE FROM listed_address WHERE asset IN (SELECT value FROM json_each($1))",
             "DELETE FROM listed_service WHERE asset IN (SELECT value FROM json_each($1))",
@@ -184,8 +80,8 @@ async fn assets(connection: &mut SqliteConnection, lister: &Lister<'_>) -> Resul
             run(connection, statement, chunk).await?;
         }
     }
-    write_assets(connection, &changed).await?;
-    write_addresses(connection, &changed).await?;
+    write_assets(connection, changed).await?;
+    write_addresses(connection, changed).await?;
     let services = changed.iter().flat_map(|one| &one.row.services);
     shared::services(connection, services).await?;
     let software = changed.iter().flat_map(|one| &one.row.software);
@@ -210,10 +106,7 @@ async fn run(
     Ok(())
 }
 
-async fn write_assets(
-    connection: &mut SqliteConnection,
-    changed: &[Changed<Whole>],
-) -> sqlx::Result<()> {
+async fn write_assets(connection: &mut SqliteConnection, changed: &[Changed]) -> sqlx::Result<()> {
     let keys: Vec<Vec<u8>> = changed
         .iter()
         .map(|one| one.row.asset.addresses.first().copied().map_or_else(Vec::new, key_of))
@@ -275,7 +168,7 @@ async fn write_assets(
 
 async fn write_addresses(
     connection: &mut SqliteConnection,
-    changed: &[Changed<Whole>],
+    changed: &[Changed],
 ) -> sqlx::Result<()> {
     let all = changed.iter().flat_map(|one| {
         let asset = one.row.asset.id;
@@ -291,35 +184,14 @@ async fn write_addresses(
     insert(connection, into, "ON CONFLICT (asset, address) DO NOTHING", rows).await
 }
 
-/// Those of the rows that are not as they were, with their digests; what is left of `known` is
-/// gone.
-fn differing<R: Hash>(
-    rows: Vec<R>,
-    known: &mut HashMap<String, (String, String)>,
-    key: impl Fn(&R) -> String,
-) -> Vec<(R, String)> {
-    let changed = |row: R| {
-        let new = digest(&row);
-        let same = known.remove(&key(&row)).is_some_and(|(_, old)| old == new);
-        (!same).then_some((row, new))
-    };
-    rows.into_iter().filter_map(changed).collect()
-}
-
 async fn certificates(
     connection: &mut SqliteConnection,
-    rows: Vec<CertificateRow>,
-) -> Result<(), LoadError> {
-    let mut known = digests(
-        connection,
-        "SELECT json_group_array(json_array(sha256, '', digest)) FROM listed_certificate
-         WHERE $1 = ''",
-    )
-    .await?;
-    let changed = differing(rows, &mut known, |row| row.sha256.clone());
-    let gone: Vec<String> =
-        known.into_keys().chain(changed.iter().map(|(row, _)| row.sha256.clone())).collect();
-    for chunk in gone.chunks(ASSETS) {
+    changed: &[(CertificateRow, String)],
+    gone: &[String],
+) -> sqlx::Result<()> {
+    let changed_too = changed.iter().map(|(row, _)| &row.sha256);
+    let gone: Vec<&String> = gone.iter().chain(changed_too).collect();
+    for chunk in gone.chunks(ROWS) {
         sqlx::query(
             "DELETE FROM listed_certificate WHERE sha256 IN (SELECT value FROM json_each($1))",
         )
@@ -353,23 +225,17 @@ async fn certificates(
     let into = "listed_certificate (sha256, digest, subject, issuer, names, key, trust, problems,
         not_after, renew_by, assets, sites, addresses, owners, owners_shown, places, first_seen,
         last_seen)";
-    Ok(insert(connection, into, "", rows).await?)
+    insert(connection, into, "", rows).await
 }
 
 async fn findings(
     connection: &mut SqliteConnection,
-    rows: Vec<FindingRow>,
-) -> Result<(), LoadError> {
-    let mut known = digests(
-        connection,
-        "SELECT json_group_array(json_array(CAST(id AS TEXT), '', digest)) FROM listed_finding
-         WHERE $1 = ''",
-    )
-    .await?;
-    let changed = differing(rows, &mut known, |row| row.id.to_string());
-    let gone = known.into_keys().filter_map(|id| id.parse().ok());
-    let gone: Vec<i64> = gone.chain(changed.iter().map(|(row, _)| row.id)).collect();
-    for chunk in gone.chunks(ASSETS) {
+    changed: &[(FindingRow, String)],
+    gone: &[i64],
+) -> sqlx::Result<()> {
+    let changed_too = changed.iter().map(|(row, _)| row.id);
+    let gone: Vec<i64> = gone.iter().copied().chain(changed_too).collect();
+    for chunk in gone.chunks(ROWS) {
         let statement = "DELETE FROM listed_finding WHERE id IN (SELECT value FROM json_each($1))";
         run(connection, statement, chunk).await?;
     }
@@ -398,7 +264,7 @@ async fn findings(
     });
     let into = "listed_finding (id, digest, rule, severity, rank, state, subject, title, owners,
         owners_shown, asset, first_seen, last_seen)";
-    Ok(insert(connection, into, "", rows).await?)
+    insert(connection, into, "", rows).await
 }
 
 /// Notes in the list of findings that one is accepted now; the next review writes its row anew.
