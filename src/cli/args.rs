@@ -408,6 +408,12 @@ pub(crate) struct RegisterImport {
     /// Import nothing if any line is wrong
     #[arg(long)]
     pub(crate) strict: bool,
+    /// Import a file without any entry too: nothing is approved by it then
+    #[arg(long)]
+    pub(crate) allow_empty: bool,
+    /// Import nothing if more than so many percent of the register's entries would go by it
+    #[arg(long, value_name = "PERCENT", value_parser = clap::value_parser!(u8).range(..=100))]
+    pub(crate) max_removed: Option<u8>,
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]

@@ -98,7 +98,7 @@ pub(crate) fn run(cli: &Cli) -> Result<u8> {
     let runtime = runtime()?;
     let format = cli.format;
     let stop = Stop::new();
-    runtime.block_on(async {
+    let done = runtime.block_on(async {
         let mut code = 0;
         match &cli.command {
             Command::Sweep(arguments) => {
@@ -171,7 +171,10 @@ pub(crate) fn run(cli: &Cli) -> Result<u8> {
             Command::Doctor => doctor::run(&settings, format).await?,
         }
         Ok(code)
-    })
+    });
+    // What was given up is not waited for.
+    runtime.shutdown_background();
+    done
 }
 
 /// The settings of a command, with what it judges by. A command that runs for long reads them

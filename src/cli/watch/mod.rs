@@ -32,7 +32,7 @@ use crate::{
     cli::{
         Ended,
         args::{self, Format},
-        conclude::{Notes, conclude},
+        conclude::{Notes, conclude, unconcluded},
         listen_for_signals,
     },
     clock,
@@ -45,6 +45,12 @@ use heard::Heard;
 
 /// How often a line says what was heard, and the scan's record is written.
 const EVERY: Duration = Duration::from_secs(60);
+
+/// How long conclusions about many assets may take once a signal asked for the end.
+const SOON: Duration = Duration::from_millis(300);
+
+/// Assets about which conclusions are drawn well within a second.
+const CONCLUDED_SOON: u64 = 3_000;
 
 /// How long who listens may take to stop.
 const LAST_WORDS: Duration = Duration::from_millis(300);
@@ -155,12 +161,20 @@ pub(crate) async fn run(
             }
         }
     };
+    // Whoever sends a signal wants it to end now.
+    let is_large = async || store.asset_count().await.is_ok_and(|assets| assets > CONCLUDED_SOON);
+    let patience = match stop.signal() {
+        Some(_) if is_large().await => SOON,
+        _ => Duration::MAX,
+    };
     stop.request();
     // What is under way is waited for: it says whom it was about.
-    if let Some(conclusions) = conclusions
-        && let Ok(Ok(seen)) = conclusions.await
-    {
-        notes.seen.extend(seen);
+    if let Some(mut conclusions) = conclusions {
+        match tokio::time::timeout(patience, &mut conclusions).await {
+            Ok(Ok(Ok(seen))) => notes.seen.extend(seen),
+            Ok(_) => {}
+            Err(_) => conclusions.abort(),
+        }
     }
     let outcome = match outcome {
         Some(outcome) => outcome,
@@ -184,9 +198,26 @@ pub(crate) async fn run(
         record.drops += written.dropped;
         record
     };
-    conclude(&store, scan, &record, &notes, &settings.policy, format).await?;
+    let ended = Ended { code: 0, scan: Some(scan), complete: record.complete, resume_at: None };
+    store.finish_scan(scan, &record).await?;
+    let mut concluded = tokio::spawn({
+        let (store, record, notes) = (store.clone(), record.clone(), notes.clone());
+        async move {
+            let concluded = conclude(&store, scan, &record, &notes, &settings.policy, format).await;
+            concluded.map(drop)
+        }
+    });
+    match tokio::time::timeout(patience, &mut concluded).await {
+        Ok(concluded) => concluded.context("what was heard could not be concluded on")??,
+        Err(_) => {
+            concluded.abort();
+            unconcluded(scan, &record, &notes, format)?;
+            // Whoever still reads or thinks is not waited for.
+            return Ok(ended);
+        }
+    }
     store.close().await;
-    Ok(Ended { code: 0, scan: Some(scan), complete: record.complete, resume_at: None })
+    Ok(ended)
 }
 
 /// Draws conclusions from what was heard until now. Returns the assets that it was about.
