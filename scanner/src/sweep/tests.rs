@@ -284,6 +284,23 @@ fn every_method_that_answered_is_told_once() {
 }
 
 #[test]
+fn two_devices_with_one_address_are_both_told() {
+    let mut link = office(Tier::Raw);
+    link.rivals.insert(ip("192.0.2.1"), MacAddr([2, 0, 0, 0, 0, 99]));
+    let run = run(&plan("192.0.2.0/24", "22"), &mut link);
+    let macs = |address| -> Vec<(MacAddr, Method)> {
+        let told = run.facts(address).filter_map(|o| match o.fact {
+            Fact::LinkAddress(mac) => Some((mac, o.method)),
+            _ => None,
+        });
+        told.collect()
+    };
+    let arp = |last| (MacAddr([2, 0, 0, 0, 0, last]), Method::Arp);
+    assert_eq!(macs("192.0.2.1"), [arp(1), arp(99)]);
+    assert_eq!(macs("192.0.2.53"), [arp(53)]);
+}
+
+#[test]
 fn an_address_behind_a_router_is_found_by_any_of_the_questions() {
     for tier in [Tier::Raw, Tier::Connect] {
         let mut link = Scripted::new(tier);
