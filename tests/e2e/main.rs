@@ -17,6 +17,7 @@ mod mirror;
 mod parts;
 mod quic;
 mod refresh;
+mod rivals;
 mod robust;
 mod rotation;
 mod search;
