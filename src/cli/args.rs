@@ -3,6 +3,8 @@
 mod certs;
 mod decide;
 mod keep;
+mod register;
+mod scans;
 mod service;
 mod web;
 
@@ -17,6 +19,8 @@ pub(crate) use decide::{
     About, AboutAsset, AboutIssuer, AboutSoftware, Audit, Decisions, DecisionsList, Terms,
 };
 pub(crate) use keep::{Backup, Demo, Prune, Restore};
+pub(crate) use register::{Kind, Register, RegisterImport};
+pub(crate) use scans::{Scans, ScansList};
 pub(crate) use service::{Alert, Jobs};
 pub(crate) use web::{Token, User};
 
@@ -109,6 +113,13 @@ pub(crate) enum Command {
     Retire {
         #[command(subcommand)]
         about: About,
+    },
+    /// What was asked and heard when, and what could not be
+    Scans {
+        #[command(subcommand)]
+        command: Option<Scans>,
+        #[command(flatten)]
+        list: ScansList,
     },
     /// What was decided, by whom, and what waits for a second person
     Decisions {
@@ -364,66 +375,6 @@ pub(crate) struct FindingsList {
     pub(crate) severity: Option<Severity>,
     #[command(flatten)]
     pub(crate) asked: Asked,
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum Register {
-    /// Replace a register by the contents of a file
-    Import(RegisterImport),
-    /// List the entries
-    List {
-        /// Which register
-        #[arg(long, value_enum)]
-        kind: Kind,
-    },
-    /// Write a register as CSV, or as an Excel workbook
-    Export {
-        /// Which register
-        #[arg(long, value_enum)]
-        kind: Kind,
-        /// Where to: a workbook if its name ends in .xlsx, else CSV; CSV on standard output if not
-        /// given
-        #[arg(value_name = "FILE")]
-        file: Option<PathBuf>,
-    },
-}
-
-#[derive(Args, Debug)]
-pub(crate) struct RegisterImport {
-    /// CSV or a workbook (xlsx, xlsm, xlsb, xls, ods), with headings in English or Japanese
-    /// (docs/registers.md)
-    pub(crate) file: PathBuf,
-    /// What the file lists
-    #[arg(long, value_enum)]
-    pub(crate) kind: Kind,
-    /// The sheet of the workbook (default: the only one that has such headings)
-    #[arg(long, value_name = "NAME")]
-    pub(crate) sheet: Option<String>,
-    /// The row of the sheet, or the line, with the headings, counted from 1 (default: looked for)
-    #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u64).range(1..))]
-    pub(crate) heading_row: Option<u64>,
-    /// Tell what would be added, changed and removed, and change nothing
-    #[arg(long)]
-    pub(crate) dry_run: bool,
-    /// Import nothing if any line is wrong
-    #[arg(long)]
-    pub(crate) strict: bool,
-    /// Import a file without any entry too: nothing is approved by it then
-    #[arg(long)]
-    pub(crate) allow_empty: bool,
-    /// Import nothing if more than so many percent of the register's entries would go by it
-    #[arg(long, value_name = "PERCENT", value_parser = clap::value_parser!(u8).range(..=100))]
-    pub(crate) max_removed: Option<u8>,
-}
-
-#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
-pub(crate) enum Kind {
-    /// Devices that may be on the network
-    Device,
-    /// Software that must, may or must not be used
-    Software,
-    /// Issuers of certificates
-    Issuer,
 }
 
 /// One of several equal parts.

@@ -22,6 +22,7 @@ pub(crate) mod prune;
 mod readiness;
 pub(crate) mod refresh;
 pub(crate) mod register;
+mod scans;
 pub(crate) mod scope;
 pub(crate) mod search;
 pub(crate) mod sweep;
@@ -146,6 +147,9 @@ pub(crate) fn run(cli: &Cli) -> Result<u8> {
             Command::Retire { about } => {
                 decide::run(&settings, Verdict::Retired, about, format).await?;
             }
+            Command::Scans { command, list } => {
+                scans::run(&settings, command.as_ref(), list, format).await?;
+            }
             Command::Decisions { command, list } => {
                 decisions::run(&settings, command.as_ref(), list, format).await?;
             }
@@ -189,7 +193,7 @@ fn settings_of(cli: &Cli) -> Result<Settings> {
         Command::Reject { .. } | Command::Retire { .. } => true,
         Command::Assets { command: Some(Assets::Merge { .. } | Assets::Split { .. }), .. } => true,
         Command::Assets { .. } | Command::Services(_) | Command::Software(_) => false,
-        Command::Register { .. } => false,
+        Command::Register { .. } | Command::Scans { .. } => false,
         Command::Alert { .. } | Command::Audit { .. } | Command::Doctor => false,
         Command::User { .. } | Command::Token { .. } => false,
         Command::Backup(_) | Command::Restore(_) | Command::Prune(_) | Command::Demo(_) => false,

@@ -44,6 +44,10 @@ fn targets_that_mean_nothing_are_named() {
 fn a_large_sweep_wants_to_be_meant() {
     let home = Home::new();
     refuses(&home, &["sweep", "198.0.0.0/11", "--dry-run"], &["--yes-large"]);
+    // All of IPv4 is refused in any case: not everything in it is a device.
+    for more in [&[][..], &["--yes-large"]] {
+        refuses(&home, &[&["sweep", "0.0.0.0/0", "--dry-run"], more].concat(), &["0.0.0.0/0"]);
+    }
     let run = home.run(&["sweep", "198.0.0.0/11", "--dry-run", "--yes-large", "--io", "connect"]);
     assert_eq!(run.code, Some(0), "{}", run.stderr);
 }

@@ -516,6 +516,10 @@ impl Link for Scripted {
 
     fn timestamp(&self) -> Timestamp {
         let micros = i64::try_from(self.now.as_micros()).unwrap_or(i64::MAX);
-        Timestamp(1_795_000_000_000_000_i64.saturating_add(micros))
+        let put = self.faults.iter().map(|fault| match fault {
+            Fault::Clock(at, seconds) if *at <= self.now => *seconds,
+            _ => 0,
+        });
+        Timestamp(1_795_000_000_000_000_i64.saturating_add(micros)).plus_seconds(put.sum())
     }
 }

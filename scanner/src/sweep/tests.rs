@@ -561,6 +561,42 @@ fn a_busy_system_delays_and_loses_nothing() {
 }
 
 #[test]
+fn ten_seconds_without_room_cost_ten_seconds_and_nothing_else() {
+    for tier in [Tier::Raw, Tier::Connect] {
+        let whole = plan("192.0.2.0/24", "default");
+        let mut quiet = office(tier);
+        let expected = run(&whole, &mut quiet);
+        let mut link = office(tier);
+        let from = Duration::from_millis(500);
+        link.faults.push(Fault::Busy(from, from + Duration::from_secs(10)));
+        let run = run(&whole, &mut link);
+        assert!(run.outcome.complete, "{tier}");
+        assert_eq!((run.alive(), run.open()), (expected.alive(), expected.open()), "{tier}");
+        let later = link.elapsed().saturating_sub(quiet.elapsed());
+        assert!(later < Duration::from_secs(13), "{tier}: {later:?}");
+    }
+}
+
+#[test]
+fn a_clock_that_is_put_changes_nothing_but_the_times_that_are_told() {
+    for tier in [Tier::Raw, Tier::Connect] {
+        let whole = plan("192.0.2.0/24", "default");
+        let mut quiet = office(tier);
+        let expected = run(&whole, &mut quiet);
+        for seconds in [-86_400, -1, 3_600, 400_000_000] {
+            let mut link = office(tier);
+            link.faults.push(Fault::Clock(Duration::from_millis(600), seconds));
+            link.faults.push(Fault::Clock(Duration::from_secs(3), -seconds));
+            let run = run(&whole, &mut link);
+            assert!(run.outcome.complete, "{tier}, {seconds} s");
+            assert_eq!((run.alive(), run.open()), (expected.alive(), expected.open()), "{tier}");
+            assert_eq!(link.elapsed(), quiet.elapsed(), "{tier}, {seconds} s");
+            assert_eq!(run.outcome.probes_sent, expected.outcome.probes_sent, "{tier}");
+        }
+    }
+}
+
+#[test]
 fn a_system_that_stays_busy_ends_the_sweep() {
     let mut link = office(Tier::Raw);
     link.faults.push(Fault::Busy(Duration::from_millis(100), Duration::MAX));
