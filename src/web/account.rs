@@ -79,7 +79,7 @@ async fn change_password(
     let now = clock::now();
     let counted = visitor.counted_address();
     // Whoever found a browser open must not guess here either.
-    if let Some(until) = shared.store.refused_until(&own.user.name, &counted, now).await? {
+    if let Some(until) = shared.store.refused_until(Some(&own.user.name), &counted, now).await? {
         return Err(Trouble::Wait(until.0.saturating_sub(now.0).div_euclid(1_000_000) + 1));
     }
     let (_, hash) = shared.store.user(&own.user.name).await?.ok_or(Trouble::SignIn)?;

@@ -105,7 +105,7 @@ async fn sign_in(
     // many one after the other.
     let place = shared.place(Scarce::Passwords).await?;
     let now = clock::now();
-    if let Some(until) = shared.store.refused_until(&name, &counted, now).await? {
+    if let Some(until) = shared.store.refused_until(Some(&name), &counted, now).await? {
         let left = until.0.saturating_sub(now.0).div_euclid(1_000_000).saturating_add(1);
         return Err(Trouble::Wait(left));
     }

@@ -133,14 +133,14 @@ impl Store {
         Ok(all)
     }
 
-    /// Until when no attempt is looked at, of that name or from that address.
+    /// Until when no attempt is looked at, of that name, where one is given, or from that address.
     ///
     /// # Errors
     ///
     /// Where the database cannot be read.
     pub async fn refused_until(
         &self,
-        name: &str,
+        name: Option<&str>,
         counted: &str,
         now: Timestamp,
     ) -> Result<Option<Timestamp>, StoreError> {
@@ -150,7 +150,7 @@ impl Store {
             "SELECT max(until) FROM attempt WHERE until > $3
                  AND ((kind = 'name' AND subject = $1) OR (kind = 'address' AND subject = $2))",
         )
-        .bind(name.to_lowercase())
+        .bind(name.map(str::to_lowercase))
         .bind(counted.to_owned())
         .bind(now.0)
         .fetch_one(&mut *reader)

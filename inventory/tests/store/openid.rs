@@ -180,11 +180,11 @@ async fn arrivals_in_vain_count_for_the_address() {
     let folder = Folder::new();
     let store = folder.store().await;
     for second in 0..4 {
-        assert_eq!(store.refused_until("", "192.0.2.7", at(second)).await.unwrap(), None);
+        assert_eq!(store.refused_until(None, "192.0.2.7", at(second)).await.unwrap(), None);
         store.note_failed_arrival("its signature is wrong", ORIGIN, at(second)).await.unwrap();
     }
-    assert!(store.refused_until("", "192.0.2.7", at(4)).await.unwrap().is_some());
-    assert_eq!(store.refused_until("", "192.0.2.8", at(4)).await.unwrap(), None);
+    assert!(store.refused_until(None, "192.0.2.7", at(4)).await.unwrap().is_some());
+    assert_eq!(store.refused_until(None, "192.0.2.8", at(4)).await.unwrap(), None);
     let told = audit(&store, 0).await;
     assert_eq!(told.len(), 4);
     assert_eq!(told[0].2, "(unknown name)");

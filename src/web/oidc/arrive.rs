@@ -84,7 +84,7 @@ async fn leave(
 /// Whoever failed too often has to wait, here as with passwords.
 async fn check_patience(shared: &Shared, visitor: &Visitor) -> Result<(), Trouble> {
     let now = clock::now();
-    let until = shared.store.refused_until("", &visitor.counted_address(), now).await?;
+    let until = shared.store.refused_until(None, &visitor.counted_address(), now).await?;
     match until {
         Some(until) => {
             let left = until.0.saturating_sub(now.0).div_euclid(1_000_000).saturating_add(1);

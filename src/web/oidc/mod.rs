@@ -7,8 +7,6 @@
 
 mod arrive;
 mod known;
-#[cfg(test)]
-mod tests;
 
 use std::{
     collections::BTreeMap,

@@ -479,6 +479,17 @@ async fn nothing_that_anybody_says_is_more_than_text_anywhere() {
     let done = site.post("/findings/1/accept", &token, &fields).await;
     assert_eq!(done.status, StatusCode::SEE_OTHER, "{}", done.text);
 
+    // What a provider of OpenID Connect says of somebody.
+    let person = inventory::user::Person {
+        issuer: &hostile.plain("identity: issuer"),
+        subject: &hostile.plain("identity: subject"),
+        called: hostile.text("identity: called"),
+        names: vec!["=zq<zq onload=\"zq\">"],
+    };
+    let origin = inventory::store::Origin { counted: "a", address: "a", agent: "" };
+    let (role, now) = (Some(Role::Viewer), clock::now());
+    site.shared.store.sign_in_from(&person, role, "zq", None, origin, now).await.unwrap();
+
     let mut shown = String::new();
     let mut workbooks = 0;
     for path in paths(&sha256) {
