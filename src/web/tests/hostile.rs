@@ -371,6 +371,10 @@ fn paths(sha256: &str) -> Vec<String> {
                 path.replace("device", "software"),
                 path.replace("device", "issuer"),
             ],
+            // Where a provider of OpenID Connect sends browsers back to, with whatever it likes.
+            "/login/oidc" => {
+                vec![format!("{path}?state=%3Czq%3E&error=%3Czq%3E&iss=javascript:zq&{odd}")]
+            }
             "/login" => vec![format!("{path}?next=javascript:zq")],
             path => vec![path.to_owned(), format!("{path}?{odd}")],
         }
