@@ -62,7 +62,7 @@ impl Office {
 
         home.write("secret", "hush-hush\n");
         home.write("daicho.toml", DAICHO.replace("FOLDER", folder));
-        let mut office = Self { home, namespace, provider, page: None };
+        let office = Self { home, namespace, provider, page: None };
         office.furnish();
         office
     }
@@ -70,7 +70,7 @@ impl Office {
     /// Tells the provider of the client and of people, as its administrator does.
     fn furnish(&self) {
         let until = Instant::now() + Duration::from_secs(30);
-        while !self.curl("jar", "POST", "auth/", &sign_in("admin", "password")).is_ok() {
+        while self.curl("jar", "POST", "auth/", &sign_in("admin", "password")).is_err() {
             assert!(Instant::now() < until, "it did not begin: {}", self.log());
             std::thread::sleep(Duration::from_millis(100));
         }
@@ -176,8 +176,11 @@ impl Office {
 
 impl Drop for Office {
     fn drop(&mut self) {
-        // What is gone already need not go.
         for child in self.page.iter_mut().chain([&mut self.provider]) {
+            // What is gone already need not go.
+            if !matches!(child.try_wait(), Ok(None)) {
+                continue;
+            }
             let _ = Command::new("kill").args(["-TERM", &child.id().to_string()]).status();
             let _ = child.wait();
         }
@@ -310,7 +313,7 @@ fn a_real_provider_signs_people_in_and_its_absence_keeps_nobody_out() {
     assert_eq!(sato["issuer"], "https://localhost:4593/api/oidc");
     assert!(sato["password_at"].is_null() && !sato["subject"].as_str().unwrap().is_empty());
     assert_eq!(users.as_array().unwrap().len(), 2, "{users}");
-    let run = Run::of(office.daicho(&["audit", "--format", "json"]).output().unwrap());
+    let run = Run::of(office.daicho(&["audit", "list", "--format", "json"]).output().unwrap());
     let failed = run.stdout.matches("failed_sign_in").count();
     assert!(run.stdout.contains("nothing that it says gives a role") && failed == 2, "{run:?}");
     assert!(!run.stdout.contains("hush-hush"), "{run:?}");

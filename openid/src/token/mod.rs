@@ -1,5 +1,8 @@
 //! ID tokens (OpenID Connect Core 1.0, sections 2 and 3.1.3.7; RFC 7515, RFC 7519).
 
+#[cfg(test)]
+mod tests;
+
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use thiserror::Error;
@@ -197,7 +200,3 @@ fn check(values: Map<String, Value>, expected: &Expected<'_>) -> Result<Claims, 
     }
     Ok(Claims { subject, values })
 }
-
-#[cfg(test)]
-#[path = "token_tests.rs"]
-mod tests;
