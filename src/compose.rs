@@ -306,6 +306,9 @@ pub(crate) fn settings(config: Config) -> Result<Settings> {
         time_zone: _,
         jobs,
     } = config;
+    if let Some(oidc) = &web.oidc {
+        crate::web::oidc::check(oidc)?;
+    }
     let vantage = vantage_name(vantage);
     let seconds = |time: Duration| i64::try_from(time.as_secs()).unwrap_or(i64::MAX);
     let usual = Thresholds::default();

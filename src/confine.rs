@@ -146,6 +146,10 @@ pub(crate) fn web(cli: &Cli, settings: &Settings) -> Needs {
         // Their folders, because who renews them puts others in their place.
         read.extend([certificate, key].into_iter().flat_map(|path| really(path)));
     }
+    if let Some(oidc) = &settings.web.oidc {
+        read.extend(oidc.secret.iter().flat_map(file_of));
+        read.extend(oidc.roots.clone());
+    }
     for route in &settings.routes {
         read.extend(route.template.clone());
         match &route.destination {

@@ -6,6 +6,7 @@
 
 mod jobs;
 mod layers;
+pub mod oidc;
 pub mod route;
 mod units;
 pub mod web;
@@ -321,7 +322,7 @@ impl Config {
             page: optional("alerts.page")?,
             routes: layers.read_hidden("routes", route::routes)?,
             four_eyes: switch("approval.four_eyes")?,
-            web: web::read(layers)?,
+            web: web::read(layers, optional("alerts.page")?.as_deref())?,
             keep_observations: layers.read("keep.observations", units::age)?,
             keep_past: layers.read("keep.past", units::age)?,
             keep_findings: layers.read("keep.findings", units::age)?,

@@ -14,6 +14,8 @@ mod lab;
 mod lasting;
 mod listen;
 mod mirror;
+#[cfg(feature = "oidc")]
+mod oidc;
 mod parts;
 mod quic;
 mod refresh;

@@ -363,6 +363,7 @@ async fn what_waits_in_a_database_of_version_1_is_digested_once() {
          DROP TABLE saved_view;
          DROP TABLE api_token;
          DROP TABLE session;
+         DROP TABLE user_identity;
          DROP TABLE user;
          DROP TRIGGER event_stays;
          DROP TABLE horizon;
