@@ -8,40 +8,6 @@ use wire::lines;
 use super::{Conversation, Told, Verdict, agent, cloud};
 use crate::probe::{self, http as web, product};
 
-/// Methods of the three protocols, WebDAV's and UPnP's among them.
-const METHODS: &[&str] = &[
-    "GET",
-    "POST",
-    "HEAD",
-    "PUT",
-    "DELETE",
-    "OPTIONS",
-    "PATCH",
-    "CONNECT",
-    "TRACE",
-    "PROPFIND",
-    "REPORT",
-    "MKCOL",
-    "SUBSCRIBE",
-    "UNSUBSCRIBE",
-    "NOTIFY",
-    "DESCRIBE",
-    "SETUP",
-    "PLAY",
-    "TEARDOWN",
-    "ANNOUNCE",
-    "REGISTER",
-    "INVITE",
-    "ACK",
-    "BYE",
-    "CANCEL",
-    "MESSAGE",
-    "M-SEARCH",
-    "SOURCE",
-    "RPC_IN_DATA",
-    "RPC_OUT_DATA",
-];
-
 /// How much of a head is read.
 const MOST_HEAD: usize = 8 << 10;
 
@@ -63,7 +29,7 @@ impl<'a> Head<'a> {
             Some(line.strip_suffix(b"\r").unwrap_or(line))
         };
         let first = line()?;
-        let mut fields = Vec::with_capacity(8);
+        let mut fields = Vec::with_capacity(16);
         loop {
             let line = match line() {
                 Some([]) => break,
@@ -109,7 +75,44 @@ pub(super) fn is_request(stream: &[u8]) -> bool {
     else {
         return false;
     };
-    METHODS.iter().any(|method| method.as_bytes() == word)
+    is_method(word)
+}
+
+/// Whether it is a method of the three protocols, WebDAV's and UPnP's among them.
+const fn is_method(word: &[u8]) -> bool {
+    matches!(
+        word,
+        b"GET"
+            | b"POST"
+            | b"HEAD"
+            | b"PUT"
+            | b"DELETE"
+            | b"OPTIONS"
+            | b"PATCH"
+            | b"CONNECT"
+            | b"TRACE"
+            | b"PROPFIND"
+            | b"REPORT"
+            | b"MKCOL"
+            | b"SUBSCRIBE"
+            | b"UNSUBSCRIBE"
+            | b"NOTIFY"
+            | b"DESCRIBE"
+            | b"SETUP"
+            | b"PLAY"
+            | b"TEARDOWN"
+            | b"ANNOUNCE"
+            | b"REGISTER"
+            | b"INVITE"
+            | b"ACK"
+            | b"BYE"
+            | b"CANCEL"
+            | b"MESSAGE"
+            | b"M-SEARCH"
+            | b"SOURCE"
+            | b"RPC_IN_DATA"
+            | b"RPC_OUT_DATA"
+    )
 }
 
 /// Whether it begins as a server's.
@@ -117,11 +120,20 @@ pub(super) fn is_response(stream: &[u8]) -> bool {
     protocol(stream).is_some()
 }
 
+/// Whether the head at the beginning of the stream is there to its empty line.
+fn has_head(stream: &[u8]) -> bool {
+    let head = stream.get(..MOST_HEAD).unwrap_or(stream);
+    memchr::memchr_iter(b'\n', head).any(|end| {
+        let behind = head.get(end.saturating_add(1)..).unwrap_or_default();
+        matches!(behind, [b'\n', ..] | [b'\r', b'\n', ..])
+    })
+}
+
 /// The heads of all requests that the stream holds, as far as their bodies can be passed over.
 fn requests(mut stream: &[u8], ended: bool) -> Vec<Head<'_>> {
     /// Later ones say what the first ones did.
     const MOST: usize = 16;
-    let mut all = Vec::new();
+    let mut all = Vec::with_capacity(1);
     while is_request(stream) && all.len() < MOST {
         let Some((head, behind)) = Head::read(stream, ended) else { break };
         let body: usize = head
@@ -171,7 +183,9 @@ pub(super) fn read(talk: &Conversation<'_>, told: &mut Vec<Told>) -> Option<Verd
     if !asks && !is_response(talk.heard) {
         return None;
     }
-    if talk.heard.is_empty() && !talk.ended {
+    // Heads come in pieces, some of a line each: nothing is read before both are there.
+    let waits = || !has_head(talk.heard) || (asks && !has_head(talk.said));
+    if !talk.ended && waits() {
         return Some(Verdict::More);
     }
     let all = requests(talk.said, talk.ended);
@@ -196,7 +210,11 @@ pub(super) fn read(talk: &Conversation<'_>, told: &mut Vec<Told>) -> Option<Verd
     });
     let name = if prints { "ipp" } else { name };
     let to_proxy = first.is_some_and(is_to_proxy);
-    if let Some(value) = all.iter().find_map(|head| agent::family(&head.text("user-agent")?)) {
+    let family = |agent: &[u8]| {
+        let read = || Some(lines::text(agent)).filter(|text| !text.is_empty());
+        talk.families.of(agent, || agent::family(&read()?))
+    };
+    if let Some(value) = all.iter().find_map(|head| family(head.field("user-agent")?)) {
         let kind = FingerprintKind::UserAgent;
         talk.tell_client(Fact::Fingerprint { kind, value }, told);
     }

@@ -39,6 +39,9 @@ enum Label {
     V6Tcp,
     V6Udp,
     V6Icmp,
+    Outgoing,
+    Inner,
+    Innermost,
     Accept,
     Drop,
 }
@@ -71,6 +74,17 @@ const ADD_INDEX: u32 = libc::BPF_ALU | libc::BPF_ADD | libc::BPF_X;
 const TO_INDEX: u32 = libc::BPF_MISC | libc::BPF_TAX;
 const EQUALS_INDEX: u32 = libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_X;
 const RETURN: u32 = libc::BPF_RET | libc::BPF_K;
+/// Words of memory, of which there are 16; the index as a value; arithmetic.
+const WORD_BEHIND: u32 = libc::BPF_LD | libc::BPF_W | libc::BPF_IND;
+const STORE: u32 = libc::BPF_ST;
+const FETCH: u32 = libc::BPF_LD | libc::BPF_W | libc::BPF_MEM;
+const FETCH_INDEX: u32 = libc::BPF_LDX | libc::BPF_W | libc::BPF_MEM;
+const SET_INDEX: u32 = libc::BPF_LDX | libc::BPF_W | libc::BPF_IMM;
+const FROM_INDEX: u32 = libc::BPF_MISC | libc::BPF_TXA;
+const ADD: u32 = libc::BPF_ALU | libc::BPF_ADD | libc::BPF_K;
+const TIMES: u32 = libc::BPF_ALU | libc::BPF_MUL | libc::BPF_K;
+const XOR_INDEX: u32 = libc::BPF_ALU | libc::BPF_XOR | libc::BPF_X;
+const RETURN_VALUE: u32 = libc::BPF_RET | libc::BPF_A;
 
 /// Where the kernel tells whether it took a VLAN tag off.
 const TAG_PRESENT: u32 =
@@ -79,6 +93,12 @@ const TAG_PRESENT: u32 =
 /// And which it was.
 const TAG: u32 =
     libc::SKF_AD_OFF.cast_unsigned().wrapping_add(libc::SKF_AD_VLAN_TAG.cast_unsigned());
+
+/// Whether a frame comes in or goes out, and what is inside of it as the kernel read it.
+const PACKET_TYPE: u32 =
+    libc::SKF_AD_OFF.cast_unsigned().wrapping_add(libc::SKF_AD_PKTTYPE.cast_unsigned());
+const ETHER_TYPE: u32 =
+    libc::SKF_AD_OFF.cast_unsigned().wrapping_add(libc::SKF_AD_PROTOCOL.cast_unsigned());
 
 /// Where the headers begin in a frame without tags.
 const IP: u32 = 14;
@@ -282,6 +302,77 @@ pub(in super::super) fn for_watch() -> Vec<libc::sock_filter> {
 /// The program that lets everything in.
 pub(in super::super) fn for_all() -> Vec<libc::sock_filter> {
     assemble(&[Plain(RETURN, ALL)])
+}
+
+/// The program that says which of several readers hears a frame: a number, of which the kernel
+/// takes the rest by how many there are. `header` is how long the link's header is.
+///
+/// It is made of the two addresses of a packet alone, whichever of them is whose, so that all
+/// that two stations say to each other comes to one reader: both directions of a flow, with tags
+/// or without, its fragments (which have no ports), and a tunnel with all that is in it. Refused:
+/// the kernel's own symmetric hash (PACKET_FANOUT_HASH), which takes the ports in. VXLAN and
+/// Geneve make their source port of the flow inside (RFC 7348, section 5), another one in each
+/// direction, so that the two halves of that flow would be heard by two readers; and of fragments
+/// it has no ports. What is no IP, and what is cut before its addresses, goes to the first reader.
+pub(in super::super) fn for_fanout(header: u32) -> Vec<libc::sock_filter> {
+    let kinds = |tagged: Label| {
+        [
+            Jump(EQUALS, ethernet::IPV4.into(), Label::V4, Label::Next),
+            Jump(EQUALS, ethernet::IPV6.into(), Label::V6, Label::Next),
+            // IEEE 802.1Q, 802.1ad, and what came before it.
+            Jump(EQUALS, 0x8100, tagged, Label::Next),
+            Jump(EQUALS, 0x88a8, tagged, Label::Next),
+            Jump(EQUALS, 0x9100, tagged, Label::Drop),
+        ]
+    };
+    // What is behind the tag at the index, and the index there.
+    let behind = [
+        Plain(HALF_BEHIND, 2),
+        Plain(STORE, 0),
+        Plain(FROM_INDEX, 0),
+        Plain(ADD, 4),
+        Plain(TO_INDEX, 0),
+        Plain(FETCH, 0),
+    ];
+    // What comes in is seen from its packet on, what goes out from its frame on.
+    let mut lines = vec![
+        Plain(SET_INDEX, header),
+        Plain(WORD, PACKET_TYPE),
+        Jump(EQUALS, libc::PACKET_OUTGOING.into(), Label::Outgoing, Label::Next),
+        Plain(SET_INDEX, 0),
+        Here(Label::Outgoing),
+        Plain(WORD, ETHER_TYPE),
+    ];
+    // The kernel takes off the outermost tag of what comes in.
+    lines.extend(kinds(Label::Inner));
+    lines.push(Here(Label::Inner));
+    lines.extend(behind);
+    lines.extend(kinds(Label::Innermost));
+    lines.push(Here(Label::Innermost));
+    lines.extend(behind);
+    lines.extend([
+        Jump(EQUALS, ethernet::IPV4.into(), Label::V4, Label::Next),
+        Jump(EQUALS, ethernet::IPV6.into(), Label::V6, Label::Drop),
+        Here(Label::V4),
+        Plain(WORD_BEHIND, 12),
+        Plain(STORE, 0),
+        Plain(WORD_BEHIND, 16),
+        Plain(FETCH_INDEX, 0),
+        Plain(XOR_INDEX, 0),
+    ]);
+    // Neighbours differ in few bits: the upper half of a product spreads them.
+    let spread = [Plain(TIMES, 0x9e37_79b1), Plain(SHIFT_RIGHT, 16), Plain(RETURN_VALUE, 0)];
+    lines.extend(spread);
+    lines.push(Here(Label::V6));
+    for word in 0..8 {
+        lines.extend([Plain(WORD_BEHIND, 8 + 4 * word), Plain(STORE, word)]);
+    }
+    for word in 0..7 {
+        lines.extend([Plain(FETCH_INDEX, word), Plain(XOR_INDEX, 0)]);
+    }
+    lines.extend(spread);
+    lines.extend([Here(Label::Drop), Plain(RETURN, 0)]);
+    assemble(&lines)
 }
 
 /// Whether a frame gets through [`for_search`], for tests elsewhere.
