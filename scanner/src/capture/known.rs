@@ -20,7 +20,7 @@ use super::{REPEATED_AFTER, Told, ours::Ours};
 
 /// How many facts are remembered as told. With more, all are forgotten and told once more,
 /// so that a flood of forged addresses costs repetition and not memory.
-const MOST_REMEMBERED: usize = 1 << 16;
+pub(super) const MOST_REMEMBERED: usize = 1 << 16;
 
 /// By subject and kind of fact: when it was told last, and what.
 type Memory = HashMap<u64, (Timestamp, u64), foldhash::fast::RandomState>;
@@ -65,6 +65,12 @@ impl Known {
     /// How many bytes it takes, about.
     pub(super) fn memory(&self) -> usize {
         self.with(|both| both.told.capacity().saturating_mul(size_of::<(u64, (Timestamp, u64))>()))
+    }
+
+    /// How much is remembered as told.
+    #[cfg(test)]
+    pub(super) fn remembered(&self) -> usize {
+        self.with(|both| both.told.len())
     }
 
     fn with<T>(&self, what: impl FnOnce(&mut Both) -> T) -> T {

@@ -37,7 +37,12 @@ mod tunnel;
 mod under_way;
 mod uses;
 
-use std::{fmt, hash::BuildHasher, iter::Sum, net::IpAddr};
+use std::{
+    fmt,
+    hash::{BuildHasher, Hash as _, Hasher as _},
+    iter::Sum,
+    net::IpAddr,
+};
 
 pub use flow::FlowCounts;
 use flow::Flows;
@@ -77,6 +82,8 @@ pub struct Capture {
     /// Datagrams that were read a moment ago.
     heard: Recent,
     datagrams: dtls::Handshakes,
+    /// What devices that call themselves so were found to be.
+    devices: devices::Known,
     access: access::Access,
     /// What a frame told, kept for its room.
     scratch: Vec<Told>,
@@ -155,6 +162,7 @@ impl Capture {
             handshakes: quic::Handshakes::default(),
             heard: Recent::new(),
             datagrams: dtls::Handshakes::default(),
+            devices: devices::Known::default(),
             access: access::Access::default(),
             scratch: Vec::new(),
         }
@@ -443,16 +451,18 @@ impl Capture {
         datagram: &udp::Datagram<'_>,
         told: &mut Vec<Told>,
     ) -> Result<(), Malformed> {
-        let Some(words) = datagram::words(datagram) else {
-            return datagram::read(frame, packet, datagram, told);
-        };
+        let mut hasher = self.hasher.build_hasher();
+        if !datagram::words(datagram, &mut |part| hasher.write(part)) {
+            return datagram::read(frame, packet, datagram, &self.devices, told);
+        }
         let ports = (datagram.source_port, datagram.destination_port);
         let ends = (packet.source, packet.destination, packet.ttl, ports);
-        let hash = self.hasher.hash_one((frame.source.map(|mac| mac.0), ends, words));
+        (frame.source.map(|mac| mac.0), ends, datagram.payload.len()).hash(&mut hasher);
+        let hash = hasher.finish();
         if self.heard.holds(at, hash) {
             return Ok(());
         }
-        let read = datagram::read(frame, packet, datagram, told);
+        let read = datagram::read(frame, packet, datagram, &self.devices, told);
         // What is malformed is counted each time.
         if read.is_ok() {
             self.heard.note(at, hash);

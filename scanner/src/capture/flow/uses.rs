@@ -127,7 +127,8 @@ mod tests {
         let mut one = Uses::default();
         let mut other = one.beside();
         let client = IpAddr::from([192, 0, 2, 1]);
-        let [here, there] = [&mut one, &mut other].map(|uses| uses.of(client, "example.com".into()));
+        let [here, there] =
+            [&mut one, &mut other].map(|uses| uses.of(client, "example.com".into()));
         let mut told = Vec::new();
         for _ in 0..6 {
             one.add(here, 100 << 10, Timestamp(0), &mut told);
