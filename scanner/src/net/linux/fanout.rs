@@ -5,6 +5,9 @@
 //! say to each other is always one reader's. While readers come and go (the interface was down) the
 //! kernel counts anew, and a flow that is under way may go on at another: there it is one whose
 //! beginning was not seen.
+//!
+//! A socket hears all from when it is bound and its part from when it is in the group: it is bound
+//! deaf ([`super::filter::for_none`]), so that nothing is heard by two.
 
 use std::{
     io,
@@ -49,7 +52,8 @@ impl Group {
         } else {
             join(socket, members.id, 0)?;
         }
-        let len = libc::c_ushort::try_from(program.len()).map_err(|_| io::ErrorKind::InvalidInput)?;
+        let len =
+            libc::c_ushort::try_from(program.len()).map_err(|_| io::ErrorKind::InvalidInput)?;
         // The kernel copies the program within the call, and does not write to it.
         let program = libc::sock_fprog { len, filter: program.as_ptr().cast_mut() };
         set(socket, libc::SOL_PACKET, libc::PACKET_FANOUT_DATA, &program)?;
