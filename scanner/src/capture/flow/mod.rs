@@ -6,6 +6,7 @@
 //! alone: where a mirror shows the two directions in two VLANs, or a packet before and after a
 //! router, they are one.
 
+mod counts;
 mod half;
 mod table;
 mod uses;
@@ -25,6 +26,7 @@ use super::{
     signature::{self, Of},
     stream::{self, Conversation, Families, Roles, Turn, Verdict},
 };
+pub use counts::FlowCounts;
 use half::Half;
 use table::{Entry, KNOWN, NO_USE, Table};
 use uses::Uses;
@@ -60,31 +62,6 @@ struct Open {
     counted: usize,
     /// Which one this is of all: a place is used again.
     serial: u64,
-}
-
-/// What became of the flows.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub struct FlowCounts {
-    /// Flows seen.
-    pub flows: u64,
-    /// Flows of which nothing more was wanted, and whose place was taken: no loss.
-    pub forgotten: u64,
-    /// Flows that were given up unread for want of memory.
-    pub given_up: u64,
-    /// Flows that ended with something missing in what would have been read.
-    pub with_gaps: u64,
-}
-
-impl FlowCounts {
-    /// Of two who listen side by side.
-    pub(super) fn and(self, other: Self) -> Self {
-        Self {
-            flows: self.flows.saturating_add(other.flows),
-            forgotten: self.forgotten.saturating_add(other.forgotten),
-            given_up: self.given_up.saturating_add(other.given_up),
-            with_gaps: self.with_gaps.saturating_add(other.with_gaps),
-        }
-    }
 }
 
 /// See the module.
