@@ -184,6 +184,8 @@ pub(crate) struct Settings {
     pub(crate) own_networks: Vec<AddressRange>,
     /// Bytes that listening may remember.
     pub(crate) capture_memory: usize,
+    /// How many listen to an interface side by side.
+    pub(crate) readers: usize,
     /// How often conclusions are drawn while it is listened.
     pub(crate) conclude: Duration,
     /// Whether what is heard is followed by questions, and to whom.
@@ -287,6 +289,7 @@ pub(crate) fn settings(config: Config) -> Result<Settings> {
         cleartext,
         own_networks,
         watch_memory,
+        watch_readers,
         watch_conclude,
         watch_ask,
         watch_targets,
@@ -391,6 +394,7 @@ pub(crate) fn settings(config: Config) -> Result<Settings> {
         },
         routes,
         capture_memory: watch_memory,
+        readers: watch_readers,
         conclude: watch_conclude,
         ask: watch_ask,
         ask_targets: watch_targets,

@@ -107,6 +107,8 @@ pub struct Config {
     pub own_networks: Vec<String>,
     /// Bytes that listening may remember.
     pub watch_memory: usize,
+    /// How many threads listen to an interface.
+    pub watch_readers: usize,
     /// How often conclusions are drawn while it is listened.
     pub watch_conclude: Duration,
     /// Whether what is heard is followed by questions.
@@ -314,6 +316,7 @@ impl Config {
             cleartext: layers.read("network.cleartext", units::texts)?,
             own_networks: layers.read("network.own", units::texts)?,
             watch_memory: layers.read("watch.memory", |v| units::size(v, 1 << 20, 64 << 30))?,
+            watch_readers: layers.read("watch.readers", |v| units::number(v, 1, 64))?,
             watch_conclude: layers
                 .read("watch.conclude", |v| units::duration(v, Duration::from_secs(1), DAY))?,
             watch_ask: switch("watch.ask")?,

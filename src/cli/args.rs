@@ -241,6 +241,10 @@ pub(crate) struct Watch {
     /// Capture files, pcap or pcapng, also packed by gzip or zstd; - is standard input
     #[arg(long, num_args = 1.., value_name = "FILE")]
     pub(crate) read: Vec<PathBuf>,
+    /// How many threads listen to the interface side by side (default: watch.readers of the
+    /// configuration, which is 1)
+    #[arg(long, value_name = "N", conflicts_with = "read")]
+    pub(crate) readers: Option<u16>,
     /// Ask what is heard, politely: new endpoints, certificates that TLS hides, new server names.
     /// Only these targets are ever asked, written as for a sweep (default: watch.targets of the
     /// configuration)
@@ -421,10 +425,13 @@ impl Sweep {
 impl Watch {
     /// The settings that the flags stand for, as [`Sweep::settings`].
     pub(crate) fn settings(&self) -> Vec<(&'static str, &'static str, String)> {
-        let Some(targets) = &self.ask else { return Vec::new() };
-        let targets = Some(targets.join(",")).filter(|targets| !targets.is_empty());
+        let readers =
+            self.readers.map(|readers| ("--readers", "watch.readers", readers.to_string()));
+        let targets = self.ask.as_ref().map(|targets| targets.join(","));
+        let targets = targets.filter(|targets| !targets.is_empty());
         let targets = targets.map(|targets| ("--ask", "watch.targets", targets));
-        targets.into_iter().chain([("--ask", "watch.ask", "true".to_owned())]).collect()
+        let ask = self.ask.as_ref().map(|_| ("--ask", "watch.ask", "true".to_owned()));
+        readers.into_iter().chain(targets).chain(ask).collect()
     }
 }
 
@@ -462,7 +469,7 @@ mod tests {
         assert_eq!((config.rate, config.host_rate, config.network_rate), (5, 2, 3));
         assert!(config.assume_alive && !config.services);
 
-        let line = "daicho watch --interface lo --ask 127.0.0.1 ::1";
+        let line = "daicho watch --interface lo --readers 3 --ask 127.0.0.1 ::1";
         let Command::Watch(watch) = Cli::parse_from(line.split_whitespace()).command else {
             panic!("not a watch");
         };
@@ -471,6 +478,7 @@ mod tests {
         }
         let config = config::Config::from_layers(&layers).unwrap();
         assert!(config.watch_ask && config.watch_targets == ["127.0.0.1", "::1"]);
+        assert_eq!(config.watch_readers, 3);
     }
 
     #[test]
