@@ -355,6 +355,7 @@ pub(crate) fn settings(config: Config) -> Result<Settings> {
         snmp_public,
         tls: match tls {
             TlsChoice::Certificates => Extent::Certificates,
+            TlsChoice::Versions => Extent::Versions,
             TlsChoice::Thorough => Extent::Thorough,
         },
         except: match snmp_public {
