@@ -419,7 +419,7 @@ impl Run<'_> {
 }
 
 /// A window that closes ends the sweep.
-fn end_with_the_window(stop: &Stop, time_left: Option<Duration>) {
+pub(super) fn end_with_the_window(stop: &Stop, time_left: Option<Duration>) {
     if let Some(time) = time_left {
         let stop = stop.clone();
         tokio::spawn(async move {

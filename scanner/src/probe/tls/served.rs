@@ -24,6 +24,8 @@ pub struct Served {
     pub starttls: Option<&'static str>,
     /// Whether it made clear that it has no TLS there: that no certificate came is then no gap.
     pub is_plain: bool,
+    /// Whether there was somebody to ask: an attempt came further than to fail to connect.
+    pub is_there: bool,
     /// Whether the endpoint speaks TLS: it answered in its records, if only to refuse.
     pub speaks_tls: bool,
     /// The chains, one for each question (name and version) that was answered. The same chain
@@ -124,6 +126,7 @@ impl Served {
     /// Takes what became of one question.
     pub(super) fn add(&mut self, question: &Question, outcome: Outcome) {
         self.connections = self.connections.saturating_add(1);
+        self.is_there |= outcome != Outcome::NoConnection;
         match outcome {
             Outcome::Collected(collected) => self.take(question, *collected),
             Outcome::Failed(why) => self.note(question, &why),
