@@ -31,7 +31,7 @@ use scanner::{
 };
 
 use crate::{
-    cli::args::{Cli, Command, Jobs},
+    cli::args::{Certs, Cli, Command, Jobs},
     notify::Sender,
     trusted::Trusted,
 };
@@ -67,6 +67,7 @@ pub(crate) fn configuration_of(cli: &Cli, file: Option<&(PathBuf, String)>) -> R
     let flags = match &cli.command {
         Command::Sweep(sweep) => sweep.settings(),
         Command::Watch(watch) => watch.settings(),
+        Command::Certs { command: Certs::Collect(collect) } => collect.settings(),
         _ => Vec::new(),
     };
     for (flag, key, value) in flags {
@@ -361,6 +362,7 @@ pub(crate) fn settings(config: Config) -> Result<Settings> {
         snmp_public,
         tls: match tls {
             TlsChoice::Certificates => Extent::Certificates,
+            TlsChoice::Versions => Extent::Versions,
             TlsChoice::Thorough => Extent::Thorough,
         },
         except: match snmp_public {

@@ -213,7 +213,8 @@ pub(crate) struct Sweep {
     /// Do not talk with the services found: ports only
     #[arg(long)]
     pub(crate) no_services: bool,
-    /// How much to ask TLS servers: certificates, or thorough (each version and cipher suite)
+    /// How much to ask TLS servers: certificates, versions (the default but with the profiles ot
+    /// and polite: also each older version), or thorough (also each cipher suite and group)
     #[arg(long, value_name = "EXTENT")]
     pub(crate) tls: Option<String>,
     /// Print the plan and send nothing

@@ -118,7 +118,7 @@ pub(crate) fn run(cli: &Cli) -> Result<u8> {
                 findings::run(&settings, command.as_ref(), list, format).await?;
             }
             Command::Certs { command: Certs::Collect(arguments) } => {
-                code = collect::run(&settings, arguments, format).await?;
+                code = collect::run(&settings, arguments, format, &stop).await?.code;
             }
             Command::Services(asked) => parts::services(&settings, asked, format).await?,
             Command::Software(asked) => parts::software(&settings, asked, format).await?,

@@ -7,6 +7,7 @@ mod before_tls;
 mod browser;
 mod cli;
 mod files;
+mod hello;
 mod home;
 mod import;
 mod keep;

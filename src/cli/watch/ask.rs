@@ -12,8 +12,9 @@ use anyhow::{Result, ensure};
 use certs::hello::ServerName;
 use inventory::store::{Sink, Store};
 use jiff::tz::TimeZone;
-use model::{Endpoint, Gap, Observation, Subject};
+use model::{Endpoint, Gap, Observation, Site, Subject};
 use scanner::{
+    Scope,
     dialogue::{Door, Open, Pace},
     handover::{Ask, Handover, Request},
     net::clock::Clock,
@@ -100,7 +101,9 @@ pub(super) struct Asking {
     /// As they were at the start.
     settings: Arc<Settings>,
     /// The names by which targets were given.
-    names: HashMap<IpAddr, String>,
+    names: HashMap<IpAddr, Vec<String>>,
+    /// Who may be asked.
+    scope: Scope,
     /// Who is never asked, as it was given.
     excluded: Vec<String>,
     pace: Pace,
@@ -135,6 +138,7 @@ impl Asking {
         let chosen = scope::choose(&settings.ask_targets, &excluded, true).await?;
         let pacer = Arc::new(Mutex::new(Pacer::new(settings.rates)));
         let pace = Pace::new(pacer, Clock::start());
+        let scope = chosen.scope.clone();
         let asked = Asked {
             handover: Handover::new(chosen.scope, control_systems(settings)),
             pace: pace.clone(),
@@ -143,7 +147,7 @@ impl Asking {
             more_gaps: 0,
         };
         Ok(Some((
-            Self { settings: Arc::clone(settings), names: chosen.names, excluded, pace },
+            Self { settings: Arc::clone(settings), names: chosen.names, scope, excluded, pace },
             asked,
         )))
     }
@@ -162,7 +166,7 @@ impl Asking {
     ) -> Result<()> {
         let settings = Arc::clone(&self.settings);
         let site = &settings.vantage.site;
-        let mut known = Known::read(&store, site).await?;
+        let mut known = self.known(&store, site).await?;
         let mut read = Instant::now();
         let windows = &settings.windows;
         if let Err(closed) = window::time_left(windows, clock::now(), TimeZone::system()) {
@@ -174,10 +178,11 @@ impl Asking {
                 continue;
             };
             if read.elapsed() > KNOWN_FOR {
-                known = Known::read(&store, site).await?;
+                known = self.known(&store, site).await?;
                 let chosen = scope::choose(&self.settings.ask_targets, &self.excluded, true).await;
                 match chosen {
                     Ok(chosen) => {
+                        self.scope = chosen.scope.clone();
                         if let Some(asked) = &mut lock(&heard).asked {
                             asked.handover.renew_scope(chosen.scope);
                         }
@@ -224,6 +229,13 @@ impl Asking {
         Ok(())
     }
 
+    /// What the inventory knows of those who may be asked.
+    async fn known(&self, store: &Store, site: &Site) -> Result<Known> {
+        let wanted = |address| self.scope.permit(address).is_ok() || self.scope.may_find(address);
+        let turn = clock::now().0.unsigned_abs() / 1_000_000 / KNOWN_FOR.as_secs();
+        Known::read(store, site, &wanted, turn).await
+    }
+
     async fn ask(
         &self,
         talk: &Talk<'_>,
@@ -244,7 +256,8 @@ impl Asking {
             match request.ask {
                 Ask::Everything => open.push(one),
                 Ask::Certificates(door) => {
-                    doors.insert(one.endpoint, (door, request.names.clone()));
+                    let names = request.names.iter().cloned().collect();
+                    doors.insert(one.endpoint, (door, names));
                 }
             }
         }
@@ -265,9 +278,11 @@ impl Asking {
         for request in requests {
             let endpoint = request.open.endpoint;
             if let Some(door) = found.get(&endpoint) {
-                let given = self.names.get(&endpoint.address);
-                let given = given.and_then(|name| ServerName::new(name));
-                let names = request.names.iter().cloned().chain(given).collect();
+                let given = self.names.get(&endpoint.address).into_iter().flatten();
+                let given = given.filter_map(|name| ServerName::new(name));
+                let heard = request.names.iter().cloned();
+                let before = known.names.at(endpoint).iter().cloned();
+                let names = heard.chain(given).chain(before).collect();
                 doors.insert(endpoint, (*door, names));
             }
         }
@@ -305,7 +320,8 @@ impl Asking {
     /// The same with what the inventory and the command line know of it.
     fn dress(&self, open: &Open, known: &Known) -> Open {
         let Endpoint { address, .. } = open.endpoint;
-        let name = open.server_name.as_ref().or_else(|| self.names.get(&address));
+        let given = self.names.get(&address).and_then(|names| names.first());
+        let name = open.server_name.as_ref().or(given);
         Open {
             server_name: name.cloned(),
             gentle: open.gentle || known.is_fragile(address, open.mac),
