@@ -16,6 +16,7 @@ mod inside;
 pub mod mutate;
 mod neighbours;
 mod outside;
+mod overheard;
 mod probes;
 mod protocols;
 mod quic;
@@ -35,6 +36,7 @@ pub struct Target {
 const ROOMS: &[&[Target]] = &[
     protocols::TARGETS,
     neighbours::TARGETS,
+    overheard::TARGETS,
     flows::TARGETS,
     access::TARGETS,
     probes::TARGETS,

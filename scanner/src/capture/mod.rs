@@ -34,6 +34,7 @@ mod tickets;
 mod tunnel;
 mod under_way;
 mod uses;
+mod voice;
 
 use std::{collections::HashMap, fmt, hash::BuildHasher, net::IpAddr};
 

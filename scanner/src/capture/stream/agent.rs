@@ -45,7 +45,7 @@ const SYSTEMS: &[(&str, &str)] = &[
 ];
 
 /// The family, `name/version; system` with what is known of it; `None` where nothing is.
-pub(super) fn family(agent: &str) -> Option<String> {
+pub(in crate::capture) fn family(agent: &str) -> Option<String> {
     let version =
         |rest: &str| -> String { rest.chars().take_while(char::is_ascii_digit).take(6).collect() };
     // Without the browser's own name the version is that of whoever built on it.
