@@ -17,6 +17,7 @@ pub mod mutate;
 mod neighbours;
 mod openid_connect;
 mod outside;
+mod overheard;
 mod probes;
 mod protocols;
 mod quic;
@@ -36,6 +37,7 @@ pub struct Target {
 const ROOMS: &[&[Target]] = &[
     protocols::TARGETS,
     neighbours::TARGETS,
+    overheard::TARGETS,
     flows::TARGETS,
     access::TARGETS,
     probes::TARGETS,

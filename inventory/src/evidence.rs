@@ -35,8 +35,11 @@ pub struct Sighting {
     pub host_keys: BTreeSet<(u16, String, String)>,
     /// Its names with who said them.
     pub names: BTreeSet<(NameSource, String)>,
-    /// What its DHCP client asks for, by which a kind of device is known, but not which one.
-    pub habits: BTreeSet<String>,
+    /// What its DHCP client asks for, how its programs begin TLS and its system TCP: by these a
+    /// kind of device is known, but not which one.
+    pub habits: BTreeSet<(FingerprintKind, String)>,
+    /// Whether all that is known of it was heard, unasked.
+    pub only_heard: bool,
     /// True where it answers with the link-layer address of a virtual router, so that what
     /// it says belongs to whichever device holds that role now.
     pub virtual_router: bool,
@@ -275,8 +278,13 @@ impl Read<'_> {
                         });
                     }
                 }
-                Fact::Fingerprint { kind: FingerprintKind::Dhcp, value } => {
-                    habits.insert(value.clone());
+                Fact::Fingerprint { kind, value }
+                    if matches!(
+                        kind,
+                        FingerprintKind::Dhcp | FingerprintKind::Ja4 | FingerprintKind::TcpSyn
+                    ) =>
+                {
+                    habits.insert((*kind, value.clone()));
                 }
                 Fact::MachineId { kind, value } => {
                     let value = value.trim();
@@ -289,6 +297,8 @@ impl Read<'_> {
                 _ => {}
             }
         }
+        let is_heard = |i: &usize| self.observations[*i].method == Method::Capture;
+        let only_heard = observations.iter().all(is_heard);
         let mut identifiers = seen.into_vec();
         if virtual_router {
             // Another device tells other keys and names tomorrow, at the same address.
@@ -306,6 +316,7 @@ impl Read<'_> {
             host_keys,
             names,
             habits,
+            only_heard,
             virtual_router,
             turn,
             left_out,

@@ -21,6 +21,7 @@ pub mod heard;
 mod hex;
 pub mod identity;
 pub mod list;
+pub mod opinion;
 pub mod outbox;
 pub mod owner;
 mod project;

@@ -7,6 +7,7 @@
 //! asset. Not asked is not closed, and not told is not changed.
 
 mod certificate;
+mod habit;
 mod service;
 mod ssh;
 mod tls;
@@ -47,6 +48,8 @@ const TLS_KEY: &str = "tls_key:";
 const OS_SOURCE: &str = " operating system";
 /// The same where nobody told it, but what its DHCP client calls itself says so.
 const OS_OPINION: &str = " vendor class, operating system";
+/// The same where it follows from all that was heard of it (`opinion`).
+const OS_HABITS: &str = "heard habits, operating system";
 
 /// The algorithm whose host key a service's attribute of that name holds.
 pub(crate) fn host_key_algorithm(attribute: &str) -> Option<&str> {
@@ -66,6 +69,12 @@ pub(crate) fn is_told_by(source: &str, service: &ServiceState) -> bool {
 /// Whether a software of that source is an operating system.
 pub(crate) fn is_operating_system(source: &str) -> bool {
     source.ends_with(OS_SOURCE)
+}
+
+/// Who told a system, by the source of a software; `None` where nobody told it.
+pub(crate) fn told_system(source: &str) -> Option<&str> {
+    let told = source.strip_suffix(OS_SOURCE)?;
+    (source != OS_HABITS && !source.ends_with(OS_OPINION)).then_some(told)
 }
 
 /// Keys that services showed before and show no more.
@@ -99,6 +108,7 @@ pub(crate) fn apply(
     anomalies(asset, seen, &at, &mut events);
     alive(asset, seen, &at);
     heard::hear(asset, seen, &at);
+    habit::conclude(asset);
     let after = keys(asset);
     let gone = |prefix: &str| {
         let still: BTreeSet<&String> =
@@ -243,13 +253,22 @@ fn operating_system(
             &same,
         );
     }
+    choose_system(asset);
+}
+
+/// The best of the systems that the asset is said to run.
+fn choose_system(asset: &mut Asset) {
     let best = asset
         .software
         .iter()
         .filter(|software| software.current && is_operating_system(&software.source))
-        // What only follows from a habit yields to what is told.
+        // What only follows from habits yields to what is told.
         .max_by_key(|s| {
-            let told = !s.source.ends_with(OS_OPINION);
+            let told = match &*s.source {
+                OS_HABITS => 1,
+                source if source.ends_with(OS_OPINION) => 0,
+                _ => 2,
+            };
             (told, s.version.is_some(), s.last_seen, &s.product, &s.version)
         });
     asset.os = best.map(|software| OperatingSystem {

@@ -126,6 +126,14 @@ impl Pacer {
         self.all.set_pace(per_second);
     }
 
+    /// Other rates from now on. Limits of single addresses and networks stay; what was sent within
+    /// the last second is forgotten, so that the caller lets one pass before it sends again.
+    pub fn renew(&mut self, rates: Rates) {
+        let (slow, slow_networks) =
+            (std::mem::take(&mut self.slow), std::mem::take(&mut self.slow_networks));
+        *self = Self { slow, slow_networks, ..Self::new(rates) };
+    }
+
     /// How many packets a second go in all, as of now.
     #[must_use]
     pub const fn pace(&self) -> u32 {

@@ -5,6 +5,7 @@ use inventory::{
     asset::{AssetId, EventKind},
     class,
     heard::What,
+    opinion,
     query::Kind,
     store::{Compared, Dossier, OpenMode, Store, StoreError},
 };
@@ -176,6 +177,7 @@ fn whole(dossier: &Dossier, shown: &Shown<'_>, compared: &Compared, most: usize)
     let Value::Object(object) = &mut value else { return Ok(value) };
     object.insert("registration_reason".into(), shown.reason.into());
     object.insert("class_reasons".into(), json!(why));
+    object.insert("os_reasons".into(), json!(opinion::reasons(asset)));
     object.insert("identifiers".into(), identifiers.into());
     object.insert("observations".into(), observations.into());
     object.insert("events".into(), events.into());
@@ -210,6 +212,7 @@ fn text(dossier: &Dossier, shown: &Shown<'_>) -> String {
     if let Some(os) = &asset.os {
         let version = os.version.as_deref().unwrap_or_default();
         line("system", format!("{} {version}", os.name).trim_end());
+        line("because", &opinion::reasons(asset).join("; "));
     }
     line("alive by", &asset.alive_by.iter().map(|m| m.as_str()).collect::<Vec<_>>().join(", "));
     line("first seen", &asset.first_seen.to_string());

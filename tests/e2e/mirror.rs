@@ -69,7 +69,7 @@ impl<'a> Watch<'a> {
 
     /// How many requests were asked by now, and how many wait, as it says when it is asked.
     fn asked(&self) -> Option<(usize, usize)> {
-        self.signal("-HUP");
+        self.signal("-USR1");
         thread::sleep(Duration::from_millis(500));
         let log = self.log();
         let line = log.lines().rev().find_map(|line| line.split_once("; asked "))?.1;

@@ -67,6 +67,74 @@ impl Response {
     }
 }
 
+/// What a message of somebody else's says of who sent it. Users, numbers and addresses are in
+/// the fields that are passed over.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Overheard {
+    /// The status, of a response; `None` for a request.
+    pub status: Option<u16>,
+    /// The method, of a response the one of its request (CSeq).
+    pub method: String,
+    /// How many Via fields it has: a request with more than one came through a proxy.
+    pub hops: usize,
+    /// Whether proxies stay on the way (Record-Route), so that a response may be another's.
+    pub routed: bool,
+    /// Server or User-Agent of a response, User-Agent of a request.
+    pub software: Option<String>,
+}
+
+impl Overheard {
+    /// Reads one datagram, of which the header has to be whole.
+    pub fn parse(bytes: &[u8]) -> Result<Self, Malformed> {
+        let mut r = Reader::new(bytes);
+        let first = r.until("start line", b"\r\n")?;
+        let fields = r.until("message header", b"\r\n\r\n")?;
+        let mut words = first.split(|byte| *byte == b' ');
+        let (one, two) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
+        let mut status = None;
+        let mut method = lines::text(one);
+        if one.eq_ignore_ascii_case(b"SIP/2.0") {
+            let number = str::from_utf8(two).ok().filter(|text| text.len() == 3);
+            status = number.and_then(|text| text.parse::<u16>().ok());
+            if !status.is_some_and(|status| (100..700).contains(&status)) {
+                return Err(r.invalid("Status-Code", 0_u8));
+            }
+        } else if words.next_back().is_none_or(|last| !last.eq_ignore_ascii_case(b"SIP/2.0"))
+            || !one.iter().all(u8::is_ascii_uppercase)
+        {
+            return Err(r.invalid("start line", 0_u8));
+        }
+        let (mut hops, mut routed) = (0_usize, false);
+        let (mut server, mut agent) = (None, None);
+        for line in lines::lines(fields) {
+            let Some(colon) = memchr::memchr(b':', line) else { continue };
+            let Some((name, value)) = line.split_at_checked(colon) else { continue };
+            let value = value.get(1..).unwrap_or_default();
+            let is = |known: &str| name.trim_ascii().eq_ignore_ascii_case(known.as_bytes());
+            if is("via") || is("v") {
+                // Several may stand in one line (section 7.3.1).
+                let all = value.split(|byte| *byte == b',').count();
+                hops = hops.saturating_add(all);
+            } else if is("record-route") {
+                routed = true;
+            } else if is("server") {
+                server = Some(lines::text(value).trim().to_owned());
+            } else if is("user-agent") {
+                agent = Some(lines::text(value).trim().to_owned());
+            } else if is("cseq") && status.is_some() {
+                let value = lines::text(value);
+                method = value.split_whitespace().nth(1).unwrap_or_default().to_owned();
+            }
+        }
+        if hops == 0 {
+            return Err(r.invalid("Via", 0_u8));
+        }
+        let software = if status.is_some() { server.or(agent) } else { agent };
+        let software = software.filter(|text| !text.is_empty());
+        Ok(Self { status, method, hops, routed, software })
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -109,9 +177,44 @@ mod tests {
         assert!(question.contains(&format!("\r\nCall-ID: {}\r\n", call_id(7))), "{question}");
     }
 
+    #[test]
+    fn who_sent_it_is_heard_and_for_whom_is_not() {
+        let request = b"REGISTER sip:example.com SIP/2.0\r\nVia: SIP/2.0/UDP 192.0.2.7:5060\r\n\
+            From: <sip:alice@example.com>\r\nUser-Agent: Phone/7.1\r\n\
+            Authorization: Digest username=\"alice\"\r\nContent-Length: 0\r\n\r\n";
+        let heard = Overheard {
+            status: None,
+            method: "REGISTER".into(),
+            hops: 1,
+            routed: false,
+            software: Some("Phone/7.1".into()),
+        };
+        assert_eq!(Overheard::parse(request), Ok(heard.clone()));
+        assert!(!format!("{heard:?}").contains("alice"));
+        for len in 0..request.len() {
+            assert!(Overheard::parse(&request[..len]).is_err(), "cut at {len}");
+        }
+        let response = b"SIP/2.0 401 Unauthorized\r\nv: SIP/2.0/UDP a, SIP/2.0/UDP b\r\n\
+            CSeq: 2 REGISTER\r\nServer: Proxy (1.2)\r\nRecord-Route: <sip:x>\r\n\r\n";
+        let heard = Overheard {
+            status: Some(401),
+            method: "REGISTER".into(),
+            hops: 2,
+            routed: true,
+            software: Some("Proxy (1.2)".into()),
+        };
+        assert_eq!(Overheard::parse(response), Ok(heard));
+        let refused = |bytes: &[u8]| assert!(Overheard::parse(bytes).is_err());
+        refused(b"GET / HTTP/1.1\r\nVia: x\r\n\r\n");
+        refused(b"SIP/2.0 99 x\r\nVia: x\r\n\r\n");
+        refused(b"OPTIONS sip:x SIP/2.0\r\nCSeq: 1 x\r\n\r\n");
+    }
+
     proptest! {
         #[test]
         fn random_bytes_never_panic(text in "\\PC{0,80}") {
+            let _ = Overheard::parse(text.as_bytes());
+            let _ = Overheard::parse(format!("X y SIP/2.0\r\nVia: {text}\r\n\r\n").as_bytes());
             let _ = Response::parse(text.as_bytes());
             let _ = Response::parse(format!("SIP/2.0 200 OK\r\ni: {text}\r\n\r\n").as_bytes());
         }

@@ -5,7 +5,7 @@ use wire::{
     nbns, ntp, snmp, ssdp, syslog, tftp, udp, ws_discovery,
 };
 
-use super::{Told, devices, dhcp, dhcpv6, link::Frame, mdns, names, routing, tickets, uses};
+use super::{Told, devices, dhcp, dhcpv6, link::Frame, mdns, names, routing, tickets, uses, voice};
 
 /// Hands on what a datagram says that it would say again in the same words, of protocols in which
 /// that is common. Says whether it is of one.
@@ -104,6 +104,10 @@ pub(super) fn read(
         }
         (bacnet::PORT, _) | (_, bacnet::PORT) => {
             devices::of_bacnet(packet, bytes, told);
+            Ok(())
+        }
+        (voice::PORT, _) | (_, voice::PORT) => {
+            voice::read(packet, datagram, told);
             Ok(())
         }
         (devices::ENIP_PORT, _) => {

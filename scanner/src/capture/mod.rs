@@ -36,6 +36,7 @@ mod tickets;
 mod tunnel;
 mod under_way;
 mod uses;
+mod voice;
 
 use std::{
     fmt,

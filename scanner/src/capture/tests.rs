@@ -11,6 +11,7 @@ use super::*;
 mod again;
 mod handshakes;
 mod tunnels;
+mod voice;
 
 const DEVICE: MacAddr = MacAddr([0x00, 0x1b, 0x21, 0, 0, 7]);
 const OTHER: MacAddr = MacAddr([0x00, 0x1b, 0x21, 0, 0, 8]);

@@ -10,7 +10,7 @@ use std::{
 
 use crate::{
     net::clock::Clock,
-    rate::{GENTLE, Pacer},
+    rate::{GENTLE, Pacer, Rates},
 };
 
 /// The shared [`Pacer`], in the time of one clock. Clones count together.
@@ -38,6 +38,11 @@ impl Pace {
     #[must_use]
     pub fn packets(&self) -> u64 {
         self.packets.load(Ordering::Relaxed)
+    }
+
+    /// Other rates from now on, see [`Pacer::renew`].
+    pub fn renew(&self, rates: Rates) {
+        self.pacer.lock().unwrap_or_else(PoisonError::into_inner).renew(rates);
     }
 
     /// From now on, as few packets to `host` as something fragile bears.

@@ -143,9 +143,15 @@ pub(super) const PRODUCTS: &[Known] = known! {
     "tnftpd" ["tnftpd"];
     "SurgeFTP" ["surgeftp"] "netwin": "surgeftp";
     "zFTPServer" ["zftpserver"] "zftpserver": "zftpserver_suite";
+    // Telephony.
+    "Asterisk" ["asterisk", "asterisk pbx"] "digium": "asterisk";
+    "FreeSWITCH" ["freeswitch", "freeswitch-mod_sofia"] "freeswitch": "freeswitch";
+    "Kamailio" ["kamailio"] "kamailio": "kamailio";
+    "OpenSIPS" ["opensips"] "opensips": "opensips";
     // Stores, cameras, screens.
     "Redis" ["redis"] "redis": "redis";
     "Valkey" ["valkey"] "lfprojects": "valkey";
+    "MongoDB" ["mongodb"] "mongodb": "mongodb";
     "memcached" ["memcached"] "memcached": "memcached";
     "Wowza Streaming Engine" ["wowza streaming engine", "wowzastreamingengine"] "wowza": "streaming_engine";
     "GStreamer RTSP server" ["gstreamer rtsp server"] "gstreamer_project": "gstreamer";

@@ -50,6 +50,9 @@ const KNOWN_FOR: Duration = Duration::from_secs(3_600);
 /// How long to wait where the name service does not know.
 const AGAIN: Duration = Duration::from_secs(30);
 
+/// For how long the rates hold.
+const A_SECOND: Duration = Duration::from_secs(1);
+
 /// How many gaps are kept one by one; of more the number.
 const MOST_GAPS: usize = 256;
 
@@ -61,9 +64,22 @@ pub(super) struct Asked {
     pub(super) replies: u64,
     gaps: Vec<Gap>,
     more_gaps: u64,
+    /// Settings that count from the next question on.
+    renewed: Option<Arc<Settings>>,
+    /// Stops what is being asked.
+    batch: Option<Stop>,
 }
 
 impl Asked {
+    /// Ends what is being asked, which is put back, and goes on with other settings: whom and
+    /// when may be asked, and how fast.
+    pub(super) fn renew(&mut self, settings: &Arc<Settings>) {
+        self.renewed = Some(Arc::clone(settings));
+        if let Some(batch) = &self.batch {
+            batch.request();
+        }
+    }
+
     /// Packets that went out, those that the kernel sends for us included.
     pub(super) fn packets(&self) -> u64 {
         self.pace.packets()
@@ -98,13 +114,12 @@ impl Asked {
 
 /// Who may be asked, and how.
 pub(super) struct Asking {
-    /// As they were at the start.
     settings: Arc<Settings>,
     /// The names by which targets were given.
     names: HashMap<IpAddr, Vec<String>>,
     /// Who may be asked.
     scope: Scope,
-    /// Who is never asked, as it was given.
+    /// Who is never asked, as the command line has it; the configuration has others.
     excluded: Vec<String>,
     pace: Pace,
 }
@@ -133,9 +148,10 @@ impl Asking {
             settings.services,
             "services.enabled is false, and asking what is heard is talking with services"
         );
-        let excluded = [&settings.exclude[..], &arguments.exclude].concat();
+        let excluded = arguments.exclude.clone();
         // Nobody is asked who is not heard, so that it does not matter how many there may be.
-        let chosen = scope::choose(&settings.ask_targets, &excluded, true).await?;
+        let all = [&settings.exclude[..], &excluded].concat();
+        let chosen = scope::choose(&settings.ask_targets, &all, true).await?;
         let pacer = Arc::new(Mutex::new(Pacer::new(settings.rates)));
         let pace = Pace::new(pacer, Clock::start());
         let scope = chosen.scope.clone();
@@ -145,6 +161,8 @@ impl Asking {
             replies: 0,
             gaps: chosen.gaps,
             more_gaps: 0,
+            renewed: None,
+            batch: None,
         };
         Ok(Some((
             Self { settings: Arc::clone(settings), names: chosen.names, scope, excluded, pace },
@@ -164,53 +182,69 @@ impl Asking {
         sink: Sink,
         stop: Stop,
     ) -> Result<()> {
-        let settings = Arc::clone(&self.settings);
-        let site = &settings.vantage.site;
-        let mut known = self.known(&store, site).await?;
-        let mut read = Instant::now();
-        let windows = &settings.windows;
-        if let Err(closed) = window::time_left(windows, clock::now(), TimeZone::system()) {
+        let site = self.settings.vantage.site.clone();
+        let mut known = self.known(&store, &site).await?;
+        let mut read = Some(Instant::now());
+        let now_closed = |settings: &Settings| {
+            window::time_left(&settings.windows, clock::now(), TimeZone::system())
+        };
+        if let Err(closed) = now_closed(&self.settings) {
             tell::line(&format!("what is heard waits to be asked: {closed}"));
         }
         while !stop.is_requested() {
             sleep(LOOK).await;
-            let Ok(left) = window::time_left(windows, clock::now(), TimeZone::system()) else {
+            let renewed = lock(&heard).asked.as_mut().and_then(|asked| asked.renewed.take());
+            if let Some(settings) = renewed {
+                self.pace.renew(settings.rates);
+                self.settings = settings;
+                read = None;
+                // What was sent at the old rates.
+                sleep(A_SECOND).await;
+            }
+            if !(self.settings.ask && self.settings.services) {
                 continue;
-            };
-            if read.elapsed() > KNOWN_FOR {
-                known = self.known(&store, site).await?;
-                let chosen = scope::choose(&self.settings.ask_targets, &self.excluded, true).await;
-                match chosen {
+            }
+            let Ok(left) = now_closed(&self.settings) else { continue };
+            if read.is_none_or(|read| read.elapsed() > KNOWN_FOR) {
+                let excluded = [&self.settings.exclude[..], &self.excluded].concat();
+                match scope::choose(&self.settings.ask_targets, &excluded, true).await {
                     Ok(chosen) => {
                         self.scope = chosen.scope.clone();
                         if let Some(asked) = &mut lock(&heard).asked {
                             asked.handover.renew_scope(chosen.scope);
                         }
                         self.names = chosen.names;
-                        read = Instant::now();
+                        known = self.known(&store, &site).await?;
+                        read = Some(Instant::now());
                     }
                     // An exclusion that is nowhere could be anywhere.
                     Err(error) => {
+                        read = None;
                         tell::line(&format!(
                             "what is heard waits to be asked: {}",
                             tell::chain(error.as_ref())
                         ));
-                        sleep(AGAIN).await;
+                        self.wait_again(&heard, &stop).await;
                         continue;
                     }
                 }
             }
+            let batch = Stop::new();
             let (requests, scope) = {
                 let mut heard = lock(&heard);
                 let Some(asked) = &mut heard.asked else { return Ok(()) };
+                // Other settings came meanwhile, perhaps an exclusion.
+                if asked.renewed.is_some() {
+                    continue;
+                }
                 let requests = asked.handover.take(clock::now(), AT_ONCE);
                 if requests.is_empty() {
                     continue;
                 }
                 let scope = asked.handover.scope_of(&requests);
+                asked.batch = Some(batch.clone());
                 (requests, scope)
             };
-            let batch = Stop::new();
             let talk = Talk {
                 settings: &self.settings,
                 scope: Arc::new(scope),
@@ -234,6 +268,15 @@ impl Asking {
         let wanted = |address| self.scope.permit(address).is_ok() || self.scope.may_find(address);
         let turn = clock::now().0.unsigned_abs() / 1_000_000 / KNOWN_FOR.as_secs();
         Known::read(store, site, &wanted, turn).await
+    }
+
+    /// Waits until it is worth another try.
+    async fn wait_again(&self, heard: &Mutex<Heard>, stop: &Stop) {
+        let until = Instant::now() + AGAIN;
+        let is_renewed = || lock(heard).asked.as_ref().is_some_and(|asked| asked.renewed.is_some());
+        while !stop.is_requested() && Instant::now() < until && !is_renewed() {
+            sleep(LOOK).await;
+        }
     }
 
     async fn ask(

@@ -22,7 +22,8 @@ pub(super) fn settings(cli: &Cli, settings: &mut Arc<Settings>, ears: &Ears) {
         }
     };
     tell::line("the configuration was read anew");
-    for key in waiting(settings, &new) {
+    let asks = lock(heard).asked.is_some();
+    for key in waiting(settings, &new, asks) {
         tell::line(&format!("  {key} is another now, which counts from the next start on"));
     }
     ears.only_of(new.own_networks.clone());
@@ -31,19 +32,20 @@ pub(super) fn settings(cli: &Cli, settings: &mut Arc<Settings>, ears: &Ears) {
     new.capture_memory = settings.capture_memory;
     new.readers = settings.readers;
     new.conclude = settings.conclude;
-    // Who asks goes on as it began.
-    new.ask = settings.ask;
-    new.ask_targets.clone_from(&settings.ask_targets);
-    if settings.ask {
-        new.exclude.clone_from(&settings.exclude);
-        new.windows.clone_from(&settings.windows);
-        new.rates = settings.rates;
+    // Whether there is somebody who asks was decided at the start; whether it asks is not.
+    if asks {
+        new.control_systems = settings.control_systems;
+    } else {
+        new.ask = settings.ask;
     }
     *settings = Arc::new(new);
+    if let Some(asked) = &mut lock(heard).asked {
+        asked.renew(settings);
+    }
 }
 
 /// The settings that differ and cannot be changed under way.
-fn waiting(old: &Settings, new: &Settings) -> Vec<&'static str> {
+fn waiting(old: &Settings, new: &Settings, asks: bool) -> Vec<&'static str> {
     let differs = [
         ("database", old.database != new.database),
         ("site.name", old.vantage.site != new.vantage.site),
@@ -51,11 +53,8 @@ fn waiting(old: &Settings, new: &Settings) -> Vec<&'static str> {
         ("watch.memory", old.capture_memory != new.capture_memory),
         ("watch.readers", old.readers != new.readers),
         ("watch.conclude", old.conclude != new.conclude),
-        ("watch.ask", old.ask != new.ask),
-        ("watch.targets", old.ask_targets != new.ask_targets),
-        ("scope.exclude", old.ask && old.exclude != new.exclude),
-        ("scope.windows", old.ask && old.windows != new.windows),
-        ("the rate", old.ask && old.rates != new.rates),
+        ("watch.ask", !asks && old.ask != new.ask),
+        ("sweep.profile", asks && old.control_systems != new.control_systems),
     ];
     differs.into_iter().filter(|(_, differs)| *differs).map(|(key, _)| key).collect()
 }

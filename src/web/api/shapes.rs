@@ -49,7 +49,7 @@ pub(super) const SHAPES: &[(&str, &str)] = &[
           class: text?, os: {name: text, version: text?}?, registration: Registration,
           services: [Service], software: [Software], certificates: [text], first_seen: moment,
           last_seen: moment, alive_by: [text], identity_uncertain: bool, heard: [Heard],
-          registration_reason: text, class_reasons: [text],
+          registration_reason: text, class_reasons: [text], os_reasons: [text],
           identifiers: [{kind: text, value: text, strength: text, first_seen: moment,
             last_seen: moment, current: bool, because: text}],
           observations: [{method: text, vantage: text, subject: text, fact: any, evidence: text,

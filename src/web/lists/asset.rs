@@ -10,6 +10,7 @@ use inventory::{
     asset::{Asset, AssetId, Deployment, Event},
     class,
     finding::FindingState,
+    opinion,
     query::{Kind, Query},
     store::{
         StoredFinding, StoredObservation,
@@ -133,6 +134,8 @@ async fn show(
         facts.extend(entry.vendor.clone().map(|vendor| (words.vendor, vendor)));
         facts.extend(entry.os.clone().map(|os| (words.os, os)));
     }
+    let why = opinion::reasons(asset);
+    facts.extend((!why.is_empty()).then(|| (words.os_reasons, why.join("; "))));
     if let Some(judged) = class::classify(asset) {
         facts.push((words.class, language.class(judged.class).to_owned()));
         facts.push((words.class_reasons, judged.reasons.join("; ")));

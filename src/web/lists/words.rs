@@ -74,6 +74,7 @@ words! {
         detail: "Detail", "詳細";
         kind: "Kind", "種別";
         class_reasons: "Why this class", "種類の根拠";
+        os_reasons: "Why this system", "OSの根拠";
     }
 }
 

@@ -324,11 +324,13 @@ impl Flows {
             let before = told.len();
             let verdict = stream::read(&open.conversation(false, &self.families), told);
             stamp(told, before, at);
-            if let Verdict::Known = verdict {
-                let used = cloud_of(told, before);
-                self.close(place, used);
-            } else {
-                told.truncate(before);
+            match verdict {
+                Verdict::Known => {
+                    let used = cloud_of(told, before);
+                    self.close(place, used);
+                }
+                Verdict::Part => {}
+                Verdict::More => told.truncate(before),
             }
         }
     }

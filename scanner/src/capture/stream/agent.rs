@@ -45,7 +45,7 @@ const SYSTEMS: &[(&str, &str)] = &[
 ];
 
 /// The family, `name/version; system` with what is known of it; `None` where nothing is.
-pub(super) fn family(agent: &str) -> Option<String> {
+pub(in crate::capture) fn family(agent: &str) -> Option<String> {
     let version =
         |rest: &str| -> String { rest.chars().take_while(char::is_ascii_digit).take(6).collect() };
     // Without the browser's own name the version is that of whoever built on it.
@@ -57,11 +57,27 @@ pub(super) fn family(agent: &str) -> Option<String> {
         rest.contains("rv:11").then(|| "Internet Explorer/11".to_owned())
     };
     let name = browser.or_else(ie).or_else(|| plain(agent))?;
-    let system = first_of(SYSTEMS, agent, |_| true).map(|(name, _)| name);
-    Some(match system {
-        Some(system) => format!("{}; {system}", name.trim_end_matches('/')),
-        None => name.trim_end_matches('/').to_owned(),
+    let name = name.trim_end_matches('/');
+    Some(match first_of(SYSTEMS, agent, |_| true) {
+        Some((system, rest)) => match release(system, rest, agent) {
+            Some(release) => format!("{name}; {system} {release}"),
+            None => format!("{name}; {system}"),
+        },
+        None => name.to_owned(),
     })
+}
+
+/// The major version of a system, where what clients say of it is true: browsers on macOS stay at
+/// 10.15, and Chrome on Android at 10 with a machine called K.
+fn release(system: &str, rest: &str, agent: &str) -> Option<String> {
+    let rest = match system {
+        "iOS" => rest,
+        "iPadOS" => agent.split_once("CPU OS").map(|(_, rest)| rest)?,
+        "Android" if !rest.starts_with(" 10; K)") => rest,
+        _ => return None,
+    };
+    let digits: String = rest.strip_prefix(' ')?.chars().take_while(char::is_ascii_digit).collect();
+    (1..=2).contains(&digits.len()).then_some(digits)
 }
 
 /// The first row of a table whose token begins a word of the text, and what is behind it.
@@ -130,13 +146,19 @@ mod tests {
         check(&format!("{browser} Edg/119.0.1"), Some("Edge/119; Windows 10 or later"));
         let phone = "Mozilla/5.0 (iPhone; CPU iPhone OS 16_5 like Mac OS X) AppleWebKit/605.1.15 \
             (KHTML, like Gecko) Version/16.5 Mobile/15E148 Safari/604.1";
-        check(phone, Some("Safari/16; iOS"));
+        check(phone, Some("Safari/16; iOS 16"));
+        let frozen = "Mozilla/5.0 (Linux; Android 10; K) AppleWebKit/537.36 (KHTML, like Gecko) \
+            Chrome/120.0.0.0 Mobile Safari/537.36";
+        check(frozen, Some("Chrome/120; Android"));
+        let tablet = "Mozilla/5.0 (iPad; CPU OS 17_1 like Mac OS X) AppleWebKit/605.1.15 (KHTML, \
+            like Gecko) Version/17.1 Mobile/15E148 Safari/604.1";
+        check(tablet, Some("Safari/17; iPadOS 17"));
         check("curl/7.88.1", Some("curl/7.88"));
         check("Wget/1.21.3 (linux-gnu)", Some("Wget/1.21"));
         check("Microsoft-Delivery-Optimization/10.0", Some("Microsoft-Delivery-Optimization/10.0"));
         check(
             "Dalvik/2.1.0 (Linux; U; Android 13; SM-A536B Build/TP1A)",
-            Some("Dalvik/2.1; Android"),
+            Some("Dalvik/2.1; Android 13"),
         );
         check("alice@example.com", None);
         check("8f14e45fceea167a5a36dedd4bea2543", None);

@@ -110,6 +110,29 @@ fn is_redis(stream: &[u8]) -> bool {
     !line.is_empty() && line.iter().all(u8::is_ascii_digit) && next.starts_with(b"\r\n$")
 }
 
+/// How much is heard before the version of Redis was asked for, and how much behind that: INFO
+/// begins with it.
+const MOST_BEFORE_INFO: usize = 512;
+const MOST_INFO: usize = 4 << 10;
+
+/// The answer to HELLO (RESP3): `server`, its name, `version`, its number, each a string with its
+/// length in the line before.
+fn greeted(heard: &[u8]) -> Option<(&'static str, Option<String>)> {
+    const FIRST_LINES: usize = 40;
+    let lines: Vec<&[u8]> = lines::lines(heard).take(FIRST_LINES).collect();
+    let after = |name: &[u8]| {
+        let place = lines.iter().position(|line| *line == name)?;
+        lines.get(place.checked_add(2)?).copied()
+    };
+    let server = match after(b"server")? {
+        b"redis" => "redis",
+        b"valkey" => "valkey",
+        _ => return None,
+    };
+    let version = after(b"version").map(lines::text);
+    Some((server, version.filter(|text| product::is_version(text))))
+}
+
 pub(super) fn redis(talk: &Conversation<'_>, told: &mut Vec<Told>) -> Option<Verdict> {
     if !is_redis(talk.said) {
         return None;
@@ -124,10 +147,19 @@ pub(super) fn redis(talk: &Conversation<'_>, told: &mut Vec<Told>) -> Option<Ver
             Some(lines::text(value))
         })
     };
-    let software = match field("valkey_version:") {
-        Some(version) => product::named("valkey", Some(&version)),
-        None => product::named("redis", field("redis_version:").as_deref()),
+    let (server, version) = match (field("valkey_version:"), field("redis_version:")) {
+        (Some(version), _) => ("valkey", Some(version)),
+        (None, Some(version)) => ("redis", Some(version)),
+        (None, None) => greeted(talk.heard).unwrap_or(("redis", None)),
     };
+    // A client says who it is first, and its library asks a little later.
+    let asks = || talk.says(|line| line.eq_ignore_ascii_case(b"INFO"));
+    let is_early = || talk.said.len().saturating_add(talk.heard.len()) < MOST_BEFORE_INFO;
+    if version.is_none() && !talk.ended && (is_early() || (asks() && talk.heard.len() < MOST_INFO))
+    {
+        return Some(Verdict::More);
+    }
+    let software = product::named(server, version.as_deref());
     let mut service = Service::of("redis");
     product::put(&mut service, Some(software));
     talk.tell_server(Fact::Service(service), told);

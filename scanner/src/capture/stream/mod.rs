@@ -9,19 +9,23 @@
 mod agent;
 mod binary;
 mod cloud;
+mod control;
 mod database;
 mod http;
 mod lines;
 mod mark;
 mod ssh;
+mod store;
 mod tls;
 mod windows;
 
 use std::net::IpAddr;
 
+pub(super) use agent::family;
 pub(super) use cloud::domain_of;
 
 use model::{Endpoint, Fact, PortState, Subject, Use};
+use wire::{Malformed, Problem};
 
 use super::{Told, memo::Memo};
 use crate::probe::{Probe, Reading, Talk};
@@ -69,6 +73,9 @@ pub(super) type Families = Memo<Option<String>>;
 pub(super) enum Verdict {
     /// What comes next may say more; nothing is told yet.
     More,
+    /// The same, but what was told already must not wait: a controller is left alone once it is
+    /// known for one.
+    Part,
     /// All was told.
     Known,
 }
@@ -91,6 +98,15 @@ const DISSECTORS: &[Dissector] = &[
     database::postgresql,
     database::redis,
     database::memcached,
+    store::mssql,
+    store::oracle,
+    store::mongodb,
+    control::modbus,
+    control::enip,
+    control::s7,
+    control::opcua,
+    control::dicom,
+    control::hl7,
     binary::vnc,
     binary::mqtt,
     binary::ldap,
@@ -110,7 +126,7 @@ pub(super) fn read(talk: &Conversation<'_>, told: &mut Vec<Told>) -> Verdict {
     let before = told.len();
     let verdict = tls::read(talk, told).or_else(|| plain(talk, told));
     let verdict = match verdict {
-        Some(Verdict::More) if talk.ended => Verdict::Known,
+        Some(Verdict::More | Verdict::Part) if talk.ended => Verdict::Known,
         Some(verdict) => verdict,
         None if talk.ended => Verdict::Known,
         None if talk.said.len().saturating_add(talk.heard.len()) > MOST_UNKNOWN => Verdict::Known,
@@ -176,6 +192,11 @@ impl<'a> Conversation<'a> {
             let asked = wire::lines::lines(part).any(&is);
             asked.then(|| self.heard.get(turn.heard..heard)).flatten()
         })
+    }
+
+    /// More, where what was heard only ends too soon and may go on.
+    fn more_if_cut(&self, why: &Malformed) -> Option<Verdict> {
+        (why.problem == Problem::Truncated && !self.ended).then_some(Verdict::More)
     }
 
     /// Whether a conversation in a protocol that is known by its first words may still go on in

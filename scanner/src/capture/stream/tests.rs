@@ -6,6 +6,8 @@ use proptest::prelude::*;
 use super::{Conversation, Families, Roles, read};
 use crate::capture::flow::tests::{CLIENT, Client, SERVER, Says, Server, connection, heard};
 
+mod control;
+
 /// What users say in these conversations. None of it may be told.
 const SECRETS: &[&str] =
     &["alice", "hunter2", "s3ss10n", "searchfor", "invoice", "YWxpY2U6aHVudGVyMg"];

@@ -21,13 +21,19 @@ pub(crate) fn read_modbus(talk: &Talk<'_>) -> Vec<Fact> {
     let Some((_, answer)) = ours else {
         return Vec::new();
     };
+    vec![modbus(match answer {
+        modbus::Answer::Device(plate) => plate,
+        modbus::Answer::Exception(_) => <[Option<String>; 3]>::default(),
+    })]
+}
+
+/// A name plate: vendor, product code and revision, whoever asked.
+pub(crate) fn modbus(plate: [Option<String>; 3]) -> Fact {
     let mut service = Service::of("modbus");
-    if let modbus::Answer::Device(plate) = answer {
-        for (name, value) in ["vendor", "model", "firmware"].into_iter().zip(plate) {
-            attribute(&mut service, name, &value.unwrap_or_default());
-        }
+    for (name, value) in ["vendor", "model", "firmware"].into_iter().zip(plate) {
+        attribute(&mut service, name, &value.unwrap_or_default());
     }
-    vec![Fact::Service(service)]
+    Fact::Service(service)
 }
 
 pub(crate) fn ask_enip(talk: &Talk<'_>) -> Vec<u8> {
