@@ -141,7 +141,7 @@ fn refuse(
 ) -> Result<Response, Trouble> {
     // Not the name, which may be a password in the wrong field; the audit has names that exist.
     shared.log.line(&format!("page: refused: {} did not sign in", visitor.peer));
-    again(shared, visitor, name, next, |words| words.wrong_password)
+    again(shared, visitor, name, next, Words::of(visitor.language).wrong_password)
 }
 
 /// The page for signing in once more, with why the last time came to nothing.
@@ -150,10 +150,9 @@ fn again(
     visitor: &Visitor,
     name: String,
     next: String,
-    why: impl FnOnce(&Words) -> &'static str,
+    why: &str,
 ) -> Result<Response, Trouble> {
-    let words = Words::of(visitor.language);
-    let page = Page::new(visitor, words.sign_in).warning(why(words));
+    let page = Page::new(visitor, Words::of(visitor.language).sign_in).warning(why);
     let mut response = html(&Login::new(shared, page, name, next))?;
     *response.status_mut() = axum::http::StatusCode::UNAUTHORIZED;
     Ok(response)
@@ -165,7 +164,7 @@ pub(super) fn refused(
     shared: &Shared,
     visitor: &Visitor,
     next: &str,
-    why: impl FnOnce(&Words) -> &'static str,
+    why: &str,
 ) -> Result<Response, Trouble> {
     // A choice of language leads to the page for signing in, not back to what came from there.
     let visitor = Visitor { path: "/login".to_owned(), ..visitor.clone() };
