@@ -238,7 +238,7 @@ fn names_heard_and_names_in_certificates_are_asked_for_by_every_later_sweep() {
 }
 
 /// A server of OpenSSL, which ends with the test.
-struct Openssl(Child);
+pub(crate) struct Openssl(Child);
 
 impl Drop for Openssl {
     fn drop(&mut self) {
@@ -248,17 +248,28 @@ impl Drop for Openssl {
 }
 
 impl Openssl {
-    fn serve(home: &Home, place: &str, suites: &str) -> Self {
+    /// One that listens at that place as soon as `listens` says so.
+    pub(crate) fn serve(
+        home: &Home,
+        place: &str,
+        arguments: &[&str],
+        listens: impl Fn() -> bool,
+    ) -> Self {
         let key = KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256).unwrap();
         let params = CertificateParams::new(["old.example".to_owned()]).unwrap();
         let pem = params.self_signed(&key).unwrap().pem() + &key.serialize_pem();
         let pem = home.write("old.pem", pem);
         let mut command = Command::new("openssl");
-        command.args(["s_server", "-quiet", "-accept", place, "-cipher", suites, "-cert"]);
-        command.arg(pem).stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
+        command.args(["s_server", "-quiet", "-accept", place]).args(arguments);
+        command
+            .arg("-cert")
+            .arg(pem)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null());
         let server = Self(command.spawn().expect("openssl is installed"));
         let until = Instant::now() + Duration::from_secs(20);
-        while TcpStream::connect(place).is_err() {
+        while !listens() {
             assert!(Instant::now() < until, "openssl does not listen at {place}");
             thread::sleep(Duration::from_millis(20));
         }
@@ -270,7 +281,10 @@ impl Openssl {
 fn an_ordinary_sweep_tells_of_old_versions_and_suites_that_protect_nothing() {
     const HERE: &str = "127.0.93.2";
     let home = Home::new();
-    let _server = Openssl::serve(&home, &format!("{HERE}:8443"), "ALL:eNULL:@SECLEVEL=0");
+    let place = format!("{HERE}:8443");
+    let listens = || TcpStream::connect(&place).is_ok();
+    let suites = ["-cipher", "ALL:eNULL:@SECLEVEL=0"];
+    let _server = Openssl::serve(&home, &place, &suites, listens);
     let sweep = |more: &[&str]| {
         let usual = ["sweep", HERE, "--ports", "8443", "--io", "connect"];
         home.json(&[&usual[..], more].concat())
