@@ -3,8 +3,10 @@
 
 use std::{
     collections::HashMap,
+    fs::File,
     io::{BufRead as _, BufReader, Read as _, Write as _},
     net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream},
+    os::fd::AsFd as _,
     process::{Child, Command, Stdio},
     sync::Arc,
     thread,
@@ -12,6 +14,7 @@ use std::{
 };
 
 use rcgen::{CertificateParams, KeyPair};
+use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 use rustls::{
     ClientConfig, ClientConnection, RootCertStore, ServerConfig, ServerConnection,
     crypto::ring::{default_provider, sign::any_supported_type},
@@ -22,7 +25,10 @@ use rustls::{
 use serde_json::{Value, json};
 use time::OffsetDateTime;
 
-use crate::{home::Home, watch::pcap};
+use crate::{
+    home::{Home, must},
+    watch::pcap,
+};
 
 /// The certificates of a server: of everybody, and of each name.
 #[derive(Debug)]
@@ -195,9 +201,46 @@ fn rules(result: &Value) -> Vec<&str> {
     rules
 }
 
+/// A namespace without a way out. It goes when this goes.
+struct Alone(String);
+
+impl Alone {
+    /// With that address, which is no address of loopback: of these a listener takes in nothing.
+    fn with(address: &str) -> Self {
+        let alone = Self(format!("hello-{}", std::process::id()));
+        let name = &alone.0;
+        must(&format!("ip netns add {name}"));
+        must(&format!("ip -n {name} link set lo up"));
+        must(&format!("ip -n {name} address add {address}/32 dev lo"));
+        alone
+    }
+
+    /// Does it there: servers, and the program.
+    fn run(&self, what: impl FnOnce() + Send) {
+        let network = File::open(format!("/run/netns/{}", self.0)).unwrap();
+        let inside = || {
+            let kind = Some(LinkNameSpaceType::Network);
+            move_into_link_name_space(network.as_fd(), kind).unwrap();
+            what();
+        };
+        let ended = thread::scope(|scope| scope.spawn(inside).join());
+        ended.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+    }
+}
+
+impl Drop for Alone {
+    fn drop(&mut self) {
+        let _ = Command::new("ip").args(["netns", "delete", &self.0]).status();
+    }
+}
+
 #[test]
 fn names_heard_and_names_in_certificates_are_asked_for_by_every_later_sweep() {
-    const HERE: &str = "127.0.93.1";
+    Alone::with("198.18.93.1").run(names_are_asked_for);
+}
+
+fn names_are_asked_for() {
+    const HERE: &str = "198.18.93.1";
     let of_all = certified("everybody.example", false);
     let heard = certified("heard.example", true);
     let beside = certified("beside.example", false);
@@ -218,7 +261,7 @@ fn names_heard_and_names_in_certificates_are_asked_for_by_every_later_sweep() {
     }
 
     let [hello, answer] = first_words("heard.example", shop);
-    let frames = connection([127, 0, 93, 9], [127, 0, 93, 1], 8_443, [&hello, &answer]);
+    let frames = connection([198, 18, 93, 9], [198, 18, 93, 1], 8_443, [&hello, &answer]);
     home.write("heard.pcap", pcap(&frames));
     home.json(&["watch", "--read", "heard.pcap"]);
 

@@ -75,7 +75,7 @@ fn ports_that_are_named_are_asked_for_quic_and_dtls_whatever_their_number() {
     let home = Home::new();
     // 40444, as the kernel lists it.
     let listens = || std::fs::read_to_string("/proc/net/udp").unwrap().contains(":9DFC ");
-    let _dtls = Openssl::serve(&home, "127.0.92.3:40444", &["-dtls"], listens);
+    let _dtls = Openssl::serve(&home, "127.0.92.3:40444", &["-dtls", "-listen"], listens);
     let ways = |result: &serde_json::Value| {
         let certificates = home.json(&["certs", "list"]);
         let certificates = certificates.as_array().unwrap();
