@@ -31,7 +31,7 @@ use scanner::{
 };
 
 use crate::{
-    cli::args::{Cli, Command, Jobs},
+    cli::args::{Certs, Cli, Command, Jobs},
     notify::Sender,
     trusted::Trusted,
 };
@@ -67,6 +67,7 @@ pub(crate) fn configuration_of(cli: &Cli, file: Option<&(PathBuf, String)>) -> R
     let flags = match &cli.command {
         Command::Sweep(sweep) => sweep.settings(),
         Command::Watch(watch) => watch.settings(),
+        Command::Certs { command: Certs::Collect(collect) } => collect.settings(),
         _ => Vec::new(),
     };
     for (flag, key, value) in flags {
@@ -184,6 +185,8 @@ pub(crate) struct Settings {
     pub(crate) own_networks: Vec<AddressRange>,
     /// Bytes that listening may remember.
     pub(crate) capture_memory: usize,
+    /// How many listen to an interface side by side.
+    pub(crate) readers: usize,
     /// How often conclusions are drawn while it is listened.
     pub(crate) conclude: Duration,
     /// Whether what is heard is followed by questions, and to whom.
@@ -287,6 +290,7 @@ pub(crate) fn settings(config: Config) -> Result<Settings> {
         cleartext,
         own_networks,
         watch_memory,
+        watch_readers,
         watch_conclude,
         watch_ask,
         watch_targets,
@@ -306,6 +310,9 @@ pub(crate) fn settings(config: Config) -> Result<Settings> {
         time_zone: _,
         jobs,
     } = config;
+    if let Some(oidc) = &web.oidc {
+        crate::web::oidc::check(oidc)?;
+    }
     let vantage = vantage_name(vantage);
     let seconds = |time: Duration| i64::try_from(time.as_secs()).unwrap_or(i64::MAX);
     let usual = Thresholds::default();
@@ -355,6 +362,7 @@ pub(crate) fn settings(config: Config) -> Result<Settings> {
         snmp_public,
         tls: match tls {
             TlsChoice::Certificates => Extent::Certificates,
+            TlsChoice::Versions => Extent::Versions,
             TlsChoice::Thorough => Extent::Thorough,
         },
         except: match snmp_public {
@@ -388,6 +396,7 @@ pub(crate) fn settings(config: Config) -> Result<Settings> {
         },
         routes,
         capture_memory: watch_memory,
+        readers: watch_readers,
         conclude: watch_conclude,
         ask: watch_ask,
         ask_targets: watch_targets,

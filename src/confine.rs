@@ -21,7 +21,7 @@ use scanner::net::{
 };
 
 use crate::{
-    cli::args::{Cli, Command, Jobs},
+    cli::args::{Certs, Cli, Command, Jobs},
     compose::{self, Settings},
     tell,
 };
@@ -56,6 +56,12 @@ pub(crate) fn needs(cli: &Cli, settings: &Settings) -> Option<Needs> {
             let lists = watch.ask.iter().flatten().chain(&watch.exclude);
             let lists = lists.filter_map(|text| list_of(text));
             Some(network(settings, cli, watch.read.iter().cloned().chain(lists).collect()))
+        }
+        Command::Certs { command: Certs::Collect(collect) } if !collect.targets.is_empty() => {
+            let lists = collect.targets.iter().chain(&collect.exclude);
+            let needs = network(settings, cli, lists.filter_map(|text| list_of(text)).collect());
+            // The system's own connections are all that it makes.
+            Some(Needs { capabilities: Capabilities::Files, ..needs })
         }
         Command::Jobs { command: Some(Jobs::Run { name, .. }) } => {
             let job = settings.jobs.iter().find(|job| job.name == *name)?;
@@ -145,6 +151,10 @@ pub(crate) fn web(cli: &Cli, settings: &Settings) -> Needs {
     if let Secrecy::Files { certificate, key } = &settings.web.secrecy {
         // Their folders, because who renews them puts others in their place.
         read.extend([certificate, key].into_iter().flat_map(|path| really(path)));
+    }
+    if let Some(oidc) = &settings.web.oidc {
+        read.extend(oidc.secret.iter().flat_map(file_of));
+        read.extend(oidc.roots.clone());
     }
     for route in &settings.routes {
         read.extend(route.template.clone());

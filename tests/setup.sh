@@ -11,6 +11,8 @@ servers="openssh-server dropbear-bin nginx apache2 lighttpd postfix dovecot-imap
  mosquitto slapd cups ntpsec memcached inetutils-telnetd inetutils-inetd prosody inspircd xrdp
  tigervnc-standalone-server inn2 caddy rsyslog rsyslog-gnutls
  krb5-kdc krb5-admin-server"
+# A provider of OpenID Connect.
+provider="glewlwyd dbconfig-no-thanks"
 # Those that talk with the servers, where somebody listens.
 clients="curl openssh-client snmp bind9-dnsutils smbclient ldap-utils mosquitto-clients redis-tools
  mariadb-client cups-client ntpsec-ntpdig krb5-user"
@@ -22,7 +24,7 @@ command -v node > /dev/null || browser="$browser nodejs"
 command -v npm > /dev/null || browser="$browser npm"
 
 missing=""
-for package in $tools $servers $clients $browser; do
+for package in $tools $servers $provider $clients $browser; do
     state=$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null || true)
     [ "$state" = installed ] || missing="$missing $package"
 done
@@ -56,6 +58,9 @@ if [ ! -e "$policy" ]; then
 fi
 export DEBIAN_FRONTEND=noninteractive
 apt-get -qq update
+# The package of the provider would make a database of its own, and fails without a server for it.
+command -v debconf-set-selections > /dev/null &&
+    echo "glewlwyd glewlwyd/config_type select No configuration" | debconf-set-selections
 # The scripts of inn2 fail on a machine without a full name, so they run where there is one.
 # Word splitting is wanted: the list holds package names.
 # shellcheck disable=SC2086

@@ -223,10 +223,12 @@ impl Layers {
         if self.values.keys().any(|known| known.starts_with(&section)) {
             return ConfigError::Section { origin: origin.to_owned(), key: key.to_owned() };
         }
+        // A secret that stands in the configuration itself is told where it belongs.
+        let file = Some(format!("{key}_file")).filter(|file| self.values.contains_key(file));
         ConfigError::Unknown {
             origin: origin.to_owned(),
             what: format!("setting {key}"),
-            suggestion: nearest(key, self.values.keys()),
+            suggestion: file.or_else(|| nearest(key, self.values.keys())),
         }
     }
 }

@@ -6,6 +6,7 @@
 
 mod jobs;
 mod layers;
+pub mod oidc;
 pub mod route;
 mod units;
 pub mod web;
@@ -106,6 +107,8 @@ pub struct Config {
     pub own_networks: Vec<String>,
     /// Bytes that listening may remember.
     pub watch_memory: usize,
+    /// How many threads listen to an interface.
+    pub watch_readers: usize,
     /// How often conclusions are drawn while it is listened.
     pub watch_conclude: Duration,
     /// Whether what is heard is followed by questions.
@@ -161,7 +164,9 @@ pub enum IoChoice {
 pub enum TlsChoice {
     /// For every certificate.
     Certificates,
-    /// Also for each older version and each cipher suite.
+    /// Also for each older version, and for cipher suites that protect nothing.
+    Versions,
+    /// Also for every cipher suite and every key-exchange group.
     Thorough,
 }
 
@@ -282,11 +287,14 @@ impl Config {
                 .read("services.read_limit", |v| units::size(v, 1 << 10, 16 << 20))?,
             snmp_public: switch("services.snmp_public")?,
             tls: layers.read("services.tls", |value| match units::text(value)?.as_str() {
+                // Who wants to be gentle makes no connection that brings no certificate.
+                "auto" if matches!(profile.name, "ot" | "polite") => Ok(TlsChoice::Certificates),
+                "auto" | "versions" => Ok(TlsChoice::Versions),
                 "certificates" => Ok(TlsChoice::Certificates),
                 "thorough" => Ok(TlsChoice::Thorough),
-                other => {
-                    Err(format!("{other:?} is not what can be asked (certificates, thorough)"))
-                }
+                other => Err(format!(
+                    "{other:?} is not what can be asked (auto, certificates, versions, thorough)"
+                )),
             })?,
             expiring_warning,
             expiring_critical,
@@ -313,6 +321,7 @@ impl Config {
             cleartext: layers.read("network.cleartext", units::texts)?,
             own_networks: layers.read("network.own", units::texts)?,
             watch_memory: layers.read("watch.memory", |v| units::size(v, 1 << 20, 64 << 30))?,
+            watch_readers: layers.read("watch.readers", |v| units::number(v, 1, 64))?,
             watch_conclude: layers
                 .read("watch.conclude", |v| units::duration(v, Duration::from_secs(1), DAY))?,
             watch_ask: switch("watch.ask")?,
@@ -321,7 +330,7 @@ impl Config {
             page: optional("alerts.page")?,
             routes: layers.read_hidden("routes", route::routes)?,
             four_eyes: switch("approval.four_eyes")?,
-            web: web::read(layers)?,
+            web: web::read(layers, optional("alerts.page")?.as_deref())?,
             keep_observations: layers.read("keep.observations", units::age)?,
             keep_past: layers.read("keep.past", units::age)?,
             keep_findings: layers.read("keep.findings", units::age)?,
@@ -388,7 +397,7 @@ mod tests {
         assert_eq!(config.renew_after, (2, 3));
         assert!(config.system_roots && config.root_files.is_empty());
         assert_eq!(config.connections_per_asset, 2);
-        assert_eq!(config.tls, TlsChoice::Certificates);
+        assert_eq!(config.tls, TlsChoice::Versions);
         assert_eq!(config.download, DownloadChoice::No);
         assert!(!config.snmp_public && !config.reverse_dns && !config.assume_alive);
         assert!(!config.watch_ask && config.watch_targets.is_empty());
@@ -434,6 +443,21 @@ mod tests {
         }
         let config = load("[sweep]\nrate = \"auto\"\nnetwork_rate = \"300pps\"", &[]).unwrap();
         assert_eq!((config.host_rate, config.network_rate), (40, 300));
+    }
+
+    #[test]
+    fn gentle_profiles_ask_for_certificates_alone_unless_more_is_wanted() {
+        for (profile, expected) in [
+            ("ot", TlsChoice::Certificates),
+            ("polite", TlsChoice::Certificates),
+            ("normal", TlsChoice::Versions),
+            ("fast", TlsChoice::Versions),
+        ] {
+            let file = format!("[sweep]\nprofile = \"{profile}\"");
+            assert_eq!(load(&file, &[]).unwrap().tls, expected, "{profile}");
+            let wanted = load(&file, &[("DAICHO_SERVICES_TLS", "thorough")]).unwrap();
+            assert_eq!(wanted.tls, TlsChoice::Thorough, "{profile}");
+        }
     }
 
     #[track_caller]

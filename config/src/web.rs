@@ -2,7 +2,11 @@
 
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
-use crate::{ConfigError, Layers, units};
+use crate::{
+    ConfigError, Layers,
+    oidc::{self, Oidc},
+    units,
+};
 
 /// How the page is served.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -19,6 +23,8 @@ pub struct Web {
     pub absolute: Duration,
     /// Who may read the numbers at `/metrics`.
     pub metrics: Metrics,
+    /// Whose people may sign in beside local users.
+    pub oidc: Option<Oidc>,
 }
 
 /// How what is said is kept from others.
@@ -48,7 +54,8 @@ pub enum Metrics {
     Loopback,
 }
 
-pub(crate) fn read(layers: &Layers) -> Result<Web, ConfigError> {
+/// `page` is where messages say that the page is.
+pub(crate) fn read(layers: &Layers, page: Option<&str>) -> Result<Web, ConfigError> {
     let listen = layers.read("web.listen", |value| {
         let text = units::text(value)?;
         if text.is_empty() {
@@ -82,6 +89,7 @@ pub(crate) fn read(layers: &Layers) -> Result<Web, ConfigError> {
     let (minute, day) = (Duration::from_secs(60), crate::DAY);
     let idle = layers.read("web.idle", |value| units::duration(value, 5 * minute, day))?;
     let absolute = layers.read("web.absolute", |value| units::duration(value, idle, 30 * day))?;
+    let oidc = oidc::read(layers, &secrecy, page)?;
     Ok(Web {
         listen,
         names: layers.read("web.names", units::texts)?,
@@ -94,6 +102,7 @@ pub(crate) fn read(layers: &Layers) -> Result<Web, ConfigError> {
             "loopback" => Ok(Metrics::Loopback),
             other => Err(format!("{other:?} is not who may read (no, token, loopback)")),
         })?,
+        oidc,
     })
 }
 
@@ -104,7 +113,7 @@ mod tests {
     fn load(file: &str) -> Result<Web, String> {
         let mut layers = Layers::defaults();
         layers.add_file("site.toml", file).map_err(|error| error.to_string())?;
-        read(&layers).map_err(|error| error.to_string())
+        read(&layers, None).map_err(|error| error.to_string())
     }
 
     #[test]

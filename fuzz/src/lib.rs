@@ -15,6 +15,7 @@ mod imports;
 mod inside;
 pub mod mutate;
 mod neighbours;
+mod openid_connect;
 mod outside;
 mod overheard;
 mod probes;
@@ -44,6 +45,7 @@ const ROOMS: &[&[Target]] = &[
     outside::TARGETS,
     inside::TARGETS,
     imports::TARGETS,
+    openid_connect::TARGETS,
 ];
 
 /// Every target, in the order of the rooms.

@@ -72,6 +72,10 @@ pub enum Action {
     SetRole,
     /// A user has another password.
     SetPassword,
+    /// A user may not sign in for now.
+    DisableUser,
+    /// A user may again.
+    EnableUser,
     /// A key of the API was made.
     AddToken,
     /// A key of the API was removed.
@@ -117,6 +121,8 @@ impl Action {
             Self::RemoveUser => "remove_user",
             Self::SetRole => "set_role",
             Self::SetPassword => "set_password",
+            Self::DisableUser => "disable_user",
+            Self::EnableUser => "enable_user",
             Self::AddToken => "add_token",
             Self::RemoveToken => "remove_token",
             Self::SignIn => "sign_in",

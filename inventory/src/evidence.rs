@@ -453,7 +453,7 @@ const COMMON_NAMES: [&str; 16] = [
 ];
 
 /// Whether a name can tell one asset from another.
-fn tells_apart(name: &str) -> bool {
+pub(crate) fn tells_apart(name: &str) -> bool {
     !COMMON_NAMES.contains(&name) && name.parse::<IpAddr>().is_err()
 }
 

@@ -29,6 +29,7 @@ pub mod query;
 pub mod register;
 pub mod route;
 pub mod run;
+pub mod server_name;
 pub mod store;
 pub mod user;
 pub mod vendor;

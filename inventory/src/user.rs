@@ -145,6 +145,62 @@ pub struct User {
     pub password_at: Timestamp,
     /// When it signed in last.
     pub signed_in_at: Option<Timestamp>,
+    /// Since when it may not sign in, whatever it brings; `None` where it may.
+    pub disabled_at: Option<Timestamp>,
+    /// Who it is to the provider that vouches for it; `None` for one with a password.
+    pub identity: Option<Identity>,
+}
+
+impl User {
+    /// When its password was set last, where it has one.
+    #[must_use]
+    pub fn password_set(&self) -> Option<Timestamp> {
+        self.identity.is_none().then_some(self.password_at)
+    }
+}
+
+/// Who somebody is to a provider of OpenID Connect.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Identity {
+    /// The provider.
+    pub issuer: String,
+    /// What it calls the person, for good.
+    pub subject: String,
+    /// What it says that people call the person: hostile text.
+    pub called: String,
+}
+
+/// Somebody whom a provider vouches for just now.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Person<'a> {
+    /// The provider.
+    pub issuer: &'a str,
+    /// What it calls the person, for good.
+    pub subject: &'a str,
+    /// What it says that people call the person: hostile text.
+    pub called: String,
+    /// What the person could be called here, the best first.
+    pub names: Vec<&'a str>,
+}
+
+/// What the names of users begin with whom a provider vouches for. No name of a local user can:
+/// [`check_name`] takes no colon.
+pub const FROM_PROVIDER: &str = "oidc:";
+
+/// What somebody is to be called: the first name that can be one, and the name that is nobody else's
+/// in any case, should that be taken.
+#[must_use]
+pub fn provider_names(person: &Person<'_>) -> [String; 2] {
+    let text = format!("{}\n{}", person.issuer, person.subject);
+    let hash = hex(digest(&SHA256, text.as_bytes()).as_ref());
+    let certain: String = hash.chars().take(16).collect();
+    let named = person.names.iter().find_map(|name| check_name(name).ok());
+    match named {
+        Some(name) => {
+            [format!("{FROM_PROVIDER}{name}"), format!("{FROM_PROVIDER}{name}:{certain}")]
+        }
+        None => [format!("{FROM_PROVIDER}{certain}"), format!("{FROM_PROVIDER}:{certain}")],
+    }
 }
 
 /// Checks the name of a user or a key: from 1 to 64 letters, digits, `.`, `_`, `-` and `@`.
@@ -376,6 +432,24 @@ mod tests {
         assert!(!lasting.is_over(at(0), at(900), at(999)));
         assert!(lasting.is_over(at(0), at(900), at(1_000)));
         assert!(lasting.is_over(at(0), at(0), at(100)));
+    }
+
+    #[test]
+    fn whoever_a_provider_vouches_for_has_a_name_that_no_local_user_can_have() {
+        let names = |names: &[&'static str]| {
+            let (issuer, subject) = ("https://login.office.example", "7");
+            let names = names.to_vec();
+            provider_names(&Person { issuer, subject, called: String::new(), names })
+        };
+        let [plain, certain] = names(&["佐藤", "a b", "sato@office.example", "sato"]);
+        assert_eq!(plain, "oidc:sato@office.example");
+        assert!(certain.starts_with("oidc:sato@office.example:") && certain.len() == 41);
+        let [plain, other] = names(&["", "oidc:sato", "x\ny"]);
+        assert_eq!(plain.len(), 21, "{plain}");
+        assert_ne!(plain, other);
+        for name in [plain, certain, other] {
+            assert!(check_name(&name).is_err(), "{name}");
+        }
     }
 
     #[test]

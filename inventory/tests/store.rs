@@ -26,6 +26,8 @@ mod decisions;
 mod inventory_of;
 #[path = "store/jobs.rs"]
 mod jobs;
+#[path = "store/openid.rs"]
+mod openid;
 #[path = "store/outbox.rs"]
 mod outbox;
 #[path = "store/pages.rs"]

@@ -58,12 +58,14 @@ pub struct Endpoint {
 
 impl Endpoint {
     /// A TCP endpoint.
+    #[inline]
     #[must_use]
     pub const fn tcp(address: IpAddr, port: u16) -> Self {
         Self { address, transport: Transport::Tcp, port }
     }
 
     /// A UDP endpoint.
+    #[inline]
     #[must_use]
     pub const fn udp(address: IpAddr, port: u16) -> Self {
         Self { address, transport: Transport::Udp, port }

@@ -29,6 +29,7 @@ impl Timestamp {
     }
 
     /// Seconds from `earlier` to `self`, negative if `earlier` is the later one.
+    #[inline]
     #[must_use]
     pub const fn seconds_since(self, earlier: Self) -> i64 {
         self.0.saturating_sub(earlier.0).div_euclid(MICROS)

@@ -24,10 +24,11 @@ pub struct TlsServer {
     /// their numbers in the IANA registry "TLS Parameters". An older version is not asked for
     /// suites that a newer one showed. SSL 2.0 has none: there the client would choose.
     pub accepted: BTreeMap<TlsVersion, BTreeSet<u16>>,
-    /// The versions that it was asked for alone and refused.
+    /// The versions that it refused: asked for alone, or as the newest of several.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub refused: BTreeSet<TlsVersion>,
-    /// The groups that it chose for key exchange, by their numbers in the same registry.
+    /// The groups that it chose for key exchange, by their numbers in the same registry: the one
+    /// that it likes best of each hello, and all that it has where it was asked thoroughly.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub groups: BTreeSet<u16>,
     /// The bits of the smallest prime that it chose for Diffie-Hellman.
@@ -73,7 +74,10 @@ pub enum TlsExtent {
     Gentle,
     /// What brings every certificate. Versions older than its best are not asked for.
     Certificates,
-    /// Every version and every cipher suite, as far as the number of connections allows.
+    /// Also each version, and cipher suites that protect nothing.
+    Versions,
+    /// Every version, every cipher suite and every group, as far as the number of connections
+    /// allows.
     Thorough,
 }
 
@@ -84,6 +88,7 @@ impl TlsExtent {
         match self {
             Self::Gentle => "gentle",
             Self::Certificates => "certificates",
+            Self::Versions => "versions",
             Self::Thorough => "thorough",
         }
     }
@@ -113,7 +118,8 @@ mod tests {
         let text = serde_json::to_string(&server).unwrap();
         assert_eq!(text, r#"{"asked":"certificates","accepted":{"771":[49199]},"compression":0}"#);
         assert_eq!(serde_json::from_str::<TlsServer>(&text).unwrap(), server);
-        for extent in [TlsExtent::Gentle, TlsExtent::Certificates, TlsExtent::Thorough] {
+        use TlsExtent::{Certificates, Gentle, Thorough, Versions};
+        for extent in [Gentle, Certificates, Versions, Thorough] {
             assert_eq!(serde_json::to_string(&extent).unwrap(), format!("{:?}", extent.as_str()));
         }
     }

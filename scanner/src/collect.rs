@@ -81,8 +81,8 @@ impl Outcome {
 }
 
 impl Collecting {
-    /// Asks each endpoint for its chains, without a name and with each of its names: TCP ones by
-    /// TLS, UDP ones by QUIC or DTLS.
+    /// Asks each endpoint for its chains, without a name and with each of its names, the most
+    /// important one first: TCP ones by TLS, UDP ones by QUIC or DTLS.
     /// `observe` gets each observation as its endpoint ends, `progress` how many of how many
     /// endpoints are done.
     ///
@@ -90,7 +90,7 @@ impl Collecting {
     /// runtime with time and I/O.
     pub async fn collect(
         &self,
-        endpoints: BTreeMap<Endpoint, BTreeSet<ServerName>>,
+        endpoints: BTreeMap<Endpoint, Vec<ServerName>>,
         observe: &mut dyn FnMut(Observation),
         progress: &mut dyn FnMut(usize, usize),
     ) -> Outcome {
@@ -414,7 +414,7 @@ mod tests {
     }
 
     async fn collect(collecting: &Collecting, all: &[Endpoint]) -> (Vec<Observation>, Outcome) {
-        let endpoints = all.iter().map(|endpoint| (*endpoint, BTreeSet::new())).collect();
+        let endpoints = all.iter().map(|endpoint| (*endpoint, Vec::new())).collect();
         let mut observations = Vec::new();
         let mut last = (0, 0);
         let observe = &mut |observation| observations.push(observation);
@@ -510,7 +510,7 @@ mod tests {
         let starttls = [(database, Starttls::Mysql), (mail, Starttls::Smtp)].into();
         let collecting = Collecting { starttls, ..collecting() };
         assert_eq!(collecting.extent_for(database), Extent::Gentle);
-        assert_eq!(collecting.extent_for(mail), Extent::Certificates);
+        assert_eq!(collecting.extent_for(mail), Extent::Versions);
     }
 
     #[tokio::test]

@@ -14,6 +14,7 @@ pub mod handover;
 pub mod import;
 pub mod net;
 pub mod order;
+pub mod places;
 pub mod plan;
 pub mod ports;
 pub mod probe;

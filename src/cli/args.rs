@@ -3,6 +3,8 @@
 mod certs;
 mod decide;
 mod keep;
+mod register;
+mod scans;
 mod service;
 mod web;
 
@@ -17,6 +19,8 @@ pub(crate) use decide::{
     About, AboutAsset, AboutIssuer, AboutSoftware, Audit, Decisions, DecisionsList, Terms,
 };
 pub(crate) use keep::{Backup, Demo, Prune, Restore};
+pub(crate) use register::{Kind, Register, RegisterImport};
+pub(crate) use scans::{Scans, ScansList};
 pub(crate) use service::{Alert, Jobs};
 pub(crate) use web::{Token, User};
 
@@ -110,6 +114,13 @@ pub(crate) enum Command {
         #[command(subcommand)]
         about: About,
     },
+    /// What was asked and heard when, and what could not be
+    Scans {
+        #[command(subcommand)]
+        command: Option<Scans>,
+        #[command(flatten)]
+        list: ScansList,
+    },
     /// What was decided, by whom, and what waits for a second person
     Decisions {
         #[command(subcommand)]
@@ -202,7 +213,8 @@ pub(crate) struct Sweep {
     /// Do not talk with the services found: ports only
     #[arg(long)]
     pub(crate) no_services: bool,
-    /// How much to ask TLS servers: certificates, or thorough (each version and cipher suite)
+    /// How much to ask TLS servers: certificates, versions (the default but with the profiles ot
+    /// and polite: also each older version), or thorough (also each cipher suite and group)
     #[arg(long, value_name = "EXTENT")]
     pub(crate) tls: Option<String>,
     /// Print the plan and send nothing
@@ -230,6 +242,10 @@ pub(crate) struct Watch {
     /// Capture files, pcap or pcapng, also packed by gzip or zstd; - is standard input
     #[arg(long, num_args = 1.., value_name = "FILE")]
     pub(crate) read: Vec<PathBuf>,
+    /// How many threads listen to the interface side by side (default: watch.readers of the
+    /// configuration, which is 1)
+    #[arg(long, value_name = "N", conflicts_with = "read")]
+    pub(crate) readers: Option<u16>,
     /// Ask what is heard, politely: new endpoints, certificates that TLS hides, new server names.
     /// Only these targets are ever asked, written as for a sweep (default: watch.targets of the
     /// configuration)
@@ -366,60 +382,6 @@ pub(crate) struct FindingsList {
     pub(crate) asked: Asked,
 }
 
-#[derive(Debug, Subcommand)]
-pub(crate) enum Register {
-    /// Replace a register by the contents of a file
-    Import(RegisterImport),
-    /// List the entries
-    List {
-        /// Which register
-        #[arg(long, value_enum)]
-        kind: Kind,
-    },
-    /// Write a register as CSV, or as an Excel workbook
-    Export {
-        /// Which register
-        #[arg(long, value_enum)]
-        kind: Kind,
-        /// Where to: a workbook if its name ends in .xlsx, else CSV; CSV on standard output if not
-        /// given
-        #[arg(value_name = "FILE")]
-        file: Option<PathBuf>,
-    },
-}
-
-#[derive(Args, Debug)]
-pub(crate) struct RegisterImport {
-    /// CSV or a workbook (xlsx, xlsm, xlsb, xls, ods), with headings in English or Japanese
-    /// (docs/registers.md)
-    pub(crate) file: PathBuf,
-    /// What the file lists
-    #[arg(long, value_enum)]
-    pub(crate) kind: Kind,
-    /// The sheet of the workbook (default: the only one that has such headings)
-    #[arg(long, value_name = "NAME")]
-    pub(crate) sheet: Option<String>,
-    /// The row of the sheet, or the line, with the headings, counted from 1 (default: looked for)
-    #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u64).range(1..))]
-    pub(crate) heading_row: Option<u64>,
-    /// Tell what would be added, changed and removed, and change nothing
-    #[arg(long)]
-    pub(crate) dry_run: bool,
-    /// Import nothing if any line is wrong
-    #[arg(long)]
-    pub(crate) strict: bool,
-}
-
-#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
-pub(crate) enum Kind {
-    /// Devices that may be on the network
-    Device,
-    /// Software that must, may or must not be used
-    Software,
-    /// Issuers of certificates
-    Issuer,
-}
-
 /// One of several equal parts.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct Shard {
@@ -464,10 +426,13 @@ impl Sweep {
 impl Watch {
     /// The settings that the flags stand for, as [`Sweep::settings`].
     pub(crate) fn settings(&self) -> Vec<(&'static str, &'static str, String)> {
-        let Some(targets) = &self.ask else { return Vec::new() };
-        let targets = Some(targets.join(",")).filter(|targets| !targets.is_empty());
+        let readers =
+            self.readers.map(|readers| ("--readers", "watch.readers", readers.to_string()));
+        let targets = self.ask.as_ref().map(|targets| targets.join(","));
+        let targets = targets.filter(|targets| !targets.is_empty());
         let targets = targets.map(|targets| ("--ask", "watch.targets", targets));
-        targets.into_iter().chain([("--ask", "watch.ask", "true".to_owned())]).collect()
+        let ask = self.ask.as_ref().map(|_| ("--ask", "watch.ask", "true".to_owned()));
+        readers.into_iter().chain(targets).chain(ask).collect()
     }
 }
 
@@ -505,7 +470,7 @@ mod tests {
         assert_eq!((config.rate, config.host_rate, config.network_rate), (5, 2, 3));
         assert!(config.assume_alive && !config.services);
 
-        let line = "daicho watch --interface lo --ask 127.0.0.1 ::1";
+        let line = "daicho watch --interface lo --readers 3 --ask 127.0.0.1 ::1";
         let Command::Watch(watch) = Cli::parse_from(line.split_whitespace()).command else {
             panic!("not a watch");
         };
@@ -514,6 +479,7 @@ mod tests {
         }
         let config = config::Config::from_layers(&layers).unwrap();
         assert!(config.watch_ask && config.watch_targets == ["127.0.0.1", "::1"]);
+        assert_eq!(config.watch_readers, 3);
     }
 
     #[test]

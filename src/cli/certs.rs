@@ -129,7 +129,7 @@ fn key(certificate: &StoredCertificate) -> String {
     format!("{}{bits}", certificate.key_algorithm)
 }
 
-fn table(certificates: &[Shown<'_>]) -> String {
+pub(super) fn table(certificates: &[Shown<'_>]) -> String {
     let mut table =
         Table::new(&["not after", "subject", "issuer", "key", "trust", "owner", "where", "sha256"]);
     for shown in certificates {

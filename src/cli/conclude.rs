@@ -82,6 +82,30 @@ pub(crate) async fn conclude_with(
     Ok(review)
 }
 
+/// Says that what a scan saw is stored, where nobody waits for what follows from it: the next scan of
+/// the site takes it into account, whatever began it.
+pub(crate) fn unconcluded(
+    scan: ScanId,
+    record: &ScanRecord,
+    notes: &Notes,
+    format: Format,
+) -> Result<()> {
+    tell::line(
+        "everything heard is stored; the next scan of the site concludes what follows from it",
+    );
+    if format == Format::Json {
+        return print_json(&SweepJson {
+            scan: ScanJson::new(scan, record, notes),
+            downloads: None,
+            imports: Vec::new(),
+            assets: Vec::new(),
+            findings: Vec::new(),
+            alerts: Vec::new(),
+        });
+    }
+    Ok(())
+}
+
 /// What there is to say of the scan itself.
 struct Said<'a> {
     scan: ScanId,

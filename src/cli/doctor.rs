@@ -22,6 +22,7 @@ use crate::{
     notify::Courier,
     report::{count, print, print_json, table::Table},
     tell,
+    web::oidc::Oidc,
 };
 
 /// One thing that was looked at.
@@ -107,14 +108,39 @@ pub(crate) async fn run(settings: &Settings, format: Format) -> Result<()> {
 
 /// What does not depend on what a process may do, and so is the same in the page's.
 pub(crate) async fn common(settings: &Settings) -> Vec<Check> {
-    vec![
+    let mut checks = vec![
         resolver(),
         database_state(&settings.database).await,
         size(&settings.database).await,
         trust(settings),
         routes(settings).await,
         page(settings).await,
-    ]
+    ];
+    if let Some(oidc) = &settings.web.oidc {
+        checks.push(sign_in(oidc).await);
+    }
+    checks
+}
+
+/// The provider whose people may sign in: the one of all that somebody else has to answer for.
+async fn sign_in(setting: &config::oidc::Oidc) -> Check {
+    let what = "sign-in";
+    let issuer = &setting.issuer;
+    let looked = match Oidc::load(setting) {
+        Ok(oidc) => oidc.look().await,
+        Err(error) => Err(tell::chain(error.as_ref())),
+    };
+    let beside = match setting.passwords {
+        true => "local users sign in by password all the same",
+        false => "nobody can sign in (web.oidc.passwords is false)",
+    };
+    match looked {
+        Ok(found) => Check { what, state: State::Works, detail: format!("{issuer}: {found}") },
+        Err(why) => {
+            let state = if setting.passwords { State::Limited } else { State::Fails };
+            Check { what, state, detail: format!("{issuer} cannot be used: {why}\n{beside}") }
+        }
+    }
 }
 
 /// Who is told, and whether that works.

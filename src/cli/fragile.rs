@@ -1,13 +1,18 @@
-//! What is known before anything is asked: which addresses there were, and which devices must
-//! be asked gently.
+//! What is known before anything is asked: which addresses there were, which devices must be
+//! asked gently, and by which names servers are known.
 
-use std::{collections::HashSet, net::IpAddr};
+use std::{
+    collections::{BTreeSet, HashSet},
+    net::IpAddr,
+};
 
 use anyhow::Result;
 use inventory::{
     asset::Asset,
     class::{self, Class},
     cores,
+    register::DeviceEntry,
+    server_name::ServerNames,
     store::Store,
 };
 use model::{MacAddr, PortState, Site};
@@ -16,18 +21,31 @@ use model::{MacAddr, PortState, Site};
 pub(crate) struct Known {
     /// Where somebody was seen.
     pub(crate) seen: Vec<IpAddr>,
+    /// By which names servers are known.
+    pub(crate) names: ServerNames,
     addresses: HashSet<IpAddr>,
     macs: HashSet<MacAddr>,
 }
+
+/// How many names are looked at of one certificate.
+const MOST_NAMES: usize = 32;
 
 impl Known {
     /// Reads them: controllers, medical and power devices by whatever showed it, printers by
     /// their maker or by a port of raw printing. A server that prints for others speaks as
     /// printers do, and bears what servers bear.
-    pub(crate) async fn read(store: &Store, site: &Site) -> Result<Self> {
+    ///
+    /// The names are those of the addresses that are wanted; `turn` is another number each time.
+    pub(crate) async fn read(
+        store: &Store,
+        site: &Site,
+        wanted: &dyn Fn(IpAddr) -> bool,
+        turn: u64,
+    ) -> Result<Self> {
         let assets = store.assets_at(site).await?;
         let mut known = Self {
             seen: assets.iter().flat_map(Asset::addresses).collect(),
+            names: names(store, &assets, wanted, turn).await?,
             addresses: HashSet::new(),
             macs: HashSet::new(),
         };
@@ -50,6 +68,22 @@ impl Known {
             None => self.addresses.contains(&address),
         }
     }
+}
+
+async fn names(
+    store: &Store,
+    assets: &[Asset],
+    wanted: &dyn Fn(IpAddr) -> bool,
+    turn: u64,
+) -> Result<ServerNames> {
+    let served = assets.iter().flat_map(|asset| &asset.deployments);
+    let served = served.filter(|served| served.current && wanted(served.address));
+    let served: BTreeSet<String> = served.map(|served| served.sha256.clone()).collect();
+    let certificates = store.certificate_names(&served, MOST_NAMES).await?;
+    let devices = store.register::<DeviceEntry>().await?;
+    let devices = devices.map_or_else(Vec::new, |register| register.entries);
+    let certificate = |sha256: &str| certificates.get(sha256).cloned().unwrap_or_default();
+    Ok(ServerNames::of_assets(assets, &devices, &certificate, wanted, turn))
 }
 
 /// Raw printing (9100) and LPD (515, RFC 1179).

@@ -22,6 +22,7 @@ pub(crate) mod prune;
 mod readiness;
 pub(crate) mod refresh;
 pub(crate) mod register;
+mod scans;
 pub(crate) mod scope;
 pub(crate) mod search;
 pub(crate) mod sweep;
@@ -98,7 +99,7 @@ pub(crate) fn run(cli: &Cli) -> Result<u8> {
     let runtime = runtime()?;
     let format = cli.format;
     let stop = Stop::new();
-    runtime.block_on(async {
+    let done = runtime.block_on(async {
         let mut code = 0;
         match &cli.command {
             Command::Sweep(arguments) => {
@@ -117,7 +118,7 @@ pub(crate) fn run(cli: &Cli) -> Result<u8> {
                 findings::run(&settings, command.as_ref(), list, format).await?;
             }
             Command::Certs { command: Certs::Collect(arguments) } => {
-                code = collect::run(&settings, arguments, format).await?;
+                code = collect::run(&settings, arguments, format, &stop).await?.code;
             }
             Command::Services(asked) => parts::services(&settings, asked, format).await?,
             Command::Software(asked) => parts::software(&settings, asked, format).await?,
@@ -146,6 +147,9 @@ pub(crate) fn run(cli: &Cli) -> Result<u8> {
             Command::Retire { about } => {
                 decide::run(&settings, Verdict::Retired, about, format).await?;
             }
+            Command::Scans { command, list } => {
+                scans::run(&settings, command.as_ref(), list, format).await?;
+            }
             Command::Decisions { command, list } => {
                 decisions::run(&settings, command.as_ref(), list, format).await?;
             }
@@ -171,7 +175,10 @@ pub(crate) fn run(cli: &Cli) -> Result<u8> {
             Command::Doctor => doctor::run(&settings, format).await?,
         }
         Ok(code)
-    })
+    });
+    // What was given up is not waited for.
+    runtime.shutdown_background();
+    done
 }
 
 /// The settings of a command, with what it judges by. A command that runs for long reads them
@@ -186,7 +193,7 @@ fn settings_of(cli: &Cli) -> Result<Settings> {
         Command::Reject { .. } | Command::Retire { .. } => true,
         Command::Assets { command: Some(Assets::Merge { .. } | Assets::Split { .. }), .. } => true,
         Command::Assets { .. } | Command::Services(_) | Command::Software(_) => false,
-        Command::Register { .. } => false,
+        Command::Register { .. } | Command::Scans { .. } => false,
         Command::Alert { .. } | Command::Audit { .. } | Command::Doctor => false,
         Command::User { .. } | Command::Token { .. } => false,
         Command::Backup(_) | Command::Restore(_) | Command::Prune(_) | Command::Demo(_) => false,

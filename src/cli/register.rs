@@ -57,7 +57,16 @@ async fn import<E: Entry>(
     format: Format,
 ) -> Result<()> {
     let path = settings.database.as_path();
-    let RegisterImport { file, kind: _, sheet, heading_row, dry_run, strict } = arguments;
+    let RegisterImport {
+        file,
+        kind: _,
+        sheet,
+        heading_row,
+        dry_run,
+        strict,
+        allow_empty,
+        max_removed,
+    } = arguments;
     let bytes = fs::read(file).with_context(|| format!("cannot read {}", file.display()))?;
     let place = Place { sheet: sheet.clone(), heading_line: *heading_row };
     let import =
@@ -65,7 +74,7 @@ async fn import<E: Entry>(
     for problem in import.errors.iter().chain(&import.warnings) {
         tell::line(&format!("{}: {problem}", file.display()));
     }
-    check(&import, *strict, &file.display().to_string())?;
+    check(&import, *strict, *allow_empty, &file.display().to_string())?;
     if let Form::Sheet { name, others, .. } = &import.form {
         tell::line(&format!("sheet {name:?}, headings in row {}", import.heading_line));
         if !others.is_empty() {
@@ -84,6 +93,10 @@ async fn import<E: Entry>(
         false => {
             let store = Store::open(path, OpenMode::ReadWrite).await?;
             let store = store.acting(settings.actor.clone());
+            if let Some(percent) = max_removed {
+                let diff = store.preview_register(&import.entries).await?;
+                check_removed(&diff, *percent, &file.display().to_string())?;
+            }
             let source = RegisterSource::of(file.display().to_string(), &bytes);
             let diff = store.replace_register(&import.entries, &source, clock::now()).await?;
             (diff, store.decisions().await?)
@@ -101,7 +114,12 @@ async fn import<E: Entry>(
 }
 
 /// Whether a register may become what was read of a file.
-pub(crate) fn check<E: Entry>(import: &Import<E>, strict: bool, file: &str) -> Result<()> {
+pub(crate) fn check<E: Entry>(
+    import: &Import<E>,
+    strict: bool,
+    allow_empty: bool,
+    file: &str,
+) -> Result<()> {
     let bad = count(import.errors.len() as u64, "problem", "problems");
     if strict && !import.errors.is_empty() {
         bail!(Unusable(format!("{file}: {bad} and --strict: nothing was imported")));
@@ -109,6 +127,28 @@ pub(crate) fn check<E: Entry>(import: &Import<E>, strict: bool, file: &str) -> R
     if import.entries.is_empty() && !import.errors.is_empty() {
         let why = "no line is right: the register is left as it was";
         bail!(Unusable(format!("{file}: {why}")));
+    }
+    // As a file looks that is just being saved.
+    if import.entries.is_empty() && !allow_empty {
+        let why = "it has headings and no entry: the register is left as it was";
+        bail!(Unusable(format!("{file}: {why} (to have nothing approved: --allow-empty)")));
+    }
+    Ok(())
+}
+
+/// Registers so small may lose any share of their entries.
+const SMALL: usize = 10;
+
+/// Whether not too much of a register goes: a file that was saved by half has lost most of it.
+fn check_removed(diff: &RegisterDiff, percent: u8, file: &str) -> Result<()> {
+    let before = diff.unchanged + diff.changed.len() + diff.removed.len();
+    let gone = diff.removed.len();
+    if before >= SMALL && gone.saturating_mul(100) > before.saturating_mul(percent.into()) {
+        bail!(Unusable(format!(
+            "{file}: {gone} of {before} entries would go, which is more than {percent} %: the \
+             register is left as it was; where that is meant, import the file by hand, first with \
+             --dry-run"
+        )));
     }
     Ok(())
 }

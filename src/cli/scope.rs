@@ -17,7 +17,7 @@ use crate::{cli::args::Shard, tell};
 pub(crate) struct Chosen {
     pub(crate) scope: Scope,
     /// The names by which addresses were given: servers answer differently to their name.
-    pub(crate) names: HashMap<IpAddr, String>,
+    pub(crate) names: HashMap<IpAddr, Vec<String>>,
     pub(crate) gaps: Vec<Gap>,
 }
 
@@ -85,8 +85,8 @@ fn add(selection: &mut Selection, purpose: Purpose, arguments: &[String]) -> Res
 async fn resolve(
     selection: &mut Selection,
     gaps: &mut Vec<Gap>,
-) -> Result<HashMap<IpAddr, String>> {
-    let mut by_address = HashMap::new();
+) -> Result<HashMap<IpAddr, Vec<String>>> {
+    let mut by_address: HashMap<IpAddr, Vec<String>> = HashMap::new();
     for purpose in [Purpose::Exclusion, Purpose::Target] {
         let names = selection.names(purpose).to_vec();
         if names.is_empty() {
@@ -101,7 +101,7 @@ async fn resolve(
             for address in addresses {
                 selection.add_resolved(purpose, &name, address);
                 if purpose == Purpose::Target {
-                    by_address.insert(address, name.clone());
+                    by_address.entry(address).or_default().push(name.clone());
                 }
             }
         }

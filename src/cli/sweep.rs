@@ -103,7 +103,10 @@ pub(crate) async fn run(
     let started_at = clock::now();
     let scan = store.begin_scan(vantage, started_at, io, &arguments.targets, "sweep").await?;
     let (sink, writer) = Writer::start(&store, scan)?;
-    let known = Known::read(&store, &vantage.site).await?;
+    let scope = &plan.scope;
+    let wanted = |address| scope.permit(address).is_ok() || scope.may_find(address);
+    let turn = u64::try_from(scan.0).unwrap_or_default();
+    let known = Known::read(&store, &vantage.site, &wanted, turn).await?;
     let mut run =
         Run { settings, plan, clock, stop: stop.clone(), bar: Bar::new(&store, scan), known };
     let found = run.search(&searches, link.tier(), &sink);
@@ -168,8 +171,8 @@ struct Asked {
 struct Talks<'a> {
     /// Where names are to be asked for.
     resolver: Option<&'a Resolver>,
-    /// The first name of each address.
-    names: HashMap<IpAddr, String>,
+    /// The names of each address, as given and as the name service knows it.
+    names: HashMap<IpAddr, Vec<String>>,
     gaps: Vec<Gap>,
     /// Whether everybody had their turn so far.
     complete: bool,
@@ -215,7 +218,7 @@ impl Run<'_> {
             let scope = self.plan.scope.only(more.iter().map(|(address, _)| *address));
             let plan = Plan { scope, ..self.plan.clone() };
             for (address, name) in more {
-                talks.names.entry(address).or_insert(name);
+                talks.names.entry(address).or_insert_with(|| vec![name]);
             }
             let later = tokio::task::block_in_place(|| {
                 self.sweep(&plan, &mut *link, &mut pacer, &sink, &mut talks)
@@ -316,7 +319,7 @@ impl Run<'_> {
     async fn names(&self, talks: &mut Talks<'_>, answering: &Answering, sink: &Sink) -> bool {
         let mut all = true;
         for (address, _) in &answering.alive {
-            let mut told = Vec::from_iter(talks.names.get(address).cloned());
+            let mut told = talks.names.get(address).cloned().unwrap_or_default();
             match talks.resolver {
                 Some(_) if self.stop.is_requested() => all = false,
                 Some(resolver) => {
@@ -324,8 +327,8 @@ impl Run<'_> {
                 }
                 None => {}
             }
-            if let Some(first) = told.first() {
-                talks.names.insert(*address, first.clone());
+            if !told.is_empty() {
+                talks.names.insert(*address, told.clone());
             }
             for name in told {
                 self.tell_name(*address, name, sink).await;
@@ -341,7 +344,8 @@ impl Run<'_> {
         if self.plan.scope.areas().is_empty() {
             return Vec::new();
         }
-        let names: BTreeSet<&String> = talks.names.values().collect();
+        let names: BTreeSet<&String> =
+            talks.names.values().filter_map(|names| names.first()).collect();
         let names: Vec<String> = names.into_iter().cloned().collect();
         // That a name leads nowhere is not a gap: nobody named it as a target.
         let resolved = resolver.all(&names).await;
@@ -388,7 +392,7 @@ impl Run<'_> {
         let open = |endpoint: &Endpoint| Open {
             endpoint: *endpoint,
             mac: macs.get(&endpoint.address).copied().flatten(),
-            server_name: names.get(&endpoint.address).cloned(),
+            server_name: names.get(&endpoint.address).and_then(|names| names.first()).cloned(),
             gentle: answering.gentle.binary_search(&endpoint.address).is_ok(),
             reply: replies.get(endpoint).map(|bytes| (*bytes).clone()),
         };
@@ -398,10 +402,12 @@ impl Run<'_> {
         let mut progress = |done, of| self.bar.talk("what speaks there", done, of);
         let talked = talk.converse(open, &mut observe, &mut progress).await;
 
-        // A name that cannot be asked for is none that a server could have.
-        let name = |address: IpAddr| names.get(&address).and_then(|name| ServerName::new(name));
         let doors = talked.doors().into_iter().map(|(endpoint, door)| {
-            (endpoint, (door, name(endpoint.address).into_iter().collect()))
+            // A name that cannot be asked for is none that a server could have.
+            let given = names.get(&endpoint.address).into_iter().flatten();
+            let given = given.filter_map(|name| ServerName::new(name));
+            let known = self.known.names.at(endpoint).iter().cloned();
+            (endpoint, (door, given.chain(known).collect()))
         });
         let gentle = answering.gentle.iter().copied().collect();
         let mut progress = |done, of| self.bar.talk("certificates", done, of);
@@ -413,7 +419,7 @@ impl Run<'_> {
 }
 
 /// A window that closes ends the sweep.
-fn end_with_the_window(stop: &Stop, time_left: Option<Duration>) {
+pub(super) fn end_with_the_window(stop: &Stop, time_left: Option<Duration>) {
     if let Some(time) = time_left {
         let stop = stop.clone();
         tokio::spawn(async move {

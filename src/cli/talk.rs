@@ -54,10 +54,11 @@ impl Talk<'_> {
         dialogue.converse(open, observe, progress).await
     }
 
-    /// Collects the certificates behind these doors, without a name and with each of these.
+    /// Collects the certificates behind these doors, without a name and with each of these, the
+    /// most important one first.
     pub(crate) async fn collect(
         &self,
-        doors: BTreeMap<Endpoint, (Door, BTreeSet<ServerName>)>,
+        doors: BTreeMap<Endpoint, (Door, Vec<ServerName>)>,
         gentle: BTreeSet<IpAddr>,
         observe: &mut dyn FnMut(Observation),
         progress: &mut dyn FnMut(usize, usize),

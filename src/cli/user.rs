@@ -51,6 +51,8 @@ pub(crate) async fn run(settings: &Settings, command: &User, format: Format) -> 
             store.set_role(name, *role, now).await?;
             store.close().await;
         }
+        User::Disable { name } => disable(settings, name, true).await?,
+        User::Enable { name } => disable(settings, name, false).await?,
         User::Remove { name } => {
             let store = existing_for(settings).await?;
             store.remove_user(name, now).await?;
@@ -58,6 +60,13 @@ pub(crate) async fn run(settings: &Settings, command: &User, format: Format) -> 
         }
     }
     list(&reading(settings).await?, format).await
+}
+
+async fn disable(settings: &Settings, name: &str, is_disabled: bool) -> Result<()> {
+    let store = existing_for(settings).await?;
+    store.set_disabled(name, is_disabled, clock::now()).await?;
+    store.close().await;
+    Ok(())
 }
 
 async fn reading(settings: &Settings) -> Result<Store> {
@@ -72,14 +81,26 @@ async fn list(store: &Store, format: Format) -> Result<()> {
     if users.is_empty() {
         return print("no users\n");
     }
-    let mut table = Table::new(&["name", "role", "created", "password set", "last signed in"]);
+    let mut table = Table::new(&[
+        "name",
+        "role",
+        "created",
+        "password set",
+        "last signed in",
+        "disabled",
+        "from",
+    ]);
     for user in &users {
+        let from = user.identity.as_ref();
+        let from = from.map(|from| format!("{} ({})", from.issuer, from.subject));
         table.row([
             user.name.clone(),
             user.role.to_string(),
             user.created_at.to_string(),
-            user.password_at.to_string(),
+            user.password_set().map_or_else(String::new, |at| at.to_string()),
             moment(user.signed_in_at),
+            user.disabled_at.map_or_else(String::new, |at| at.to_string()),
+            from.unwrap_or_default(),
         ]);
     }
     print(&table.render())
@@ -91,8 +112,12 @@ pub(crate) fn user_json(user: &inventory::user::User) -> Value {
         "name": user.name,
         "role": user.role.as_str(),
         "created_at": user.created_at.to_string(),
-        "password_at": user.password_at.to_string(),
+        "password_at": user.password_set().map(|at| at.to_string()),
         "signed_in_at": user.signed_in_at.map(|at| at.to_string()),
+        "disabled_at": user.disabled_at.map(|at| at.to_string()),
+        "issuer": user.identity.as_ref().map(|from| &from.issuer),
+        "subject": user.identity.as_ref().map(|from| &from.subject),
+        "called": user.identity.as_ref().map(|from| &from.called),
     })
 }
 

@@ -25,6 +25,9 @@ use crate::{
     tell,
 };
 
+/// How many percent of a register may go without somebody who looks at it.
+const MOST_REMOVED: u8 = 50;
+
 /// How much is read at once.
 const PIECE: usize = 64 << 10;
 
@@ -97,6 +100,8 @@ async fn read(settings: &Settings, job: &Job, file: &Path, stop: &Stop) -> Resul
             heading_row: None,
             dry_run: false,
             strict: false,
+            allow_empty: false,
+            max_removed: Some(MOST_REMOVED),
         })
     };
     let command = match read_as {

@@ -164,7 +164,7 @@ async fn perform(
 /// Reads the certificates in files and fetches what certificates name, whatever of the two there
 /// is to do.
 async fn certificates(settings: &Settings, job: &Job, stop: &Stop) -> Result<Ended> {
-    let arguments = Collect { file: job.paths.clone(), password_file: Vec::new() };
+    let arguments = Collect::of_files(job.paths.clone());
     let has_files = !job.paths.is_empty() || !settings.certificate_files.is_empty();
     if !has_files && settings.download.is_none() {
         bail!(
@@ -175,7 +175,7 @@ async fn certificates(settings: &Settings, job: &Job, stop: &Stop) -> Result<End
     }
     let mut ended = Ended::with(0);
     if has_files {
-        ended = Ended::with(collect::run(settings, &arguments, Format::Text).await?);
+        ended = collect::run(settings, &arguments, Format::Text, stop).await?;
     }
     if settings.download.is_some() && !stop.is_requested() {
         let fetched = refresh::run(settings, Format::Text, stop).await?;

@@ -1,13 +1,16 @@
-//! One request to a web server and its answer (RFC 9112), for webhooks.
+//! One request to a web server and its answer (RFC 9112): for webhooks, and for a provider of OpenID
+//! Connect (`src/web/oidc`).
 //!
-//! No redirection is followed: it would lead to where nobody configured. What comes back is
-//! read as far as a person wants to see of it. A proxy is asked for a tunnel and told nothing
-//! of the request, for addresses of http too.
+//! No redirection is followed: it would lead to where nobody configured. What a webhook answers is
+//! read as far as a person wants to see of it, what a provider does whole or not at all. A proxy is
+//! asked for a tunnel and told nothing of the request, for addresses of http too.
 
 use std::{io, time::Duration};
 
 use config::route::WebhookUrl;
 use scanner::net::download::{Host, Scheme, WebAddress};
+#[cfg(feature = "oidc")]
+use tokio::time::timeout;
 use tokio::{
     io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _},
     net::TcpStream,
@@ -31,6 +34,89 @@ pub(super) struct Post {
     /// Names and values; neither holds a line's end.
     pub(super) fields: Vec<(&'static str, String)>,
     pub(super) body: Vec<u8>,
+}
+
+/// What is asked of whoever answers in JSON.
+#[cfg(feature = "oidc")]
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Ask<'a> {
+    /// To give something.
+    Get,
+    /// To take a form, and who sends it where that does not stand in it.
+    Form { body: &'a str, authorization: Option<&'a str> },
+}
+
+/// Asks, and gives the whole answer, of not more than so many bytes.
+///
+/// # Errors
+///
+/// In words, where there is none in time, it is longer, or it is not whole.
+#[cfg(feature = "oidc")]
+pub(crate) async fn whole(
+    to: &WebAddress,
+    proxy: Option<&WebAddress>,
+    trust: &Trust,
+    ask: Ask<'_>,
+    limit: Duration,
+    most: usize,
+) -> Result<Response, String> {
+    let server = bare(&to.host);
+    let asking = async {
+        let stream = match proxy {
+            None => connect(&server, to.port).await?,
+            Some(proxy) => tunnel(proxy, to).await?,
+        };
+        let accept = ("Accept", "application/json".to_owned());
+        let request = match ask {
+            Ask::Get => request(to, "GET", None, &[accept], &[]),
+            Ask::Form { body, authorization } => {
+                let own = authorization.map(|value| ("Authorization", value.to_owned()));
+                let fields: Vec<_> = [accept].into_iter().chain(own).collect();
+                let form = "application/x-www-form-urlencoded";
+                request(to, "POST", Some(form), &fields, body.as_bytes())
+            }
+        };
+        match to.scheme {
+            Scheme::Http => exchange_whole(stream, &request, &server, most).await,
+            Scheme::Https => {
+                let stream = trust.connect(stream, &server).await?;
+                exchange_whole(stream, &request, &server, most).await
+            }
+        }
+    };
+    match timeout(limit, asking).await {
+        Ok(answer) => answer.map_err(|trouble| trouble.words),
+        Err(_) => Err(format!("{server} did not answer within {} s", limit.as_secs())),
+    }
+}
+
+#[cfg(feature = "oidc")]
+async fn exchange_whole(
+    mut stream: impl AsyncRead + AsyncWrite + Unpin,
+    request: &[u8],
+    server: &str,
+    most: usize,
+) -> Result<Response, Trouble> {
+    let broken = |error| Trouble::later(format!("{server}: the connection broke: {error}"));
+    stream.write_all(request).await.map_err(broken)?;
+    stream.flush().await.map_err(broken)?;
+    let (mut bytes, mut piece) = (Vec::new(), [0; 8_192]);
+    loop {
+        let len = stream.read(&mut piece).await.map_err(broken)?;
+        bytes.extend_from_slice(piece.get(..len).unwrap_or_default());
+        if bytes.len() > most {
+            return Err(Trouble::later(format!("{server} answers with more than {most} bytes")));
+        }
+        match http::response(&bytes) {
+            Ok(answer) if answer.broken.is_some() => {
+                return Err(Trouble::later(format!("{server} gives no answer of a web server")));
+            }
+            Ok(answer) if answer.end == End::Complete => return Ok(answer),
+            Ok(answer) if answer.end == End::AtClose && len == 0 => return Ok(answer),
+            Ok(_) | Err(_) if len > 0 => {}
+            _ => return Err(Trouble::later(format!("{server} ended in the middle of its answer"))),
+        }
+    }
 }
 
 /// Where to, as it is now.
@@ -57,7 +143,9 @@ pub(super) async fn post(
         None => connect(&server, to.port).await?,
         Some(proxy) => tunnel(proxy, to).await?,
     };
-    let request = request(to, post);
+    let accept = [("Accept", "*/*".to_owned())];
+    let fields = [&accept[..], &post.fields].concat();
+    let request = request(to, "POST", Some(post.media_type), &fields, &post.body);
     match to.scheme {
         Scheme::Http => exchange(stream, &request, &server, until).await,
         Scheme::Https => {
@@ -108,21 +196,28 @@ async fn tunnel(proxy: &WebAddress, to: &WebAddress) -> Result<TcpStream, Troubl
     }
 }
 
-fn request(to: &WebAddress, post: &Post) -> Vec<u8> {
+fn request(
+    to: &WebAddress,
+    method: &str,
+    media_type: Option<&str>,
+    fields: &[(&'static str, String)],
+    body: &[u8],
+) -> Vec<u8> {
     let mut head = format!(
-        "POST {} HTTP/1.1\r\nHost: {}\r\nUser-Agent: daicho/{}\r\nAccept: */*\r\n\
-         Connection: close\r\nContent-Type: {}\r\nContent-Length: {}\r\n",
+        "{method} {} HTTP/1.1\r\nHost: {}\r\nUser-Agent: daicho/{}\r\nConnection: close\r\n",
         to.path,
         to.authority(),
         env!("CARGO_PKG_VERSION"),
-        post.media_type,
-        post.body.len(),
     );
-    for (name, value) in &post.fields {
+    if let Some(media_type) = media_type {
+        let length = body.len();
+        head.push_str(&format!("Content-Type: {media_type}\r\nContent-Length: {length}\r\n"));
+    }
+    for (name, value) in fields {
         head.push_str(&format!("{name}: {value}\r\n"));
     }
     head.push_str("\r\n");
-    [head.as_bytes(), &post.body].concat()
+    [head.as_bytes(), body].concat()
 }
 
 async fn exchange(

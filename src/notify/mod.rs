@@ -9,13 +9,13 @@
 
 mod command;
 mod file;
-mod http;
+pub(crate) mod http;
 mod letter;
 mod mail;
 mod syslog;
 mod template;
 mod text;
-mod tls;
+pub(crate) mod tls;
 mod webhook;
 
 use std::{path::Path, sync::Arc, time::Duration};
@@ -314,6 +314,12 @@ fn chance() -> u64 {
     // Without randomness all pauses are the same, which is no reason not to deliver.
     let _ = getrandom::fill(&mut bytes);
     u64::from_ne_bytes(bytes)
+}
+
+/// The secret, as it is now; in words why there is none.
+#[cfg(feature = "oidc")]
+pub(crate) fn secret_of(from: &Secret) -> Result<zeroize::Zeroizing<String>, String> {
+    secret(from).map_err(|trouble| trouble.words)
 }
 
 /// The secret, as it is now.

@@ -20,11 +20,11 @@ static SYSTEM: LazyLock<Arc<ClientConfig>> =
 
 /// Whom to believe. Without own roots, the system's are read when they are needed.
 #[derive(Clone, Debug)]
-pub(super) struct Trust(Option<Arc<ClientConfig>>);
+pub(crate) struct Trust(Option<Arc<ClientConfig>>);
 
 impl Trust {
     /// Reads the roots, where the route names some.
-    pub(super) fn load(roots: Option<&Path>) -> Result<Self> {
+    pub(crate) fn load(roots: Option<&Path>) -> Result<Self> {
         let own = roots.map(own_roots).transpose()?;
         Ok(Self(own.map(|own| Arc::new(config(own)))))
     }

@@ -25,7 +25,7 @@ use serde::Serialize;
 
 pub(crate) use alert::{DeliveredJson, MessageJson, TestedJson};
 pub(crate) use download::{DownloadsJson, RefreshJson};
-pub(crate) use file::{CollectJson, FileJson, HeldJson};
+pub(crate) use file::{CollectJson, FileJson, HeldJson, ServersJson};
 pub(crate) use import::ImportJson;
 pub(crate) use list::{ListedServiceJson, ListedSoftwareJson};
 pub(crate) use trust::{

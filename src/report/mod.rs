@@ -6,6 +6,7 @@ pub(crate) mod decision;
 pub(crate) mod finding;
 pub(crate) mod json;
 pub(crate) mod list;
+pub(crate) mod scan;
 pub(crate) mod table;
 
 use std::{

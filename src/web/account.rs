@@ -30,6 +30,8 @@ pub(super) fn routes() -> Vec<Route> {
 struct Account {
     page: Page,
     sessions: Vec<Row>,
+    /// Whether there is a password that could be changed.
+    has_password: bool,
 }
 
 struct Row {
@@ -50,7 +52,8 @@ async fn account(shared: &Shared, visitor: &Visitor, page: Page) -> Result<Respo
         agent: shown(&session.agent),
         is_this: session.hash == own.hash,
     };
-    html(&Account { page, sessions: all.iter().map(row).collect() })
+    let has_password = own.user.identity.is_none();
+    html(&Account { page, sessions: all.iter().map(row).collect(), has_password })
 }
 
 fn page(visitor: &Visitor) -> Page {
@@ -68,12 +71,15 @@ async fn change_password(
 ) -> Result<Response, Trouble> {
     let own = visitor.session().ok_or(Trouble::SignIn)?;
     let words = Words::of(visitor.language);
+    if own.user.identity.is_some() {
+        return account(&shared, &visitor, page(&visitor).warning(words.from_provider)).await;
+    }
     let (old, new) = (fields.exact("old"), fields.exact("new"));
     let place = shared.place(Scarce::Passwords).await?;
     let now = clock::now();
     let counted = visitor.counted_address();
     // Whoever found a browser open must not guess here either.
-    if let Some(until) = shared.store.refused_until(&own.user.name, &counted, now).await? {
+    if let Some(until) = shared.store.refused_until(Some(&own.user.name), &counted, now).await? {
         return Err(Trouble::Wait(until.0.saturating_sub(now.0).div_euclid(1_000_000) + 1));
     }
     let (_, hash) = shared.store.user(&own.user.name).await?.ok_or(Trouble::SignIn)?;

@@ -17,6 +17,9 @@ pub(crate) enum Cookie {
     Session,
     /// What forms are bound to before there is a session.
     Entry,
+    /// What binds the answer of a provider of OpenID Connect to the browser that was sent there.
+    #[cfg(feature = "oidc")]
+    Flow,
 }
 
 /// Cookies that are no secrets.
@@ -32,6 +35,10 @@ impl Shared {
             (Cookie::Entry, Secrecy::Plain) => "daicho-entry",
             (Cookie::Session, _) => "__Host-daicho",
             (Cookie::Entry, _) => "__Host-daicho-entry",
+            #[cfg(feature = "oidc")]
+            (Cookie::Flow, Secrecy::Plain) => "daicho-flow",
+            #[cfg(feature = "oidc")]
+            (Cookie::Flow, _) => "__Host-daicho-flow",
         }
     }
 
@@ -57,18 +64,30 @@ pub(super) fn read(headers: &HeaderMap, name: &str) -> Option<String> {
     })
 }
 
+impl Cookie {
+    /// When browsers bring it along. A provider's page leads back to us, and with a strict cookie
+    /// nobody would know who comes.
+    const fn same_site(self) -> &'static str {
+        match self {
+            Self::Session | Self::Entry => "Strict",
+            #[cfg(feature = "oidc")]
+            Self::Flow => "Lax",
+        }
+    }
+}
+
 /// Has the browser keep a secret until it is closed.
 pub(super) fn set(shared: &Shared, response: &mut Response, cookie: Cookie, value: &str) {
-    let name = shared.cookie_name(cookie);
+    let (name, site) = (shared.cookie_name(cookie), cookie.same_site());
     let secure = if shared.is_secure() { "; Secure" } else { "" };
-    add(response, format!("{name}={value}; Path=/; HttpOnly; SameSite=Strict{secure}"));
+    add(response, format!("{name}={value}; Path=/; HttpOnly; SameSite={site}{secure}"));
 }
 
 /// Has the browser forget it.
 pub(super) fn clear(shared: &Shared, response: &mut Response, cookie: Cookie) {
-    let name = shared.cookie_name(cookie);
+    let (name, site) = (shared.cookie_name(cookie), cookie.same_site());
     let secure = if shared.is_secure() { "; Secure" } else { "" };
-    add(response, format!("{name}=; Path=/; Max-Age=0; HttpOnly; SameSite=Strict{secure}"));
+    add(response, format!("{name}=; Path=/; Max-Age=0; HttpOnly; SameSite={site}{secure}"));
 }
 
 /// Has the browser keep what somebody chose, for a year. `value` is one of a few words of ours.

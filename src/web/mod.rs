@@ -24,6 +24,11 @@ mod lists;
 mod live;
 mod map;
 mod metrics;
+#[cfg(not(feature = "oidc"))]
+#[path = "no_oidc.rs"]
+pub(crate) mod oidc;
+#[cfg(feature = "oidc")]
+pub(crate) mod oidc;
 mod overview;
 mod page;
 pub(crate) mod password;
@@ -92,6 +97,8 @@ pub(crate) struct Inner {
     searching: Semaphore,
     /// What the password of somebody is compared with who does not exist.
     nobody: String,
+    /// The provider whose people may sign in, where there is one.
+    oidc: Option<oidc::Oidc>,
 }
 
 /// What only a few may do at once.
@@ -115,6 +122,7 @@ impl Shared {
     /// Opens what the page is about.
     pub(crate) async fn open(settings: Settings) -> Result<Self> {
         let store = Store::open(&settings.database, OpenMode::ReadWrite).await?;
+        let oidc = settings.web.oidc.as_ref().map(oidc::Oidc::load).transpose()?;
         let nobody = password::hash(&cookie::new_token()?)?;
         let hosts = Hosts(host_names(&settings));
         let (hashing, searching) = (Semaphore::new(2), Semaphore::new(2));
@@ -132,6 +140,7 @@ impl Shared {
             hashing,
             searching,
             nobody,
+            oidc,
         })))
     }
 
@@ -171,12 +180,14 @@ impl Shared {
 /// The names by which browsers ask for the page.
 fn host_names(settings: &Settings) -> Vec<String> {
     let machine = fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-    let page = settings.sender.page.as_deref().and_then(|page| {
+    let oidc = settings.web.oidc.as_ref().map(|oidc| oidc.address.as_str());
+    let pages = settings.sender.page.as_deref().into_iter().chain(oidc);
+    let pages = pages.filter_map(|page| {
         let rest = page.split_once("://").map_or(page, |(_, rest)| rest);
         rest.split(['/', ':']).next()
     });
     let named = settings.web.names.iter().map(String::as_str);
-    let all = ["localhost", machine.trim()].into_iter().chain(named).chain(page);
+    let all = ["localhost", machine.trim()].into_iter().chain(named).chain(pages);
     let all: BTreeSet<String> =
         all.filter(|name| !name.is_empty()).map(str::to_lowercase).collect();
     all.into_iter().collect()

@@ -12,8 +12,8 @@ use axum::{
 use super::{
     Shared, account, alerts,
     api::{self, About},
-    assets, certificates, decisions, gate, health, jobs, lists, map, metrics, overview, registers,
-    scans, sign, trail,
+    assets, certificates, decisions, gate, health, jobs, lists, map, metrics, oidc, overview,
+    registers, scans, sign, trail,
     trouble::Trouble,
     users,
     visit::{Access, Checked, Guarded},
@@ -69,6 +69,7 @@ pub(crate) fn all() -> Vec<Route> {
         health::routes(),
         metrics::routes(),
         sign::routes(),
+        oidc::routes(),
         account::routes(),
         overview::routes(),
         scans::routes(),

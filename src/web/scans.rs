@@ -20,7 +20,11 @@ use super::{
     visit::{Fields, Viewer},
     words::{Words, words},
 };
-use crate::{cli::progress::spoken, clock};
+use crate::{
+    cli::progress::spoken,
+    clock,
+    report::scan::{ScanState, state},
+};
 
 words! {
     /// The texts of scans.
@@ -82,36 +86,6 @@ impl Texts {
     }
 }
 
-/// How a scan stands.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum ScanState {
-    Running,
-    Complete,
-    Incomplete,
-    /// It has no end, and says nothing any more.
-    CutOff,
-}
-
-impl ScanState {
-    /// Its name for programs.
-    pub(crate) const fn as_str(self) -> &'static str {
-        match self {
-            Self::Running => "running",
-            Self::Complete => "complete",
-            Self::Incomplete => "incomplete",
-            Self::CutOff => "cut-off",
-        }
-    }
-
-    pub(crate) const fn look(self) -> &'static str {
-        match self {
-            Self::Running | Self::Complete => "good",
-            Self::Incomplete => "warn",
-            Self::CutOff => "bad",
-        }
-    }
-}
-
 /// A scan in a list.
 pub(crate) struct ScanRow {
     pub(crate) id: i64,
@@ -128,24 +102,6 @@ pub(crate) struct ScanRow {
 
 pub(super) fn routes() -> Vec<Route> {
     vec![get("/scans", list), get("/scans/{id}", show), get("/scans/{id}/events", events)]
-}
-
-/// A scan that says nothing for so many seconds does not run.
-const SILENT: i64 = 120;
-
-/// A listener says nothing of how far it is: without an end it runs for as long as it may.
-pub(super) fn state(
-    scan: &StoredScan,
-    progress: Option<&ScanProgress>,
-    now: Timestamp,
-) -> ScanState {
-    let heard = progress.map_or(scan.record.started_at, |progress| progress.at);
-    match scan.record.ended_at {
-        Some(_) if scan.record.complete => ScanState::Complete,
-        Some(_) => ScanState::Incomplete,
-        None if scan.command != "sweep" || now < heard.plus_seconds(SILENT) => ScanState::Running,
-        None => ScanState::CutOff,
-    }
 }
 
 fn row(scan: &StoredScan, progress: Option<&ScanProgress>, now: Timestamp) -> ScanRow {

@@ -38,21 +38,51 @@ struct Login {
     page: Page,
     name: String,
     next: String,
+    /// Whether local users may sign in.
+    passwords: bool,
+    /// What leads to the provider of OpenID Connect, where there is one.
+    button: Option<String>,
+    /// Where somebody who signed out here signs out of that as well.
+    farewell: Option<String>,
+}
+
+impl Login {
+    fn new(shared: &Shared, page: Page, name: String, next: String) -> Self {
+        let button = shared.oidc.as_ref().map(|oidc| oidc.button(page.language));
+        let passwords = passwords(shared);
+        Self { page, name, next, passwords, button, farewell: None }
+    }
+}
+
+/// Whether anybody signs in by password.
+fn passwords(shared: &Shared) -> bool {
+    shared.settings.web.oidc.as_ref().is_none_or(|oidc| oidc.passwords)
 }
 
 #[derive(Deserialize)]
 struct Asked {
     #[serde(default)]
     next: String,
+    /// Somebody just signed out.
+    #[serde(default)]
+    out: String,
 }
 
-async fn show(Anyone(visitor): Anyone, Query(asked): Query<Asked>) -> Result<Response, Trouble> {
+async fn show(
+    Anyone(visitor): Anyone,
+    State(shared): State<Shared>,
+    Query(asked): Query<Asked>,
+) -> Result<Response, Trouble> {
     let next = own_path(&asked.next).to_owned();
     if visitor.session().is_some() {
         return Ok(to(&next));
     }
     let page = Page::new(&visitor, Words::of(visitor.language).sign_in);
-    html(&Login { page, name: String::new(), next })
+    let mut login = Login::new(&shared, page, String::new(), next);
+    if let Some(oidc) = shared.oidc.as_ref().filter(|_| !asked.out.is_empty()) {
+        login.farewell = oidc.farewell().await;
+    }
+    html(&login)
 }
 
 /// The most letters of a name that is looked for.
@@ -63,6 +93,9 @@ async fn sign_in(
     State(shared): State<Shared>,
     Form(fields): Form,
 ) -> Result<Response, Trouble> {
+    if !passwords(&shared) {
+        return Err(Trouble::Invalid(Words::of(visitor.language).no_passwords.to_owned()));
+    }
     let (name, given) = (fields.text("name"), fields.exact("password"));
     let next = own_path(fields.text("next")).to_owned();
     let name: String = name.chars().filter(|c| !c.is_control()).take(NAME).collect();
@@ -72,12 +105,13 @@ async fn sign_in(
     // many one after the other.
     let place = shared.place(Scarce::Passwords).await?;
     let now = clock::now();
-    if let Some(until) = shared.store.refused_until(&name, &counted, now).await? {
+    if let Some(until) = shared.store.refused_until(Some(&name), &counted, now).await? {
         let left = until.0.saturating_sub(now.0).div_euclid(1_000_000).saturating_add(1);
         return Err(Trouble::Wait(left));
     }
     let found = shared.store.user(&name).await?;
-    // Somebody who does not exist takes as long to be refused.
+    let found = found.filter(|(user, _)| user.identity.is_none() && user.disabled_at.is_none());
+    // Somebody who does not exist, or has no password, takes as long to be refused.
     let hash = found.as_ref().map_or(&shared.nobody, |(_, hash)| hash).clone();
     let is_right = compare(&place, given, hash).await?;
     let Some((user, _)) = found.filter(|_| is_right) else {
@@ -107,11 +141,35 @@ fn refuse(
 ) -> Result<Response, Trouble> {
     // Not the name, which may be a password in the wrong field; the audit has names that exist.
     shared.log.line(&format!("page: refused: {} did not sign in", visitor.peer));
+    again(shared, visitor, name, next, |words| words.wrong_password)
+}
+
+/// The page for signing in once more, with why the last time came to nothing.
+fn again(
+    shared: &Shared,
+    visitor: &Visitor,
+    name: String,
+    next: String,
+    why: impl FnOnce(&Words) -> &'static str,
+) -> Result<Response, Trouble> {
     let words = Words::of(visitor.language);
-    let page = Page::new(visitor, words.sign_in).warning(words.wrong_password);
-    let mut response = html(&Login { page, name, next })?;
+    let page = Page::new(visitor, words.sign_in).warning(why(words));
+    let mut response = html(&Login::new(shared, page, name, next))?;
     *response.status_mut() = axum::http::StatusCode::UNAUTHORIZED;
     Ok(response)
+}
+
+/// The same for whoever came by OpenID Connect.
+#[cfg(feature = "oidc")]
+pub(super) fn refused(
+    shared: &Shared,
+    visitor: &Visitor,
+    next: &str,
+    why: impl FnOnce(&Words) -> &'static str,
+) -> Result<Response, Trouble> {
+    // A choice of language leads to the page for signing in, not back to what came from there.
+    let visitor = Visitor { path: "/login".to_owned(), ..visitor.clone() };
+    again(shared, &visitor, String::new(), next.to_owned(), why)
 }
 
 /// Compares a password in a thread of its own, at a place for it.
@@ -137,7 +195,8 @@ async fn sign_out(
         let store = shared.store.clone().acting(visitor.actor());
         store.sign_out(session, clock::now()).await?;
     }
-    let mut response = to("/login");
+    let from = visitor.session().and_then(|session| session.user.identity.as_ref());
+    let mut response = to(if from.is_some() { "/login?out=1" } else { "/login" });
     cookie::clear(&shared, &mut response, Cookie::Session);
     Ok(response)
 }

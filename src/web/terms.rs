@@ -208,6 +208,9 @@ pub(crate) const fn refusal(error: &StoreError) -> Option<&'static str> {
             "保存できる表示の数を超えています。不要なものを削除してください。"
         }
         StoreError::LastAdmin(_) => "最後の管理者です。先に別の管理者を追加してください。",
+        StoreError::FromProvider(_) => {
+            "シングルサインオンのユーザーです。パスワードと役割は認証基盤側で変更してください。"
+        }
         StoreError::Cursor(_) => "ページの位置を解釈できません。一覧の最初から表示してください。",
         StoreError::Accept { source, .. } => match source {
             AcceptError::Resolved => "解決済みの検出事項は受容できません。",

@@ -3,6 +3,8 @@
 mod acts;
 mod hostile;
 mod hurry;
+#[cfg(feature = "oidc")]
+mod oidc;
 mod pages;
 
 use axum::{
@@ -471,7 +473,7 @@ impl Site {
             .note_failed_attempt("somebody else", Origin { counted: "other", ..origin }, later)
             .await
             .unwrap();
-        assert_eq!(store.refused_until(name, "192.0.2.7", clock::now()).await.unwrap(), None);
+        assert_eq!(store.refused_until(Some(name), "192.0.2.7", clock::now()).await.unwrap(), None);
     }
 }
 

@@ -167,6 +167,7 @@ impl Trouble {
             | StoreError::ViewTaken(_)
             | StoreError::ManyViews(_)
             | StoreError::LastAdmin(_)
+            | StoreError::FromProvider(_)
             | StoreError::AlreadyOne { .. }
             | StoreError::AlreadyMerged { .. }
             | StoreError::OtherSite { .. }

@@ -11,7 +11,7 @@ use model::Timestamp;
 use super::{
     Scarce, Shared, cookie,
     language::Language,
-    page::{Moment, Page, html, to},
+    page::{Moment, Page, html, shown, to},
     password,
     routes::{Route, get, post},
     sign::acting,
@@ -28,6 +28,13 @@ words! {
         last_signed_in: "Last signed in", "最終サインイン";
         password_set: "Password set", "パスワード設定日";
         set_role: "Set", "設定";
+        disable: "Disable", "無効化";
+        enable: "Enable", "有効化";
+        disabled: "disabled", "無効";
+        end_sessions: "End sessions", "セッションを終了";
+        from: "From", "認証元";
+        here: "here, by password", "このページ(パスワード)";
+        follows: "follows from the provider", "認証基盤に従う";
         remove: "Remove", "削除";
         sure: "Remove it?", "削除しますか?";
         add_user: "Add a user", "ユーザーの追加";
@@ -51,6 +58,9 @@ pub(super) fn routes() -> Vec<Route> {
         post("/users", add),
         post("/users/{name}/role", set_role),
         post("/users/{name}/password", set_password),
+        post("/users/{name}/disable", disable),
+        post("/users/{name}/enable", enable),
+        post("/users/{name}/sessions", end_sessions),
         post("/users/{name}/remove", remove),
         post("/tokens", add_token),
         post("/tokens/{name}/remove", remove_token),
@@ -61,7 +71,10 @@ struct Row {
     name: String,
     role: Role,
     signed_in: Option<Moment>,
-    password: Moment,
+    password: Option<Moment>,
+    is_disabled: bool,
+    /// Issuer, subject, and what it says that people call the person.
+    from: Option<[String; 3]>,
 }
 
 struct Key {
@@ -97,10 +110,14 @@ async fn list(Admin(visitor): Admin, State(shared): State<Shared>) -> Result<Res
 async fn show(shared: &Shared, visitor: &Visitor, new_token: String) -> Result<Response, Trouble> {
     let now = clock::now();
     let users = shared.store.users().await?.into_iter().map(|user| Row {
-        name: user.name,
         role: user.role,
         signed_in: user.signed_in_at.map(Moment::from),
-        password: user.password_at.into(),
+        password: user.password_set().map(Moment::from),
+        is_disabled: user.disabled_at.is_some(),
+        from: user
+            .identity
+            .map(|from| [from.issuer, from.subject, from.called].map(|of| shown(&of))),
+        name: user.name,
     });
     let keys = shared.store.api_tokens().await?.into_iter().map(|key| Key {
         is_over: key.is_expired(now),
@@ -172,6 +189,43 @@ async fn set_password(
     let hash = hash(&shared, visitor.language, &name, fields.exact("password")).await?;
     acting(&shared, &visitor).set_password(&name, &hash, None, clock::now()).await?;
     Ok(to("/users"))
+}
+
+async fn disable(
+    Admin(visitor): Admin,
+    State(shared): State<Shared>,
+    Path(name): Path<String>,
+    _: Form,
+) -> Result<Response, Trouble> {
+    acting(&shared, &visitor).set_disabled(&name, true, clock::now()).await?;
+    Ok(to("/users"))
+}
+
+async fn enable(
+    Admin(visitor): Admin,
+    State(shared): State<Shared>,
+    Path(name): Path<String>,
+    _: Form,
+) -> Result<Response, Trouble> {
+    acting(&shared, &visitor).set_disabled(&name, false, clock::now()).await?;
+    Ok(to("/users"))
+}
+
+async fn end_sessions(
+    Admin(visitor): Admin,
+    State(shared): State<Shared>,
+    Path(name): Path<String>,
+    _: Form,
+) -> Result<Response, Trouble> {
+    end_all(&shared, &visitor, &name).await?;
+    Ok(to("/users"))
+}
+
+/// Ends every session of somebody, one's own too where one is that.
+pub(super) async fn end_all(shared: &Shared, visitor: &Visitor, name: &str) -> Result<(), Trouble> {
+    let (user, _) = shared.store.user(name).await?.ok_or(Trouble::NotFound)?;
+    acting(shared, visitor).end_sessions(&user, None, clock::now()).await?;
+    Ok(())
 }
 
 async fn remove(

@@ -68,6 +68,15 @@ words! {
         name: "Name", "名前";
         password: "Password", "パスワード";
         wrong_password: "Name or password is wrong.", "名前またはパスワードが違います。";
+        single_sign_on: "Single sign-on", "シングルサインオン";
+        or_by_password: "or by password", "またはパスワードでサインイン";
+        no_passwords: "Nobody signs in by password here.", "パスワードによるサインインは使えません。";
+        sign_out_there: "Sign out of the single sign-on as well", "シングルサインオンからもサインアウトする";
+        oidc_away: "The single sign-on cannot be reached just now. Try again a little later; an administrator finds the reason in the log.", "シングルサインオンに接続できません。しばらくしてからもう一度お試しください。原因はログに記録されています。";
+        oidc_cancelled: "The sign-in was not completed.", "サインインは完了しませんでした。";
+        oidc_refused: "The sign-in did not succeed. Begin it again; an administrator finds the reason in the log.", "サインインできませんでした。もう一度やり直してください。原因はログに記録されています。";
+        oidc_no_role: "You are known, but may not see this page. Ask an administrator.", "認証されましたが、このページの利用は許可されていません。管理者に問い合わせてください。";
+        from_provider: "You sign in by single sign-on; your password and your role are kept there.", "シングルサインオンのユーザーです。パスワードと役割は認証基盤で管理されます。";
 
         // What went wrong.
         trouble_sign_in: "Sign in to see this.", "表示するにはサインインが必要です。";

@@ -15,7 +15,8 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("config", &["model", "schedule"]),
     ("scanner", &["model", "wire", "certs"]),
     ("inventory", &["model", "certs"]),
-    ("fuzz", &["model", "schedule", "wire", "certs", "config", "scanner", "inventory"]),
+    ("openid", &[]),
+    ("fuzz", &["model", "schedule", "wire", "certs", "config", "scanner", "inventory", "openid"]),
     ("tests/lab", &[]),
     ("tests/bench", &["lab", "inventory", "model", "scanner"]),
 ];
@@ -91,7 +92,7 @@ fn without_tests(text: &str) -> String {
 
 fn product_sources() -> Vec<(String, String)> {
     let mut found = Vec::new();
-    for room in ["model", "wire", "certs", "config", "scanner", "inventory"] {
+    for room in ["model", "wire", "certs", "config", "scanner", "inventory", "openid"] {
         sources(&root().join(room).join("src"), &mut found);
     }
     sources(&root().join("src"), &mut found);
@@ -153,7 +154,9 @@ fn the_scanner_of_strays_sees_a_stray() {
 
 #[test]
 fn a_crate_of_hostile_bytes_forbids_what_panics() {
-    for room in ["wire/src/lib.rs", "certs/src/lib.rs", "scanner/src/import/mod.rs"] {
+    for room in
+        ["wire/src/lib.rs", "certs/src/lib.rs", "openid/src/lib.rs", "scanner/src/import/mod.rs"]
+    {
         let text = fs::read_to_string(root().join(room)).unwrap();
         // Of the scanner, the room of sockets has `unsafe`, and a test knows that no other has.
         assert!(room.starts_with("scanner") || text.contains("forbid(unsafe_code)"), "{room}");
@@ -209,7 +212,7 @@ fn pages_that_pages_name_exist() {
 fn tests_that_the_page_about_security_names_exist() {
     let text = fs::read_to_string(root().join("docs/security.md")).unwrap();
     let mut all = Vec::new();
-    for room in ["src", "tests/e2e", "inventory", "config/src"] {
+    for room in ["src", "tests/e2e", "inventory", "config/src", "openid/src"] {
         sources(&root().join(room), &mut all);
     }
     let words = text.split('`').skip(1).step_by(2);

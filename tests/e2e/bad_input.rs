@@ -44,6 +44,10 @@ fn targets_that_mean_nothing_are_named() {
 fn a_large_sweep_wants_to_be_meant() {
     let home = Home::new();
     refuses(&home, &["sweep", "198.0.0.0/11", "--dry-run"], &["--yes-large"]);
+    // All of IPv4 is refused in any case: not everything in it is a device.
+    for more in [&[][..], &["--yes-large"]] {
+        refuses(&home, &[&["sweep", "0.0.0.0/0", "--dry-run"], more].concat(), &["0.0.0.0/0"]);
+    }
     let run = home.run(&["sweep", "198.0.0.0/11", "--dry-run", "--yes-large", "--io", "connect"]);
     assert_eq!(run.code, Some(0), "{}", run.stderr);
 }
@@ -127,4 +131,30 @@ fn a_register_that_cannot_be_read_is_named() {
     refuses(&home, &import("book.xlsx"), &["book.xlsx", "damaged"]);
     home.write("other.csv", "colour,taste\nred,sweet\n");
     refuses(&home, &import("other.csv"), &["other.csv", "heading"]);
+}
+
+#[test]
+fn a_register_is_not_emptied_by_a_file_that_was_saved_by_half() {
+    let home = Home::new();
+    let import = |more: &[&'static str]| {
+        [&["register", "import", "devices.csv", "--kind", "device"], more].concat()
+    };
+    let lines = |count: usize| -> String {
+        let line = |n| format!("PC-{n},00:00:5e:00:53:{n:02x}\n");
+        ["reference,mac\n".to_owned()].into_iter().chain((0..count).map(line)).collect()
+    };
+    let entries = || home.json(&["register", "list", "--kind", "device"]).as_array().unwrap().len();
+    home.write("devices.csv", lines(20));
+    assert_eq!(home.run(&import(&[])).code, Some(0));
+    home.write("devices.csv", lines(0));
+    refuses(&home, &import(&[]), &["devices.csv", "no entry", "--allow-empty"]);
+    home.write("devices.csv", lines(9));
+    refuses(&home, &import(&["--max-removed", "50"]), &["11 of 20 entries", "--dry-run"]);
+    assert_eq!(entries(), 20);
+    home.write("devices.csv", lines(10));
+    assert_eq!(home.run(&import(&["--max-removed", "50"])).code, Some(0));
+    assert_eq!(entries(), 10);
+    home.write("devices.csv", lines(0));
+    assert_eq!(home.run(&import(&["--allow-empty"])).code, Some(0));
+    assert_eq!(entries(), 0);
 }

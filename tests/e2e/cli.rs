@@ -65,6 +65,10 @@ fn a_first_day_with_registers() {
     let sweep = ["sweep", "127.0.0.1", "--ports", "4", "--io", "connect"];
     check(&home, "first-sweep", &sweep);
     check(&home, "assets", &["assets"]);
+    check(&home, "scans", &["scans"]);
+    check(&home, "scans-show", &["scans", "show", "1"]);
+    check(&home, "scans-show-json", &["scans", "show", "1", "--format", "json"]);
+    check(&home, "scans-none", &["scans", "show", "7"]);
     let devices = "reference,MAC address,IP address,owner,status\n\
                    SRV-1,,127.0.0.1,Sato,approved\n\
                    PC-2,00:00:5e:00:53:0,,Suzuki,approved\n";

@@ -79,6 +79,15 @@ impl<'a> Watch<'a> {
         Some((asked, waiting))
     }
 
+    /// What it heard, and its last line.
+    fn end_with_line(self) -> (Value, String) {
+        let home = self.home;
+        let result = self.end();
+        let log = fs::read_to_string(home.path("watch.log")).unwrap();
+        let line = log.lines().rev().find(|line| line.contains("heard ")).unwrap_or_default();
+        (result, line.to_owned())
+    }
+
     fn end(self) -> Value {
         self.signal("-TERM");
         let output = self.child.wait_with_output().unwrap();
@@ -120,19 +129,23 @@ fn closed_window() -> &'static str {
     if today.starts_with(b"1") { "Thu 03:00-03:01" } else { "Mon 03:00-03:01" }
 }
 
-/// Three watches at once: one fills a new inventory, another one that a sweep filled, and one that
-/// would ask waits for its window.
+/// Four watches at once: one fills a new inventory, another one that a sweep filled, one that would
+/// ask waits for its window, and one listens with two readers and tells what one alone tells.
 fn listen(lab: &Lab, mirror: &Mirror, claims: &mut Claims, swept: &Home, heard: &Home) {
     let sent = mirror.packets_sent().unwrap();
     let watches = [swept, heard].map(|home| Watch::begin(mirror, home, &[], ""));
     let patient = Home::new();
     let ask = [&["--ask"], &TARGETS[..]].concat();
     let waiting = Watch::begin(mirror, &patient, &ask, closed_window());
+    let two = Home::new();
+    let by_two = Watch::begin(mirror, &two, &["--readers", "2"], "");
     mirror.use_services().unwrap();
     // A block of the ring is handed over within a moment.
     thread::sleep(Duration::from_millis(300));
     let [_, result] = watches.map(Watch::end);
     let waited = waiting.end();
+    let (of_two, line) = by_two.end_with_line();
+    check_two_readers(claims, [&result, &of_two], &line);
     let now = mirror.packets_sent().unwrap();
     claims.claim(sent == now, || format!("heard: {sent:?} packets were sent before, {now:?} now"));
     let scan = &waited["scan"];
@@ -154,6 +167,41 @@ fn listen(lab: &Lab, mirror: &Mirror, claims: &mut Claims, swept: &Home, heard: 
         format!("heard: the client has not told its name: {client:?}")
     });
     check_nobody_else(lab, claims, "heard", &result["assets"]);
+}
+
+/// One reader and two that share the interface tell of the same assets and services; both of the two
+/// heard something.
+fn check_two_readers(claims: &mut Claims, [one, two]: [&Value; 2], line: &str) {
+    let told = |result: &Value| -> BTreeSet<String> {
+        let assets = result["assets"].as_array().unwrap();
+        let of = |asset: &Value| {
+            let services = asset["services"].as_array().unwrap();
+            let services: BTreeSet<String> = services
+                .iter()
+                .map(|s| {
+                    let [address, port, protocol] = ["address", "port", "protocol"].map(|k| &s[k]);
+                    format!("{address} {port} {protocol} {} {}", s["product"], s["version"])
+                })
+                .collect();
+            format!("{} {} {} {services:?}", asset["macs"], asset["addresses"], asset["names"])
+        };
+        assets.iter().map(of).collect()
+    };
+    let (one, two) = (told(one), told(two));
+    claims.claim(one == two, || {
+        let only = |a: &BTreeSet<String>, b| a.difference(b).cloned().collect::<Vec<_>>();
+        format!(
+            "two readers: {:?} only by one, {:?} only by two",
+            only(&one, &two),
+            only(&two, &one)
+        )
+    });
+    let shares =
+        line.rsplit("; ").next().and_then(|part| part.strip_suffix(" frames by 2 readers"));
+    let both = shares.and_then(|shares| shares.split_once(" + ")).is_some_and(|(a, b)| {
+        [a, b].iter().all(|count| count.parse::<u64>().is_ok_and(|count| count > 0))
+    });
+    claims.claim(both, || format!("two readers: {line}"));
 }
 
 /// What the client's conversations show of a server, to whoever hears them.

@@ -253,6 +253,18 @@ fn a_job_is_run_by_hand_and_reads_only_files_that_changed() {
     assert!(second.stderr.contains("0 files changed"), "{}", second.stderr);
     home.write("devices.csv", format!("{devices}PC-2,00:00:5e:00:53:00,,Suzuki,approved\n"));
     assert!(run().stdout.contains("1 added"));
+    // As it looks while it is being saved: nothing is lost, and it is read again the next time.
+    home.write("devices.csv", "reference,MAC address,IP address,owner,status\n");
+    for _ in 0..2 {
+        let half = run();
+        assert!(half.code == Some(2) && half.stderr.contains("no entry"), "{}", half.stderr);
+    }
+    let many = (0..30).map(|n| format!("PC-{n},00:00:5e:00:53:{n:02x},,Suzuki,approved\n"));
+    home.write("devices.csv", [devices.to_owned()].into_iter().chain(many).collect::<String>());
+    assert!(run().stdout.contains("29 added"));
+    home.write("devices.csv", devices);
+    let half = run();
+    assert!(half.code == Some(2) && half.stderr.contains("30 of 31 entries"), "{}", half.stderr);
     fs::remove_file(home.path("devices.csv")).unwrap();
     let gone = run();
     assert_eq!(gone.code, Some(2));

@@ -115,6 +115,56 @@ pub enum Data {
     Other(u16),
 }
 
+/// Hands on, part by part, what a message says again when it says the same: all but its number,
+/// and the times for which its records may be kept, which grow less from one answer to the next.
+///
+/// # Errors
+///
+/// It is cut, or a name in it is none. What was handed on before is no message.
+pub fn lasting_parts(bytes: &[u8], take: &mut impl FnMut(&[u8])) -> Result<(), Malformed> {
+    let mut r = Reader::new(bytes);
+    r.u16("ID")?;
+    let mut from = r.offset();
+    r.u16("flags")?;
+    let questions = r.u16("QDCOUNT")?;
+    let mut records = 0_u32;
+    for field in ["ANCOUNT", "NSCOUNT", "ARCOUNT"] {
+        records = records.saturating_add(r.u16(field)?.into());
+    }
+    for _ in 0..questions {
+        pass_name(&mut r)?;
+        r.take("QTYPE, QCLASS", 4)?;
+    }
+    for _ in 0..records {
+        pass_name(&mut r)?;
+        r.take("TYPE, CLASS", 4)?;
+        take(bytes.get(from..r.offset()).unwrap_or_default());
+        r.take("TTL", 4)?;
+        from = r.offset();
+        let length = r.u16("RDLENGTH")?;
+        r.take("RDATA", length.into())?;
+    }
+    take(bytes.get(from..).unwrap_or_default());
+    Ok(())
+}
+
+/// Passes over a name, wherever it goes on.
+fn pass_name(r: &mut Reader<'_>) -> Result<(), Malformed> {
+    loop {
+        match r.u8("label")? {
+            0 => return Ok(()),
+            length @ 1..=63 => {
+                r.take("label", length.into())?;
+            }
+            0xc0.. => {
+                r.u8("offset")?;
+                return Ok(());
+            }
+            other => return Err(r.invalid("label", other)),
+        }
+    }
+}
+
 /// A query with these questions and nothing else. Recursion is not asked for.
 #[must_use]
 pub fn query(id: u16, questions: &[Question<'_>]) -> Vec<u8> {
@@ -276,6 +326,29 @@ mod tests {
         assert_eq!(answer.records.iter().map(|r| r.data.clone()).collect::<Vec<_>>(), expected);
         assert_eq!(answer.records[1].name, instance);
         assert_eq!(instance.to_string(), "My a.b.c._ssh._tcp.local");
+    }
+
+    #[test]
+    fn the_same_said_again_is_the_same_but_for_its_number_and_its_times() {
+        let parts = |bytes: &[u8]| {
+            let mut all = Vec::new();
+            lasting_parts(bytes, &mut |part| all.extend_from_slice(part)).map(|()| all)
+        };
+        let bytes = answer();
+        let whole = parts(&bytes).unwrap();
+        // The number, and four times of four bytes.
+        assert_eq!(whole.len(), bytes.len() - 2 - 16);
+        // Those of the records at 33, 56, 79 and 96, behind a pointer, type and class.
+        let passed =
+            [0, 1].into_iter().chain([33, 56, 79, 96].into_iter().flat_map(|at| at + 6..at + 10));
+        let passed: Vec<usize> = passed.collect();
+        for place in 0..bytes.len() {
+            let mut other = bytes.clone();
+            other[place] ^= 1;
+            let same = parts(&other).is_ok_and(|parts| parts == whole);
+            assert_eq!(same, passed.contains(&place), "{place}");
+            assert!(parts(&bytes[..place]).is_err(), "cut at {place}");
+        }
     }
 
     #[test]

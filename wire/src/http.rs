@@ -131,6 +131,42 @@ pub(crate) fn fields(r: &mut Reader<'_>) -> Result<Vec<(String, String)>, Malfor
     }
 }
 
+/// The values of the first fields of these names, which are in lower case: of a head up to its
+/// empty line, as [`fields`] reads it, and without making text of what nobody wants.
+pub(crate) fn values<'a, const N: usize>(
+    r: &mut Reader<'a>,
+    names: [&str; N],
+) -> Result<[Option<&'a [u8]>; N], Malformed> {
+    let mut values = [None; N];
+    let mut count = 0;
+    loop {
+        let line = r.until("header field", b"\n")?;
+        let line = line.strip_suffix(b"\r").unwrap_or(line);
+        if line.is_empty() {
+            return Ok(values);
+        }
+        let Some((name, [_, value @ ..])) =
+            memchr::memchr(b':', line).and_then(|colon| line.split_at_checked(colon))
+        else {
+            continue;
+        };
+        if count >= MAX_FIELDS {
+            continue;
+        }
+        count = count.saturating_add(1);
+        let name = name.trim_ascii();
+        // What is not fit to be shown has to be made so first.
+        let odd = name.iter().any(|byte| !matches!(byte, b'!'..=b'~'));
+        let shown = odd.then(|| lines::text(name));
+        let name = shown.as_deref().map_or(name, str::as_bytes);
+        for (known, place) in names.iter().zip(&mut values) {
+            if place.is_none() && name.eq_ignore_ascii_case(known.as_bytes()) {
+                *place = Some(value);
+            }
+        }
+    }
+}
+
 fn read_body(r: &mut Reader<'_>, response: &mut Response) {
     if matches!(response.status, 100..=199 | 204 | 304) {
         return;
@@ -361,6 +397,21 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn wanted_values_are_those_of_all_fields(
+            head in "([nN][tT]?[ \\x01é]?[:]?[a:é\\x02 ]{0,3}(\r\n|\n)){0,6}\r?\n?",
+        ) {
+            let all = fields(&mut Reader::new(head.as_bytes()));
+            let wanted = values(&mut Reader::new(head.as_bytes()), ["nt", "n"]);
+            prop_assert_eq!(all.is_ok(), wanted.is_ok());
+            if let (Ok(all), Ok(wanted)) = (all, wanted) {
+                for (name, value) in ["nt", "n"].into_iter().zip(wanted) {
+                    let found = all.iter().find(|(n, _)| n == name).map(|(_, value)| value.clone());
+                    prop_assert_eq!(value.map(lines::text), found, "{}", name);
+                }
+            }
+        }
+
         #[test]
         fn nothing_panics(bytes in proptest::collection::vec(any::<u8>(), 0..300), status: u16) {
             let _ = response(&bytes);

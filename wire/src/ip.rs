@@ -46,7 +46,41 @@ impl<'a> Packet<'a> {
     ///
     /// The fixed header, with the options that it announces, is not there, or its version
     /// is neither 4 nor 6.
+    #[inline]
     pub fn parse(bytes: &'a [u8]) -> Result<Self, Malformed> {
+        match Self::plain(bytes) {
+            Some(packet) => Ok(packet),
+            None => Self::any(bytes),
+        }
+    }
+
+    /// As nearly all are: of version 4, without options, whole, and with what it says it carries.
+    #[inline]
+    fn plain(bytes: &'a [u8]) -> Option<Self> {
+        /// The authentication header (RFC 4302), which etherparse looks behind.
+        const AUTHENTICATION: u8 = 51;
+        let (header, _) = bytes.split_first_chunk::<20>()?;
+        let [0x45, _, high, low, _, _, flags, offset, ttl, protocol, _, _, ends @ ..] = *header
+        else {
+            return None;
+        };
+        // More fragments, or an offset.
+        if (flags & 0x3f) | offset != 0 || protocol == AUTHENTICATION {
+            return None;
+        }
+        let payload = bytes.get(20..usize::from(u16::from_be_bytes([high, low])))?;
+        let [a, b, c, d, e, f, g, h] = ends;
+        Some(Self {
+            source: IpAddr::V4(Ipv4Addr::new(a, b, c, d)),
+            destination: IpAddr::V4(Ipv4Addr::new(e, f, g, h)),
+            ttl,
+            protocol,
+            fragment: false,
+            payload,
+        })
+    }
+
+    fn any(bytes: &'a [u8]) -> Result<Self, Malformed> {
         let (slice, _cut_extension) = LaxIpSlice::from_slice(bytes).map_err(malformed)?;
         let ttl = match &slice {
             LaxIpSlice::Ipv4(v4) => v4.header().ttl(),
@@ -207,6 +241,8 @@ pub(crate) fn put(bytes: &mut [u8], offset: usize, value: u16) {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     const V4: Ends = Ends::V4(Ipv4Addr::new(192, 0, 2, 1), Ipv4Addr::new(192, 0, 2, 9));
@@ -243,6 +279,23 @@ mod tests {
         assert_eq!(read.source.to_string(), "2001:db8::1");
         assert_eq!(read.destination.to_string(), "2001:db8::9");
         assert_eq!((read.ttl, read.protocol, read.payload), (255, ICMPV6, &[1, 2, 3][..]));
+    }
+
+    proptest! {
+        #[test]
+        fn the_short_way_reads_what_the_long_one_does(
+            bytes in proptest::collection::vec(any::<u8>(), 20..60),
+            total in 0_u8..70,
+            flags in 0_u8..4,
+            protocol in prop::sample::select(vec![6_u8, 17, 51, 0, 44, 60]),
+        ) {
+            let mut bytes = bytes;
+            let start = [0x45, 0, 0, total, 0, 0, flags << 5, 0, 64, protocol];
+            bytes[..10].copy_from_slice(&start);
+            if let Some(packet) = Packet::plain(&bytes) {
+                prop_assert_eq!(Packet::any(&bytes), Ok(packet));
+            }
+        }
     }
 
     #[test]

@@ -15,12 +15,14 @@ pub struct Reader<'a> {
 
 impl<'a> Reader<'a> {
     /// Starts at the beginning of `bytes`.
+    #[inline]
     #[must_use]
     pub fn new(bytes: &'a [u8]) -> Self {
         Self { rest: bytes, offset: 0, field_start: 0 }
     }
 
     /// What has not been read yet.
+    #[inline]
     #[must_use]
     pub fn rest(&self) -> &'a [u8] {
         self.rest
@@ -33,12 +35,14 @@ impl<'a> Reader<'a> {
     }
 
     /// Whether everything has been read.
+    #[inline]
     #[must_use]
     pub fn is_at_end(&self) -> bool {
         self.rest.is_empty()
     }
 
     /// Takes the next `len` bytes.
+    #[inline]
     pub fn take(&mut self, field: &'static str, len: usize) -> Result<&'a [u8], Malformed> {
         self.field_start = self.offset;
         let Some((taken, rest)) = self.rest.split_at_checked(len) else {
@@ -60,6 +64,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Takes the next `N` bytes as an array.
+    #[inline]
     pub fn array<const N: usize>(&mut self, field: &'static str) -> Result<[u8; N], Malformed> {
         self.field_start = self.offset;
         let Some((taken, rest)) = self.rest.split_first_chunk() else {
@@ -95,11 +100,13 @@ impl<'a> Reader<'a> {
     }
 
     /// Takes a byte.
+    #[inline]
     pub fn u8(&mut self, field: &'static str) -> Result<u8, Malformed> {
         self.array(field).map(u8::from_be_bytes)
     }
 
     /// Takes a big-endian 16-bit number.
+    #[inline]
     pub fn u16(&mut self, field: &'static str) -> Result<u16, Malformed> {
         self.array(field).map(u16::from_be_bytes)
     }
@@ -111,6 +118,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Takes a big-endian 32-bit number.
+    #[inline]
     pub fn u32(&mut self, field: &'static str) -> Result<u32, Malformed> {
         self.array(field).map(u32::from_be_bytes)
     }

@@ -2,7 +2,7 @@
 //! search sent to one address, its answer, an HTTP response in a datagram, and what devices
 //! tell everybody unasked.
 
-use crate::{Malformed, Reader, http};
+use crate::{Malformed, Reader, http, lines};
 
 /// The port of searches and of what is told to everybody.
 pub const PORT: u16 = 1900;
@@ -55,19 +55,11 @@ impl Answer {
             _ => return Err(r.invalid("method", method.first().copied().unwrap_or_default())),
         }
         r.until("request line", b"\n")?;
-        let fields = http::fields(&mut r)?;
-        let field = |name: &str| {
-            let found = fields.iter().find(|(known, _)| known == name);
-            found.map(|(_, value)| value.clone())
-        };
+        let values = http::values(&mut r, ["nts", "server", "usn", "nt", "location"])?;
+        let [kind, server, usn, target, location] = values.map(|value| value.map(lines::text));
         // ssdp:alive and ssdp:update; some firmware leaves out which.
-        let gone = field("nts").is_some_and(|kind| kind.eq_ignore_ascii_case("ssdp:byebye"));
-        Ok((!gone).then(|| Self {
-            server: field("server"),
-            usn: field("usn"),
-            target: field("nt"),
-            location: field("location"),
-        }))
+        let gone = kind.is_some_and(|kind| kind.eq_ignore_ascii_case("ssdp:byebye"));
+        Ok((!gone).then_some(Self { server, usn, target, location }))
     }
 
     /// The device's UUID without its prefix, in lower case, where the USN has one.

@@ -36,6 +36,7 @@ impl Segment {
     /// # Errors
     ///
     /// The first 16 bytes are not there, or the data offset points into them.
+    #[inline]
     pub fn parse(bytes: &[u8]) -> Result<Self, Malformed> {
         let mut r = Reader::new(bytes);
         let Start { source_port, destination_port, sequence } = Start::read(&mut r)?;
@@ -50,6 +51,7 @@ impl Segment {
     }
 
     /// Whether all those control bits are set.
+    #[inline]
     #[must_use]
     pub const fn has(&self, flags: u8) -> bool {
         self.flags & flags == flags
@@ -67,6 +69,7 @@ pub struct Rest<'a> {
 
 impl<'a> Rest<'a> {
     /// Finds both in the whole segment; both are empty where it is cut before them.
+    #[inline]
     #[must_use]
     pub fn of(bytes: &'a [u8]) -> Self {
         const FIXED: usize = 20;

@@ -24,6 +24,7 @@ impl<'a> Datagram<'a> {
     ///
     /// The eight bytes of the header are not there, or its length field says less than
     /// that. Zero is a jumbogram's length (RFC 2675) and means up to the end.
+    #[inline]
     pub fn parse(bytes: &'a [u8]) -> Result<Self, Malformed> {
         let mut r = Reader::new(bytes);
         let source_port = r.u16("source port")?;

@@ -15,6 +15,7 @@ use super::{
     record::{Message, Messages},
     schedule::Suite,
     share::{self, Share, Shares},
+    suite,
 };
 
 /// What has been said and heard.
@@ -77,7 +78,11 @@ impl Handshake {
     ) -> Result<Self, HelloError> {
         let shares = match question.kind {
             Kind::Hybrid => Vec::new(),
-            _ => vec![pool.take(share::X25519)?, pool.take(share::P256)?],
+            _ => [share::X25519, share::P256]
+                .into_iter()
+                .filter(|group| !question.without_groups.contains(group))
+                .map(|group| pool.take(group))
+                .collect::<Result<_, _>>()?,
         };
         let mut handshake = Self {
             question,
@@ -117,11 +122,9 @@ impl Handshake {
     }
 
     /// The groups that we name.
-    fn groups(&self) -> &'static [u16] {
-        match self.question.kind {
-            Kind::Hybrid => &[share::X25519_MLKEM768],
-            _ => share::GROUPS,
-        }
+    fn groups(&self) -> Vec<u16> {
+        let without = &self.question.without_groups;
+        suite::groups_of(self.question.kind).filter(|group| !without.contains(group)).collect()
     }
 
     fn offer(&self, cookie: Option<&[u8]>) -> Vec<u8> {
@@ -133,7 +136,7 @@ impl Handshake {
             random: self.random,
             session_id,
             question: &self.question,
-            groups: self.groups(),
+            groups: &self.groups(),
             shares: &self.shares,
             cookie,
             transport_parameters,

@@ -44,7 +44,7 @@ pub use offer::ServerName;
 pub use question::{Kind, PROTOCOLS, PROTOCOLS_OF_QUIC, Question, Signer, Signers};
 pub use quic::{Overheard, QuicCollector};
 pub use share::Shares;
-pub use suite::{group_name, suite_name, suites_of};
+pub use suite::{group_name, groups_of, has_group, suite_name, suites_of};
 
 use ending::Ending;
 use legacy::Legacy;

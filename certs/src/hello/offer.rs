@@ -82,7 +82,8 @@ fn suites(rows: &[suite::Row], question: &Question) -> impl Iterator<Item = u16>
 
 fn before_tls_13(question: &Question) -> Vec<u8> {
     let mut extensions = for_all_versions(question);
-    extension(&mut extensions, message::SUPPORTED_GROUPS, &list16(suite::groups()));
+    let groups = suite::groups().filter(|group| !question.without_groups.contains(group));
+    extension(&mut extensions, message::SUPPORTED_GROUPS, &list16(groups));
     extension(&mut extensions, message::EC_POINT_FORMATS, &[1, 0]);
     let algorithms = list16(question::schemes_12(question.signers));
     extension(&mut extensions, message::SIGNATURE_ALGORITHMS, &algorithms);

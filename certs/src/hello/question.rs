@@ -21,6 +21,9 @@ pub struct Question {
     /// The cipher suites that are not offered, of those that the kind of hello offers.
     /// [`Kind::Framed`] offers all of its own.
     pub without: BTreeSet<u16>,
+    /// The key-exchange groups that are not offered. [`Kind::Hybrid`] has one of its own, and
+    /// [`Kind::Bare`] and [`Kind::Framed`] have no place for any.
+    pub without_groups: BTreeSet<u16>,
 }
 
 impl Question {
@@ -33,6 +36,7 @@ impl Question {
             signers: Signers::ALL,
             protocols: &[],
             without: BTreeSet::new(),
+            without_groups: BTreeSet::new(),
         }
     }
 }

@@ -226,6 +226,23 @@ pub fn suites_of(kind: Kind) -> impl Iterator<Item = u16> {
     numbers.chain(old.then(offer::old_suites).into_iter().flatten())
 }
 
+/// The groups that a kind of hello offers, in its order.
+pub fn groups_of(kind: Kind) -> impl Iterator<Item = u16> {
+    let (old, modern): (bool, &[u16]) = match kind {
+        Kind::Wide | Kind::UpTo(_) | Kind::Weak => (true, &[]),
+        Kind::Modern => (false, super::share::GROUPS),
+        Kind::Hybrid => (false, &[super::share::X25519_MLKEM768]),
+        Kind::Bare(_) | Kind::Framed => (false, &[]),
+    };
+    old.then(groups).into_iter().flatten().chain(modern.iter().copied())
+}
+
+/// Whether a suite's keys are exchanged in a group that both sides name.
+#[must_use]
+pub fn has_group(suite: u16) -> bool {
+    find(suite).is_some_and(|(_, _, exchange)| exchange == Exchange::Ecdhe)
+}
+
 /// The name of a group. `None` for one that is never offered.
 #[must_use]
 pub fn group_name(group: u16) -> Option<&'static str> {

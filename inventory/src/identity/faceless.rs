@@ -118,7 +118,7 @@ fn is_faceless(sighting: &Sighting) -> bool {
 }
 
 /// Whether it changes by itself and tells nobody apart.
-fn has_no_face(identifier: &Identifier) -> bool {
+pub(super) fn has_no_face(identifier: &Identifier) -> bool {
     match identifier {
         Identifier::Address(_) => true,
         Identifier::Mac(mac) => is_of_an_interface(*mac) && may_be_random(*mac),

@@ -114,6 +114,39 @@ pub fn update_with(
     update
 }
 
+/// Which of the known assets an [`update`] by some observations depends on: without the others it
+/// comes to the same.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Concerned {
+    /// Those that have one of these, now or once.
+    pub identifiers: BTreeSet<Identifier>,
+    /// Those of which it is uncertain what they are, because nobody but their habits tells who comes.
+    pub uncertain: bool,
+    /// Those with a loopback address.
+    pub loopback: bool,
+}
+
+/// On which assets what these observations lead to depends.
+#[must_use]
+pub fn concerned(observations: &[Observation], as_of: Timestamp) -> Concerned {
+    concerned_with(observations, as_of, &|der| certs::parse_unchecked(der).spki_sha256)
+}
+
+fn concerned_with(
+    observations: &[Observation],
+    as_of: Timestamp,
+    leaf_key: LeafKey<'_>,
+) -> Concerned {
+    let mut concerned = Concerned::default();
+    for sighting in evidence::sightings_as_of(observations, leaf_key, as_of) {
+        concerned.loopback |= sighting.address.is_some_and(|address| address.is_loopback());
+        concerned.uncertain |=
+            sighting.identifiers.iter().all(|seen| faceless::has_no_face(&seen.identifier));
+        concerned.identifiers.extend(sighting.identifiers.into_iter().map(|seen| seen.identifier));
+    }
+    concerned
+}
+
 /// What does not change while one scan is taken in.
 struct Scan<'a> {
     observations: &'a [Observation],

@@ -281,6 +281,39 @@ impl Store {
         Ok(found)
     }
 
+    /// The names that these certificates are for, at most so many of each: some have ten thousand.
+    ///
+    /// # Errors
+    ///
+    /// Where the database cannot be read.
+    pub async fn certificate_names(
+        &self,
+        wanted: &BTreeSet<String>,
+        most: usize,
+    ) -> Result<HashMap<String, Vec<String>>, StoreError> {
+        let failed = self.failed("reading the names in certificates");
+        let mut reader = self.reader().await?;
+        let wanted: Vec<&String> = wanted.iter().collect();
+        let mut found = HashMap::new();
+        for some in wanted.chunks(ROWS) {
+            let rows: Vec<(String, String)> = sqlx::query_as(
+                "SELECT sha256, names FROM certificate
+                 WHERE sha256 IN (SELECT value FROM json_each($1))",
+            )
+            .bind(json(&some))
+            .fetch_all(&mut *reader)
+            .await
+            .map_err(&failed)?;
+            for (sha256, names) in rows {
+                let names: Result<Vec<String>, LoadError> = parse("certificate.names", &names);
+                let mut names = names.map_err(|e| e.or(&failed))?;
+                names.truncate(most);
+                found.insert(sha256, names);
+            }
+        }
+        Ok(found)
+    }
+
     /// The DER of a certificate, or `None` where it is not stored.
     ///
     /// # Errors

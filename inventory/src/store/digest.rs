@@ -16,7 +16,7 @@ use super::{
     merge::{self, By},
     reading::{self, Pending},
     save::save,
-    scan::LoadError,
+    scan::{LoadError, json},
 };
 use crate::{
     asset::{Asset, AssetId, Event, EventKind},
@@ -71,12 +71,15 @@ async fn digest(
     if pending.is_empty() {
         return Ok(Digest::default());
     }
-    // Without merges: identity reasons about each asset by itself, so that what it learns
-    // goes to the asset that it is about, and ending a merge is only that.
-    let tables = Tables::load(connection, Which::Site(site), &Merges::NONE).await?;
     let next = next_id(connection).await?;
     let count = u64::try_from(pending.len()).unwrap_or(u64::MAX);
     let observations = sightings(pending);
+    // Without merges: identity reasons about each asset by itself, so that what it learns
+    // goes to the asset that it is about, and ending a merge is only that.
+    let tables = match concerned(connection, site, &observations, as_of).await? {
+        Some(few) => Tables::load(connection, Which::These(&few), &Merges::NONE).await?,
+        None => Tables::load(connection, Which::Site(site), &Merges::NONE).await?,
+    };
     // The database marks the observations while we think about them.
     let (marked, update) = tokio::join!(reading::digested(connection, site), async {
         identity::update(&tables.assets(), next, &observations, as_of)
@@ -92,6 +95,45 @@ async fn digest(
     event::append(connection, &events, Some(scan)).await?;
     Ok(Digest { observations: count, assets: united(connection, assets).await?, events, merges })
 }
+
+/// The assets of the site on which depends what these observations lead to, by number. `None` where
+/// most may be among them, so that all of them are sooner read: who listens for months digests a
+/// little again and again, of what may be a large network.
+async fn concerned(
+    connection: &mut SqliteConnection,
+    site: &Site,
+    observations: &[Observation],
+    as_of: Timestamp,
+) -> Result<Option<Vec<AssetId>>, LoadError> {
+    let assets: i64 = sqlx::query_scalar("SELECT count(*) FROM asset WHERE site = $1")
+        .bind(site.0.clone())
+        .fetch_one(&mut *connection)
+        .await?;
+    if usize::try_from(assets).is_ok_and(|assets| assets <= observations.len().max(WHOLE)) {
+        return Ok(None);
+    }
+    let concerned = identity::concerned(observations, as_of);
+    let values: BTreeSet<String> =
+        concerned.identifiers.iter().map(|identifier| identifier.value()).collect();
+    // What has such a value and is something else is read for nothing, which harms nobody.
+    let found: Vec<i64> = sqlx::query_scalar(
+        "SELECT DISTINCT asset FROM identifier
+         WHERE (value IN (SELECT value FROM json_each($1))
+                 OR ($2 AND kind = 'address' AND (value LIKE '127.%' OR value = '::1')))
+             AND asset IN (SELECT id FROM asset WHERE site = $4)
+         UNION SELECT id FROM asset WHERE site = $4 AND $3 AND identity_uncertain ORDER BY 1",
+    )
+    .bind(json(&values))
+    .bind(concerned.loopback)
+    .bind(concerned.uncertain)
+    .bind(site.0.clone())
+    .fetch_all(connection)
+    .await?;
+    Ok(Some(found.into_iter().map(AssetId).collect()))
+}
+
+/// A site of so few assets is read as a whole.
+const WHOLE: usize = 500;
 
 /// Those assets as they are shown now, each once.
 async fn united(

@@ -320,6 +320,12 @@ pub enum StoreError {
     /// Nobody would be left who may say who may do what.
     #[error("{0} is the only admin: make another one first")]
     LastAdmin(String),
+    /// What is asked for is a provider's to decide.
+    #[error(
+        "{0} signs in by OpenID Connect: it has no password here, and its role follows from what \
+         the provider says at each sign-in; change it there"
+    )]
+    FromProvider(String),
     /// No key of the API has that name.
     #[error("there is no API token {0}")]
     NoToken(String),

@@ -30,6 +30,7 @@ pub(super) const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0015_keep.sql"),
     include_str!("migrations/0016_held.sql"),
     include_str!("migrations/0017_view.sql"),
+    include_str!("migrations/0018_openid.sql"),
 ];
 
 /// The schema version that this program writes.

@@ -49,6 +49,7 @@ mod load;
 mod merge;
 mod migrate;
 mod observation;
+mod openid;
 mod outbox;
 mod page;
 mod part;
@@ -84,6 +85,7 @@ pub use finding::StoredFinding;
 pub use leaf::Leaf;
 pub use merge::Merge;
 pub use observation::{StoredObservation, Written};
+pub use openid::Arrival;
 pub use page::{Changes, PageProcess, ScanProgress};
 pub use plot::{Junction, Plot, Sheet};
 pub use portrait::{Part, Place, Portrait, Stroke};
@@ -222,10 +224,20 @@ impl Store {
 
     /// The writing connection, for one transaction.
     async fn writer(&self) -> Result<MutexGuard<'_, SqliteConnection>, StoreError> {
-        match &self.writer {
-            Some(writer) => Ok(writer.lock().await),
-            None => Err(StoreError::OpenedForReading { path: self.path.to_path_buf() }),
+        let Some(writer) = &self.writer else {
+            return Err(StoreError::OpenedForReading { path: self.path.to_path_buf() });
+        };
+        let mut connection = writer.lock().await;
+        // On a full disk SQLite takes a transaction back by itself, whose end the connection waits
+        // for ever after. One that was given up is taken back once it comes to that.
+        if connection.is_in_transaction() {
+            let failed = self.failed("opening");
+            connection.ping().await.map_err(&failed)?;
+            if connection.is_in_transaction() {
+                *connection = options(&self.path).connect().await.map_err(&failed)?;
+            }
         }
+        Ok(connection)
     }
 
     /// A connection that reads.

@@ -32,21 +32,47 @@ pub enum Use {
     Silent,
 }
 
-type SessionRow = (String, i64, i64, String, String, i64, String, String, i64, i64, Option<i64>);
+/// A session, and its user as in [`super::user::UserRow`].
+type SessionRow = (
+    String,
+    i64,
+    i64,
+    String,
+    String,
+    i64,
+    String,
+    String,
+    i64,
+    i64,
+    Option<i64>,
+    Option<i64>,
+    Option<String>,
+    Option<String>,
+    Option<String>,
+);
 
+/// Nobody who is disabled has one.
 const SESSION: &str = "SELECT hash, session.created_at, used_at, address, agent,
-         user.id, name, role, user.created_at, password_at, signed_in_at
-     FROM session JOIN user ON user.id = session.user";
+         user.id, user.name, role, user.created_at, password_at, signed_in_at, disabled_at,
+         issuer, subject, called
+     FROM session JOIN user ON user.id = session.user AND disabled_at IS NULL
+         LEFT JOIN user_identity ON user_identity.user = user.id";
 
 fn session(row: SessionRow) -> Result<Session, super::scan::LoadError> {
-    let (hash, created_at, used_at, address, agent, id, name, role, made, password, signed) = row;
+    let (hash, created_at, used_at, address, agent, id, name, role, made, password, ..) = &row;
+    let (.., signed, disabled, issuer, subject, called) = &row;
+    let identity = (issuer.clone(), subject.clone(), called.clone());
+    let (name, role) = (name.clone(), role.clone());
     Ok(Session {
-        hash,
-        user: user((id, name, role, made, password, signed))?,
-        created_at: Timestamp(created_at),
-        used_at: Timestamp(used_at),
-        address,
-        agent,
+        hash: hash.clone(),
+        user: user((
+            *id, name, role, *made, *password, *signed, *disabled, identity.0, identity.1,
+            identity.2,
+        ))?,
+        created_at: Timestamp(*created_at),
+        used_at: Timestamp(*used_at),
+        address: address.clone(),
+        agent: agent.clone(),
     })
 }
 
@@ -107,14 +133,14 @@ impl Store {
         Ok(all)
     }
 
-    /// Until when no attempt is looked at, of that name or from that address.
+    /// Until when no attempt is looked at, of that name, where one is given, or from that address.
     ///
     /// # Errors
     ///
     /// Where the database cannot be read.
     pub async fn refused_until(
         &self,
-        name: &str,
+        name: Option<&str>,
         counted: &str,
         now: Timestamp,
     ) -> Result<Option<Timestamp>, StoreError> {
@@ -124,7 +150,7 @@ impl Store {
             "SELECT max(until) FROM attempt WHERE until > $3
                  AND ((kind = 'name' AND subject = $1) OR (kind = 'address' AND subject = $2))",
         )
-        .bind(name.to_lowercase())
+        .bind(name.map(str::to_lowercase))
         .bind(counted.to_owned())
         .bind(now.0)
         .fetch_one(&mut *reader)
@@ -167,7 +193,8 @@ impl Store {
     }
 
     /// Begins a session, by the hash of its token, and ends the one that the browser had. False
-    /// where the password was changed since `user` was read: then it is not the one that fitted.
+    /// where the password was changed since `user` was read, which then is not the one that fitted,
+    /// or where the user was disabled.
     ///
     /// # Errors
     ///
@@ -183,56 +210,17 @@ impl Store {
         let failed = self.failed("signing in");
         let mut writer = self.writer().await?;
         let mut transaction = writer.begin_with(BEGIN_WRITE).await.map_err(&failed)?;
-        let password_at: Option<i64> =
-            sqlx::query_scalar("SELECT password_at FROM user WHERE id = $1")
-                .bind(user.id)
-                .fetch_optional(&mut *transaction)
-                .await
-                .map_err(&failed)?;
+        let password_at: Option<i64> = sqlx::query_scalar(
+            "SELECT password_at FROM user WHERE id = $1 AND disabled_at IS NULL",
+        )
+        .bind(user.id)
+        .fetch_optional(&mut *transaction)
+        .await
+        .map_err(&failed)?;
         if password_at != Some(user.password_at.0) {
             return Ok(false);
         }
-        let lower = user.name.to_lowercase();
-        for (statement, first, second) in [
-            ("DELETE FROM session WHERE hash = $1 AND $2 = ''", before.unwrap_or_default(), ""),
-            // Not those of the address: who has an account there could else guess at others.
-            (
-                "DELETE FROM attempt WHERE kind = 'name' AND subject = $1 AND $2 = ''",
-                lower.as_str(),
-                "",
-            ),
-        ] {
-            sqlx::query(statement)
-                .bind(first.to_owned())
-                .bind(second.to_owned())
-                .execute(&mut *transaction)
-                .await
-                .map_err(&failed)?;
-        }
-        sqlx::query(
-            "INSERT INTO session (hash, user, created_at, used_at, address, agent)
-             VALUES ($1, $2, $3, $3, $4, $5)",
-        )
-        .bind(hash.to_owned())
-        .bind(user.id)
-        .bind(now.0)
-        .bind(origin.address.to_owned())
-        .bind(origin.agent.chars().take(200).collect::<String>())
-        .execute(&mut *transaction)
-        .await
-        .map_err(&failed)?;
-        sqlx::query("UPDATE user SET signed_in_at = $2 WHERE id = $1")
-            .bind(user.id)
-            .bind(now.0)
-            .execute(&mut *transaction)
-            .await
-            .map_err(&failed)?;
-        // Nobody asks for what is over by the longest time that can be configured.
-        sqlx::query("DELETE FROM session WHERE created_at < $1")
-            .bind(now.plus_seconds(-31 * 86_400).0)
-            .execute(&mut *transaction)
-            .await
-            .map_err(&failed)?;
+        begin(&mut transaction, user, hash, before, origin, now).await.map_err(&failed)?;
         let done = self.done(now, Action::SignIn, &user.name, format!("from {}", origin.address));
         audit::append(&mut transaction, done).await.map_err(&failed)?;
         transaction.commit().await.map_err(&failed)?;
@@ -259,8 +247,50 @@ impl Store {
     }
 }
 
+/// Begins a session, by the hash of its token, in place of the one that the browser had.
+pub(super) async fn begin(
+    connection: &mut SqliteConnection,
+    user: &User,
+    hash: &str,
+    before: Option<&str>,
+    origin: Origin<'_>,
+    now: Timestamp,
+) -> sqlx::Result<()> {
+    sqlx::query("DELETE FROM session WHERE hash = $1")
+        .bind(before.unwrap_or_default().to_owned())
+        .execute(&mut *connection)
+        .await?;
+    // Not those of the address: who has an account there could else guess at others.
+    sqlx::query("DELETE FROM attempt WHERE kind = 'name' AND subject = $1")
+        .bind(user.name.to_lowercase())
+        .execute(&mut *connection)
+        .await?;
+    sqlx::query(
+        "INSERT INTO session (hash, user, created_at, used_at, address, agent)
+         VALUES ($1, $2, $3, $3, $4, $5)",
+    )
+    .bind(hash.to_owned())
+    .bind(user.id)
+    .bind(now.0)
+    .bind(origin.address.to_owned())
+    .bind(origin.agent.chars().take(200).collect::<String>())
+    .execute(&mut *connection)
+    .await?;
+    sqlx::query("UPDATE user SET signed_in_at = $2 WHERE id = $1")
+        .bind(user.id)
+        .bind(now.0)
+        .execute(&mut *connection)
+        .await?;
+    // Nobody asks for what is over by the longest time that can be configured.
+    sqlx::query("DELETE FROM session WHERE created_at < $1")
+        .bind(now.plus_seconds(-31 * 86_400).0)
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
 /// Forgets what is long ago, and the oldest where there is too much.
-async fn forget(connection: &mut SqliteConnection, now: Timestamp) -> sqlx::Result<()> {
+pub(super) async fn forget(connection: &mut SqliteConnection, now: Timestamp) -> sqlx::Result<()> {
     sqlx::query("DELETE FROM attempt WHERE last_at < $1")
         .bind(now.plus_seconds(-FORGIVEN).0)
         .execute(&mut *connection)
@@ -275,7 +305,7 @@ async fn forget(connection: &mut SqliteConnection, now: Timestamp) -> sqlx::Resu
     Ok(())
 }
 
-async fn count(
+pub(super) async fn count(
     connection: &mut SqliteConnection,
     kind: Counted,
     subject: &str,

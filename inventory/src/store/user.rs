@@ -10,13 +10,55 @@ use super::{
 };
 use crate::{
     audit::Action,
-    user::{ApiToken, Role, Scope, User},
+    user::{ApiToken, Identity, Role, Scope, User},
 };
 
-type UserRow = (i64, String, String, i64, i64, Option<i64>);
+/// A user, with who that is to a provider: issuer, subject and what it says the person is called.
+pub(super) type UserRow = (
+    i64,
+    String,
+    String,
+    i64,
+    i64,
+    Option<i64>,
+    Option<i64>,
+    Option<String>,
+    Option<String>,
+    Option<String>,
+);
+
+/// The statement for rows of users, with this behind it.
+macro_rules! select {
+    ($rest:literal) => {
+        concat!(
+            "SELECT user.id, user.name, role, created_at, password_at, signed_in_at, disabled_at,
+                 issuer, subject, called
+             FROM user LEFT JOIN user_identity ON user_identity.user = user.id ",
+            $rest
+        )
+    };
+}
+
+pub(super) use select;
 
 pub(super) fn user(row: UserRow) -> Result<User, LoadError> {
-    let (id, name, role, created_at, password_at, signed_in_at) = row;
+    let (
+        id,
+        name,
+        role,
+        created_at,
+        password_at,
+        signed_in_at,
+        disabled_at,
+        issuer,
+        subject,
+        called,
+    ) = row;
+    let identity = issuer.zip(subject).map(|(issuer, subject)| Identity {
+        issuer,
+        subject,
+        called: called.unwrap_or_default(),
+    });
     Ok(User {
         id,
         name,
@@ -24,29 +66,37 @@ pub(super) fn user(row: UserRow) -> Result<User, LoadError> {
         created_at: Timestamp(created_at),
         password_at: Timestamp(password_at),
         signed_in_at: signed_in_at.map(Timestamp),
+        disabled_at: disabled_at.map(Timestamp),
+        identity,
     })
 }
 
-async fn find(connection: &mut SqliteConnection, name: &str) -> Result<Option<User>, LoadError> {
-    let row: Option<UserRow> = sqlx::query_as(
-        "SELECT id, name, role, created_at, password_at, signed_in_at FROM user WHERE name = $1",
-    )
-    .bind(name.to_owned())
-    .fetch_optional(connection)
-    .await?;
+pub(super) async fn find(
+    connection: &mut SqliteConnection,
+    name: &str,
+) -> Result<Option<User>, LoadError> {
+    let row: Option<UserRow> = sqlx::query_as(select!("WHERE user.name = $1"))
+        .bind(name.to_owned())
+        .fetch_optional(connection)
+        .await?;
     row.map(user).transpose()
 }
 
-/// How many admins there are beside this one.
-async fn other_admins(connection: &mut SqliteConnection, id: i64) -> sqlx::Result<i64> {
-    sqlx::query_scalar("SELECT count(*) FROM user WHERE role = 'admin' AND id != $1")
-        .bind(id)
-        .fetch_one(connection)
-        .await
+/// How many admins there are beside this one who may sign in.
+pub(super) async fn other_admins(connection: &mut SqliteConnection, id: i64) -> sqlx::Result<i64> {
+    sqlx::query_scalar(
+        "SELECT count(*) FROM user WHERE role = 'admin' AND id != $1 AND disabled_at IS NULL",
+    )
+    .bind(id)
+    .fetch_one(connection)
+    .await
 }
 
 /// Ends the keys that somebody made, and says which those were.
-async fn end_keys(connection: &mut SqliteConnection, maker: &str) -> sqlx::Result<String> {
+pub(super) async fn end_keys(
+    connection: &mut SqliteConnection,
+    maker: &str,
+) -> sqlx::Result<String> {
     let mut names: Vec<String> = sqlx::query_scalar(
         "DELETE FROM api_token WHERE created_by = $1 COLLATE NOCASE
              OR substr(created_by, 1, length($1) + 2) = $1 || ' (' COLLATE NOCASE
@@ -63,7 +113,7 @@ async fn end_keys(connection: &mut SqliteConnection, maker: &str) -> sqlx::Resul
 }
 
 /// Ends the sessions of a user, but for one.
-async fn end_sessions(
+pub(super) async fn end_sessions(
     connection: &mut SqliteConnection,
     id: i64,
     but: Option<&str>,
@@ -85,12 +135,10 @@ impl Store {
     pub async fn users(&self) -> Result<Vec<User>, StoreError> {
         let failed = self.failed("reading the users");
         let mut reader = self.reader().await?;
-        let rows: Vec<UserRow> = sqlx::query_as(
-            "SELECT id, name, role, created_at, password_at, signed_in_at FROM user ORDER BY name",
-        )
-        .fetch_all(&mut *reader)
-        .await
-        .map_err(&failed)?;
+        let rows: Vec<UserRow> = sqlx::query_as(select!("ORDER BY user.name"))
+            .fetch_all(&mut *reader)
+            .await
+            .map_err(&failed)?;
         rows.into_iter().map(user).collect::<Result<_, _>>().map_err(|error| error.or(&failed))
     }
 
@@ -146,14 +194,24 @@ impl Store {
         audit::append(&mut transaction, done).await.map_err(&failed)?;
         transaction.commit().await.map_err(&failed)?;
         let name = name.to_owned();
-        Ok(User { id, name, role, created_at: at, password_at: at, signed_in_at: None })
+        Ok(User {
+            id,
+            name,
+            role,
+            created_at: at,
+            password_at: at,
+            signed_in_at: None,
+            disabled_at: None,
+            identity: None,
+        })
     }
 
     /// Gives a user another password, by its hash, and ends its sessions, but for one.
     ///
     /// # Errors
     ///
-    /// Where there is no such user, or the database cannot be written.
+    /// Where there is no such user, where it has none because a provider vouches for it, or where the
+    /// database cannot be written.
     pub async fn set_password(
         &self,
         name: &str,
@@ -166,6 +224,9 @@ impl Store {
         let mut transaction = writer.begin_with(BEGIN_WRITE).await.map_err(&failed)?;
         let user = find(&mut transaction, name).await.map_err(|e| e.or(&failed))?;
         let user = user.ok_or_else(|| StoreError::NoUser(name.to_owned()))?;
+        if user.identity.is_some() {
+            return Err(StoreError::FromProvider(user.name));
+        }
         sqlx::query("UPDATE user SET password = $2, password_at = $3 WHERE id = $1")
             .bind(user.id)
             .bind(password.to_owned())
@@ -185,14 +246,17 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// Where there is no such user, where nobody would be admin any more, or where the database
-    /// cannot be written.
+    /// Where there is no such user, where the role is the provider's to give, where nobody would be
+    /// admin any more, or where the database cannot be written.
     pub async fn set_role(&self, name: &str, role: Role, at: Timestamp) -> Result<(), StoreError> {
         let failed = self.failed("setting a role");
         let mut writer = self.writer().await?;
         let mut transaction = writer.begin_with(BEGIN_WRITE).await.map_err(&failed)?;
         let user = find(&mut transaction, name).await.map_err(|e| e.or(&failed))?;
         let user = user.ok_or_else(|| StoreError::NoUser(name.to_owned()))?;
+        if user.identity.is_some() {
+            return Err(StoreError::FromProvider(user.name));
+        }
         let others = other_admins(&mut transaction, user.id).await.map_err(&failed)?;
         if user.role == Role::Admin && role != Role::Admin && others == 0 {
             return Err(StoreError::LastAdmin(user.name));

@@ -66,6 +66,20 @@ const COUNTS: &[(&str, &str)] = &[
 ];
 
 impl Store {
+    /// How many assets there are, each part of a merge by itself.
+    ///
+    /// # Errors
+    ///
+    /// Where the database cannot be read.
+    pub async fn asset_count(&self) -> Result<u64, StoreError> {
+        let mut reader = self.reader().await?;
+        let count: i64 = sqlx::query_scalar("SELECT count(*) FROM asset")
+            .fetch_one(&mut *reader)
+            .await
+            .map_err(self.failed("counting the assets"))?;
+        Ok(count.unsigned_abs())
+    }
+
     /// Every asset, merged ones as one, by number.
     ///
     /// # Errors

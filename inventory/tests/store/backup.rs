@@ -242,7 +242,7 @@ const BACK_TO_12: &str = "PRAGMA foreign_keys = OFF;
     DROP TABLE listed_asset; DROP TABLE listed_address; DROP TABLE listed_service;
     DROP TABLE service_kind; DROP TABLE listed_software; DROP TABLE product;
     DROP TABLE listed_certificate; DROP TABLE listed_finding; DROP TABLE daily;
-    DROP TABLE session; DROP TABLE user; DROP TABLE api_token; DROP TABLE attempt;
+    DROP TABLE session; DROP TABLE user_identity; DROP TABLE user; DROP TABLE api_token; DROP TABLE attempt;
     DROP TABLE page_process; DROP TABLE progress; DROP TABLE job_wish;
     DROP TRIGGER event_stays; DROP TABLE horizon; ALTER TABLE scan DROP COLUMN bytes;
     CREATE TRIGGER event_stays BEFORE DELETE ON event

@@ -363,6 +363,7 @@ async fn what_waits_in_a_database_of_version_1_is_digested_once() {
          DROP TABLE saved_view;
          DROP TABLE api_token;
          DROP TABLE session;
+         DROP TABLE user_identity;
          DROP TABLE user;
          DROP TRIGGER event_stays;
          DROP TABLE horizon;
@@ -666,6 +667,48 @@ async fn a_register_is_replaced_as_a_whole() {
     assert_eq!(store.register::<DeviceEntry>().await.unwrap().unwrap().entries, second);
     let now = Replaces::Only(Some(&summary[0].source.sha256));
     store.replace_register_of(now, &first, &third, at(5)).await.unwrap();
+    is_sound(&store).await;
+}
+
+/// Of a large site only those assets are read that an observation may concern.
+#[tokio::test]
+async fn a_little_that_is_seen_of_many_leads_to_what_it_would_lead_to_alone() {
+    const MANY: u32 = 600;
+    let (folder, alone) = (Folder::new(), Folder::new());
+    let (store, few) = (folder.store().await, alone.store().await);
+    folder.sweep(&store, 1, (1..=MANY).flat_map(|index| machine(1, index)).collect()).await;
+    alone.sweep(&few, 1, (1..=3).flat_map(|index| machine(1, index)).collect()).await;
+    // The third takes the second's address, the first is seen again with another product, and one
+    // comes that nobody knows.
+    let taken = {
+        let subject = Subject::Address(address(2));
+        observation(100_000, subject, Method::Arp, Fact::LinkAddress(mac(3)))
+    };
+    let seen = || {
+        let stranger = [
+            link(100_000, MANY + 1),
+            banner(100_000, 1, 80, "nginx", "1.24.0"),
+            link(100_000, 1),
+            taken.clone(),
+        ];
+        stranger.to_vec()
+    };
+    let of_many = folder.sweep(&store, 100_000, seen()).await;
+    let of_few = alone.sweep(&few, 100_000, seen()).await;
+    let told = |digest: &inventory::store::Digest| -> Vec<_> {
+        let is_known = |event: &&inventory::asset::Event| event.asset != Some(AssetId(4));
+        let events = digest.events.iter().filter(is_known).cloned();
+        events.filter(|event| event.asset <= Some(AssetId(3))).collect()
+    };
+    assert!(!told(&of_few).is_empty());
+    assert_eq!(told(&of_many), told(&of_few));
+    let changed = |digest: &inventory::store::Digest| -> Vec<Asset> {
+        digest.assets.iter().filter(|asset| asset.id <= AssetId(3)).cloned().collect()
+    };
+    assert_eq!(changed(&of_many), changed(&of_few));
+    let new: Vec<AssetId> = of_many.assets.iter().map(|asset| asset.id).skip(3).collect();
+    assert_eq!(new, [AssetId(i64::from(MANY) + 1)]);
+    assert_eq!(store.asset_count().await.unwrap(), u64::from(MANY) + 1);
     is_sound(&store).await;
 }
 

@@ -151,7 +151,7 @@ async fn a_full_disk_is_one_clear_error_and_loses_nothing() {
     let program = std::env::current_exe().unwrap();
     let status = Command::new("unshare")
         .args(["--map-root-user", "--mount", "sh", "-c"])
-        .arg("mount -t tmpfs -o size=1200k none \"$1\" && shift && exec \"$@\"")
+        .arg("mount -t tmpfs -o size=1600k none \"$1\" && shift && exec \"$@\"")
         .arg("sh")
         .arg(&mount)
         .arg(program)
@@ -168,6 +168,8 @@ async fn a_full_disk_is_one_clear_error_and_loses_nothing() {
 async fn a_sweep_on_a_full_disk() {
     let store = Store::open(database(), OpenMode::ReadWrite).await.unwrap();
     let scan = store.begin_scan(&vantage(), at(1), "raw", &[], "sweep").await.unwrap();
+    let others = database().with_file_name("of somebody else");
+    std::fs::write(&others, vec![0; 400 << 10]).unwrap();
     let mut committed = 0;
     let error = loop {
         assert!(committed < 100_000, "the disk never fills");
@@ -181,7 +183,19 @@ async fn a_sweep_on_a_full_disk() {
     assert!(error.to_string().contains("free some space"), "{error}");
     assert!(committed > 0);
     assert_eq!(store.observation_count().await.unwrap(), u64::from(committed));
-    // With room again (here: in the log that is folded in), the same file goes on.
+    // Every attempt says the same, whoever makes it, as long as there is no room.
+    for _ in 0..3 {
+        let rows = (0..500).map(|index| link(2, committed + index));
+        let error = store.write_observations(scan, rows).await.unwrap_err();
+        assert!(matches!(error, StoreError::Full { .. }), "{error:?}");
+        assert_eq!(store.observation_count().await.unwrap(), u64::from(committed));
+    }
+    // With room again, the same store goes on.
+    std::fs::remove_file(&others).unwrap();
+    let rows = (0..500).map(|index| link(2, committed + index));
+    store.write_observations(scan, rows).await.unwrap();
+    committed += 500;
+    store.finish_scan(scan, &record(2)).await.unwrap();
     store.close().await;
     let store = Store::open(database(), OpenMode::ReadOnly).await.unwrap();
     assert_eq!(store.observation_count().await.unwrap(), u64::from(committed));

@@ -1,23 +1,34 @@
 //! Which datagram is read by whom: by its ports, the server's first.
 
 use wire::{
-    Malformed, bacnet, dhcp as dhcp_ports, dhcpv6 as dhcpv6_ports, hsrp, ip, nbns, ntp, snmp, ssdp,
-    syslog, tftp, udp, ws_discovery,
+    Malformed, bacnet, dhcp as dhcp_ports, dhcpv6 as dhcpv6_ports, dns::lasting_parts, hsrp, ip,
+    nbns, ntp, snmp, ssdp, syslog, tftp, udp, ws_discovery,
 };
 
 use super::{Told, devices, dhcp, dhcpv6, link::Frame, mdns, names, routing, tickets, uses, voice};
 
-/// What a datagram says that it would say again in the same words, of protocols in which that is
-/// common; `None` of others.
-pub(super) fn words<'a>(datagram: &udp::Datagram<'a>) -> Option<&'a [u8]> {
+/// Hands on what a datagram says that it would say again in the same words, of protocols in which
+/// that is common. Says whether it is of one.
+pub(super) fn words(datagram: &udp::Datagram<'_>, take: &mut impl FnMut(&[u8])) -> bool {
     let is_of = |port| [datagram.source_port, datagram.destination_port].contains(&port);
     let bytes = datagram.payload;
     // A question's number is new each time. That of mDNS is 0.
-    if is_of(names::DNS_PORT) || is_of(names::LLMNR_PORT) || is_of(nbns::PORT) {
-        return bytes.get(2..);
+    if is_of(names::DNS_PORT) || is_of(names::LLMNR_PORT) || is_of(mdns::PORT) {
+        if lasting_parts(bytes, take).is_err() {
+            take(bytes.get(2..).unwrap_or_default());
+        }
+        return true;
     }
-    let announces = [mdns::PORT, ssdp::PORT, ws_discovery::PORT, MNDP_PORT, UBIQUITI_PORT];
-    announces.into_iter().any(is_of).then_some(bytes)
+    if is_of(nbns::PORT) {
+        take(bytes.get(2..).unwrap_or_default());
+        return true;
+    }
+    let announces = [ssdp::PORT, ws_discovery::PORT, MNDP_PORT, UBIQUITI_PORT];
+    let announces = announces.into_iter().any(is_of);
+    if announces {
+        take(bytes);
+    }
+    announces
 }
 
 /// Reads a datagram.
@@ -30,6 +41,7 @@ pub(super) fn read(
     frame: &Frame<'_>,
     packet: &ip::Packet<'_>,
     datagram: &udp::Datagram<'_>,
+    known: &devices::Known,
     told: &mut Vec<Told>,
 ) -> Result<(), Malformed> {
     let bytes = datagram.payload;
@@ -57,7 +69,7 @@ pub(super) fn read(
         (nbns::DATAGRAM_PORT, nbns::DATAGRAM_PORT) => {
             names::of_netbios_datagram(packet, bytes, told)
         }
-        (ssdp::PORT, _) | (_, ssdp::PORT) => devices::of_ssdp(packet, bytes, told),
+        (ssdp::PORT, _) | (_, ssdp::PORT) => devices::of_ssdp(packet, bytes, known, told),
         (LDAP_PORT, _) => {
             uses::of_ldap(packet, bytes, told);
             Ok(())

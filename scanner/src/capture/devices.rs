@@ -16,13 +16,16 @@ use wire::{
     ws_discovery::{self, Match},
 };
 
-use super::{Told, link::Frame};
+use super::{Told, link::Frame, memo::Memo};
 use crate::probe::{
     bacnet::describe,
     said::attribute,
     ssdp as ssdp_facts,
     udp::{control, device},
 };
+
+/// By SERVER fields, what they say.
+pub(super) type Known = Memo<ssdp_facts::Said>;
 
 /// Tells of a service what is about the service, and of its address what is about the machine.
 fn tell(address: IpAddr, port: u16, facts: Vec<Fact>, told: &mut Vec<Told>) {
@@ -43,6 +46,7 @@ fn tell(address: IpAddr, port: u16, facts: Vec<Fact>, told: &mut Vec<Told>) {
 pub(super) fn of_ssdp(
     packet: &ip::Packet<'_>,
     bytes: &[u8],
+    known: &Known,
     told: &mut Vec<Told>,
 ) -> Result<(), Malformed> {
     let answer = match bytes.first() {
@@ -50,7 +54,8 @@ pub(super) fn of_ssdp(
         _ => Answer::of_notice(bytes)?,
     };
     let Some(answer) = answer else { return Ok(()) };
-    tell(packet.source, ssdp::PORT, ssdp_facts::facts(&answer), told);
+    let said = |server: &str| known.of(server.as_bytes(), || ssdp_facts::said(server));
+    tell(packet.source, ssdp::PORT, ssdp_facts::facts_by(&answer, said), told);
     // Where it describes itself a web server answers, if that is its own address.
     let place = answer.location.as_deref().and_then(web_server);
     if let Some(place) = place.filter(|place| place.ip() == packet.source) {

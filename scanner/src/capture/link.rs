@@ -132,6 +132,21 @@ pub(super) fn read(link: LinkType, bytes: &[u8]) -> Result<Option<Frame<'_>>, Ma
 
 /// A frame from its destination address on.
 pub(super) fn ethernet_frame(bytes: &[u8]) -> Result<Frame<'_>, Malformed> {
+    // As nearly all begin: neither a tag nor a length.
+    if let [a, b, c, d, e, f, g, h, i, j, k, l, m, n, payload @ ..] = bytes
+        && let ether_type = u16::from_be_bytes([*m, *n])
+        && ether_type >= 0x600
+        && !is_tag(ether_type)
+    {
+        return Ok(Frame {
+            source: Some(MacAddr([*g, *h, *i, *j, *k, *l])),
+            destination: Some(MacAddr([*a, *b, *c, *d, *e, *f])),
+            vlan: 0,
+            ether_type,
+            payload,
+            place: Place::OnLink,
+        });
+    }
     let mut r = Reader::new(bytes);
     let destination = MacAddr(r.array("destination address")?);
     let source = MacAddr(r.array("source address")?);
@@ -171,6 +186,11 @@ fn source(hardware: u16, len: u16, [a, b, c, d, e, f, ..]: [u8; 8]) -> Option<Ma
 /// Tags stand at most so deep: two are in use, a third is somebody's mistake.
 const MOST_TAGS: usize = 4;
 
+/// The tags of IEEE 802.1Q, 802.1ad and what came before it.
+const fn is_tag(ether_type: u16) -> bool {
+    matches!(ether_type, 0x8100 | 0x88a8 | 0x9100 | 0x9200)
+}
+
 /// What is behind an EtherType, tags and LLC's long way to say an EtherType taken off.
 pub(super) fn inside(
     source: Option<MacAddr>,
@@ -178,9 +198,8 @@ pub(super) fn inside(
     mut r: Reader<'_>,
 ) -> Result<Frame<'_>, Malformed> {
     let mut vlan = 0;
-    // The tags of IEEE 802.1Q, 802.1ad and what came before it.
     for _ in 0..MOST_TAGS {
-        if !matches!(ether_type, 0x8100 | 0x88a8 | 0x9100 | 0x9200) {
+        if !is_tag(ether_type) {
             break;
         }
         // A tag of VLAN 0 carries a priority only (IEEE 802.1Q, 6.9.1).

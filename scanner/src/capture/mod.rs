@@ -18,8 +18,10 @@ mod dtls;
 mod flow;
 mod fragments;
 mod hello;
+mod known;
 mod link;
 mod mdns;
+mod memo;
 mod names;
 mod neighbor;
 mod on_link;
@@ -36,27 +38,27 @@ mod under_way;
 mod uses;
 mod voice;
 
-use std::{collections::HashMap, fmt, hash::BuildHasher, net::IpAddr};
+use std::{
+    fmt,
+    hash::{BuildHasher, Hash as _, Hasher as _},
+    iter::Sum,
+    net::IpAddr,
+};
 
 pub use flow::FlowCounts;
 use flow::Flows;
 use foldhash::quality::RandomState;
 use fragments::Fragments;
+use known::Known;
 pub use link::LinkType;
 use link::{Frame, Place};
 use model::{AddressRange, Fact, MacAddr, Method, Observation, Subject, Timestamp, Vantage};
 use recent::Recent;
 use wire::{Malformed, Problem, eap, ethernet, ip, udp};
 
-use self::ours::Ours;
-
 /// How often the same fact about the same subject is told again, in seconds: often enough for
 /// "last seen", seldom enough that a busy link does not drown the store.
 pub const REPEATED_AFTER: i64 = 60;
-
-/// How many facts are remembered as told. With more, all are forgotten and told once more,
-/// so that a flood of forged addresses costs repetition and not memory.
-const MOST_REMEMBERED: usize = 1 << 16;
 
 /// How many tunnels are looked into, one in the other. Real ones are three deep at most
 /// (a mirror of a tunnel's frames with a tunnel inside).
@@ -70,7 +72,8 @@ pub const MEMORY: usize = 256 << 20;
 pub struct Capture {
     vantage: Vantage,
     counts: Counts,
-    ours: Ours,
+    /// What it shares with those who listen beside it.
+    known: Known,
     hasher: RandomState,
     /// Whom a frame was heard from, so that most frames cost one look.
     recent: Recent,
@@ -80,11 +83,11 @@ pub struct Capture {
     /// Datagrams that were read a moment ago.
     heard: Recent,
     datagrams: dtls::Handshakes,
+    /// What devices that call themselves so were found to be.
+    devices: devices::Known,
     access: access::Access,
     /// What a frame told, kept for its room.
     scratch: Vec<Told>,
-    /// By subject and kind of fact: when it was told last, and what.
-    told: HashMap<u64, (Timestamp, u64)>,
 }
 
 /// What went through.
@@ -100,6 +103,18 @@ pub struct Counts {
     pub flows: FlowCounts,
     /// Packets whose parts did not all come, or contradict each other.
     pub packets_given_up: u64,
+}
+
+impl Sum for Counts {
+    fn sum<I: Iterator<Item = Self>>(all: I) -> Self {
+        all.fold(Self::default(), |sum, one| Self {
+            frames: sum.frames.saturating_add(one.frames),
+            malformed: sum.malformed.saturating_add(one.malformed),
+            observations: sum.observations.saturating_add(one.observations),
+            flows: sum.flows.and(one.flows),
+            packets_given_up: sum.packets_given_up.saturating_add(one.packets_given_up),
+        })
+    }
 }
 
 impl fmt::Display for Counts {
@@ -125,34 +140,47 @@ impl Capture {
     /// The same with so many bytes for all that is remembered.
     #[must_use]
     pub fn with_memory(vantage: Vantage, memory: usize) -> Self {
+        Self::of(vantage, Known::default(), Flows::new(memory))
+    }
+
+    /// Another that listens beside it, to what other stations say to each other, in as much
+    /// memory of its own. Whose addresses are this place's, what was told, and how much each uses
+    /// of which service they know together, so that all of them tell what one would.
+    #[must_use]
+    pub fn beside(&self) -> Self {
+        Self::of(self.vantage.clone(), self.known.clone(), self.flows.beside())
+    }
+
+    fn of(vantage: Vantage, known: Known, flows: Flows) -> Self {
         Self {
             vantage,
             counts: Counts::default(),
-            ours: Ours::default(),
+            known,
             hasher: RandomState::default(),
             recent: Recent::new(),
             fragments: Fragments::default(),
-            flows: Flows::new(memory),
+            flows,
             handshakes: quic::Handshakes::default(),
             heard: Recent::new(),
             datagrams: dtls::Handshakes::default(),
+            devices: devices::Known::default(),
             access: access::Access::default(),
             scratch: Vec::new(),
-            told: HashMap::new(),
         }
     }
 
     /// Tells only of the place's own: private addresses, those that are bound on the link, and
     /// these public networks. Without this it tells of every address that it hears.
     #[must_use]
-    pub fn only_ours(mut self, networks: Vec<AddressRange>) -> Self {
-        self.ours = Ours::only(networks);
+    pub fn only_ours(self, networks: Vec<AddressRange>) -> Self {
+        self.known.only(networks);
         self
     }
 
-    /// The same from now on. Public addresses that were bound on the link stay known.
+    /// The same from now on, of those beside it too. Public addresses that were bound on the link
+    /// stay known.
     pub fn listen_only_to(&mut self, networks: Vec<AddressRange>) {
-        self.ours.change(networks);
+        self.known.change(networks);
     }
 
     /// What went through so far.
@@ -162,11 +190,16 @@ impl Capture {
         Counts { flows, packets_given_up, ..self.counts }
     }
 
-    /// How many bytes what is remembered takes, about.
+    /// How many bytes what it alone remembers takes, about.
+    #[must_use]
+    pub fn own_memory(&self) -> usize {
+        self.flows.memory().saturating_add(self.datagrams.memory())
+    }
+
+    /// The same with what those beside it know as well.
     #[must_use]
     pub fn memory(&self) -> usize {
-        let told = self.told.capacity().saturating_mul(size_of::<(u64, (Timestamp, u64))>());
-        self.flows.memory().saturating_add(self.datagrams.memory()).saturating_add(told)
+        self.own_memory().saturating_add(self.known.memory())
     }
 
     /// Tells what is ripe at that time, where no frame comes to say that time has passed.
@@ -236,14 +269,11 @@ impl Capture {
     }
 
     fn hand_on(&mut self, at: Timestamp, told: &mut Vec<Told>, sink: &mut dyn FnMut(Observation)) {
+        self.known.sift(at, told);
+        self.counts.observations = self.counts.observations.saturating_add(told.len() as u64);
         for fact in told.drain(..) {
-            let at = fact.at.unwrap_or(at);
-            if !self.ours.holds(&fact) || !self.is_news(at, &fact) {
-                continue;
-            }
-            self.counts.observations = self.counts.observations.saturating_add(1);
             sink(Observation {
-                observed_at: at,
+                observed_at: fact.at.unwrap_or(at),
                 vantage: self.vantage.clone(),
                 method: Method::Capture,
                 subject: fact.subject,
@@ -251,35 +281,6 @@ impl Capture {
                 evidence: fact.evidence,
             });
         }
-    }
-
-    /// Whether to tell it: it differs from what was told of the subject last, or that was a
-    /// while ago.
-    fn is_news(&mut self, at: Timestamp, told: &Told) -> bool {
-        let hash = |part: &str| self.hasher.hash_one((told.subject, part));
-        // A name or a problem stands beside the others; an address has one owner at a time, and
-        // each change of it is news.
-        let (place, value) = match &told.fact {
-            Fact::Alive { .. } => (hash("alive"), 0),
-            Fact::LinkAddress(mac) => (hash("link"), self.hasher.hash_one(mac)),
-            other => {
-                let place = self.hasher.hash_one((told.subject, other));
-                (place, place)
-            }
-        };
-        let last = self.told.get(&place);
-        // The clock of a merged capture may go back: that is not a reason to tell less.
-        let recent = last.is_some_and(|(when, what)| {
-            *what == value && at.seconds_since(*when).saturating_abs() < REPEATED_AFTER
-        });
-        if recent {
-            return false;
-        }
-        if self.told.len() >= MOST_REMEMBERED {
-            self.told.clear();
-        }
-        self.told.insert(place, (at, value));
-        true
     }
 }
 
@@ -451,16 +452,18 @@ impl Capture {
         datagram: &udp::Datagram<'_>,
         told: &mut Vec<Told>,
     ) -> Result<(), Malformed> {
-        let Some(words) = datagram::words(datagram) else {
-            return datagram::read(frame, packet, datagram, told);
-        };
+        let mut hasher = self.hasher.build_hasher();
+        if !datagram::words(datagram, &mut |part| hasher.write(part)) {
+            return datagram::read(frame, packet, datagram, &self.devices, told);
+        }
         let ports = (datagram.source_port, datagram.destination_port);
         let ends = (packet.source, packet.destination, packet.ttl, ports);
-        let hash = self.hasher.hash_one((frame.source.map(|mac| mac.0), ends, words));
+        (frame.source.map(|mac| mac.0), ends, datagram.payload.len()).hash(&mut hasher);
+        let hash = hasher.finish();
         if self.heard.holds(at, hash) {
             return Ok(());
         }
-        let read = datagram::read(frame, packet, datagram, told);
+        let read = datagram::read(frame, packet, datagram, &self.devices, told);
         // What is malformed is counted each time.
         if read.is_ok() {
             self.heard.note(at, hash);

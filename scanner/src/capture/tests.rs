@@ -286,7 +286,7 @@ fn a_flood_of_forged_senders_is_forgotten_again() {
         capture.frame(Timestamp(0), &frame, &mut |_| count += 1);
     }
     assert_eq!(count, 70_000);
-    assert!(capture.told.len() <= MOST_REMEMBERED);
+    assert!(capture.known.remembered() <= known::MOST_REMEMBERED);
 }
 
 #[test]

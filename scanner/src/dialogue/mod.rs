@@ -25,6 +25,7 @@ use std::{
 };
 
 use model::{Endpoint, Gap, MacAddr, Observation, Transport, Vantage};
+pub use order::is_left_alone;
 pub(crate) use order::is_of_something_fragile;
 pub use pace::Pace;
 use tokio::task::JoinSet;

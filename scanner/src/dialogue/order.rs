@@ -38,7 +38,8 @@ impl Attempt {
 /// ports of controllers. Nothing is sent there, and no connection is made: some printers
 /// print a page for an empty job. 515 takes connections, but has nothing to say without a
 /// command. Where the owner allows it, those of controllers are asked what they are.
-pub(super) const fn is_left_alone(port: u16, control_systems: ControlSystems) -> bool {
+#[must_use]
+pub const fn is_left_alone(port: u16, control_systems: ControlSystems) -> bool {
     match control_systems {
         ControlSystems::Ask if has_name_plate(port) => false,
         _ => is_silent(port),

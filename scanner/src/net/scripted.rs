@@ -53,6 +53,8 @@ pub struct Scripted {
     pub on_link: Vec<AddressRange>,
     /// Single devices.
     pub devices: BTreeMap<IpAddr, Device>,
+    /// Others that answer on the link for the addresses of devices, a little later.
+    pub rivals: BTreeMap<IpAddr, MacAddr>,
     /// Devices that answer for whole ranges in which no single device is.
     pub firewalls: Vec<(AddressRange, Device)>,
     /// Entries that the neighbour table holds from before: confirmed this long before the start.
@@ -115,6 +117,7 @@ impl Scripted {
             tier,
             on_link: Vec::new(),
             devices: BTreeMap::new(),
+            rivals: BTreeMap::new(),
             firewalls: Vec::new(),
             stale: Vec::new(),
             faults: Vec::new(),
@@ -347,7 +350,18 @@ impl Link for Scripted {
             mac: device.map(|d| d.mac).filter(|_| near),
             answer,
         };
-        self.schedule(self.now.saturating_add(delay), reply);
+        let later = self.now.saturating_add(delay);
+        // Another device that has the address too.
+        let rival = match (question, self.rivals.get(&address).filter(|_| raw && !silent)) {
+            (Question::Arp, Some(mac)) => Some((*mac, Answer::Arp(*mac))),
+            (Question::NeighborSolicitation, Some(mac)) => Some((*mac, Answer::Neighbor(*mac))),
+            _ => None,
+        };
+        self.schedule(later, reply);
+        if let Some((mac, answer)) = rival {
+            let reply = Reply { about: address, ttl: None, mac: Some(mac), answer };
+            self.schedule(later.saturating_add(Duration::from_millis(1)), reply);
+        }
         Ok(())
     }
 
@@ -502,6 +516,10 @@ impl Link for Scripted {
 
     fn timestamp(&self) -> Timestamp {
         let micros = i64::try_from(self.now.as_micros()).unwrap_or(i64::MAX);
-        Timestamp(1_795_000_000_000_000_i64.saturating_add(micros))
+        let put = self.faults.iter().map(|fault| match fault {
+            Fault::Clock(at, seconds) if *at <= self.now => *seconds,
+            _ => 0,
+        });
+        Timestamp(1_795_000_000_000_000_i64.saturating_add(micros)).plus_seconds(put.sum())
     }
 }

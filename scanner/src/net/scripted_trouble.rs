@@ -19,6 +19,8 @@ pub enum Fault {
     Refused(AddressRange),
     /// Somebody asks for the end at that time.
     Stop(Duration, Stop),
+    /// The clock on the wall is put by so many seconds at that time.
+    Clock(Duration, i64),
 }
 
 /// A line through which only so many packets a second come, with a queue before it.

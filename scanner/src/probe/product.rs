@@ -310,19 +310,26 @@ pub fn put(service: &mut Service, product: Option<Product>) {
 /// letters, digits and hyphens (RFC 1123, section 2.1), not an address, not `localhost`.
 #[must_use]
 pub fn host_name(word: &str) -> Option<String> {
-    let name = word.trim_end_matches('.').to_ascii_lowercase();
+    let name = word.trim_end_matches('.');
+    let is = |text: &str, other: &str| text.eq_ignore_ascii_case(other);
     let label = |label: &str| {
         (1..=63).contains(&label.len())
             && !label.starts_with('-')
             && !label.ends_with('-')
-            && label.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_')
+            && label.bytes().all(|c| c.is_ascii_alphanumeric() || c == b'-' || c == b'_')
     };
-    let local = name.starts_with("localhost") || name.ends_with(".localdomain");
-    let labels: Vec<&str> = name.split('.').collect();
+    let (first, last) = ("localhost", ".localdomain");
+    let local = name.get(..first.len()).is_some_and(|start| is(start, first))
+        || name
+            .len()
+            .checked_sub(last.len())
+            .and_then(|at| name.get(at..))
+            .is_some_and(|end| is(end, last));
     // `smtp.4` or `1.2.3` is a version; the last label of a name has a letter first.
-    let top = labels.last().is_some_and(|top| top.starts_with(|c: char| c.is_ascii_alphabetic()));
-    (labels.len() > 1 && name.len() <= 253 && top && !local && labels.into_iter().all(label))
-        .then_some(name)
+    let top = name.rsplit_once('.').map(|(_, top)| top);
+    let top = top.is_some_and(|top| top.starts_with(|c: char| c.is_ascii_alphabetic()));
+    (name.len() <= 253 && top && !local && name.split('.').all(label))
+        .then(|| name.to_ascii_lowercase())
 }
 
 /// The name as a fact, learned from a greeting.

@@ -50,23 +50,33 @@ pub(super) fn read(bytes: &[u8]) -> Reading {
     Reading { facts, evidence }
 }
 
+/// What a SERVER field says: the service, and the system that it runs on.
+pub(crate) type Said = (Service, Option<Fact>);
+
 /// What a device says of itself, asked or not.
-pub(crate) fn facts(answer: &Answer) -> Vec<Fact> {
+fn facts(answer: &Answer) -> Vec<Fact> {
+    facts_by(answer, said)
+}
+
+/// The same, where what a SERVER field says may be known already.
+pub(crate) fn facts_by(answer: &Answer, said: impl FnOnce(&str) -> Said) -> Vec<Fact> {
     // Any web server could answer with a status; only this protocol has these fields.
     if answer.usn.is_none() && answer.target.is_none() {
         return Vec::new();
     }
+    let nothing = || (Service::of("ssdp"), None);
+    let (service, system) = answer.server.as_deref().map_or_else(nothing, said);
+    let number = answer.device_uuid().map(|uuid| machine_id(MachineIdKind::DeviceUuid, uuid));
+    [Some(Fact::Service(service)), system, number].into_iter().flatten().collect()
+}
+
+/// What a SERVER field says, by itself alone.
+pub(crate) fn said(server: &str) -> Said {
     let mut service = Service::of("ssdp");
-    let mut facts = Vec::new();
-    if let Some(server) = &answer.server {
-        attribute(&mut service, "server", server);
-        let (system, product) = split(server);
-        product::put(&mut service, product::find(product).or_else(|| product::guess(product)));
-        facts.extend(operating_system(system));
-    }
-    facts.extend(answer.device_uuid().map(|uuid| machine_id(MachineIdKind::DeviceUuid, uuid)));
-    facts.insert(0, Fact::Service(service));
-    facts
+    attribute(&mut service, "server", server);
+    let (system, product) = split(server);
+    product::put(&mut service, product::find(product).or_else(|| product::guess(product)));
+    (service, operating_system(system))
 }
 
 /// What stands before and behind `UPnP/1.0` in a SERVER field: system and product (UPnP

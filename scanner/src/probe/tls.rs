@@ -3,9 +3,9 @@
 //! One connection brings one hello, so this asks as little as tells everything. First the
 //! TLS 1.3 hello and the wide one, without a name. Then each again without the kinds of key
 //! that were seen: a server with another certificate has to show it, one without refuses, so
-//! that one fruitless connection for each version ends it. Then the names that are known, those
-//! in the certificates themselves last. The hellos for servers that bear no new ones follow
-//! only where nothing came. It opens nothing itself: it says the next [`Question`] and is told
+//! that one fruitless connection for each version ends it. Then what nobody should accept, and the
+//! names that are known, those in the certificates themselves last. The hellos for servers that
+//! bear no new ones follow only where nothing came. It opens nothing itself: it says the next [`Question`] and is told
 //! its [`Outcome`]; `crate::collect` makes the connections.
 
 mod accepted;
@@ -31,9 +31,12 @@ pub enum Extent {
     /// The first two hellos and nothing else: for devices that bear little.
     Gentle,
     /// Every certificate, and whether X25519MLKEM768 is there.
-    #[default]
     Certificates,
-    /// Also which older versions are accepted beside the best one, and which cipher suites.
+    /// Also which older versions are accepted beside the best one, and whether suites that protect
+    /// nothing are.
+    #[default]
+    Versions,
+    /// Also which cipher suites and which groups.
     Thorough,
 }
 
@@ -117,16 +120,17 @@ impl Collection {
     pub const MAX_TOLD: usize = 4;
 
     /// At most so many connections are made to one endpoint.
-    pub const MAX_CONNECTIONS: usize = 24;
+    pub const MAX_CONNECTIONS: usize = 32;
 
     /// And so many where everything is wanted to be known.
-    pub const MAX_THOROUGH: usize = 40;
+    pub const MAX_THOROUGH: usize = 48;
 
-    /// Prepares to ask without a name and with each of these.
+    /// Prepares to ask without a name and with each of these, the most important one first.
     #[must_use]
     pub fn new(names: impl IntoIterator<Item = ServerName>, extent: Extent) -> Self {
-        let names: BTreeSet<ServerName> = names.into_iter().take(Self::MAX_NAMES).collect();
-        let names: Vec<ServerName> = names.into_iter().collect();
+        let mut distinct = BTreeSet::new();
+        let new = |name: &ServerName| distinct.insert(name.clone());
+        let names: Vec<ServerName> = names.into_iter().filter(new).take(Self::MAX_NAMES).collect();
         Self {
             extent,
             over: Over::Stream,
@@ -236,13 +240,15 @@ impl Collection {
             (Extent::Thorough, Over::Stream) => {
                 self.all_certificates().or_else(|| self.what_it_accepts())
             }
-            (Extent::Certificates | Extent::Thorough, _) => self.all_certificates(),
+            (Extent::Certificates | Extent::Versions | Extent::Thorough, _) => {
+                self.all_certificates()
+            }
         })
     }
 
     const fn most(&self) -> usize {
         match self.extent {
-            Extent::Gentle | Extent::Certificates => Self::MAX_CONNECTIONS,
+            Extent::Gentle | Extent::Certificates | Extent::Versions => Self::MAX_CONNECTIONS,
             Extent::Thorough => Self::MAX_THOROUGH,
         }
     }
@@ -265,7 +271,8 @@ impl Collection {
     const fn protocols(&self) -> &'static [&'static str] {
         match (self.over, self.extent, self.starttls) {
             (Over::Quic, ..) => PROTOCOLS_OF_QUIC,
-            (Over::Stream, Extent::Certificates | Extent::Thorough, None) => PROTOCOLS,
+            (Over::Stream | Over::Datagrams, Extent::Gentle, _) => &[],
+            (Over::Stream, _, None) => PROTOCOLS,
             (Over::Stream | Over::Datagrams, ..) => &[],
         }
     }
@@ -281,11 +288,24 @@ impl Collection {
     }
 
     fn all_certificates(&self) -> Option<Question> {
+        // Each name once before any of them in all variants: what there is to see is then seen,
+        // should the connections not suffice.
         self.variants(None)
+            .or_else(|| self.versions())
+            .or_else(|| self.names.iter().find_map(|name| self.once(name)))
             .or_else(|| self.names.iter().find_map(|name| self.named(name)))
             .or_else(|| self.told())
             .or_else(|| self.last_resorts())
             .or_else(|| self.hybrid())
+    }
+
+    /// What nobody should accept, where that is wanted to be known: before the names, of which
+    /// there may be many.
+    fn versions(&self) -> Option<Question> {
+        match (self.extent, self.over) {
+            (Extent::Versions | Extent::Thorough, Over::Stream) => self.what_nobody_should(),
+            _ => None,
+        }
     }
 
     fn has_tried(&self, question: &Question) -> bool {
@@ -350,16 +370,24 @@ impl Collection {
         let none = kinds.clone().all(|kind| !self.serves(kind, None));
         let mut worth = kinds.filter(|kind| none || self.serves(*kind, None));
         let is_news = self.with(Some(name)).any(|tried| tried.is_news);
-        let answered = self.with(Some(name)).any(Tried::is_answered);
         let next = worth.find_map(|kind| {
             let of = Question { server_name: Some(name.clone()), ..self.of(kind) };
             (!self.has_tried(&of)).then_some(of)
         });
-        match (answered, is_news) {
+        match (self.is_answered(name), is_news) {
             (false, _) => next,
             (true, false) => None,
             (true, true) => next.or_else(|| self.variants(Some(name))),
         }
+    }
+
+    /// The same until that name is answered.
+    fn once(&self, name: &ServerName) -> Option<Question> {
+        if self.is_answered(name) { None } else { self.named(name) }
+    }
+
+    fn is_answered(&self, name: &ServerName) -> bool {
+        self.with(Some(name)).any(Tried::is_answered)
     }
 
     /// The names that certificates told, until two in a row brought nothing new.
@@ -424,9 +452,12 @@ impl Collection {
     pub fn finish(self) -> Served {
         let asked = match (self.extent, self.over) {
             (Extent::Gentle, _) => TlsExtent::Gentle,
+            (Extent::Versions, Over::Stream) => TlsExtent::Versions,
             (Extent::Thorough, Over::Stream) => TlsExtent::Thorough,
             // By datagrams nobody is asked for more than certificates.
-            (Extent::Certificates | Extent::Thorough, _) => TlsExtent::Certificates,
+            (Extent::Certificates | Extent::Versions | Extent::Thorough, _) => {
+                TlsExtent::Certificates
+            }
         };
         let cut = self.is_hopeless() || self.tried.len() >= self.most();
         let starttls = self.starttls.map(Starttls::name);

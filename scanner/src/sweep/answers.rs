@@ -199,10 +199,8 @@ impl Engine<'_> {
         if !host.is_alive_by(method) {
             host.alive.push((method, ttl, now));
         }
-        if let Some(mac) = mac.filter(|mac| !mac.is_group())
-            && host.mac.is_none()
-        {
-            host.mac = Some((mac, method, now));
+        if let Some(mac) = mac.filter(|mac| !mac.is_group()) {
+            host.answered_with(mac, method, now);
         }
         if !self.holding {
             self.tell(number);
@@ -314,11 +312,13 @@ impl Engine<'_> {
         let alive: Vec<_> = host.alive.get(host.told..).unwrap_or(&[]).to_vec();
         host.told = host.alive.len();
         let mac = host.mac.filter(|_| !std::mem::replace(&mut host.mac_told, host.mac.is_some()));
+        let rivals: Vec<_> = host.rivals.get(host.rivals_told..).unwrap_or(&[]).to_vec();
+        host.rivals_told = host.rivals.len();
         let subject = Subject::Address(address);
         for (method, ttl, at) in alive {
             self.emit(at, method, subject, Fact::Alive { ttl }, &[]);
         }
-        if let Some((mac, method, at)) = mac {
+        for (mac, method, at) in mac.into_iter().chain(rivals) {
             self.emit(at, method, subject, Fact::LinkAddress(mac), &[]);
         }
         if first {

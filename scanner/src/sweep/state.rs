@@ -68,6 +68,10 @@ pub(super) struct Host {
     /// Its link-layer address and how it was learned.
     pub(super) mac: Option<(MacAddr, Method, Timestamp)>,
     pub(super) mac_told: bool,
+    /// Others that answered for the address on the link, which more than one device has then.
+    pub(super) rivals: Vec<(MacAddr, Method, Timestamp)>,
+    /// How many of those have been told.
+    pub(super) rivals_told: usize,
     /// What is known of its ports from before they were asked in turn.
     pub(super) early: Vec<(Transport, u16, PortState)>,
     pub(super) round_trip: RoundTrip,
@@ -85,7 +89,23 @@ pub(super) struct Host {
     pub(super) ports_done: bool,
 }
 
+/// Devices with one address that are told of.
+const MOST_RIVALS: usize = 3;
+
 impl Host {
+    /// A link-layer address that answered. A router may send on what another answered, so that only
+    /// who was asked for it says that it has the address itself.
+    pub(super) fn answered_with(&mut self, mac: MacAddr, method: Method, at: Timestamp) {
+        let asked_for = matches!(method, Method::Arp | Method::NeighborSolicitation);
+        match self.mac {
+            None => self.mac = Some((mac, method, at)),
+            Some((known, _, _)) if known == mac || !asked_for => {}
+            Some(_) if self.rivals.iter().any(|(rival, ..)| *rival == mac) => {}
+            Some(_) if self.rivals.len() < MOST_RIVALS => self.rivals.push((mac, method, at)),
+            Some(_) => {}
+        }
+    }
+
     pub(super) fn is_alive_by(&self, method: Method) -> bool {
         self.alive.iter().any(|(by, _, _)| *by == method)
     }

@@ -284,6 +284,23 @@ fn every_method_that_answered_is_told_once() {
 }
 
 #[test]
+fn two_devices_with_one_address_are_both_told() {
+    let mut link = office(Tier::Raw);
+    link.rivals.insert(ip("192.0.2.1"), MacAddr([2, 0, 0, 0, 0, 99]));
+    let run = run(&plan("192.0.2.0/24", "22"), &mut link);
+    let macs = |address| -> Vec<(MacAddr, Method)> {
+        let told = run.facts(address).filter_map(|o| match o.fact {
+            Fact::LinkAddress(mac) => Some((mac, o.method)),
+            _ => None,
+        });
+        told.collect()
+    };
+    let arp = |last| (MacAddr([2, 0, 0, 0, 0, last]), Method::Arp);
+    assert_eq!(macs("192.0.2.1"), [arp(1), arp(99)]);
+    assert_eq!(macs("192.0.2.53"), [arp(53)]);
+}
+
+#[test]
 fn an_address_behind_a_router_is_found_by_any_of_the_questions() {
     for tier in [Tier::Raw, Tier::Connect] {
         let mut link = Scripted::new(tier);
@@ -541,6 +558,42 @@ fn a_busy_system_delays_and_loses_nothing() {
     let run = run(&plan("192.0.2.0/24", "default"), &mut link);
     assert!(run.outcome.complete);
     assert_eq!((run.alive().len(), run.outcome.answering.open.len()), (6, 8));
+}
+
+#[test]
+fn ten_seconds_without_room_cost_ten_seconds_and_nothing_else() {
+    for tier in [Tier::Raw, Tier::Connect] {
+        let whole = plan("192.0.2.0/24", "default");
+        let mut quiet = office(tier);
+        let expected = run(&whole, &mut quiet);
+        let mut link = office(tier);
+        let from = Duration::from_millis(500);
+        link.faults.push(Fault::Busy(from, from + Duration::from_secs(10)));
+        let run = run(&whole, &mut link);
+        assert!(run.outcome.complete, "{tier}");
+        assert_eq!((run.alive(), run.open()), (expected.alive(), expected.open()), "{tier}");
+        let later = link.elapsed().saturating_sub(quiet.elapsed());
+        assert!(later < Duration::from_secs(13), "{tier}: {later:?}");
+    }
+}
+
+#[test]
+fn a_clock_that_is_put_changes_nothing_but_the_times_that_are_told() {
+    for tier in [Tier::Raw, Tier::Connect] {
+        let whole = plan("192.0.2.0/24", "default");
+        let mut quiet = office(tier);
+        let expected = run(&whole, &mut quiet);
+        for seconds in [-86_400, -1, 3_600, 400_000_000] {
+            let mut link = office(tier);
+            link.faults.push(Fault::Clock(Duration::from_millis(600), seconds));
+            link.faults.push(Fault::Clock(Duration::from_secs(3), -seconds));
+            let run = run(&whole, &mut link);
+            assert!(run.outcome.complete, "{tier}, {seconds} s");
+            assert_eq!((run.alive(), run.open()), (expected.alive(), expected.open()), "{tier}");
+            assert_eq!(link.elapsed(), quiet.elapsed(), "{tier}, {seconds} s");
+            assert_eq!(run.outcome.probes_sent, expected.outcome.probes_sent, "{tier}");
+        }
+    }
 }
 
 #[test]

@@ -112,7 +112,7 @@ fn a_sweep_asks_where_the_probe_of_dtls_got_an_answer() {
         starttls: BTreeMap::new(),
         quic: BTreeSet::new(),
     };
-    let endpoints = BTreeMap::from([(endpoint, BTreeSet::new())]);
+    let endpoints = BTreeMap::from([(endpoint, Vec::new())]);
     let observe = &mut |observation: Observation| told.push(observation);
     let outcome = runtime.block_on(collecting.collect(endpoints, observe, &mut |_, _| {}));
     assert!(outcome.gaps.is_empty(), "{outcome:?}");

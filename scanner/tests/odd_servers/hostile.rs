@@ -192,13 +192,13 @@ fn collect(servers: &[Hostile], at_once: usize, time: Duration) -> (Outcome, Dur
         stop: Stop::new(),
         at_once,
         time,
-        extent: Extent::Certificates,
+        extent: Extent::Versions,
         gentle: BTreeSet::new(),
         starttls: BTreeMap::new(),
         quic: BTreeSet::new(),
     };
     let endpoints: BTreeMap<_, _> =
-        servers.iter().map(|server| (server.endpoint, BTreeSet::new())).collect();
+        servers.iter().map(|server| (server.endpoint, Vec::new())).collect();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let began = Instant::now();
     let outcome = runtime.block_on(collecting.collect(endpoints, &mut |_| {}, &mut |_, _| {}));

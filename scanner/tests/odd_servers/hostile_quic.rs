@@ -212,7 +212,7 @@ fn collect(servers: &[Hostile], time: Duration) -> (Outcome, Duration) {
     );
     let rates = Rates { total: 1_000_000, per_host: 1_000_000, ..Rates::default() };
     let endpoints: BTreeMap<_, _> =
-        servers.iter().map(|server| (server.endpoint, BTreeSet::new())).collect();
+        servers.iter().map(|server| (server.endpoint, Vec::new())).collect();
     let collecting = Collecting {
         scope: Arc::new(Scope::new(vec![all.unwrap()], vec![])),
         vantage: Vantage { site: Site("test".into()), name: "here".into() },

@@ -46,7 +46,7 @@ use scanner::{
 
 /// Asks a port of loopback, as a sweep would.
 fn collect(port: u16, names: impl IntoIterator<Item = ServerName>) -> Served {
-    ask(port, names, Extent::Certificates)
+    ask(port, names, Extent::Versions)
 }
 
 /// Asks it so much.
@@ -56,7 +56,7 @@ fn ask(port: u16, names: impl IntoIterator<Item = ServerName>, extent: Extent) -
 
 /// Asks it behind a dialogue.
 fn ask_behind(port: u16, dialogue: Starttls) -> Served {
-    hold(port, Collection::new([], Extent::Certificates).behind(Some(dialogue)))
+    hold(port, Collection::new([], Extent::Versions).behind(Some(dialogue)))
 }
 
 fn hold(port: u16, collection: Collection) -> Served {

@@ -378,7 +378,7 @@ fn a_sweep_asks_where_the_probe_of_quic_got_a_list_of_versions() {
         starttls: BTreeMap::new(),
         quic: talked.quic.into_iter().collect(),
     };
-    let endpoints = BTreeMap::from([(endpoint, BTreeSet::new())]);
+    let endpoints = BTreeMap::from([(endpoint, Vec::new())]);
     let mut told = Vec::new();
     let observe = &mut |observation: Observation| told.push(observation);
     let outcome = runtime.block_on(collecting.collect(endpoints, observe, &mut |_, _| {}));

@@ -4,12 +4,14 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
-use super::Asked;
+use model::Severity;
+
+use super::{Asked, with_unit};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Certs {
-    /// Read certificates out of files: PEM, DER, PKCS#7, PKCS#12, JKS, and what Kubernetes, nginx
-    /// and Apache name
+    /// Ask servers for their certificates, and for nothing else; or read certificates out of files:
+    /// PEM, DER, PKCS#7, PKCS#12, JKS, and what Kubernetes, nginx and Apache name
     Collect(Collect),
     /// List the certificates that are served or lie in files
     List {
@@ -33,6 +35,32 @@ pub(crate) enum Certs {
 
 #[derive(Args, Debug)]
 pub(crate) struct Collect {
+    /// Whom to ask: a target as for a sweep with or without a port, such as mail.example.com:25,
+    /// 192.0.2.0/24:8443, [2001:db8::1]:636, 192.0.2.9:u:443 (QUIC or DTLS), or @FILE. A host name is
+    /// asked for by its name
+    #[arg(value_name = "TARGET[:PORT]", conflicts_with = "file")]
+    pub(crate) targets: Vec<String>,
+    /// The ports of targets without one: 443,8443,u:443
+    #[arg(long, value_name = "SPEC", default_value = "443", requires = "targets")]
+    pub(crate) ports: String,
+    /// Never ask this target; wins over everything
+    #[arg(long, value_name = "TARGET", requires = "targets")]
+    pub(crate) exclude: Vec<String>,
+    /// Packets a second in all
+    #[arg(long, value_name = "PPS", requires = "targets")]
+    pub(crate) rate: Option<String>,
+    /// Packets a second to one asset
+    #[arg(long, value_name = "PPS", requires = "targets")]
+    pub(crate) host_rate: Option<String>,
+    /// Rates by name: polite, normal, fast or ot
+    #[arg(long, value_name = "NAME", requires = "targets")]
+    pub(crate) profile: Option<String>,
+    /// How much to ask: certificates, versions or thorough, as for a sweep
+    #[arg(long, value_name = "EXTENT", requires = "targets")]
+    pub(crate) tls: Option<String>,
+    /// Exit with 1 if there is an open finding of this severity or above
+    #[arg(long, value_name = "SEVERITY", requires = "targets")]
+    pub(crate) fail_on: Option<Severity>,
     /// A file, or a folder with everything below it; may be given several times (default:
     /// certificates.files of the configuration)
     #[arg(long, num_args = 1.., value_name = "PATH")]
@@ -41,4 +69,33 @@ pub(crate) struct Collect {
     /// times. DAICHO_CERTIFICATES_PASSWORD holds another
     #[arg(long, value_name = "FILE")]
     pub(crate) password_file: Vec<PathBuf>,
+}
+
+impl Collect {
+    /// The same without anybody to ask: out of these files.
+    pub(crate) fn of_files(file: Vec<PathBuf>) -> Self {
+        Self {
+            targets: Vec::new(),
+            ports: String::new(),
+            exclude: Vec::new(),
+            rate: None,
+            host_rate: None,
+            profile: None,
+            tls: None,
+            fail_on: None,
+            file,
+            password_file: Vec::new(),
+        }
+    }
+
+    /// The settings that the flags stand for: flag, setting, value.
+    pub(crate) fn settings(&self) -> Vec<(&'static str, &'static str, String)> {
+        let given = [
+            ("--rate", "sweep.rate", self.rate.as_deref().map(with_unit)),
+            ("--host-rate", "sweep.host_rate", self.host_rate.as_deref().map(with_unit)),
+            ("--profile", "sweep.profile", self.profile.clone()),
+            ("--tls", "services.tls", self.tls.clone()),
+        ];
+        given.into_iter().filter_map(|(flag, key, value)| Some((flag, key, value?))).collect()
+    }
 }

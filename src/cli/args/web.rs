@@ -35,6 +35,16 @@ pub(crate) enum User {
         /// What it may do: viewer, operator, approver or admin
         role: Role,
     },
+    /// Let a user not sign in for now; its sessions and the keys that it made end
+    Disable {
+        /// The user's name
+        name: String,
+    },
+    /// Let a user sign in again
+    Enable {
+        /// The user's name
+        name: String,
+    },
     /// Remove a user; its sessions end
     Remove {
         /// The user's name

@@ -1,5 +1,6 @@
-//! `daicho certs collect`: certificates out of files into the inventory.
+//! `daicho certs collect`: certificates out of files, or from servers, into the inventory.
 
+mod ask;
 mod walk;
 
 use std::{
@@ -17,13 +18,17 @@ use inventory::{
     store::{OpenMode, ReviewSummary, Store, StoreError},
 };
 use model::Severity;
+use scanner::stop::Stop;
 use tokio::runtime::Handle;
 use zeroize::Zeroizing;
 
 use self::walk::Told;
 use crate::{
     FAILED,
-    cli::args::{Collect, Format},
+    cli::{
+        Ended,
+        args::{Collect, Format},
+    },
     clock,
     compose::Settings,
     report::{
@@ -41,14 +46,30 @@ const PASSWORD: &str = "DAICHO_CERTIFICATES_PASSWORD";
 /// Files that are stored in one transaction.
 const BATCH: usize = 500;
 
+/// Asks the servers that are named, or reads the files.
+pub(crate) async fn run(
+    settings: &Settings,
+    arguments: &Collect,
+    format: Format,
+    stop: &Stop,
+) -> Result<Ended> {
+    match arguments.targets.is_empty() {
+        true => files(settings, arguments, format).await.map(Ended::with),
+        false => ask::run(settings, arguments, format, stop).await,
+    }
+}
+
 /// Reads the files and returns the exit code: done, or failed in part.
-pub(crate) async fn run(settings: &Settings, arguments: &Collect, format: Format) -> Result<u8> {
+async fn files(settings: &Settings, arguments: &Collect, format: Format) -> Result<u8> {
     let named = match arguments.file.is_empty() {
         true => &settings.certificate_files,
         false => &arguments.file,
     };
     if named.is_empty() {
-        bail!("no file is named: give --file PATH, or certificates.files in the configuration");
+        bail!(
+            "nothing is named: give servers, such as mail.example.com:25, or --file PATH, or \
+             certificates.files in the configuration"
+        );
     }
     let passwords = passwords(&[&settings.password_files[..], &arguments.password_file].concat())?;
     let store = Store::open(&settings.database, OpenMode::ReadWrite).await?;

@@ -12,8 +12,9 @@ use anyhow::{Result, ensure};
 use certs::hello::ServerName;
 use inventory::store::{Sink, Store};
 use jiff::tz::TimeZone;
-use model::{Endpoint, Gap, Observation, Subject};
+use model::{Endpoint, Gap, Observation, Site, Subject};
 use scanner::{
+    Scope,
     dialogue::{Door, Open, Pace},
     handover::{Ask, Handover, Request},
     net::clock::Clock,
@@ -115,7 +116,9 @@ impl Asked {
 pub(super) struct Asking {
     settings: Arc<Settings>,
     /// The names by which targets were given.
-    names: HashMap<IpAddr, String>,
+    names: HashMap<IpAddr, Vec<String>>,
+    /// Who may be asked.
+    scope: Scope,
     /// Who is never asked, as the command line has it; the configuration has others.
     excluded: Vec<String>,
     pace: Pace,
@@ -151,6 +154,7 @@ impl Asking {
         let chosen = scope::choose(&settings.ask_targets, &all, true).await?;
         let pacer = Arc::new(Mutex::new(Pacer::new(settings.rates)));
         let pace = Pace::new(pacer, Clock::start());
+        let scope = chosen.scope.clone();
         let asked = Asked {
             handover: Handover::new(chosen.scope, control_systems(settings)),
             pace: pace.clone(),
@@ -161,7 +165,7 @@ impl Asking {
             batch: None,
         };
         Ok(Some((
-            Self { settings: Arc::clone(settings), names: chosen.names, excluded, pace },
+            Self { settings: Arc::clone(settings), names: chosen.names, scope, excluded, pace },
             asked,
         )))
     }
@@ -179,7 +183,7 @@ impl Asking {
         stop: Stop,
     ) -> Result<()> {
         let site = self.settings.vantage.site.clone();
-        let mut known = Known::read(&store, &site).await?;
+        let mut known = self.known(&store, &site).await?;
         let mut read = Some(Instant::now());
         let now_closed = |settings: &Settings| {
             window::time_left(&settings.windows, clock::now(), TimeZone::system())
@@ -202,14 +206,15 @@ impl Asking {
             }
             let Ok(left) = now_closed(&self.settings) else { continue };
             if read.is_none_or(|read| read.elapsed() > KNOWN_FOR) {
-                known = Known::read(&store, &site).await?;
                 let excluded = [&self.settings.exclude[..], &self.excluded].concat();
                 match scope::choose(&self.settings.ask_targets, &excluded, true).await {
                     Ok(chosen) => {
+                        self.scope = chosen.scope.clone();
                         if let Some(asked) = &mut lock(&heard).asked {
                             asked.handover.renew_scope(chosen.scope);
                         }
                         self.names = chosen.names;
+                        known = self.known(&store, &site).await?;
                         read = Some(Instant::now());
                     }
                     // An exclusion that is nowhere could be anywhere.
@@ -258,6 +263,13 @@ impl Asking {
         Ok(())
     }
 
+    /// What the inventory knows of those who may be asked.
+    async fn known(&self, store: &Store, site: &Site) -> Result<Known> {
+        let wanted = |address| self.scope.permit(address).is_ok() || self.scope.may_find(address);
+        let turn = clock::now().0.unsigned_abs() / 1_000_000 / KNOWN_FOR.as_secs();
+        Known::read(store, site, &wanted, turn).await
+    }
+
     /// Waits until it is worth another try.
     async fn wait_again(&self, heard: &Mutex<Heard>, stop: &Stop) {
         let until = Instant::now() + AGAIN;
@@ -287,7 +299,8 @@ impl Asking {
             match request.ask {
                 Ask::Everything => open.push(one),
                 Ask::Certificates(door) => {
-                    doors.insert(one.endpoint, (door, request.names.clone()));
+                    let names = request.names.iter().cloned().collect();
+                    doors.insert(one.endpoint, (door, names));
                 }
             }
         }
@@ -308,9 +321,11 @@ impl Asking {
         for request in requests {
             let endpoint = request.open.endpoint;
             if let Some(door) = found.get(&endpoint) {
-                let given = self.names.get(&endpoint.address);
-                let given = given.and_then(|name| ServerName::new(name));
-                let names = request.names.iter().cloned().chain(given).collect();
+                let given = self.names.get(&endpoint.address).into_iter().flatten();
+                let given = given.filter_map(|name| ServerName::new(name));
+                let heard = request.names.iter().cloned();
+                let before = known.names.at(endpoint).iter().cloned();
+                let names = heard.chain(given).chain(before).collect();
                 doors.insert(endpoint, (*door, names));
             }
         }
@@ -348,7 +363,8 @@ impl Asking {
     /// The same with what the inventory and the command line know of it.
     fn dress(&self, open: &Open, known: &Known) -> Open {
         let Endpoint { address, .. } = open.endpoint;
-        let name = open.server_name.as_ref().or_else(|| self.names.get(&address));
+        let given = self.names.get(&address).and_then(|names| names.first());
+        let name = open.server_name.as_ref().or(given);
         Open {
             server_name: name.cloned(),
             gentle: open.gentle || known.is_fragile(address, open.mac),

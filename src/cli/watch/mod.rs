@@ -1,10 +1,11 @@
 //! `daicho watch`: listens instead of asking, to an interface or to captures that somebody made.
 //!
-//! A thread of its own hears, and this one waits for its end, for a signal, or for the time to be
+//! Threads of their own hear, and this one waits for its end, for a signal, or for the time to be
 //! over. What was heard is committed while it runs, and so is how it went. Where it is wanted,
 //! what is heard is asked meanwhile, on this thread's runtime.
 
 mod ask;
+mod ear;
 mod heard;
 mod live;
 mod reload;
@@ -32,7 +33,7 @@ use crate::{
     cli::{
         Ended,
         args::{self, Format},
-        conclude::{Notes, conclude},
+        conclude::{Notes, conclude, unconcluded},
         listen_for_signals,
     },
     clock,
@@ -41,10 +42,17 @@ use crate::{
     wait::maybe,
 };
 use ask::Asking;
+use ear::Ears;
 use heard::Heard;
 
 /// How often a line says what was heard, and the scan's record is written.
 const EVERY: Duration = Duration::from_secs(60);
+
+/// How long conclusions about many assets may take once a signal asked for the end.
+const SOON: Duration = Duration::from_millis(300);
+
+/// Assets about which conclusions are drawn well within a second.
+const CONCLUDED_SOON: u64 = 3_000;
 
 /// How long who listens may take to stop.
 const LAST_WORDS: Duration = Duration::from_millis(300);
@@ -65,13 +73,17 @@ pub(crate) async fn run(
     let mut settings = Arc::new(settings);
     let (asking, asked) = Asking::prepare(&settings, arguments).await?.unzip();
     let source = match &arguments.interface {
-        Some(name) => Source::Live(Monitor::open(name, live::SHAPE)?),
+        Some(name) => {
+            let shape = live::shape(settings.readers);
+            Source::Live(Monitor::open_beside(name, shape, settings.readers)?)
+        }
         None => Source::Files(replay::in_time_order(&arguments.read)),
     };
     let (io, targets): (_, Vec<String>) = match &source {
-        Source::Live(monitor) => {
+        Source::Live(monitors) => {
             let asked = asking.iter().flat_map(|_| settings.ask_targets.iter().cloned());
-            ("capture", [monitor.interface().to_owned()].into_iter().chain(asked).collect())
+            let interface = monitors.iter().take(1).map(|one| one.interface().to_owned());
+            ("capture", interface.chain(asked).collect())
         }
         Source::Files(files) => {
             ("file", files.iter().map(|path| path.display().to_string()).collect())
@@ -82,20 +94,28 @@ pub(crate) async fn run(
     let begun = clock::now();
     let scan = store.begin_scan(&vantage, begun, io, &targets, "watch").await?;
     let (sink, writer) = Writer::start(&store, scan)?;
-    let capture = Capture::with_memory(vantage.clone(), settings.capture_memory)
-        .only_ours(settings.own_networks.clone());
-    let answers = sink.clone();
-    let heard = Arc::new(Mutex::new(Heard::new(capture, asked, sink)));
+    // Several divide among them what one would have.
+    let readers = match &source {
+        Source::Live(monitors) => monitors.len(),
+        Source::Files(_) => 1,
+    };
+    let memory = settings.capture_memory.checked_div(readers).unwrap_or(settings.capture_memory);
+    let capture =
+        Capture::with_memory(vantage.clone(), memory).only_ours(settings.own_networks.clone());
+    let ears = Arc::new(Ears::new(capture, readers, Heard::new(asked), &sink));
+    let answers = sink;
 
     let (ended, mut end) = oneshot::channel();
-    let shared = Arc::clone(&heard);
+    let shared = Arc::clone(&ears);
     let to_stop = stop.clone();
     std::thread::Builder::new()
         .name("capture".to_owned())
         .spawn(move || {
             let result = match source {
-                Source::Live(monitor) => live::listen(monitor, &shared, &to_stop),
-                Source::Files(files) => replay::read(&files, &shared, &to_stop),
+                Source::Live(monitors) => live::listen(monitors, &shared, &to_stop),
+                Source::Files(files) => shared
+                    .each()
+                    .try_for_each(|ear| replay::read(&files, ear, &shared.heard, &to_stop)),
             };
             // Whoever waited may have had enough.
             let _ = ended.send(result);
@@ -103,7 +123,7 @@ pub(crate) async fn run(
         .context("cannot start the thread that listens")?;
 
     let mut asking = asking.map(|asking| {
-        Box::pin(asking.run(Arc::clone(&heard), store.clone(), answers, stop.clone()))
+        Box::pin(asking.run(Arc::clone(&ears.heard), store.clone(), answers.clone(), stop.clone()))
     });
     let until = duration.map(|time| Instant::now() + time);
     let mut pulse = tokio::time::interval_at(Instant::now() + EVERY, EVERY);
@@ -129,7 +149,7 @@ pub(crate) async fn run(
             }
             () = maybe(until.map(sleep_until)) => break None,
             _ = asked.tick() => if stop.is_requested() { break None },
-            _ = again.recv() => if let Some(cli) = cli { reload::settings(cli, &mut settings, &heard) },
+            _ = again.recv() => if let Some(cli) = cli { reload::settings(cli, &mut settings, &ears) },
             _ = concluding.tick(), if is_live && conclusions.is_none() => {
                 // On a thread of its own: much is thought about, and a signal must not wait.
                 let part = conclude_part(store.clone(), scan, Arc::clone(&settings));
@@ -143,24 +163,29 @@ pub(crate) async fn run(
                     Err(error) => tell::failure(&error),
                 }
             }
-            _ = how.recv() => tell::line(&lock(&heard).line()),
+            _ = how.recv() => tell::line(&ears.line()),
             // The database is busy with conclusions, and a signal must not wait for them.
             _ = pulse.tick(), if conclusions.is_none() => {
-                let record = {
-                    let heard = lock(&heard);
-                    tell::line(&heard.line());
-                    heard.record(&vantage, io, begun)
-                };
+                tell::line(&ears.line());
+                let record = ears.record(&vantage, io, begun);
                 store.finish_scan(scan, &ScanRecord { ended_at: None, complete: false, ..record }).await?;
             }
         }
     };
+    // Whoever sends a signal wants it to end now.
+    let is_large = async || store.asset_count().await.is_ok_and(|assets| assets > CONCLUDED_SOON);
+    let patience = match stop.signal() {
+        Some(_) if is_large().await => SOON,
+        _ => Duration::MAX,
+    };
     stop.request();
     // What is under way is waited for: it says whom it was about.
-    if let Some(conclusions) = conclusions
-        && let Ok(Ok(seen)) = conclusions.await
-    {
-        notes.seen.extend(seen);
+    if let Some(mut conclusions) = conclusions {
+        match tokio::time::timeout(patience, &mut conclusions).await {
+            Ok(Ok(Ok(seen))) => notes.seen.extend(seen),
+            Ok(_) => {}
+            Err(_) => conclusions.abort(),
+        }
     }
     let outcome = match outcome {
         Some(outcome) => outcome,
@@ -174,19 +199,33 @@ pub(crate) async fn run(
         // What it still holds is given up.
         let _ = tokio::time::timeout(LAST_WORDS, asking).await;
     }
-    tokio::task::block_in_place(|| lock(&heard).finish());
+    drop(answers);
+    tokio::task::block_in_place(|| ears.finish());
     let written = writer.finish().await?;
     outcome?;
-    let record = {
-        let heard = lock(&heard);
-        tell::line(&heard.line());
-        let mut record = heard.record(&vantage, io, begun);
-        record.drops += written.dropped;
-        record
-    };
-    conclude(&store, scan, &record, &notes, &settings.policy, format).await?;
+    tell::line(&ears.line());
+    let mut record = ears.record(&vantage, io, begun);
+    record.drops += written.dropped;
+    let ended = Ended { code: 0, scan: Some(scan), complete: record.complete, resume_at: None };
+    store.finish_scan(scan, &record).await?;
+    let mut concluded = tokio::spawn({
+        let (store, record, notes) = (store.clone(), record.clone(), notes.clone());
+        async move {
+            let concluded = conclude(&store, scan, &record, &notes, &settings.policy, format).await;
+            concluded.map(drop)
+        }
+    });
+    match tokio::time::timeout(patience, &mut concluded).await {
+        Ok(concluded) => concluded.context("what was heard could not be concluded on")??,
+        Err(_) => {
+            concluded.abort();
+            unconcluded(scan, &record, &notes, format)?;
+            // Whoever still reads or thinks is not waited for.
+            return Ok(ended);
+        }
+    }
     store.close().await;
-    Ok(Ended { code: 0, scan: Some(scan), complete: record.complete, resume_at: None })
+    Ok(ended)
 }
 
 /// Draws conclusions from what was heard until now. Returns the assets that it was about.
@@ -204,11 +243,11 @@ async fn conclude_part(
 
 /// Where frames come from.
 enum Source {
-    Live(Monitor),
+    Live(Vec<Monitor>),
     Files(Vec<std::path::PathBuf>),
 }
 
-fn lock(heard: &Mutex<Heard>) -> std::sync::MutexGuard<'_, Heard> {
+fn lock<T>(what: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     // What a thread that panicked left is as good as any other moment's.
-    heard.lock().unwrap_or_else(PoisonError::into_inner)
+    what.lock().unwrap_or_else(PoisonError::into_inner)
 }

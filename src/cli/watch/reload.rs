@@ -4,13 +4,13 @@
 //! What was opened with its settings (the database, the memory, the name of the vantage point)
 //! keeps them until the next start, which is said too.
 
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
-use super::{super::settings_of, Heard, lock};
+use super::{super::settings_of, ear::Ears};
 use crate::{cli::args::Cli, compose::Settings, tell};
 
 /// Puts new settings in the place of the old ones, if they can be read.
-pub(super) fn settings(cli: &Cli, settings: &mut Arc<Settings>, heard: &Mutex<Heard>) {
+pub(super) fn settings(cli: &Cli, settings: &mut Arc<Settings>, ears: &Ears) {
     let mut new = match settings_of(cli) {
         Ok(new) => new,
         Err(error) => {
@@ -26,10 +26,11 @@ pub(super) fn settings(cli: &Cli, settings: &mut Arc<Settings>, heard: &Mutex<He
     for key in waiting(settings, &new, asks) {
         tell::line(&format!("  {key} is another now, which counts from the next start on"));
     }
-    lock(heard).only_of(new.own_networks.clone());
+    ears.only_of(new.own_networks.clone());
     new.database.clone_from(&settings.database);
     new.vantage = settings.vantage.clone();
     new.capture_memory = settings.capture_memory;
+    new.readers = settings.readers;
     new.conclude = settings.conclude;
     // Whether there is somebody who asks was decided at the start; whether it asks is not.
     if asks {
@@ -50,6 +51,7 @@ fn waiting(old: &Settings, new: &Settings, asks: bool) -> Vec<&'static str> {
         ("site.name", old.vantage.site != new.vantage.site),
         ("site.vantage", old.vantage.name != new.vantage.name),
         ("watch.memory", old.capture_memory != new.capture_memory),
+        ("watch.readers", old.readers != new.readers),
         ("watch.conclude", old.conclude != new.conclude),
         ("watch.ask", !asks && old.ask != new.ask),
         ("sweep.profile", asks && old.control_systems != new.control_systems),

@@ -13,7 +13,7 @@ use scanner::{
     stop::Stop,
 };
 
-use super::{Heard, lock};
+use super::{Heard, ear::Ear, lock};
 
 /// The name of standard input.
 const INPUT: &str = "-";
@@ -33,12 +33,17 @@ pub(super) fn in_time_order(paths: &[PathBuf]) -> Vec<PathBuf> {
 }
 
 /// Reads the files, one after the other, until it is asked to stop.
-pub(super) fn read(paths: &[PathBuf], heard: &Mutex<Heard>, stop: &Stop) -> Result<()> {
+pub(super) fn read(
+    paths: &[PathBuf],
+    ear: &Mutex<Ear>,
+    heard: &Mutex<Heard>,
+    stop: &Stop,
+) -> Result<()> {
     for path in paths {
         if stop.is_requested() || !lock(heard).goes_on() {
             break;
         }
-        let report = one(path, heard)?;
+        let report = one(path, ear, heard)?;
         let mut heard = lock(heard);
         heard.lost_before = heard.lost_before.saturating_add(report.drops);
         heard.gaps.extend(report.gaps);
@@ -51,8 +56,8 @@ pub(super) fn read(paths: &[PathBuf], heard: &Mutex<Heard>, stop: &Stop) -> Resu
     Ok(())
 }
 
-fn one(path: &Path, heard: &Mutex<Heard>) -> Result<FileReport, FileError> {
-    let mut take = |link, at, bytes: &[u8]| lock(heard).replay(link, at, bytes);
+fn one(path: &Path, ear: &Mutex<Ear>, heard: &Mutex<Heard>) -> Result<FileReport, FileError> {
+    let mut take = |link, at, bytes: &[u8]| lock(ear).replay(heard, link, at, bytes);
     match path.as_os_str() == INPUT {
         true => file::frames_of(Path::new("standard input"), io::stdin(), &mut take),
         false => file::frames(path, &mut take),

@@ -4,7 +4,7 @@ use certs::store::Held;
 use inventory::file::{FileCertificate, FoundFile, KeptFile};
 use serde::Serialize;
 
-use super::{FindingJson, ProblemJson};
+use super::{CertificateJson, FindingJson, ProblemJson, ScanJson};
 
 /// A certificate in a file.
 #[derive(Debug, Serialize)]
@@ -46,6 +46,14 @@ pub(crate) fn mode(bits: u32) -> String {
 pub(crate) struct CollectJson<'a> {
     pub(crate) files: &'a [FileJson],
     pub(crate) problems: &'a [ProblemJson],
+    pub(crate) findings: Vec<FindingJson>,
+}
+
+/// What `certs collect` heard of servers.
+#[derive(Debug, Serialize)]
+pub(crate) struct ServersJson {
+    pub(crate) scan: ScanJson,
+    pub(crate) certificates: Vec<CertificateJson>,
     pub(crate) findings: Vec<FindingJson>,
 }
 

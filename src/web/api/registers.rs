@@ -216,10 +216,7 @@ async fn taken<E: Entry>(
     let place = Place { sheet: of.sheet.clone(), heading_line: of.heading_row };
     let import = register::read_at::<E>(bytes, &place).map_err(anyhow::Error::from)?;
     let is_strict = of.strict.as_deref().is_some_and(|strict| strict != "0");
-    check(&import, is_strict, &name)?;
-    if import.entries.is_empty() {
-        return Err(Trouble::Invalid("the register would be empty".to_owned()));
-    }
+    check(&import, is_strict, false, &name)?;
     let now = clock::now();
     let wanted = of.replaces.as_deref();
     let diff = match dry_run {

@@ -190,7 +190,8 @@ pub(super) const SHAPES: &[(&str, &str)] = &[
     ("Verified", "{entries: int, head: text, broken: text?, kept: bool?}"),
     (
         "User",
-        "{name: text, role: Role, created_at: moment, password_at: moment, signed_in_at: moment?}",
+        "{name: text, role: Role, created_at: moment, password_at: moment?, signed_in_at: moment?,
+          disabled_at: moment?, issuer: text?, subject: text?, called: text?}",
     ),
     (
         "Key",

@@ -22,11 +22,10 @@ use serde_json::{Value, json};
 use super::{About, PART, Part, get, told};
 use crate::{
     cli::{assets, certs},
-    clock,
+    clock, report,
     web::{
         Shared, lists,
         routes::Route,
-        scans,
         summary::{self, CertificateEnd},
         trouble::Trouble,
         visit::Viewer,
@@ -155,46 +154,18 @@ async fn scans(
     let limit = u32::try_from(part.rows().saturating_add(1)).unwrap_or(u32::MAX);
     let mut items = Vec::new();
     for scan in shared.store.scans_before(ScanId(part.before()), limit).await? {
-        items.push((scan.id.0, scan_json(&shared, &scan).await?));
+        let progress = progress(&shared, &scan).await?;
+        items.push((scan.id.0, report::scan::json(&scan, progress.as_ref(), clock::now())));
     }
     told(&headers, &part.of(items))
 }
 
-async fn scan_json(shared: &Shared, scan: &StoredScan) -> Result<Value, Trouble> {
-    let record = &scan.record;
-    let progress = match record.ended_at {
+/// How far a scan is that has no end.
+async fn progress(shared: &Shared, scan: &StoredScan) -> Result<Option<ScanProgress>, Trouble> {
+    Ok(match scan.record.ended_at {
         None => shared.store.progress(scan.id).await?,
         Some(_) => None,
-    };
-    let state = scans::state(scan, progress.as_ref(), clock::now());
-    let far = |progress: &ScanProgress| {
-        json!({
-            "at": progress.at.to_string(),
-            "phase": progress.phase,
-            "permille": progress.permille,
-            "alive": progress.alive,
-            "open": progress.open,
-            "packets_per_second": progress.packets_per_second,
-            "seconds_left": progress.seconds_left,
-        })
-    };
-    Ok(json!({
-        "id": scan.id.0,
-        "command": scan.command,
-        "site": record.vantage.site.0,
-        "vantage": record.vantage.name,
-        "targets": scan.targets,
-        "state": state.as_str(),
-        "started_at": record.started_at.to_string(),
-        "ended_at": record.ended_at.map(|at| at.to_string()),
-        "io": record.io,
-        "probes_sent": record.probes_sent,
-        "replies": record.replies,
-        "drops": record.drops,
-        "complete": record.complete,
-        "gap_count": scan.gap_count,
-        "progress": progress.as_ref().map(far),
-    }))
+    })
 }
 
 async fn scan(
@@ -204,21 +175,7 @@ async fn scan(
     Path(id): Path<i64>,
 ) -> Result<Response, Trouble> {
     let scan = shared.store.scan(ScanId(id)).await?;
-    let mut value = scan_json(&shared, &scan).await?;
-    let gaps = scan.record.gaps.iter().take(MOST);
-    let gaps: Vec<Value> =
-        gaps.map(|gap| json!({"target": gap.target, "reason": gap.reason})).collect();
-    let coverage = scan.record.coverage.iter().take(MOST).map(|covered| {
-        json!({
-            "first": covered.range.first().to_string(),
-            "last": covered.range.last().to_string(),
-            "methods": covered.methods.iter().map(ToString::to_string).collect::<Vec<_>>(),
-            "tcp": covered.tcp.to_string(),
-            "udp": covered.udp.to_string(),
-        })
-    });
-    value["coverage"] = coverage.collect();
-    value["coverage_count"] = scan.record.coverage.len().into();
-    value["gaps"] = gaps.into();
+    let progress = progress(&shared, &scan).await?;
+    let value = report::scan::whole_json(&scan, progress.as_ref(), clock::now(), MOST);
     told(&headers, &value)
 }

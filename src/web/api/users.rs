@@ -19,7 +19,7 @@ use crate::{
         routes::Route,
         sign::acting,
         trouble::Trouble,
-        users::{hash, invalid, new_token},
+        users::{end_all, hash, invalid, new_token},
         visit::Admin,
     },
 };
@@ -51,6 +51,25 @@ pub(super) fn routes() -> Vec<Route> {
                 Takes::Json("{password: text}"),
                 users,
             ),
+        ),
+        post(
+            "/api/v1/users/{name}/disable",
+            disable,
+            About::done(
+                "Let a user not sign in for now, which ends its sessions and keys",
+                Takes::Nothing,
+                users,
+            ),
+        ),
+        post(
+            "/api/v1/users/{name}/enable",
+            enable,
+            About::done("Let a user sign in again", Takes::Nothing, users),
+        ),
+        post(
+            "/api/v1/users/{name}/sign-out",
+            sign_out,
+            About::done("End all sessions of a user", Takes::Nothing, users),
         ),
         post(
             "/api/v1/users/{name}/remove",
@@ -153,6 +172,36 @@ async fn set_password(
 ) -> Result<Response, Trouble> {
     let hash = hash(&shared, Language::English, &name, &password).await?;
     acting(&shared, &visitor).set_password(&name, &hash, None, clock::now()).await?;
+    Ok(done(&users(&shared).await?))
+}
+
+async fn disable(
+    Admin(visitor): Admin,
+    State(shared): State<Shared>,
+    Path(name): Path<String>,
+    _: Order,
+) -> Result<Response, Trouble> {
+    acting(&shared, &visitor).set_disabled(&name, true, clock::now()).await?;
+    Ok(done(&users(&shared).await?))
+}
+
+async fn enable(
+    Admin(visitor): Admin,
+    State(shared): State<Shared>,
+    Path(name): Path<String>,
+    _: Order,
+) -> Result<Response, Trouble> {
+    acting(&shared, &visitor).set_disabled(&name, false, clock::now()).await?;
+    Ok(done(&users(&shared).await?))
+}
+
+async fn sign_out(
+    Admin(visitor): Admin,
+    State(shared): State<Shared>,
+    Path(name): Path<String>,
+    _: Order,
+) -> Result<Response, Trouble> {
+    end_all(&shared, &visitor, &name).await?;
     Ok(done(&users(&shared).await?))
 }
 

@@ -371,6 +371,10 @@ fn paths(sha256: &str) -> Vec<String> {
                 path.replace("device", "software"),
                 path.replace("device", "issuer"),
             ],
+            // Where a provider of OpenID Connect sends browsers back to, with whatever it likes.
+            "/login/oidc" => {
+                vec![format!("{path}?state=%3Czq%3E&error=%3Czq%3E&iss=javascript:zq&{odd}")]
+            }
             "/login" => vec![format!("{path}?next=javascript:zq")],
             path => vec![path.to_owned(), format!("{path}?{odd}")],
         }
@@ -478,6 +482,17 @@ async fn nothing_that_anybody_says_is_more_than_text_anywhere() {
     let fields = format!("reason={accepted}&until=2099-12-31");
     let done = site.post("/findings/1/accept", &token, &fields).await;
     assert_eq!(done.status, StatusCode::SEE_OTHER, "{}", done.text);
+
+    // What a provider of OpenID Connect says of somebody.
+    let person = inventory::user::Person {
+        issuer: &hostile.plain("identity: issuer"),
+        subject: &hostile.plain("identity: subject"),
+        called: hostile.text("identity: called"),
+        names: vec!["=zq<zq onload=\"zq\">"],
+    };
+    let origin = inventory::store::Origin { counted: "a", address: "a", agent: "" };
+    let (role, now) = (Some(Role::Viewer), clock::now());
+    site.shared.store.sign_in_from(&person, role, "zq", None, origin, now).await.unwrap();
 
     let mut shown = String::new();
     let mut workbooks = 0;

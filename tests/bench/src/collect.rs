@@ -129,7 +129,7 @@ fn ask(port: u16, count: u32) -> Result<Cost> {
         quic: BTreeSet::new(),
     };
     let endpoints: BTreeMap<_, _> =
-        (0..count).map(|number| (Endpoint::tcp(address(number), port), BTreeSet::new())).collect();
+        (0..count).map(|number| (Endpoint::tcp(address(number), port), Vec::new())).collect();
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
     let memory = Memory::watch()?;

@@ -23,7 +23,8 @@ const RUNS: usize = 5;
 /// The least that a run is long: short captures are replayed again and again.
 const LEAST: Duration = Duration::from_millis(500);
 
-type Frames = Vec<(LinkType, Timestamp, Vec<u8>)>;
+type Frame = (LinkType, Timestamp, Vec<u8>);
+type Frames = Vec<Frame>;
 
 /// Replays the files, all together.
 pub(crate) fn watch(report: &mut Report, paths: &[String]) -> Result<()> {
@@ -66,6 +67,7 @@ pub(crate) fn watch(report: &mut Report, paths: &[String]) -> Result<()> {
         "<= 256 MiB",
         memory <= MEMORY,
     );
+    side_by_side(report, &frames, own);
     for (name, times, arguments) in PEERS {
         let Some(theirs) = peer(name, arguments, &paths, frames.len())? else {
             writeln!(std::io::stderr(), "{name} is not installed: not compared")?;
@@ -76,6 +78,69 @@ pub(crate) fn watch(report: &mut Report, paths: &[String]) -> Result<()> {
         report.row(&format!("{name} on the same files"), measured, &goal, own >= theirs * times);
     }
     Ok(())
+}
+
+/// The same by two readers on two cores, each with what some stations say to each other, as the
+/// kernel shares it out at an interface.
+fn side_by_side(report: &mut Report, frames: &Frames, alone: f64) {
+    let shares: Vec<Vec<&Frame>> = (0..2)
+        .map(|reader| frames.iter().filter(|(_, _, bytes)| share(bytes) == reader).collect())
+        .collect();
+    let end = frames.last().map_or(Timestamp(0), |(_, at, _)| *at);
+    let mut rates = Vec::new();
+    let mut observations = 0;
+    for _ in 0..RUNS {
+        let began = Instant::now();
+        let mut rounds = 0_u32;
+        while began.elapsed() < LEAST {
+            let vantage = Vantage { site: Site("bench".into()), name: "file".into() };
+            let first = Capture::with_memory(vantage, MEMORY / 2);
+            let captures = [first.beside(), first];
+            observations = std::thread::scope(|scope| {
+                let readers: Vec<_> = captures
+                    .into_iter()
+                    .zip(&shares)
+                    .map(|(mut capture, share)| {
+                        scope.spawn(move || {
+                            let mut sink = |told| drop(std::hint::black_box(told));
+                            for (link, at, bytes) in share {
+                                capture.frame_of(*link, *at, bytes, &mut sink);
+                            }
+                            capture.finish(end, &mut sink);
+                            capture.counts().observations
+                        })
+                    })
+                    .collect();
+                readers.into_iter().map(|reader| reader.join().unwrap_or(0)).sum()
+            });
+            rounds += 1;
+        }
+        rates.push(began.elapsed() / rounds);
+    }
+    let rate = frames.len() as f64 / median(rates).as_secs_f64();
+    let parts: Vec<String> = shares.iter().map(|share| share.len().to_string()).collect();
+    report.row(
+        &format!("the same by two readers on two cores, {observations} observations"),
+        format!(
+            "{rate:.0} packets/s, {:.2} times one ({} frames)",
+            rate / alone,
+            parts.join(" + ")
+        ),
+        "(told, no goal)",
+        true,
+    );
+}
+
+/// Which of two readers hears an Ethernet frame: the same for both directions between two stations.
+fn share(bytes: &[u8]) -> u32 {
+    let addresses = match bytes {
+        [_, _, _, _, _, _, _, _, _, _, _, _, 8, 0, packet @ ..] => packet.get(12..20),
+        [_, _, _, _, _, _, _, _, _, _, _, _, 0x86, 0xdd, packet @ ..] => packet.get(8..40),
+        _ => None,
+    };
+    let words = addresses.unwrap_or_default().chunks(4);
+    let word = |word: &[u8]| word.iter().fold(0_u32, |sum, byte| sum << 8 | u32::from(*byte));
+    (words.map(word).fold(0, |one, other| one ^ other).wrapping_mul(0x9e37_79b1) >> 16) % 2
 }
 
 /// Addresses of the long run, each with flows of its own.

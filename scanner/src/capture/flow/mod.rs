@@ -6,6 +6,7 @@
 //! alone: where a mirror shows the two directions in two VLANs, or a packet before and after a
 //! router, they are one.
 
+mod counts;
 mod half;
 mod table;
 mod uses;
@@ -23,8 +24,9 @@ use super::{
     Told,
     recent::Recent,
     signature::{self, Of},
-    stream::{self, Conversation, Roles, Turn, Verdict},
+    stream::{self, Conversation, Families, Roles, Turn, Verdict},
 };
+pub use counts::FlowCounts;
 use half::Half;
 use table::{Entry, KNOWN, NO_USE, Table};
 use uses::Uses;
@@ -62,19 +64,6 @@ struct Open {
     serial: u64,
 }
 
-/// What became of the flows.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub struct FlowCounts {
-    /// Flows seen.
-    pub flows: u64,
-    /// Flows of which nothing more was wanted, and whose place was taken: no loss.
-    pub forgotten: u64,
-    /// Flows that were given up unread for want of memory.
-    pub given_up: u64,
-    /// Flows that ended with something missing in what would have been read.
-    pub with_gaps: u64,
-}
-
 /// See the module.
 #[derive(Debug)]
 pub(super) struct Flows {
@@ -90,6 +79,7 @@ pub(super) struct Flows {
     hasher: RandomState,
     recent: Recent,
     uses: Uses,
+    families: Families,
     counts: FlowCounts,
 }
 
@@ -97,6 +87,15 @@ impl Flows {
     /// Flows that take at most so many bytes: a quarter for the table, half for what is read;
     /// the rest is for what else a capture holds.
     pub(super) fn new(memory: usize) -> Self {
+        Self::with_uses(memory, Uses::default())
+    }
+
+    /// Others in as much memory, of which the volumes are counted together.
+    pub(super) fn beside(&self) -> Self {
+        Self::with_uses(self.most_bytes.saturating_mul(2), self.uses.beside())
+    }
+
+    fn with_uses(memory: usize, uses: Uses) -> Self {
         Self {
             table: Table::new(memory / 4),
             open: Vec::new(),
@@ -107,7 +106,8 @@ impl Flows {
             serial: 0,
             hasher: RandomState::default(),
             recent: Recent::new(),
-            uses: Uses::default(),
+            uses,
+            families: Families::default(),
             counts: FlowCounts::default(),
         }
     }
@@ -171,12 +171,12 @@ impl Flows {
     }
 
     fn tag(&self, from: End, to: End) -> u64 {
-        let (low, high) = if from <= to { (from, to) } else { (to, from) };
         let fold = |end: End| match end.address {
             IpAddr::V4(v4) => (u128::from(u32::from(v4)) << 16) | u128::from(end.port),
             IpAddr::V6(v6) => u128::from(v6).rotate_left(16) ^ u128::from(end.port),
         };
-        self.hasher.hash_one((fold(low), fold(high))).max(1)
+        let (one, other) = (fold(from), fold(to));
+        self.hasher.hash_one((one.min(other), one.max(other))).max(1)
     }
 
     /// Tells the fingerprint of who begins, and that a port is open of who accepts.
@@ -322,7 +322,7 @@ impl Flows {
             self.settle(place, told);
         } else if grew {
             let before = told.len();
-            let verdict = stream::read(&open.conversation(false), told);
+            let verdict = stream::read(&open.conversation(false, &self.families), told);
             stamp(told, before, at);
             match verdict {
                 Verdict::Known => {
@@ -339,7 +339,7 @@ impl Flows {
     fn settle(&mut self, place: u32, told: &mut Vec<Told>) {
         let before = told.len();
         if let Some(open) = self.get(place) {
-            let _ = stream::read(&open.conversation(true), told);
+            let _ = stream::read(&open.conversation(true, &self.families), told);
             stamp(told, before, open.last);
             if open.halves.iter().any(Half::has_gap) {
                 self.counts.with_gaps = self.counts.with_gaps.saturating_add(1);
@@ -495,7 +495,7 @@ impl Open {
         size_of::<Self>().saturating_add(halves).saturating_add(turns)
     }
 
-    fn conversation(&self, ended: bool) -> Conversation<'_> {
+    fn conversation<'a>(&'a self, ended: bool, families: &'a Families) -> Conversation<'a> {
         let [client, server] = &self.halves;
         Conversation {
             client: self.ends[0].address,
@@ -506,6 +506,7 @@ impl Open {
             heard: server.stream(),
             turns: &self.turns,
             ended,
+            families,
         }
     }
 }

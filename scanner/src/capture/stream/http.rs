@@ -8,47 +8,22 @@ use wire::lines;
 use super::{Conversation, Told, Verdict, agent, cloud};
 use crate::probe::{self, http as web, product};
 
-/// Methods of the three protocols, WebDAV's and UPnP's among them.
-const METHODS: &[&str] = &[
-    "GET",
-    "POST",
-    "HEAD",
-    "PUT",
-    "DELETE",
-    "OPTIONS",
-    "PATCH",
-    "CONNECT",
-    "TRACE",
-    "PROPFIND",
-    "REPORT",
-    "MKCOL",
-    "SUBSCRIBE",
-    "UNSUBSCRIBE",
-    "NOTIFY",
-    "DESCRIBE",
-    "SETUP",
-    "PLAY",
-    "TEARDOWN",
-    "ANNOUNCE",
-    "REGISTER",
-    "INVITE",
-    "ACK",
-    "BYE",
-    "CANCEL",
-    "MESSAGE",
-    "M-SEARCH",
-    "SOURCE",
-    "RPC_IN_DATA",
-    "RPC_OUT_DATA",
-];
-
 /// How much of a head is read.
 const MOST_HEAD: usize = 8 << 10;
 
-/// A request or a response without its body.
+/// A request or a response without its body: of its fields those that say something here, each as
+/// it stands first.
+#[derive(Default)]
 struct Head<'a> {
     first: &'a [u8],
-    fields: Vec<(&'a [u8], &'a [u8])>,
+    host: Option<&'a [u8]>,
+    server: Option<&'a [u8]>,
+    user_agent: Option<&'a [u8]>,
+    content_type: Option<&'a [u8]>,
+    content_length: Option<&'a [u8]>,
+    authorization: Option<&'a [u8]>,
+    powered_by: Option<&'a [u8]>,
+    aspnet_version: Option<&'a [u8]>,
 }
 
 impl<'a> Head<'a> {
@@ -62,32 +37,42 @@ impl<'a> Head<'a> {
             rest = behind.get(1..)?;
             Some(line.strip_suffix(b"\r").unwrap_or(line))
         };
-        let first = line()?;
-        let mut fields = Vec::with_capacity(8);
+        let mut head = Self { first: line()?, ..Self::default() };
         loop {
-            let line = match line() {
+            match line() {
                 Some([]) => break,
-                Some(line) => line,
+                Some(line) => head.take(line),
                 None if ended => break,
                 None => return None,
-            };
-            let colon = memchr::memchr(b':', line).and_then(|colon| line.split_at_checked(colon));
-            if let Some((name, [_, value @ ..])) = colon {
-                fields.push((name.trim_ascii(), value.trim_ascii()));
             }
         }
         let len = stream.len().min(MOST_HEAD).saturating_sub(rest.len());
-        Some((Self { first, fields }, stream.get(len..)?))
+        Some((head, stream.get(len..)?))
     }
 
-    fn field(&self, name: &str) -> Option<&'a [u8]> {
-        let known = |(n, _): &&(&[u8], &[u8])| n.eq_ignore_ascii_case(name.as_bytes());
-        self.fields.iter().find(known).map(|(_, value)| *value)
+    fn take(&mut self, line: &'a [u8]) {
+        let colon = memchr::memchr(b':', line).and_then(|colon| line.split_at_checked(colon));
+        let Some((name, [_, value @ ..])) = colon else { return };
+        let name = name.trim_ascii();
+        let is = |known: &str| name.eq_ignore_ascii_case(known.as_bytes());
+        let place = match name.len() {
+            4 if is("host") => &mut self.host,
+            6 if is("server") => &mut self.server,
+            10 if is("user-agent") => &mut self.user_agent,
+            12 if is("content-type") => &mut self.content_type,
+            12 if is("x-powered-by") => &mut self.powered_by,
+            13 if is("authorization") => &mut self.authorization,
+            14 if is("content-length") => &mut self.content_length,
+            16 if is("x-aspnet-version") => &mut self.aspnet_version,
+            _ => return,
+        };
+        place.get_or_insert(value.trim_ascii());
     }
+}
 
-    fn text(&self, name: &str) -> Option<String> {
-        self.field(name).map(lines::text).filter(|text| !text.is_empty())
-    }
+/// A value as text; `None` where nothing is in it.
+fn text(value: Option<&[u8]>) -> Option<String> {
+    value.map(lines::text).filter(|text| !text.is_empty())
 }
 
 /// The protocol that a first line ends or begins with.
@@ -109,7 +94,44 @@ pub(super) fn is_request(stream: &[u8]) -> bool {
     else {
         return false;
     };
-    METHODS.iter().any(|method| method.as_bytes() == word)
+    is_method(word)
+}
+
+/// Whether it is a method of the three protocols, WebDAV's and UPnP's among them.
+const fn is_method(word: &[u8]) -> bool {
+    matches!(
+        word,
+        b"GET"
+            | b"POST"
+            | b"HEAD"
+            | b"PUT"
+            | b"DELETE"
+            | b"OPTIONS"
+            | b"PATCH"
+            | b"CONNECT"
+            | b"TRACE"
+            | b"PROPFIND"
+            | b"REPORT"
+            | b"MKCOL"
+            | b"SUBSCRIBE"
+            | b"UNSUBSCRIBE"
+            | b"NOTIFY"
+            | b"DESCRIBE"
+            | b"SETUP"
+            | b"PLAY"
+            | b"TEARDOWN"
+            | b"ANNOUNCE"
+            | b"REGISTER"
+            | b"INVITE"
+            | b"ACK"
+            | b"BYE"
+            | b"CANCEL"
+            | b"MESSAGE"
+            | b"M-SEARCH"
+            | b"SOURCE"
+            | b"RPC_IN_DATA"
+            | b"RPC_OUT_DATA"
+    )
 }
 
 /// Whether it begins as a server's.
@@ -117,15 +139,24 @@ pub(super) fn is_response(stream: &[u8]) -> bool {
     protocol(stream).is_some()
 }
 
+/// Whether the head at the beginning of the stream is there to its empty line.
+fn has_head(stream: &[u8]) -> bool {
+    let head = stream.get(..MOST_HEAD).unwrap_or(stream);
+    memchr::memchr_iter(b'\n', head).any(|end| {
+        let behind = head.get(end.saturating_add(1)..).unwrap_or_default();
+        matches!(behind, [b'\n', ..] | [b'\r', b'\n', ..])
+    })
+}
+
 /// The heads of all requests that the stream holds, as far as their bodies can be passed over.
 fn requests(mut stream: &[u8], ended: bool) -> Vec<Head<'_>> {
     /// Later ones say what the first ones did.
     const MOST: usize = 16;
-    let mut all = Vec::new();
+    let mut all = Vec::with_capacity(1);
     while is_request(stream) && all.len() < MOST {
         let Some((head, behind)) = Head::read(stream, ended) else { break };
         let body: usize = head
-            .field("content-length")
+            .content_length
             .and_then(|value| str::from_utf8(value).ok()?.parse().ok())
             .unwrap_or(0);
         stream = behind.get(body..).unwrap_or_default();
@@ -155,7 +186,7 @@ fn host(head: &Head<'_>) -> Option<String> {
     if is_to_proxy(head) {
         return None;
     }
-    let host = lines::text(head.field("host")?);
+    let host = lines::text(head.host?);
     let name = host.rsplit_once(':').map_or(host.as_str(), |(name, _)| name);
     product::host_name(name)
 }
@@ -171,14 +202,16 @@ pub(super) fn read(talk: &Conversation<'_>, told: &mut Vec<Told>) -> Option<Verd
     if !asks && !is_response(talk.heard) {
         return None;
     }
-    if talk.heard.is_empty() && !talk.ended {
+    // Heads come in pieces, some of a line each: nothing is read before both are there.
+    let waits = || !has_head(talk.heard) || (asks && !has_head(talk.said));
+    if !talk.ended && waits() {
         return Some(Verdict::More);
     }
     let all = requests(talk.said, talk.ended);
     let answer = answer(talk.heard, talk.ended);
     let basic = all
         .iter()
-        .any(|head| head.field("authorization").is_some_and(|value| super::begins(value, "basic")));
+        .any(|head| head.authorization.is_some_and(|value| super::begins(value, "basic")));
     // A refusal may be followed by what it asks for.
     let refused = answer
         .as_ref()
@@ -192,11 +225,12 @@ pub(super) fn read(talk: &Conversation<'_>, told: &mut Vec<Told>) -> Option<Verd
     let name = name.or_else(|| protocol(talk.heard)).unwrap_or("http");
     // Printing (RFC 8010, section 4) is a protocol of its own inside of it.
     let prints = answer.as_ref().is_some_and(|head| {
-        head.field("content-type").is_some_and(|value| value.starts_with(b"application/ipp"))
+        head.content_type.is_some_and(|value| value.starts_with(b"application/ipp"))
     });
     let name = if prints { "ipp" } else { name };
     let to_proxy = first.is_some_and(is_to_proxy);
-    if let Some(value) = all.iter().find_map(|head| agent::family(&head.text("user-agent")?)) {
+    let family = |agent: &[u8]| talk.families.of(agent, || agent::family(&text(Some(agent))?));
+    if let Some(value) = all.iter().find_map(|head| family(head.user_agent?)) {
         let kind = FingerprintKind::UserAgent;
         talk.tell_client(Fact::Fingerprint { kind, value }, told);
     }
@@ -229,16 +263,16 @@ fn tell_server(talk: &Conversation<'_>, name: &str, head: &Head<'_>, told: &mut 
     let mut service = Service::of(name);
     let mut facts = Vec::new();
     let server =
-        head.text("server").or_else(|| (name == "sip").then(|| head.text("user-agent")).flatten());
+        text(head.server).or_else(|| (name == "sip").then(|| text(head.user_agent)).flatten());
     if let Some(server) = &server {
         product::put(&mut service, web::software(server));
         facts.extend(web::system(server));
         service.attributes.insert("server".to_owned(), server.clone());
     }
-    for (field, attribute) in
-        [("x-powered-by", "powered_by"), ("x-aspnet-version", "aspnet_version")]
+    for (value, attribute) in
+        [(head.powered_by, "powered_by"), (head.aspnet_version, "aspnet_version")]
     {
-        if let Some(value) = head.text(field) {
+        if let Some(value) = text(value) {
             service.attributes.insert(attribute.to_owned(), value);
         }
     }

@@ -27,7 +27,7 @@ pub(super) use cloud::domain_of;
 use model::{Endpoint, Fact, PortState, Subject, Use};
 use wire::{Malformed, Problem};
 
-use super::Told;
+use super::{Told, memo::Memo};
 use crate::probe::{Probe, Reading, Talk};
 
 /// How sure it is who the client is.
@@ -61,7 +61,12 @@ pub(super) struct Conversation<'a> {
     pub(super) turns: &'a [Turn],
     /// Whether nothing more will come.
     pub(super) ended: bool,
+    /// What clients that call themselves so were found to be.
+    pub(super) families: &'a Families,
 }
+
+/// By what clients call themselves, their family.
+pub(super) type Families = Memo<Option<String>>;
 
 /// Whether more is wanted.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

@@ -3,7 +3,7 @@
 use model::{Endpoint, Fact, FingerprintKind, NameSource, Observation, Subject, Use};
 use proptest::prelude::*;
 
-use super::{Conversation, Roles, read};
+use super::{Conversation, Families, Roles, read};
 use crate::capture::flow::tests::{CLIENT, Client, SERVER, Says, Server, connection, heard};
 
 mod control;
@@ -349,6 +349,7 @@ fn in_the_middle_of_a_conversation_words_that_both_sides_say_make_nobody_a_serve
             heard,
             turns: &[],
             ended: true,
+            families: &Families::default(),
         };
         let mut told = Vec::new();
         read(&talk, &mut told);

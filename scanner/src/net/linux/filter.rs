@@ -39,6 +39,9 @@ enum Label {
     V6Tcp,
     V6Udp,
     V6Icmp,
+    Outgoing,
+    Inner,
+    Innermost,
     Accept,
     Drop,
 }
@@ -71,6 +74,17 @@ const ADD_INDEX: u32 = libc::BPF_ALU | libc::BPF_ADD | libc::BPF_X;
 const TO_INDEX: u32 = libc::BPF_MISC | libc::BPF_TAX;
 const EQUALS_INDEX: u32 = libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_X;
 const RETURN: u32 = libc::BPF_RET | libc::BPF_K;
+/// Words of memory, of which there are 16; the index as a value; arithmetic.
+const WORD_BEHIND: u32 = libc::BPF_LD | libc::BPF_W | libc::BPF_IND;
+const STORE: u32 = libc::BPF_ST;
+const FETCH: u32 = libc::BPF_LD | libc::BPF_W | libc::BPF_MEM;
+const FETCH_INDEX: u32 = libc::BPF_LDX | libc::BPF_W | libc::BPF_MEM;
+const SET_INDEX: u32 = libc::BPF_LDX | libc::BPF_W | libc::BPF_IMM;
+const FROM_INDEX: u32 = libc::BPF_MISC | libc::BPF_TXA;
+const ADD: u32 = libc::BPF_ALU | libc::BPF_ADD | libc::BPF_K;
+const TIMES: u32 = libc::BPF_ALU | libc::BPF_MUL | libc::BPF_K;
+const XOR_INDEX: u32 = libc::BPF_ALU | libc::BPF_XOR | libc::BPF_X;
+const RETURN_VALUE: u32 = libc::BPF_RET | libc::BPF_A;
 
 /// Where the kernel tells whether it took a VLAN tag off.
 const TAG_PRESENT: u32 =
@@ -79,6 +93,12 @@ const TAG_PRESENT: u32 =
 /// And which it was.
 const TAG: u32 =
     libc::SKF_AD_OFF.cast_unsigned().wrapping_add(libc::SKF_AD_VLAN_TAG.cast_unsigned());
+
+/// Whether a frame comes in or goes out, and what is inside of it as the kernel read it.
+const PACKET_TYPE: u32 =
+    libc::SKF_AD_OFF.cast_unsigned().wrapping_add(libc::SKF_AD_PKTTYPE.cast_unsigned());
+const ETHER_TYPE: u32 =
+    libc::SKF_AD_OFF.cast_unsigned().wrapping_add(libc::SKF_AD_PROTOCOL.cast_unsigned());
 
 /// Where the headers begin in a frame without tags.
 const IP: u32 = 14;
@@ -284,6 +304,91 @@ pub(in super::super) fn for_all() -> Vec<libc::sock_filter> {
     assemble(&[Plain(RETURN, ALL)])
 }
 
+/// The program that lets nothing in.
+pub(in super::super) fn for_none() -> Vec<libc::sock_filter> {
+    assemble(&[Plain(RETURN, 0)])
+}
+
+/// The program that says which of several readers hears a frame: a number, of which the kernel
+/// takes the rest by how many there are. `header` is how long the link's header is.
+///
+/// It is made of the two addresses of a packet alone, whichever of them is whose, so that all
+/// that two stations say to each other comes to one reader: both directions of a flow, with tags
+/// or without, its fragments (which have no ports), and a tunnel with all that is in it. Refused:
+/// the kernel's own symmetric hash (PACKET_FANOUT_HASH), which takes the ports in. VXLAN and
+/// Geneve make their source port of the flow inside (RFC 7348, section 5), another one in each
+/// direction, so that the two halves of that flow would be heard by two readers; and of fragments
+/// it has no ports. What is no IP, and what is cut before its addresses, goes to the first reader.
+pub(in super::super) fn for_fanout(header: u32) -> Vec<libc::sock_filter> {
+    let kinds = |tagged: Label| {
+        [
+            Jump(EQUALS, ethernet::IPV4.into(), Label::V4, Label::Next),
+            Jump(EQUALS, ethernet::IPV6.into(), Label::V6, Label::Next),
+            // IEEE 802.1Q, 802.1ad, and what came before it.
+            Jump(EQUALS, 0x8100, tagged, Label::Next),
+            Jump(EQUALS, 0x88a8, tagged, Label::Next),
+            Jump(EQUALS, 0x9100, tagged, Label::Drop),
+        ]
+    };
+    // What is behind the tag at the index, and the index there.
+    let behind = [
+        Plain(HALF_BEHIND, 2),
+        Plain(STORE, 0),
+        Plain(FROM_INDEX, 0),
+        Plain(ADD, 4),
+        Plain(TO_INDEX, 0),
+        Plain(FETCH, 0),
+    ];
+    // What comes in is seen from its packet on, what goes out from its frame on.
+    let mut lines = vec![
+        Plain(SET_INDEX, header),
+        Plain(WORD, PACKET_TYPE),
+        Jump(EQUALS, libc::PACKET_OUTGOING.into(), Label::Outgoing, Label::Next),
+        Plain(SET_INDEX, 0),
+        Here(Label::Outgoing),
+        Plain(WORD, ETHER_TYPE),
+    ];
+    // The kernel takes off the outermost tag of what comes in.
+    lines.extend(kinds(Label::Inner));
+    lines.push(Here(Label::Inner));
+    lines.extend(behind);
+    lines.extend(kinds(Label::Innermost));
+    lines.push(Here(Label::Innermost));
+    lines.extend(behind);
+    lines.extend([
+        Jump(EQUALS, ethernet::IPV4.into(), Label::V4, Label::Next),
+        Jump(EQUALS, ethernet::IPV6.into(), Label::V6, Label::Drop),
+        Here(Label::V4),
+        Plain(WORD_BEHIND, 12),
+        Plain(STORE, 0),
+        Plain(WORD_BEHIND, 16),
+        Plain(FETCH_INDEX, 0),
+        Plain(XOR_INDEX, 0),
+    ]);
+    // Neighbours differ in few bits, which are the lowest: they are spread over all, as the end of
+    // MurmurHash3 does it.
+    let spread = [
+        Plain(TIMES, 0x9e37_79b1),
+        Plain(TO_INDEX, 0),
+        Plain(SHIFT_RIGHT, 15),
+        Plain(XOR_INDEX, 0),
+        Plain(TIMES, 0x85eb_ca6b),
+        Plain(SHIFT_RIGHT, 16),
+        Plain(RETURN_VALUE, 0),
+    ];
+    lines.extend(spread);
+    lines.push(Here(Label::V6));
+    for word in 0..8 {
+        lines.extend([Plain(WORD_BEHIND, 8 + 4 * word), Plain(STORE, word)]);
+    }
+    for word in 0..7 {
+        lines.extend([Plain(FETCH_INDEX, word), Plain(XOR_INDEX, 0)]);
+    }
+    lines.extend(spread);
+    lines.extend([Here(Label::Drop), Plain(RETURN, 0)]);
+    assemble(&lines)
+}
+
 /// Whether a frame gets through [`for_search`], for tests elsewhere.
 #[cfg(test)]
 pub(in super::super) fn lets_search_in(frame: &[u8]) -> bool {
@@ -313,11 +418,22 @@ mod tests {
 
     /// What the kernel does with the program: how much of the frame it lets in.
     fn run(program: &[libc::sock_filter], frame: &[u8], tag: Option<u32>) -> u32 {
+        let told = |k: u32| match k {
+            TAG_PRESENT => u32::from(tag.is_some()),
+            TAG => tag.unwrap_or(0),
+            other => panic!("{other:#x}"),
+        };
+        execute(program, frame, &told)
+    }
+
+    /// Runs a program on bytes; `told` is what the kernel tells beside them.
+    fn execute(program: &[libc::sock_filter], frame: &[u8], told: &dyn Fn(u32) -> u32) -> u32 {
         let load = |at: usize, len: usize| {
             let bytes = frame.get(at..at.checked_add(len)?)?;
             Some(bytes.iter().fold(0_u32, |value, byte| value << 8 | u32::from(*byte)))
         };
         let (mut a, mut x, mut next) = (0_u32, 0_u32, 0_usize);
+        let mut memory = [0_u32; 16];
         loop {
             let line = program[next];
             let (code, k) = (u32::from(line.code), line.k);
@@ -325,13 +441,21 @@ mod tests {
             let jump = |good: bool| usize::from(if good { line.jt } else { line.jf });
             // A load from behind the end ends the program with nothing.
             let loaded = match code {
-                WORD if k == TAG_PRESENT => Some(u32::from(tag.is_some())),
-                WORD if k == TAG => Some(tag.unwrap_or(0)),
+                WORD if k >= libc::SKF_AD_OFF.cast_unsigned() => Some(told(k)),
                 WORD => load(k as usize, 4),
                 HALF => load(k as usize, 2),
                 BYTE => load(k as usize, 1),
+                WORD_BEHIND => load(x as usize + k as usize, 4),
                 HALF_BEHIND => load(x as usize + k as usize, 2),
                 BYTE_BEHIND => load(x as usize + k as usize, 1),
+                FETCH => Some(memory[k as usize]),
+                FROM_INDEX => Some(x),
+                AND => Some(a & k),
+                SHIFT_RIGHT => Some(a >> k),
+                ADD => Some(a.wrapping_add(k)),
+                TIMES => Some(a.wrapping_mul(k)),
+                ADD_INDEX => Some(a.wrapping_add(x)),
+                XOR_INDEX => Some(a ^ x),
                 HEADER_LENGTH => match load(k as usize, 1) {
                     Some(byte) => {
                         x = (byte & 15) * 4;
@@ -339,43 +463,27 @@ mod tests {
                     }
                     None => None,
                 },
-                EQUALS => {
-                    next += jump(a == k);
+                SET_INDEX | FETCH_INDEX | TO_INDEX | STORE => {
+                    match code {
+                        SET_INDEX => x = k,
+                        FETCH_INDEX => x = memory[k as usize],
+                        TO_INDEX => x = a,
+                        _ => memory[k as usize] = a,
+                    }
                     continue;
                 }
-                EXCEEDS => {
-                    next += jump(a > k);
-                    continue;
-                }
-                REACHES => {
-                    next += jump(a >= k);
-                    continue;
-                }
-                HAS_ANY => {
-                    next += jump(a & k != 0);
-                    continue;
-                }
-                AND => {
-                    a &= k;
-                    continue;
-                }
-                SHIFT_RIGHT => {
-                    a >>= k;
-                    continue;
-                }
-                ADD_INDEX => {
-                    a = a.wrapping_add(x);
-                    continue;
-                }
-                TO_INDEX => {
-                    x = a;
-                    continue;
-                }
-                EQUALS_INDEX => {
-                    next += jump(a == x);
+                EQUALS | EXCEEDS | REACHES | HAS_ANY | EQUALS_INDEX => {
+                    next += jump(match code {
+                        EQUALS => a == k,
+                        EXCEEDS => a > k,
+                        REACHES => a >= k,
+                        HAS_ANY => a & k != 0,
+                        _ => a == x,
+                    });
                     continue;
                 }
                 RETURN => return k,
+                RETURN_VALUE => return a,
                 other => panic!("instruction {other:#x}"),
             };
             match loaded {
@@ -617,6 +725,88 @@ mod tests {
             if read(&cookies, HERE, &changed).is_some() {
                 prop_assert!(lets_in(&changed), "{changed:?}");
             }
+        }
+    }
+
+    /// Which reader an Ethernet frame is for: how it is seen when it comes in, the outermost tag
+    /// taken off, and when it goes out.
+    fn reader(frame: &[u8]) -> [u32; 2] {
+        let program = for_fanout(IP);
+        let kind = |at: usize| u32::from(u16::from_be_bytes([frame[at], frame[at + 1]]));
+        let told = |incoming: bool, ether_type: u32| {
+            move |k: u32| match k {
+                PACKET_TYPE if incoming => 0,
+                PACKET_TYPE => libc::PACKET_OUTGOING.into(),
+                ETHER_TYPE => ether_type,
+                other => panic!("{other:#x}"),
+            }
+        };
+        let inside = if matches!(kind(12), 0x8100 | 0x88a8) { 18 } else { 14 };
+        [
+            execute(&program, &frame[inside..], &told(true, kind(inside - 2))),
+            execute(&program, frame, &told(false, kind(12))),
+        ]
+    }
+
+    fn tagged(frame: &[u8], tags: &[u16]) -> Vec<u8> {
+        let tags = tags.iter().flat_map(|kind| [kind.to_be_bytes(), [0, 7]].concat());
+        frame[..12].iter().copied().chain(tags).chain(frame[12..].iter().copied()).collect()
+    }
+
+    #[test]
+    fn what_two_stations_say_to_each_other_is_one_readers() {
+        for (version, one, other) in
+            [(true, "198.18.0.9", "203.0.113.77"), (false, "2001:db8::9", "2001:db8:7::1")]
+        {
+            let [one, other] = [one, other].map(|text| text.parse::<IpAddr>().unwrap());
+            let packet = |from, to, protocol, payload: &[u8]| {
+                let kind = if version { ethernet::IPV4 } else { ethernet::IPV6 };
+                let ends = Ends::new(from, to).unwrap();
+                ethernet::frame(HERE, THERE, kind, &ip::packet(ends, protocol, 64, payload))
+            };
+            let plain = packet(one, other, ip::TCP, &[0; 20]);
+            let [expected, going] = reader(&plain);
+            assert!(expected == going && expected > 0);
+            for frame in [
+                // The other direction, other ports, another protocol, a tunnel.
+                packet(other, one, ip::TCP, &[7; 20]),
+                packet(other, one, ip::UDP, &[0xff; 8]),
+                packet(one, other, 47, &[9; 40]),
+                // In VLANs, one in the other.
+                tagged(&plain, &[0x8100]),
+                tagged(&plain, &[0x88a8, 0x8100]),
+            ] {
+                assert_eq!(reader(&frame), [expected; 2], "{frame:02x?}");
+            }
+            // A fragment.
+            let mut fragment = plain.clone();
+            (fragment[20], fragment[21]) = (0x20, 0x10);
+            assert_eq!(reader(&fragment), [expected; 2]);
+            // Cut before its addresses.
+            assert_eq!(reader(&plain[..28]), [0; 2]);
+        }
+    }
+
+    #[test]
+    fn what_is_no_packet_is_the_first_readers() {
+        for kind in [ethernet::ARP, 0x88cc, 0x8847, 0x8864, 38] {
+            assert_eq!(reader(&ethernet::frame(HERE, THERE, kind, &[0xab; 60])), [0; 2], "{kind}");
+        }
+    }
+
+    #[test]
+    fn neighbours_are_spread_over_readers() {
+        for readers in [2_u32, 3, 4, 8] {
+            let mut counts = vec![0_u32; readers as usize];
+            for last in 2..=251 {
+                let ends = Ends::new([198, 18, 0, 1].into(), [198, 18, 0, last].into()).unwrap();
+                let packet = ip::packet(ends, ip::TCP, 64, &[0; 20]);
+                let [reader, _] = reader(&ethernet::frame(HERE, THERE, ethernet::IPV4, &packet));
+                counts[(reader % readers) as usize] += 1;
+            }
+            let fair = 250 / readers;
+            let within = fair / 2..=fair * 2;
+            assert!(counts.iter().all(|count| within.contains(count)), "{counts:?}");
         }
     }
 }

@@ -7,6 +7,7 @@
 //! costs anything.
 
 pub mod block;
+mod fanout;
 pub(super) mod filter;
 mod listener;
 pub mod monitor;

@@ -8,14 +8,19 @@ use std::{
     io,
     os::fd::{AsFd, AsRawFd, BorrowedFd},
     ptr::NonNull,
-    sync::atomic::{AtomicU32, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
 };
 
 use socket2::Socket;
 
 use super::{
-    super::raw_socket::{bind, ignore_outgoing, packet_socket, set},
+    super::raw_socket::{attach, bind, ignore_outgoing, packet_socket, set},
     block,
+    fanout::{Group, Member},
+    filter,
 };
 
 /// How many blocks of how many bytes a ring has.
@@ -66,20 +71,31 @@ impl Ring {
         shape: Shape,
     ) -> io::Result<Self> {
         let socket = socket_with_ring(shape)?;
-        super::super::raw_socket::attach(&socket, filter)?;
+        attach(&socket, filter)?;
         ignore_outgoing(&socket);
         Self::bound(socket, interface, shape)
     }
 
-    /// Opens one for what others say to each other on the interface of that number, as far as
-    /// it passes the filter, and for what this machine says.
-    pub(super) fn open_to_all(
-        interface: u32,
-        filter: &[libc::sock_filter],
-        shape: Shape,
-    ) -> io::Result<Self> {
+    /// Opens one for what others say to each other on the interface of that number, and for what
+    /// this machine says. It is deaf until [`Self::listen`].
+    pub(super) fn open_to_all(interface: u32, shape: Shape) -> io::Result<Self> {
         let socket = socket_with_ring(shape)?;
-        super::super::raw_socket::attach(&socket, filter)?;
+        attach(&socket, &filter::for_none())?;
+        Self::bound(socket, interface, shape)
+    }
+
+    /// Joins a group of readers, among whom that program shares out what passes.
+    pub(super) fn join(
+        &self,
+        group: &Arc<Group>,
+        program: &[libc::sock_filter],
+    ) -> io::Result<Member> {
+        group.join(&self.socket, program)
+    }
+
+    /// Hears from now on what passes the filter, and what is for others on that interface.
+    pub(super) fn listen(&self, interface: u32, filter: &[libc::sock_filter]) -> io::Result<()> {
+        attach(&self.socket, filter)?;
         let index = i32::try_from(interface).map_err(|_| io::ErrorKind::InvalidInput)?;
         let membership = libc::packet_mreq {
             mr_ifindex: index,
@@ -88,8 +104,7 @@ impl Ring {
             mr_address: [0; 8],
         };
         // It ends with the socket.
-        set(&socket, libc::SOL_PACKET, libc::PACKET_ADD_MEMBERSHIP, &membership)?;
-        Self::bound(socket, interface, shape)
+        set(&self.socket, libc::SOL_PACKET, libc::PACKET_ADD_MEMBERSHIP, &membership)
     }
 
     fn bound(socket: Socket, interface: u32, shape: Shape) -> io::Result<Self> {

@@ -27,7 +27,7 @@ mod shape;
 mod siphash;
 mod targets;
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 mod witness;
 
 use std::{

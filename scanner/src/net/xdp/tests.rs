@@ -225,7 +225,7 @@ fn a_program_that_the_kernel_refuses_is_told_with_its_words() {
 }
 
 /// Runs `body` in a network namespace of its own, with a virtual cable from `near` to `far`.
-pub(super) fn on_a_cable<T: Send + 'static>(body: fn() -> T) -> T {
+pub(in super::super) fn on_a_cable<T: Send + 'static>(body: fn() -> T) -> T {
     let thread = thread::spawn(move || {
         leave_the_network();
         run("ip link add near address 02:00:00:00:00:01 type veth peer name far");

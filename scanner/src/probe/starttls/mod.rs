@@ -203,7 +203,9 @@ impl Starttls {
         }
     }
 
-    const fn at_port(port: u16) -> Option<Self> {
+    /// The dialogue that is usual at a port.
+    #[must_use]
+    pub const fn at_port(port: u16) -> Option<Self> {
         match port {
             21 => Some(Self::Ftp),
             23 | 2_323 => Some(Self::Telnet),

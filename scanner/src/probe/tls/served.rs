@@ -4,7 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use certs::{
     AnomalyKind, Certificate,
-    hello::{ClientCertificate, Collected, HelloError, KeyExchange, Kind, Precautions, Question},
+    hello::{
+        ClientCertificate, Collected, HelloError, KeyExchange, Kind, Precautions, Question, SSL30,
+        TLS10, TLS11,
+    },
 };
 use model::{CertificateChain, Fact, TlsExtent, TlsServer, TlsVersion};
 
@@ -21,6 +24,8 @@ pub struct Served {
     pub starttls: Option<&'static str>,
     /// Whether it made clear that it has no TLS there: that no certificate came is then no gap.
     pub is_plain: bool,
+    /// Whether there was somebody to ask: an attempt came further than to fail to connect.
+    pub is_there: bool,
     /// Whether the endpoint speaks TLS: it answered in its records, if only to refuse.
     pub speaks_tls: bool,
     /// The chains, one for each question (name and version) that was answered. The same chain
@@ -30,7 +35,7 @@ pub struct Served {
     /// numbers. Others may be served too: each hello shows only what the server likes best of
     /// what is offered.
     pub accepted: BTreeMap<TlsVersion, BTreeSet<u16>>,
-    /// The versions that it was asked for alone and refused.
+    /// The versions that it refused: asked for alone, or as the newest of several.
     pub refused: BTreeSet<TlsVersion>,
     /// The groups that it chose, by their numbers.
     pub groups: BTreeSet<u16>,
@@ -121,6 +126,7 @@ impl Served {
     /// Takes what became of one question.
     pub(super) fn add(&mut self, question: &Question, outcome: Outcome) {
         self.connections = self.connections.saturating_add(1);
+        self.is_there |= outcome != Outcome::NoConnection;
         match outcome {
             Outcome::Collected(collected) => self.take(question, *collected),
             Outcome::Failed(why) => self.note(question, &why),
@@ -145,10 +151,9 @@ impl Served {
         self.accepted.entry(collected.version).or_default().extend(collected.suite);
         // An older answer to the question for one version is a refusal of that version.
         if let Kind::UpTo(asked) = question.kind
-            && collected.version < asked
             && question.without.is_empty()
         {
-            self.refused.insert(asked);
+            self.refused.extend(up_to(asked).filter(|version| *version > collected.version));
         }
         match collected.key_exchange {
             Some(KeyExchange::Ecdhe(group)) => self.groups.extend(group),
@@ -222,7 +227,10 @@ impl Served {
                 self.hybrid = Support::No;
             }
             // Without some suites, it may be the others that it refuses.
-            Kind::UpTo(version) | Kind::Bare(version) if refused && question.without.is_empty() => {
+            Kind::UpTo(version) if refused && question.without.is_empty() => {
+                self.refused.extend(up_to(version));
+            }
+            Kind::Bare(version) if refused && question.without.is_empty() => {
                 self.refused.insert(version);
             }
             _ => {}
@@ -252,6 +260,11 @@ impl Served {
             }
         }
     }
+}
+
+/// The versions that a hello up to an older one asks for.
+fn up_to(version: TlsVersion) -> impl Iterator<Item = TlsVersion> {
+    [SSL30, TLS10, TLS11].into_iter().filter(move |older| *older <= version)
 }
 
 /// What is broken about a certificate. What merely breaks a profile is for rules.

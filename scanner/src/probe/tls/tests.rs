@@ -54,7 +54,8 @@ fn made(names: &[&str], algorithm: &'static rcgen::SignatureAlgorithm) -> Vec<u8
 }
 
 /// Runs a collection against a server; returns what was tried, in short, and what it showed.
-/// A star says that not every kind of key was asked for, a minus that not every suite was.
+/// A star says that not every kind of key was asked for, a minus that not every suite was, a plus
+/// that not every group was.
 fn run(
     names: &[&str],
     extent: Extent,
@@ -79,6 +80,7 @@ fn plan(
             Kind::Bare(version) => format!("bare {version}"),
         };
         let star = match question.signers == Signers::ALL {
+            true if !question.without_groups.is_empty() => "+",
             true if question.without.is_empty() => "",
             true => "-",
             false => "*",
@@ -358,10 +360,10 @@ fn older_versions_are_asked_for_when_wanted() {
         "wide -",
         "1.3* -",
         "wide* -",
-        "hybrid -",
         "up to TLSv1.1 -",
         "bare SSLv3 -",
         "weak -",
+        "hybrid -",
         // A weak suite of each version, then any other.
         "wide- -",
         "up to TLSv1.1- -",
@@ -373,6 +375,135 @@ fn older_versions_are_asked_for_when_wanted() {
     assert_eq!(server.refused, BTreeSet::from([SSL30, TLS11]));
     let known = (server.asked, server.cut, server.hybrid);
     assert_eq!(known, (TlsExtent::Thorough, false, Some(true)));
+}
+
+#[test]
+fn one_refusal_says_that_there_is_nothing_older_and_another_that_everything_protects() {
+    let der = certificate(&["*.example"]);
+    let (tried, served) = run(&["a.example"], Extent::Versions, ordinary(&der));
+    let expected = [
+        "1.3 -",
+        "wide -",
+        "1.3* -",
+        "wide* -",
+        "up to TLSv1.1 -",
+        "weak -",
+        "1.3 a.example",
+        "hybrid -",
+    ];
+    assert_eq!(tried, expected);
+    let server = served.server().unwrap();
+    assert_eq!(server.refused, BTreeSet::from([SSL30, TLS10, TLS11]));
+    assert_eq!((server.asked, server.cut), (TlsExtent::Versions, false));
+    // One that has only TLS 1.3 refused all of it already.
+    let modern = |question: &Question| match question.kind {
+        Kind::Modern => chain(TLS13, &der),
+        _ => REFUSED,
+    };
+    let (tried, _) = run(&[], Extent::Versions, modern);
+    assert_eq!(tried, ["1.3 -", "wide -", "1.3* -", "hybrid -"]);
+    // What insists on a name is asked for all of it by that name.
+    let insists = |question: &Question| match (&question.server_name, question.kind) {
+        (None, _) => Outcome::Failed(HelloError::Alert(112)),
+        (_, Kind::Wide) => chain(TLS12, &der),
+        _ => REFUSED,
+    };
+    let (tried, _) = run(&["a", "b"], Extent::Versions, insists);
+    let expected =
+        ["1.3 -", "wide -", "1.3 a", "wide a", "up to TLSv1.1 a", "weak a", "1.3 b", "wide b"];
+    assert_eq!(tried[..8], expected);
+}
+
+/// A server of all versions from SSL 3.0 to one, with suites that protect nothing.
+fn ancient(newest: TlsVersion, weak: &[u16]) -> impl Fn(&Question) -> Outcome {
+    move |question| {
+        let asked = match question.kind {
+            Kind::Wide | Kind::Weak => TLS12,
+            Kind::UpTo(version) | Kind::Bare(version) => version,
+            _ => return REFUSED,
+        };
+        let version = asked.min(newest);
+        let suite = match question.kind {
+            Kind::Weak => weak.iter().copied().find(|suite| !question.without.contains(suite)),
+            _ => Some(0x0035),
+        };
+        if suite.is_none() || !question.signers.contains(Signer::Rsa) {
+            return NOTHING_IN_COMMON;
+        }
+        Outcome::Collected(Box::new(Collected { suite, ..collected(version, b"x") }))
+    }
+}
+
+#[test]
+fn what_nobody_should_accept_is_asked_as_long_as_it_is_accepted() {
+    let (tried, served) = run(&[], Extent::Versions, ancient(TLS12, &[0x0001, 0x0018, 0x0008]));
+    let expected = [
+        "1.3 -",
+        "wide -",
+        "up to TLSv1.1 -",
+        "up to TLSv1.0 -",
+        "bare SSLv3 -",
+        "weak -",
+        "weak- -",
+        "weak- -",
+    ];
+    assert_eq!(tried, expected);
+    let server = served.server().unwrap();
+    assert!(server.accepted.keys().eq([&SSL30, &TLS10, &TLS11, &TLS12]));
+    assert!([0x0001, 0x0018, 0x0008].iter().all(|suite| server.accepted[&TLS12].contains(suite)));
+    // Its best is asked for no newer one.
+    let (tried, _) = run(&[], Extent::Versions, ancient(TLS10, &[]));
+    assert_eq!(tried, ["1.3 -", "wide -", "bare SSLv3 -", "weak -"]);
+}
+
+#[test]
+fn every_group_is_found_in_each_version_that_has_its_own() {
+    let groups = [0x001d, 0x0017, 0x0018];
+    let (tried, served) = run(&[], Extent::Thorough, |question| {
+        let (version, suite, more) = match question.kind {
+            Kind::Modern => (TLS13, 0x1301, None),
+            Kind::Wide => (TLS12, 0xc02f, Some(0x001a)),
+            _ => return NOTHING_IN_COMMON,
+        };
+        let mut groups = groups.into_iter().chain(more);
+        let group = groups.find(|group| !question.without_groups.contains(group));
+        match (group, question.without.contains(&suite)) {
+            (Some(group), false) if question.signers == Signers::ALL => {
+                let key_exchange = Some(KeyExchange::Ecdhe(Some(group)));
+                let one = collected(version, b"x");
+                Outcome::Collected(Box::new(Collected { suite: Some(suite), key_exchange, ..one }))
+            }
+            _ => NOTHING_IN_COMMON,
+        }
+    });
+    let server = served.server().unwrap();
+    assert_eq!(server.groups, BTreeSet::from([0x001d, 0x0017, 0x0018, 0x001a]));
+    let asked: Vec<&String> = tried.iter().filter(|tried| tried.contains('+')).collect();
+    assert_eq!(asked, ["1.3+ -", "1.3+ -", "1.3+ -", "wide+ -", "wide+ -"]);
+    assert!(!server.cut, "{tried:?}");
+}
+
+#[test]
+fn each_name_is_asked_for_before_any_in_all_variants() {
+    let names: Vec<String> = (0..8).map(|n| format!("{n}.example")).collect();
+    let all: Vec<&str> = names.iter().map(String::as_str).collect();
+    let own: BTreeMap<&str, Vec<u8>> =
+        all.iter().map(|name| (*name, certificate(&[name]))).collect();
+    let fallback = certificate(&["*.example"]);
+    let (tried, served) = run(&all, Extent::Versions, |question| {
+        let asked = question.server_name.as_ref().and_then(|name| own.get(name.as_str()));
+        ordinary(asked.unwrap_or(&fallback))(question)
+    });
+    assert_eq!(tried[4..6], ["up to TLSv1.1 -", "weak -"]);
+    assert_eq!(tried[6..14], names.iter().map(|name| format!("1.3 {name}")).collect::<Vec<_>>());
+    assert_eq!(tried.len(), Collection::MAX_CONNECTIONS);
+    let found: BTreeSet<&Vec<u8>> = served.chains.iter().map(|chain| &chain.chain[0]).collect();
+    assert!(own.values().all(|der| found.contains(der)));
+    // The order in which they were given is kept: the first ones count most.
+    let (tried, _) = run(&["z.example", "a.example", "z.example"], Extent::Versions, |question| {
+        ordinary(&fallback)(question)
+    });
+    assert_eq!(tried[6..8], ["1.3 z.example", "1.3 a.example"]);
 }
 
 /// A server of TLS 1.2 with these suites, which it prefers in this order.
