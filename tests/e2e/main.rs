@@ -21,6 +21,7 @@ mod parts;
 mod privacy;
 mod quic;
 mod refresh;
+mod reload;
 mod rivals;
 mod robust;
 mod rotation;
