@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use super::{super::settings_of, ear::Ears};
+use super::{super::settings_of, ear::Ears, lock};
 use crate::{cli::args::Cli, compose::Settings, tell};
 
 /// Puts new settings in the place of the old ones, if they can be read.
@@ -22,7 +22,7 @@ pub(super) fn settings(cli: &Cli, settings: &mut Arc<Settings>, ears: &Ears) {
         }
     };
     tell::line("the configuration was read anew");
-    let asks = lock(heard).asked.is_some();
+    let asks = lock(&ears.heard).asked.is_some();
     for key in waiting(settings, &new, asks) {
         tell::line(&format!("  {key} is another now, which counts from the next start on"));
     }
@@ -39,7 +39,7 @@ pub(super) fn settings(cli: &Cli, settings: &mut Arc<Settings>, ears: &Ears) {
         new.ask = settings.ask;
     }
     *settings = Arc::new(new);
-    if let Some(asked) = &mut lock(heard).asked {
+    if let Some(asked) = &mut lock(&ears.heard).asked {
         asked.renew(settings);
     }
 }
