@@ -408,6 +408,19 @@ mod tests {
         most
     }
 
+    #[test]
+    fn other_rates_count_from_then_on_and_who_is_spared_stays_so() {
+        let mut pacer = Pacer::new(Rates::default());
+        pacer.slow_down(host(1), GENTLE);
+        pacer.renew(Rates { total: 50, per_host: 10, ..Rates::default() });
+        assert_eq!(
+            (pacer.pace(), pacer.rate_to(host(1)), pacer.rate_to(host(2))),
+            (50, GENTLE, 10)
+        );
+        let now = Duration::from_secs(100);
+        assert!(pacer.earliest(host(2), now) <= now + SECOND);
+    }
+
     /// A caller that always has something to send to each of `hosts` and wakes late by
     /// what `lateness` says, in microseconds, one after the other.
     fn saturate(

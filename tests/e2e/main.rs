@@ -18,14 +18,17 @@ mod mirror;
 #[cfg(feature = "oidc")]
 mod oidc;
 mod parts;
+mod privacy;
 mod quic;
 mod refresh;
+mod reload;
 mod rivals;
 mod robust;
 mod rotation;
 mod search;
 mod serve;
 mod story;
+mod talk;
 mod trust;
 mod watch;
 mod web;

@@ -6,15 +6,23 @@ use wire::{ethernet, ip, udp};
 
 use crate::{
     home::Home,
+    talk::{client, connection},
     watch::{arp, pcap_from},
 };
 
 /// What the phone shows of itself beside its addresses.
 #[derive(Clone, Copy)]
 struct Shows {
+    /// That it asks for a lease.
+    lease: bool,
     client_id: bool,
     name: bool,
+    /// That a program of it begins TLS.
+    tls: bool,
 }
+
+const LEASE: Shows = Shows { lease: true, client_id: false, name: false, tls: false };
+const NOTHING: Shows = Shows { lease: false, ..LEASE };
 
 const DAYS: u8 = 30;
 const SERVER: [u8; 4] = [198, 18, 0, 1];
@@ -36,11 +44,26 @@ fn dhcp(op: u8, mac: [u8; 6], options: &[u8]) -> Vec<u8> {
     [&message[..], &[0x63, 0x82, 0x53, 0x63], options, &[255]].concat()
 }
 
+/// A client's first words in TLS 1.2 (RFC 5246, section 7.4.1.2).
+fn hello() -> Vec<u8> {
+    let mut body = vec![3, 3];
+    body.extend([7; 32]);
+    body.extend([0, 0, 4, 0xc0, 0x2f, 0xc0, 0x30, 1, 0, 0, 8, 0, 10, 0, 4, 0, 2, 0, 29]);
+    let mut message = vec![22, 3, 1, 0, body.len() as u8 + 4, 1, 0, 0, body.len() as u8];
+    message.extend(body);
+    message
+}
+
 /// What is heard of the phone on one day: how it gets its address, and how it says that it has
 /// it. Both addresses are others every day.
 fn day(day: u8, shows: Shows) -> Vec<Vec<u8>> {
-    let mac = [2, 0x5a, 0x11, day.wrapping_mul(0x37), day, 0x99];
-    let address = [198, 18, 0, 100 + day];
+    day_of(0, day, shows)
+}
+
+/// The same of one of several phones.
+fn day_of(phone: u8, day: u8, shows: Shows) -> Vec<Vec<u8>> {
+    let mac = [2, 0x5a, 0x11 + phone, day.wrapping_mul(0x37), day, 0x99];
+    let address = [198, 18, phone, 100 + day];
     let everybody = [[255; 6], mac];
     let mut asks = vec![53, 1, 3, 50, 4];
     asks.extend(address);
@@ -51,11 +74,16 @@ fn day(day: u8, shows: Shows) -> Vec<Vec<u8>> {
     if shows.name {
         asks.extend(b"\x0c\x0calices-phone");
     }
-    let mut frames = vec![
-        arp(SERVER_MAC, SERVER),
-        datagram([mac, everybody[0]], [[0; 4], [255; 4]], [68, 67], &dhcp(1, mac, &asks)),
-        arp(mac, address),
-    ];
+    let mut frames = vec![arp(SERVER_MAC, SERVER)];
+    if shows.lease {
+        let asked = dhcp(1, mac, &asks);
+        frames.push(datagram([mac, everybody[0]], [[0; 4], [255; 4]], [68, 67], &asked));
+    }
+    frames.push(arp(mac, address));
+    if shows.tls {
+        let (here, there) = (((mac, address), 40_000), ((SERVER_MAC, SERVER), 443));
+        frames.extend(connection(here, there, &[client(hello())]));
+    }
     if shows.name {
         let name = b"\0\0\x84\0\0\0\0\x01\0\0\0\0\x0cAlices-Phone\x05local\0\0\x01\x80\x01\0\0\0\x78\0\x04";
         let message = [&name[..], &address].concat();
@@ -95,21 +123,40 @@ fn heard(shows: Shows, at_once: bool) -> (Value, Value) {
 #[test]
 fn a_phone_that_changes_its_mac_for_a_month_is_one_asset_and_one_alert() {
     for at_once in [true, false] {
-        let (asset, _) = heard(Shows { client_id: true, name: true }, at_once);
+        let (asset, _) = heard(Shows { client_id: true, name: true, ..LEASE }, at_once);
         assert_eq!(asset["identity_uncertain"], false);
         assert_eq!(asset["names"], serde_json::json!(["alices-phone", "alices-phone.local"]));
-        heard(Shows { client_id: true, name: false }, at_once);
-        let (asset, _) = heard(Shows { client_id: false, name: true }, at_once);
+        heard(Shows { client_id: true, ..LEASE }, at_once);
+        let (asset, _) = heard(Shows { name: true, ..LEASE }, at_once);
         assert_eq!(asset["identity_uncertain"], true);
     }
 }
 
 #[test]
-fn a_phone_that_shows_nothing_is_one_uncertain_asset_and_one_alert() {
-    for at_once in [true, false] {
-        let (asset, finding) = heard(Shows { client_id: false, name: false }, at_once);
-        assert_eq!(asset["identity_uncertain"], true);
-        let detail = finding["detail"].as_str().unwrap();
-        assert!(detail.contains("only changeable identifiers name it"), "{detail}");
+fn a_phone_that_shows_no_more_than_its_kind_is_one_uncertain_asset_and_one_alert() {
+    // Its DHCP client's habits, its TLS, both, neither.
+    let both = Shows { tls: true, ..LEASE };
+    for shows in [LEASE, Shows { tls: true, ..NOTHING }, both, NOTHING] {
+        for at_once in [true, false] {
+            let (asset, finding) = heard(shows, at_once);
+            assert_eq!(asset["identity_uncertain"], true);
+            let detail = finding["detail"].as_str().unwrap();
+            assert!(detail.contains("only changeable identifiers name it"), "{detail}");
+        }
+    }
+}
+
+#[test]
+fn two_phones_of_a_kind_that_are_there_at_once_stay_two() {
+    for shows in [Shows { tls: true, ..NOTHING }, NOTHING] {
+        let home = Home::new();
+        for n in 0..4 {
+            let frames = [day_of(0, n, shows), day_of(1, n, shows), day_of(0, n, shows)].concat();
+            home.write("day.pcap", pcap_from(1_790_000_000 + u32::from(n) * 86_400, &frames));
+            home.json(&["watch", "--read", "day.pcap"]);
+        }
+        let assets = home.json(&["assets"]);
+        // Those two and the server.
+        assert_eq!(assets.as_array().unwrap().len(), 3, "{assets:#}");
     }
 }

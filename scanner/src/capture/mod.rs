@@ -426,7 +426,12 @@ impl Capture {
                 match tunnel::of_datagram(ports, datagram.payload) {
                     Some(inside) => self.read_inside(at, &inside, layers, told),
                     None => {
+                        self.flows.count_datagram(at, packet, &datagram, told);
+                        let before = told.len();
                         self.handshakes.take(at, packet, &datagram, told);
+                        if let Some(used) = flow::cloud_of(told, before) {
+                            self.flows.count_from(packet, &datagram, used);
+                        }
                         self.datagrams.take(at, packet, &datagram, told);
                         self.access.datagram(at, packet, &datagram, told);
                         self.read_datagram(at, frame, packet, &datagram, told)

@@ -10,6 +10,7 @@ mod counts;
 mod half;
 mod table;
 mod uses;
+mod volume;
 
 use std::{collections::VecDeque, hash::BuildHasher, net::IpAddr};
 
@@ -403,7 +404,7 @@ fn stamp(told: &mut [Told], from: usize, at: Timestamp) {
 }
 
 /// Who uses which service of the Internet, by what was told from that place on.
-fn cloud_of(told: &[Told], from: usize) -> Option<(IpAddr, String)> {
+pub(super) fn cloud_of(told: &[Told], from: usize) -> Option<(IpAddr, String)> {
     told.iter().skip(from).find_map(|told| match (told.subject, &told.fact) {
         (Subject::Address(client), Fact::Use(Use::Cloud { domain, .. })) => {
             Some((client, domain.clone()))

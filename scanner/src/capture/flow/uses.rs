@@ -42,6 +42,8 @@ pub(super) struct Uses {
     /// How often all began again: a number of an earlier time counts for nobody.
     age: u32,
     together: Together,
+    /// The numbers that flows of QUIC count for, by the hash of their ends.
+    pub(super) datagrams: HashMap<u64, u32, foldhash::fast::RandomState>,
 }
 
 /// How many bits of a number say which pair it is; the others are the age.
