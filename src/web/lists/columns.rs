@@ -302,7 +302,7 @@ const CERTIFICATES: &[Column] = &[
             more => text(format!("{} +{more}", some.join(" "))),
         }
     }),
-    column!("owner", owner, None, true, Certificate, |row: &Certificate| text(&Owner::texts(
+    column!("owner", owner, None, true, Certificate, |row: &Certificate| text(Owner::texts(
         &row.owners
     ))),
     column!("sha256", id, Some("sha256"), false, Certificate, |row: &Certificate| {
@@ -362,7 +362,7 @@ const FINDINGS: &[Column] = &[
         row.stored.finding.asset.map(|id| asset_link(id.0, &id.to_string())).unwrap_or_default()
     }),
     column!("site", site, None, false, Finding, |row: &Finding| maybe(row.site.as_ref())),
-    column!("owner", owner, Some("owner"), true, Finding, |row: &Finding| text(&Owner::texts(
+    column!("owner", owner, Some("owner"), true, Finding, |row: &Finding| text(Owner::texts(
         &row.owners
     ))),
     column!("first", first_seen, Some("first"), true, Finding, |row: &Finding| time(
