@@ -100,6 +100,8 @@ pub enum Action {
     ShareView,
     /// A shared view was given another name.
     RenameView,
+    /// A shared view was changed.
+    ChangeView,
     /// A shared view was removed.
     RemoveView,
 }
@@ -135,6 +137,7 @@ impl Action {
             Self::Prune => "prune",
             Self::ShareView => "share_view",
             Self::RenameView => "rename_view",
+            Self::ChangeView => "change_view",
             Self::RemoveView => "remove_view",
         }
     }

@@ -1,10 +1,7 @@
 //! Who is told, and what became of the messages.
 
 use askama::Template;
-use axum::{
-    extract::{Path, State},
-    response::Response,
-};
+use axum::{extract::State, response::Response};
 use config::route::{Destination, RouteSetting};
 use inventory::{
     outbox::{Message, MessageState},
@@ -13,6 +10,7 @@ use inventory::{
 
 use super::{
     Shared,
+    asked::Path,
     page::{Moment, Page, html, shown, to},
     routes::{Route, get, post},
     sign::acting,

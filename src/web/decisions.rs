@@ -2,10 +2,7 @@
 //! command line's.
 
 use askama::Template;
-use axum::{
-    extract::{Path, Query, State},
-    response::Response,
-};
+use axum::{extract::State, response::Response};
 use inventory::{
     approval::{Decision, DecisionId, Matter, Second, Standing, Verdict},
     register::Day,
@@ -15,6 +12,7 @@ use model::Timestamp;
 
 use super::{
     Shared,
+    asked::{Path, Question},
     language::Language,
     page::{Moment, Page, Turning, before, html, own_path, shown, to},
     routes::{Route, get, post},
@@ -117,12 +115,12 @@ struct List {
 /// Decisions of a page.
 const LEAF: u32 = 100;
 
-type Asked = Query<Vec<(String, String)>>;
+type Asked = Question<Vec<(String, String)>>;
 
 async fn list(
     Viewer(visitor): Viewer,
     State(shared): State<Shared>,
-    Query(asked): Asked,
+    Question(asked): Asked,
 ) -> Result<Response, Trouble> {
     let asked = Fields::from(asked);
     let (all, before) = (asked.is_set("all"), before(&asked));
@@ -237,7 +235,7 @@ fn about(fields: &Fields) -> Result<About, Trouble> {
 async fn ask(
     Approver(visitor): Approver,
     State(shared): State<Shared>,
-    Query(asked): Asked,
+    Question(asked): Asked,
 ) -> Result<Response, Trouble> {
     let fields = Fields::from(asked);
     let About::Asset(about) = about(&fields)? else { return Err(Trouble::NotFound) };

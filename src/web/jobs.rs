@@ -1,15 +1,13 @@
 //! The jobs of the configuration: when each runs next, how it ended last, and one now.
 
 use askama::Template;
-use axum::{
-    extract::{Path, State},
-    response::Response,
-};
+use axum::{extract::State, response::Response};
 use inventory::user::Role;
 use model::RunResult;
 
 use super::{
     Shared,
+    asked::Path,
     page::{Page, html, shown, to},
     routes::{Route, get, post},
     sign::acting,

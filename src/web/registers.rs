@@ -9,7 +9,7 @@ use std::{
 use askama::Template;
 use axum::{
     body::Bytes,
-    extract::{Path, Query, State},
+    extract::State,
     http::header,
     response::{IntoResponse as _, Response},
 };
@@ -24,7 +24,9 @@ use inventory::{
 };
 
 use super::{
-    Shared, cookie,
+    Shared,
+    asked::{Path, Question},
+    cookie,
     page::{Moment, Page, html, shown, to},
     routes::{Route, get, post},
     sign::acting,
@@ -387,7 +389,7 @@ pub(super) async fn export(
     _: Viewer,
     State(shared): State<Shared>,
     Path(kind): Path<String>,
-    Query(asked): Query<Vec<(String, String)>>,
+    Question(asked): Question<Vec<(String, String)>>,
 ) -> Result<Response, Trouble> {
     let kind: RegisterKind = kind.parse().map_err(|_| Trouble::NotFound)?;
     let is_workbook = Fields::from(asked).text("form") == "xlsx";

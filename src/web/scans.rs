@@ -3,16 +3,14 @@
 use std::{collections::BTreeMap, net::IpAddr, time::Duration};
 
 use askama::Template;
-use axum::{
-    extract::{Path, Query, State},
-    response::Response,
-};
+use axum::{extract::State, response::Response};
 use inventory::store::{ScanProgress, StoredScan};
 use model::{Coverage, ScanId, Timestamp};
 use serde_json::{Value, json};
 
 use super::{
     Shared,
+    asked::{Path, Question},
     live::{self, Said},
     page::{Moment, Page, Turning, before, html, shown},
     routes::{Route, get},
@@ -164,7 +162,7 @@ const LEAF: u32 = 50;
 async fn list(
     Viewer(visitor): Viewer,
     State(shared): State<Shared>,
-    Query(asked): Query<Vec<(String, String)>>,
+    Question(asked): Question<Vec<(String, String)>>,
 ) -> Result<Response, Trouble> {
     let before = before(&Fields::from(asked));
     let leaf = shared.store.scan_leaf(before, LEAF).await?;

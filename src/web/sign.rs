@@ -1,16 +1,14 @@
 //! Signing in and out, and what a browser chose: language and colours.
 
 use askama::Template;
-use axum::{
-    extract::{Query, State},
-    response::Response,
-};
+use axum::{extract::State, response::Response};
 use inventory::{store::Origin, user::token_hash};
 use serde::Deserialize;
 use tokio::sync::SemaphorePermit;
 
 use super::{
     Scarce, Shared,
+    asked::Question,
     cookie::{self, Cookie},
     language::Language,
     page::{Page, html, own_path, to},
@@ -71,7 +69,7 @@ struct Asked {
 async fn show(
     Anyone(visitor): Anyone,
     State(shared): State<Shared>,
-    Query(asked): Query<Asked>,
+    Question(asked): Question<Asked>,
 ) -> Result<Response, Trouble> {
     let next = own_path(&asked.next).to_owned();
     if visitor.session().is_some() {

@@ -229,15 +229,16 @@ pub(crate) const fn refusal(error: &StoreError) -> Option<&'static str> {
 }
 
 fn problem(problem: &Problem) -> String {
-    let meant = |word: &Option<&'static str>| {
+    let meant = |word: Option<&str>| {
         word.map_or_else(String::new, |word| format!("({word:?} ではありませんか?)"))
     };
     match problem {
         Problem::Nothing => {
-            "検索語、または項目・比較記号(:、=、!=、~、!~、<、>、in)・値が必要です".to_owned()
+            "検索語、または項目・比較記号(:、=、!=、~、!~、<、<=、>、>=、in)・値が必要です"
+                .to_owned()
         }
         Problem::Field { name, meant: word, fields } => {
-            format!("{name:?} という項目はありません{}。使える項目: {fields}", meant(word))
+            format!("{name:?} という項目はありません{}。使える項目: {fields}", meant(*word))
         }
         Problem::Comparison { field, comparison, use_ } => {
             format!("{field} は {comparison:?} で比較できません。使える比較: {use_}")
@@ -249,13 +250,20 @@ fn problem(problem: &Problem) -> String {
         Problem::Network(text) => format!(
             "{text:?} はネットワークではありません(例: 192.0.2.0/24、192.0.2.1-192.0.2.9、アドレス。一部は ~ の後)"
         ),
-        Problem::Age(text) => {
-            format!("{text:?} は期間ではありません(数値と s、m、h、d、w。例: 7d)")
+        Problem::Moment { value, meant: word } => format!(
+            "{value:?} は期間(数値と s、m、h、d、w。例: 7d)でも日付(2026-11-22、2026-11、2026、today、yesterday、tomorrow)でもありません{}",
+            meant(word.as_deref())
+        ),
+        Problem::Calendar(text) => {
+            format!("{text:?} は暦にありません(1900~9999年。例: 2026-11-22、2026-11)")
         }
+        Problem::Length(text) => format!(
+            "{text:?} は期間です。期間は <、<=、>、>= で比較します(:、=、!= には 2026-11-22 のような日付)"
+        ),
         Problem::Number(text) => format!("{text:?} は整数ではありません"),
         Problem::Flag(text) => format!("{text:?} は yes でも no でもありません"),
         Problem::Word { field, value, meant: word, words } => {
-            format!("{value:?} は {field} の値ではありません{}。使える値: {words}", meant(word))
+            format!("{value:?} は {field} の値ではありません{}。使える値: {words}", meant(*word))
         }
         Problem::Long => "検索条件が長すぎます".to_owned(),
         Problem::Many => "検索条件の比較が多すぎます".to_owned(),
@@ -265,7 +273,7 @@ fn problem(problem: &Problem) -> String {
 
 #[cfg(test)]
 mod tests {
-    use inventory::query::Query;
+    use inventory::{query::Query, store::Offset};
 
     use super::*;
 
@@ -279,7 +287,7 @@ mod tests {
         for event in EventKind::ALL {
             assert!(!japanese.event(event).is_ascii());
         }
-        let wrong = Query::parse(Kind::Findings, "serverity:critical").unwrap_err();
+        let wrong = Query::parse(Kind::Findings, "serverity:critical", Offset::UTC).unwrap_err();
         assert!(japanese.query_error(&wrong).contains("\"severity\" ではありませんか"));
         assert!(english.query_error(&wrong).contains("is \"severity\" meant?"));
     }

@@ -1,13 +1,11 @@
 //! The audit with its verification, and what works here and what does not.
 
 use askama::Template;
-use axum::{
-    extract::{Query, State},
-    response::Response,
-};
+use axum::{extract::State, response::Response};
 
 use super::{
     Shared,
+    asked::Question,
     page::{Moment, Page, Turning, before, html, shown},
     routes::{Route, get},
     trouble::Trouble,
@@ -65,7 +63,7 @@ const LEAF: u32 = 200;
 async fn audit(
     Viewer(visitor): Viewer,
     State(shared): State<Shared>,
-    Query(asked): Query<Vec<(String, String)>>,
+    Question(asked): Question<Vec<(String, String)>>,
 ) -> Result<Response, Trouble> {
     let texts = Texts::of(visitor.language);
     let mut page = Page::new(&visitor, Words::of(visitor.language).audit);

@@ -80,6 +80,9 @@ words! {
         trouble_host: "This page is not known by that name. An administrator can add it (web.names).", "この名前ではページを表示できません。管理者が web.names に追加できます。";
         trouble_not_found: "There is nothing here.", "ページが見つかりません。";
         trouble_method: "This page is not asked for in that way.", "このページではその操作はできません。";
+        problem_sign_in: "a key, or somebody who is signed in, is needed", "キー、またはサインインが必要です";
+        problem_role: "it takes this role, or a scope of it:", "次の権限、またはその範囲が必要です:";
+        problem_method: "the header Allow has how it is asked for", "使える操作はヘッダー Allow にあります";
         trouble_too_large: "That is more than is read.", "サイズが大きすぎます。";
         trouble_late: "It took too long to arrive.", "受信に時間がかかりすぎました。";
         trouble_wait: "Too many attempts. Wait a little.", "試行回数が多すぎます。しばらくお待ちください。";

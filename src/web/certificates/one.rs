@@ -4,15 +4,16 @@ use std::collections::BTreeMap;
 
 use askama::Template;
 use axum::{
-    extract::{Path, State},
+    extract::State,
     http::header,
     response::{IntoResponse as _, Response},
 };
 use certs::chain::Judgement;
 use inventory::{
     asset::{AssetId, Deployment},
-    chain::{Anchors, Chain},
+    chain::Chain,
     finding::FindingState,
+    owner::Owner,
     store::{CertificateDossier, StoredFinding},
     user::Role,
 };
@@ -21,9 +22,10 @@ use model::{Endpoint, Severity, Timestamp};
 use super::{Texts, days_between, is_sha256, look, path, pem::pem};
 use crate::{
     clock,
-    report::{finding::citation, hex},
+    report::{certificate::root_subject, finding::citation},
     web::{
         Shared,
+        asked::Path,
         language::Language,
         lists::address,
         page::{Moment, Page, html, shown},
@@ -31,6 +33,9 @@ use crate::{
         visit::Viewer,
     },
 };
+
+/// Places, files and predecessors that are shown.
+const MOST: u32 = 200;
 
 /// How much of a certificate's time is over.
 struct Life {
@@ -143,7 +148,7 @@ pub(super) async fn show(
         current: held.current,
         other: None,
     });
-    let roots = |sha256: &str| root_name(&shared.settings.policy.anchors, sha256);
+    let roots = |sha256: &str| root_subject(&shared.settings.policy.anchors, sha256);
     html(&One {
         page: Page::new(&visitor, shown(title)),
         texts,
@@ -157,7 +162,7 @@ pub(super) async fn show(
         signature: shown(&certificate.signature_algorithm),
         life: Life::of(certificate.not_before, certificate.not_after, now, texts),
         renew: concluded.as_ref().and_then(|one| one.renew_by).map(Moment::from),
-        owners: shown(concluded.as_ref().map_or("", |one| &one.owners)),
+        owners: shown(&Owner::texts(concluded.as_ref().map_or(&[][..], |one| &one.owners))),
         trust,
         trust_look,
         problems: shown(concluded.as_ref().map_or("", |one| &one.problems)),
@@ -186,8 +191,13 @@ pub(super) async fn download(
     State(shared): State<Shared>,
     Path(sha256): Path<String>,
 ) -> Result<Response, Trouble> {
-    let der = match is_sha256(&sha256) {
-        true => shared.store.certificate_der(&sha256).await?,
+    pem_of(&shared, &sha256).await
+}
+
+/// The file of a certificate.
+pub(super) async fn pem_of(shared: &Shared, sha256: &str) -> Result<Response, Trouble> {
+    let der = match is_sha256(sha256) {
+        true => shared.store.certificate_der(sha256).await?,
         false => None,
     };
     let text = pem(&der.ok_or(Trouble::NotFound)?);
@@ -209,7 +219,7 @@ async fn load(
     }
     // What was concluded of it stands where lists have it.
     let _place = shared.lists().await?;
-    Ok(shared.store.certificate(sha256, now).await?)
+    Ok(shared.store.certificate(sha256, MOST, now).await?)
 }
 
 impl Life {
@@ -272,13 +282,6 @@ fn chain_shown(
         judgement.reasons.iter().map(|reason| shown(&reason.to_string())).collect()
     });
     ChainShown { links, reasons }
-}
-
-/// The name of a root that the inventory does not hold.
-fn root_name(anchors: &Anchors, sha256: &str) -> Option<String> {
-    let hash = |der: &[u8]| hex(ring::digest::digest(&ring::digest::SHA256, der).as_ref());
-    let mut all = anchors.own.iter().chain(&anchors.public);
-    all.find(|der| hash(der) == sha256).map(|der| certs::parse(der).subject)
 }
 
 fn wrong(stored: &StoredFinding, language: Language, may_accept: bool) -> Wrong {

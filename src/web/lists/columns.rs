@@ -1,6 +1,7 @@
 //! The columns of each list, and the rows that they are of.
 
 use inventory::{
+    owner::Owner,
     query::Kind,
     store::{
         Store, StoreError,
@@ -301,7 +302,9 @@ const CERTIFICATES: &[Column] = &[
             more => text(format!("{} +{more}", some.join(" "))),
         }
     }),
-    column!("owner", owner, None, true, Certificate, |row: &Certificate| text(&row.owners)),
+    column!("owner", owner, None, true, Certificate, |row: &Certificate| text(Owner::texts(
+        &row.owners
+    ))),
     column!("sha256", id, Some("sha256"), false, Certificate, |row: &Certificate| {
         certificate_link(&row.sha256, &row.sha256)
     }),
@@ -359,7 +362,9 @@ const FINDINGS: &[Column] = &[
         row.stored.finding.asset.map(|id| asset_link(id.0, &id.to_string())).unwrap_or_default()
     }),
     column!("site", site, None, false, Finding, |row: &Finding| maybe(row.site.as_ref())),
-    column!("owner", owner, Some("owner"), true, Finding, |row: &Finding| text(&row.owners)),
+    column!("owner", owner, Some("owner"), true, Finding, |row: &Finding| text(Owner::texts(
+        &row.owners
+    ))),
     column!("first", first_seen, Some("first"), true, Finding, |row: &Finding| time(
         row.stored.finding.first_seen
     )),

@@ -1,19 +1,18 @@
 //! Lists for programs: `/api/v1/assets` and its like. docs/json.md has their form.
 
-use axum::{
-    extract::{Query as Asked, State},
-    http::HeaderMap,
-    response::Response,
-};
+use axum::{extract::State, http::HeaderMap, response::Response};
 use inventory::{
     asset::AssetId,
     compare::Registration,
-    query::{Kind, Query},
+    owner::Owner,
+    query::Kind,
     store::list::{
-        AssetEntry, CertificateEntry, FindingEntry, Request, ServiceEntry, SoftwareEntry,
+        AssetEntry, CertificateEntry, Count, Facet, FindingEntry, Request, ServiceEntry,
+        SoftwareEntry,
     },
     vendor,
 };
+use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{Choice, ROWS, Shared, columns, columns::Row};
@@ -25,6 +24,7 @@ use crate::{
     },
     web::{
         api::{About, get, told},
+        asked::{Path, Question},
         routes::Route,
         trouble::Trouble,
         visit::Viewer,
@@ -44,7 +44,7 @@ macro_rules! lists {
         vec![$(
             get(
                 $path,
-                |_: Viewer, shared: State<Shared>, headers: HeaderMap, asked: Asked<Choice>| {
+                |_: Viewer, shared: State<Shared>, headers: HeaderMap, asked: Question<Choice>| {
                     list(shared, headers, asked, Kind::$kind)
                 },
                 About::read($what, concat!("{items: [", $shape, "], next: text?, total: int}"))
@@ -55,22 +55,60 @@ macro_rules! lists {
 }
 
 pub(super) fn routes() -> Vec<Route> {
-    lists! {
+    let mut routes = lists! {
         "/api/v1/assets", Assets, "The assets", "Asset";
         "/api/v1/services", Services, "The services of all assets", "ListedService";
         "/api/v1/software", Software, "The software on all assets", "ListedSoftware";
         "/api/v1/certificates", Certificates, "The certificates in use", "ListedCertificate";
         "/api/v1/findings", Findings, "The findings", "Finding";
-    }
+    };
+    routes.push(get(
+        "/api/v1/facets/{list}",
+        facets,
+        About::read(
+            "How what a query asks for of a list is spread over the fields by which people narrow \
+             it down, the most first, 50 values of each; \"\" where none is known",
+            "{items: [{field: text, values: [{value: text, count: int}]}]}",
+        )
+        .asking(&[("q", "a query")]),
+    ));
+    routes
+}
+
+#[derive(Deserialize)]
+struct OfFacets {
+    #[serde(default)]
+    q: String,
+}
+
+async fn facets(
+    _: Viewer,
+    State(shared): State<Shared>,
+    headers: HeaderMap,
+    Path(list): Path<String>,
+    Question(asked): Question<OfFacets>,
+) -> Result<Response, Trouble> {
+    let kind = Kind::from_name(&list).ok_or(Trouble::NotFound)?;
+    let query = shared.query(kind, &asked.q)?;
+    let place = shared.lists().await?;
+    let facets = shared.store.facets(&query, clock::now()).await?;
+    drop(place);
+    let value = |count: &Count| json!({"value": count.value, "count": count.count});
+    let facet = |facet: &Facet| {
+        let values: Vec<Value> = facet.values.iter().map(value).collect();
+        json!({"field": facet.field, "values": values})
+    };
+    let items: Vec<Value> = facets.iter().map(facet).collect();
+    told(&headers, &json!({"items": items}))
 }
 
 async fn list(
     State(shared): State<Shared>,
     headers: HeaderMap,
-    Asked(choice): Asked<Choice>,
+    Question(choice): Question<Choice>,
     kind: Kind,
 ) -> Result<Response, Trouble> {
-    let query = Query::parse(kind, &choice.q)?;
+    let query = shared.query(kind, &choice.q)?;
     let _place = shared.lists().await?;
     let (sort, direction) = choice.order(kind);
     let after = choice.after.as_deref();
@@ -155,7 +193,7 @@ fn certificate(row: &CertificateEntry) -> Value {
         "not_after": row.not_after.map(|at| at.to_string()),
         "renew_by": row.renew_by.map(|at| at.to_string()),
         "places": row.places,
-        "owners": row.owners,
+        "owners": Owner::texts(&row.owners),
         "first_seen": row.first_seen.to_string(),
         "last_seen": row.last_seen.to_string(),
     })
@@ -177,6 +215,6 @@ pub(in crate::web) fn finding(row: &FindingEntry) -> Value {
         "first_seen": finding.first_seen.to_string(),
         "last_seen": finding.last_seen.to_string(),
         "citation": citation(&finding.key.rule),
-        "owners": row.owners,
+        "owners": Owner::texts(&row.owners),
     })
 }

@@ -4,14 +4,12 @@
 
 mod blocks;
 mod links;
+mod program;
 #[cfg(test)]
 mod tests;
 
 use askama::Template;
-use axum::{
-    extract::{Query, State},
-    response::Response,
-};
+use axum::{extract::State, response::Response};
 use inventory::{
     asset::AssetId,
     query::Kind,
@@ -21,6 +19,7 @@ use serde::Deserialize;
 
 use super::{
     Shared,
+    asked::Question,
     lists::address,
     page::{Page, encoded, html, shown},
     routes::{Route, get},
@@ -83,7 +82,9 @@ impl Texts {
 }
 
 pub(super) fn routes() -> Vec<Route> {
-    vec![get("/map", show), get("/map/block", one)]
+    let mut routes = program::routes();
+    routes.extend([get("/map", show), get("/map/block", one)]);
+    routes
 }
 
 /// Subnets of a page, and addresses that are looked at for them.
@@ -133,7 +134,7 @@ struct Map {
 async fn show(
     Viewer(visitor): Viewer,
     State(shared): State<Shared>,
-    Query(asked): Query<Asked>,
+    Question(asked): Question<Asked>,
 ) -> Result<Response, Trouble> {
     let texts = Texts::of(visitor.language);
     let site = asked.site.unwrap_or_default();
@@ -225,7 +226,7 @@ struct One {
 async fn one(
     Viewer(visitor): Viewer,
     State(shared): State<Shared>,
-    Query(asked): Query<Asked>,
+    Question(asked): Question<Asked>,
 ) -> Result<Response, Trouble> {
     let texts = Texts::of(visitor.language);
     let site = asked.site.unwrap_or_default();

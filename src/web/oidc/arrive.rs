@@ -7,7 +7,7 @@
 
 use askama::Template;
 use axum::{
-    extract::{Query, State},
+    extract::State,
     http::{HeaderMap, StatusCode, header},
     response::Response,
 };
@@ -23,6 +23,7 @@ use crate::{
     clock,
     web::{
         Shared,
+        asked::Question,
         cookie::{self, Cookie},
         page::{encoded, html, own_path, shown},
         routes::{Route, get, post},
@@ -108,7 +109,7 @@ async fn arrive(
     Anyone(visitor): Anyone,
     State(shared): State<Shared>,
     headers: HeaderMap,
-    Query(returned): Query<Returned>,
+    Question(returned): Question<Returned>,
 ) -> Result<Response, Trouble> {
     let oidc = configured(&shared)?;
     check_patience(&shared, &visitor).await?;
