@@ -19,7 +19,6 @@ mod decisions;
 mod gate;
 mod health;
 mod jobs;
-mod language;
 mod lists;
 mod live;
 mod map;
@@ -31,12 +30,10 @@ mod patience;
 mod privilege;
 mod registers;
 mod routes;
-mod rules;
 mod scans;
 mod server;
 mod sign;
 mod summary;
-mod terms;
 #[cfg(test)]
 mod tests;
 mod trail;
@@ -66,6 +63,7 @@ use crate::{
     cli::args::Cli,
     clock,
     compose::{self, Settings},
+    language,
 };
 use gate::{Hosts, Log};
 use trouble::Trouble;

@@ -12,7 +12,8 @@ use inventory::{
     user::Role,
 };
 
-use super::{cookie, terms::refusal};
+use super::cookie;
+use crate::language::terms::refusal;
 use crate::{
     cli::{Absent, Unusable},
     tell,

@@ -19,6 +19,7 @@ use crate::{
     report::decision,
     web::{
         Scarce, Shared, decisions,
+        language::Language,
         routes::Route,
         trouble::Trouble,
         visit::{Approver, Viewer},
@@ -271,5 +272,5 @@ async fn accept(
 ) -> Result<Response, Trouble> {
     let reason = given(&reason)?;
     decisions::accepted(&shared, &visitor, id, &reason, &until).await?;
-    Ok(done(&things::finding_of(&shared, id).await?))
+    Ok(done(&things::finding_of(&shared, id, Language::English).await?))
 }

@@ -129,24 +129,26 @@ async fn show(
     let mut facts = vec![(words.id, asset.id.to_string()), (words.site, asset.site.0.clone())];
     if let Some(entry) = &entry {
         let registration = language.value(Kind::Assets, "registration", &entry.registration);
-        facts.push((words.registration, format!("{registration}: {}", entry.reason)));
+        facts.push((words.registration, format!("{registration}: {}", language.said(&entry.reason))));
         facts.extend(entry.vendor.clone().map(|vendor| (words.vendor, vendor)));
         facts.extend(entry.os.clone().map(|os| (words.os, os)));
     }
     if let Some(judged) = class::classify(asset) {
         facts.push((words.class, language.class(judged.class).to_owned()));
-        facts.push((words.class_reasons, judged.reasons.join("; ")));
+        let reasons: Vec<String> =
+            judged.reasons.iter().map(|reason| language.said(reason)).collect();
+        facts.push((words.class_reasons, reasons.join("; ")));
     }
     let title = called(asset, words);
     let yes = |is: bool| if is { "✓" } else { "" }.to_owned();
     let identifiers = asset.identifiers.iter().map(|one| {
         vec![
-            one.identifier.kind().to_owned(),
+            language.name(one.identifier.kind()),
             one.identifier.value(),
             language.strength(one.strength).to_owned(),
             yes(one.current),
             spoken(one.last_seen),
-            one.because.clone(),
+            language.said(&one.because),
         ]
     });
     let services = asset.services.iter().map(|one| {
@@ -197,7 +199,7 @@ async fn show(
             language.severity(finding.severity).to_owned(),
             language.finding_state(finding.state).to_owned(),
             language.finding(&finding.key.rule, &finding.title),
-            finding.detail.clone(),
+            language.said(&finding.detail),
             spoken(finding.first_seen),
         ]
     });
@@ -281,16 +283,16 @@ pub(super) fn event_row(event: &Event, language: Language) -> Vec<String> {
     vec![
         spoken(event.at),
         language.event(event.kind).to_owned(),
-        event.subject.clone(),
-        event.detail.clone(),
+        language.said(&event.subject),
+        language.said(&event.detail),
     ]
 }
 
 /// What was observed, as a table has it.
-pub(super) fn observation_row(stored: &StoredObservation, _: Language) -> Vec<String> {
+pub(super) fn observation_row(stored: &StoredObservation, language: Language) -> Vec<String> {
     let seen = &stored.observation;
     vec![
-        seen.method.as_str().to_owned(),
+        language.method(seen.method).to_owned(),
         seen.subject.to_string(),
         crate::cli::assets::told(&seen.fact),
         stored.times.to_string(),

@@ -349,8 +349,8 @@ const FINDINGS: &[Column] = &[
         let link = certificates::path_of_subject(&finding.key.subject);
         Cell { link, ..text(language.finding(&finding.key.rule, &finding.title)) }
     }),
-    column!("detail", detail, None, false, Finding, |row: &Finding| text(
-        &row.stored.finding.detail
+    worded!("detail", detail, None, false, Finding, |row: &Finding, language: Language| text(
+        language.said(&row.stored.finding.detail)
     )),
     column!("subject", subject, Some("subject"), false, Finding, |row: &Finding| text(
         &row.stored.finding.key.subject

@@ -1,0 +1,86 @@
+//! Why an asset is this one, what happened to it, and what it is for (`inventory::identity`,
+//! `event`, `evidence`, `class`).
+
+use super::Pattern;
+
+#[rustfmt::skip]
+pub(super) const ALL: &[Pattern] = &[
+    // Identifiers, as they are written in sentences.
+    ("mac {}", "MACアドレス {0}"),
+    ("host_name {}", "ホスト名 {0}"),
+    ("ssh_host_key {}", "SSHホスト鍵 {0}"),
+    ("tls_key {}", "TLSの鍵 {0}"),
+    ("smb_guid {}", "SMBのGUID {0}"),
+    ("snmp_engine_id {}", "SNMPのエンジンID {0}"),
+    ("device_uuid {}", "機器のUUID {0}"),
+    ("dhcp_client_id {}", "DHCPクライアントID {0}"),
+    ("dhcp_duid {}", "DHCPのDUID {0}"),
+    ("serial {}", "シリアル番号 {0}"),
+    ("chassis_id {}", "筐体ID {0}"),
+    ("client_key {}", "クライアント証明書の鍵 {0}"),
+
+    // Where they come from.
+    ("answered {?}", "応答: {0}"),
+    ("seen in frames", "通信の受信で検出"),
+    ("arp reply from {}", "{0} からのARP応答"),
+    ("neighbour table entry of {}", "{0} の近隣テーブル"),
+    ("{?} answer of {}", "{1} の応答({0})"),
+    ("{?} name of {}", "{1} の名前({0})"),
+    ("{} host key of {}", "{1} のホスト鍵({0})"),
+    ("key of the certificate served at {}", "{0} の証明書の鍵"),
+    ("told by {} ({?})", "{0} の申告({1})"),
+    ("{+}, seen together with {?}", "{0}。{1} と同時に検出"),
+    ("{+}; shown by several machines at once", "{0}。複数の機器が同時に示した"),
+    ("{+}, one bit from the known one, once", "{0}。既知のものと1ビットだけ異なり、1回のみ検出"),
+    ("{+}, in one scan; {} since", "{0}。1回のスキャンのみで、その後は {1}"),
+    ("{+}, moved from {}", "{0}。{1} から変更"),
+
+    // What happened.
+    ("from {} to {}: {?}", "{0} から {1} に変更: {2}"),
+    ("was asset {#}'s, answered by asset {#}: {?}", "資産 {0} のアドレスに資産 {1} が応答: {2}"),
+    ("nothing else is known of it", "ほかの情報はない"),
+    ("both answer, {?}", "両方が応答。{0}"),
+    ("also on asset {?}: {?}", "資産 {0} にも同じ識別子: {1}"),
+    ("also on assets {?}: {?}", "資産 {0} にも同じ識別子: {1}"),
+    ("not seen open before", "以前は開放を検出していない"),
+    ("was {?}", "以前は {0}"),
+    ("was open, is {?}", "開放から {0} に変更"),
+    ("was {?}, is {?}", "{0} から {1} に変更"),
+    ("was sha256 {}, is sha256 {}", "sha256 {0} から sha256 {1} に交換"),
+    ("open", "開放"),
+    ("closed", "閉鎖"),
+    ("filtered", "フィルター"),
+    ("open|filtered", "開放またはフィルター"),
+    ("more link-layer addresses answer for it than are followed", "このアドレスに応答するMACアドレスが多すぎる"),
+    ("answered with a link-layer address one bit from its own", "自身のMACアドレスと1ビット異なるアドレスで応答"),
+    ("seen with its other addresses", "ほかのアドレスと同時に検出"),
+    ("the same {?}", "同じ{0}"),
+    ("shown by both at once", "両方が同時に示した"),
+    ("it was known by an address only, which is this asset's, and was first seen after this asset was last seen elsewhere", "アドレスだけで知られており、そのアドレスはこの資産のもので、この資産が別の場所で最後に検出された後に初めて検出された"),
+    ("{+}: {+}", "{0}: {1}"),
+    ("shown by several machines at once, so it tells none of them", "複数の機器が同時に示すため、どの機器の識別にも使えない"),
+
+    // What it does in the network.
+    ("router ({})", "ルーター({0})"),
+    ("dhcp server", "DHCPサーバー"),
+    ("dhcpv6 server", "DHCPv6サーバー"),
+    ("virtual router ({})", "仮想ルーター({0})"),
+    ("spanning tree bridge", "スパニングツリーのブリッジ"),
+    ("multicast querier", "マルチキャストのクエリア"),
+    ("switch", "スイッチ"),
+    ("access point", "無線アクセスポイント"),
+    ("phone", "電話機"),
+    ("cable modem", "ケーブルモデム"),
+    ("repeater", "リピーター"),
+    ("station", "端末"),
+
+    // What it is for.
+    ("interface made by {}", "ネットワークカードの製造元 {0}"),
+    ("runs {}", "{0} が動作"),
+    ("says {}", "{0} と申告"),
+    ("speaks {}", "{0} で応答"),
+    ("port {} is open", "ポート {0} が開放"),
+    ("says that it is a {?}", "{0} と申告"),
+    ("is named {}", "名前が {0}"),
+    ("{+} ({#})", "{0} ({1})"),
+];
