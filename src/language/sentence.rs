@@ -176,6 +176,8 @@ fn read(pattern: &'static str) -> (Vec<Part>, usize) {
             parts.push(Part::Text(before));
             own += before.len();
         }
+        // A sentence inside fits less by chance than any text does.
+        own += if slot == "+" { 8 } else { 0 };
         parts.push(match slot {
             "#" => Part::Number,
             "=" => Part::Words,
