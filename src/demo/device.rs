@@ -77,11 +77,16 @@ impl Device {
         (comes..goes).contains(&day) && today < most
     }
 
+    /// Whether it takes another hardware address every week.
+    pub(super) fn rotates(&self) -> bool {
+        self.model.habit == Habit::Rotating && self.number.is_multiple_of(20)
+    }
+
     pub(super) fn mac(&self, day: u64) -> MacAddr {
         let [.., b, c, d] = match self.model.habit {
-            // Another each week.
-            Habit::Rotating => self.draw(5_000 + day / 7),
-            Habit::Fixed | Habit::Leased => self.place,
+            // One for each network, as telephones have it; some take another every week.
+            Habit::Rotating if self.rotates() => self.draw(5_000 + day / 7),
+            Habit::Rotating | Habit::Fixed | Habit::Leased => self.place,
         }
         .to_be_bytes();
         let [x, y, z] = self.model.maker;

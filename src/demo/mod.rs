@@ -141,7 +141,11 @@ fn beside(database: &Path) -> Beside {
 }
 
 /// Fills the database that does not exist yet, as of a moment.
-pub(crate) async fn fill(database: &Path, &Demo { seed, days }: &Demo, now: Timestamp) -> Result<()> {
+pub(crate) async fn fill(
+    database: &Path,
+    &Demo { seed, days }: &Demo,
+    now: Timestamp,
+) -> Result<()> {
     if fs::metadata(database).is_ok_and(|file| file.len() > 0) {
         bail!(
             "{} exists: the demonstration fills only a new database; name one with --db",
@@ -370,7 +374,8 @@ impl World {
     /// The device register as somebody keeps it: not all of it is right.
     fn register(&self, day: u64) -> String {
         let mut text =
-            "管理番号,name,MAC address,IP address,host name,owner,department,location,status\n".to_owned();
+            "管理番号,name,MAC address,IP address,host name,owner,department,location,status\n"
+                .to_owned();
         let known = MODELS.iter().take_while(|model| model.name != models::UNKNOWN_FROM).count();
         let known = MODELS.get(..known).unwrap_or_default();
         for device in &self.devices {
@@ -389,18 +394,11 @@ impl World {
                 198.. => "retired",
                 _ => "approved",
             };
-            // Two lines of one printer that somebody mixed up.
-            let mac = match (device.name().as_str(), self.devices.iter()) {
-                ("printer-tyo-003", mut all) => all.find(|one| one.name() == "printer-tyo-004"),
-                ("printer-tyo-004", mut all) => all.find(|one| one.name() == "printer-tyo-003"),
-                _ => None,
-            };
-            let mac = mac.unwrap_or(device).mac(0);
             text.push_str(&format!(
                 "D-{:06},{},{},,{}.demo.example,{owner},{department},{},{status}\n",
                 device.place,
                 device.name(),
-                mac,
+                device.mac(0),
                 device.name(),
                 PLACES[device.place as usize % PLACES.len()],
             ));

@@ -14,7 +14,7 @@ pub(super) enum Habit {
     Fixed,
     /// There on most working days, at another address every few days.
     Leased,
-    /// There on some days, with another hardware address each time.
+    /// There on some days, with a hardware address that software chose.
     Rotating,
 }
 
@@ -43,7 +43,7 @@ const fn model(
 
 use Habit::{Fixed, Leased, Rotating};
 
-const WINDOWS: Option<(&str, &str)> = Some(("Windows", "11"));
+const WINDOWS: Option<(&str, &str)> = Some(("Windows 11", "24H2"));
 
 /// Two sites: the head office and a plant.
 #[rustfmt::skip]
@@ -66,7 +66,7 @@ pub(super) const MODELS: &[Model] = &[
     model("nas", [3, 1], [0x00, 0x11, 0x32], Fixed, None, &["22 ssh OpenSSH 8.2", "445 smb", "5001 https"]),
     model("mail", [1, 0], [0x00, 0x50, 0x56], Fixed, Some(("Debian", "12")), &["22 ssh OpenSSH 9.2p1", "25 smtp Postfix", "993 https Dovecot 2.3.19"]),
     model("plc", [0, 12], [0x00, 0x0e, 0x8c], Fixed, None, &["80 http", "102 s7"]),
-    model("hmi", [0, 6], [0x00, 0x80, 0xf4], Fixed, Some(("Windows", "10")), &["445 smb", "502 modbus", "5900 vnc"]),
+    model("hmi", [0, 6], [0x00, 0x80, 0xf4], Fixed, Some(("Windows 10", "22H2")), &["445 smb", "502 modbus", "5900 vnc"]),
     model("ups", [3, 3], [0x00, 0xc0, 0xb7], Fixed, None, &["23 telnet", "80 http"]),
     model("old", [2, 1], [0x00, 0x50, 0x56], Fixed, Some(("CentOS", "6")), &["21 ftp vsftpd 2.2.2", "22 ssh OpenSSH 5.3", "80 http Apache 2.2.15"]),
     // What nobody wrote down.

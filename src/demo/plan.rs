@@ -106,8 +106,10 @@ impl Device {
                 if turn == 1 { of + index / 5 } else { index }
             }
             // With another hardware address comes another lease.
-            Habit::Rotating => index + of * u32::try_from(day / 7 % 3).unwrap_or_default(),
-            Habit::Leased | Habit::Fixed => index,
+            Habit::Rotating if self.rotates() => {
+                index + of * u32::try_from(day / 7 % 3).unwrap_or_default()
+            }
+            Habit::Rotating | Habit::Leased | Habit::Fixed => index,
         };
         let (first, room) = zone.room(self.site);
         debug_assert!(within < room, "{zone:?} of site {} has no room", self.site);
@@ -119,7 +121,10 @@ impl Device {
 mod tests {
     use std::collections::{BTreeMap, BTreeSet};
 
-    use super::{super::{DAYS, devices}, *};
+    use super::{
+        super::{DAYS, devices},
+        *,
+    };
 
     #[test]
     fn no_two_devices_ever_share_an_address() {
@@ -131,10 +136,12 @@ mod tests {
                     let address = device.address(day);
                     assert_eq!(*whose.entry(address).or_insert(device.place), device.place);
                     assert!(!gateways(device.site).any(|gateway| gateway == address));
-                    assert!(!matches!(address.octets(), [_, _, 7, 255] | [_, _, _, 0]) || {
-                        // The middle of the clients' /23.
-                        device.site == 0 && device.stand.zone == Zone::Clients
-                    });
+                    assert!(
+                        !matches!(address.octets(), [_, _, 7, 255] | [_, _, _, 0]) || {
+                            // The middle of the clients' /23.
+                            device.site == 0 && device.stand.zone == Zone::Clients
+                        }
+                    );
                 }
             }
             let macs: BTreeSet<_> = devices.iter().map(|one| one.mac(0)).collect();

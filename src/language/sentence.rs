@@ -40,10 +40,12 @@ enum Out {
     Value(usize),
 }
 
-/// All of them, those with the most letters of their own first.
+/// All of them: those that begin with a sentence first, for whatever comes behind it is no part of
+/// that one; then those with the most letters of their own.
 static KNOWN: LazyLock<Vec<Known>> = LazyLock::new(|| {
     let mut known: Vec<Known> = super::sentences::all().map(Known::new).collect();
-    known.sort_by_key(|one| std::cmp::Reverse(one.own));
+    let begins = |one: &Known| one.parts.first() == Some(&Part::Sentence);
+    known.sort_by_key(|one| std::cmp::Reverse((begins(one), one.own)));
     known
 });
 

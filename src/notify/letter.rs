@@ -146,12 +146,7 @@ impl Press {
             owners: vec![texts.nobody.to_owned()],
         };
         let items = [
-            item(
-                ItemKind::Problem(AlertKind::New),
-                Severity::Warning,
-                texts.problem,
-                texts.detail,
-            ),
+            item(ItemKind::Problem(AlertKind::New), Severity::Warning, texts.problem, texts.detail),
             item(ItemKind::Problem(AlertKind::Over), Severity::Info, texts.over, ""),
             item(ItemKind::Happened, Severity::Info, texts.happened, texts.only),
         ];

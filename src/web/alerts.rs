@@ -138,9 +138,7 @@ async fn show(shared: &Shared, visitor: &Visitor, page: Page) -> Result<Response
             created: message.created_at.into(),
             attempts: message.attempts,
             next: waits.then(|| message.due_at.into()),
-            outcome: shown(
-                &visitor.language.said(message.outcome.as_deref().unwrap_or_default()),
-            ),
+            outcome: shown(&visitor.language.said(message.outcome.as_deref().unwrap_or_default())),
             may_retry: may_retry
                 && matches!(message.state, MessageState::Pending | MessageState::Failed),
         }

@@ -149,7 +149,8 @@ async fn list(
 fn known_by(matter: &Matter, language: Language) -> String {
     match matter {
         Matter::Asset { identifiers, .. } => {
-            let all: Vec<String> = identifiers.iter().map(|one| language.said(&one.to_string())).collect();
+            let all: Vec<String> =
+                identifiers.iter().map(|one| language.said(&one.to_string())).collect();
             shown(&all.join(", "))
         }
         Matter::Software(_) | Matter::Issuer(_) => String::new(),

@@ -74,7 +74,10 @@ async fn show(Viewer(visitor): Viewer, State(shared): State<Shared>) -> Result<R
             Some(run) => match run.result {
                 None => (texts.running.to_owned(), "good"),
                 Some(result) => {
-                    let detail = run.detail.as_deref().map(|detail| format!(": {}", visitor.language.said(detail)));
+                    let detail = run
+                        .detail
+                        .as_deref()
+                        .map(|detail| format!(": {}", visitor.language.said(detail)));
                     let known = RunResult::ALL.into_iter().find(|one| one.as_str() == result);
                     let word = known.map_or(result, |known| visitor.language.run_result(known));
                     let text = shown(&format!("{word}{}", detail.unwrap_or_default()));

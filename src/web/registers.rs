@@ -24,8 +24,8 @@ use inventory::{
 };
 
 use super::{
-    language::Language,
     Shared, cookie,
+    language::Language,
     page::{Moment, Page, html, shown, to},
     routes::{Route, get, post},
     sign::acting,
@@ -228,9 +228,8 @@ async fn look<E: Entry + Send + 'static>(
     let decisions = shared.store.decisions().await?;
     let offset = shared.settings.policy.offset;
     let overruled = approval::overruled(&import.entries, &decisions, offset, clock::now());
-    let overruled = overruled
-        .iter()
-        .map(|one| shown(&format!("{}: {}", one.entry, language.said(&one.text))));
+    let overruled =
+        overruled.iter().map(|one| shown(&format!("{}: {}", one.entry, language.said(&one.text))));
     let RegisterDiff { added, changed, removed, unchanged } = diff;
     let first = |labels: &[String]| labels.iter().take(ROWS).map(|one| shown(one)).collect();
     let cells = changed.iter().flat_map(|change| {
@@ -261,11 +260,7 @@ async fn look<E: Entry + Send + 'static>(
     Ok((import, seen))
 }
 
-async fn seen(
-    shared: &Shared,
-    waiting: &Waiting,
-    language: Language,
-) -> Result<Seen, Trouble> {
+async fn seen(shared: &Shared, waiting: &Waiting, language: Language) -> Result<Seen, Trouble> {
     let (bytes, place) = (&waiting.bytes, &waiting.place);
     Ok(match waiting.kind {
         RegisterKind::Device => look::<DeviceEntry>(shared, bytes, place, language).await?.1,

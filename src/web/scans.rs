@@ -164,9 +164,8 @@ fn row(
         site: shown(&record.vantage.site.0),
         targets: shown(&few(&scan.targets)),
         state: state(scan, progress, now),
-        took: language.said(&spoken(Duration::from_micros(
-            u64::try_from(micros).unwrap_or_default(),
-        ))),
+        took: language
+            .said(&spoken(Duration::from_micros(u64::try_from(micros).unwrap_or_default()))),
         sent: record.probes_sent,
         replies: record.replies,
         gaps: scan.gap_count,
@@ -259,7 +258,8 @@ struct Live {
 impl Live {
     fn new(progress: &ScanProgress, language: Language) -> Self {
         let texts = Texts::of(language);
-        let left = progress.seconds_left.map(|left| language.said(&spoken(Duration::from_secs(left))));
+        let left =
+            progress.seconds_left.map(|left| language.said(&spoken(Duration::from_secs(left))));
         Self {
             permille: progress.permille,
             phase: texts.phase_name(&progress.phase),

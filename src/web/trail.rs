@@ -132,11 +132,7 @@ async fn diagnose(
             Health::Limited => "warn",
             Health::Fails => "bad",
         },
-        lines: check
-            .detail
-            .lines()
-            .map(|line| shown(&visitor.language.said(line)))
-            .collect(),
+        lines: check.detail.lines().map(|line| shown(&visitor.language.said(line))).collect(),
     });
     html(&Diagnosis {
         page: Page::new(&visitor, Words::of(visitor.language).doctor),

@@ -16,6 +16,7 @@ pub(super) const ALL: &[Pattern] = &[
     ("approved by {&} on {=}", "承認({0}、{1})"),
     ("rejected by {&} on {=}", "却下({0}、{1})"),
     ("retired by {&} on {=}", "廃止({0}、{1})"),
+    ("address {=} (weak)", "アドレス {0}(弱い根拠)"),
     ("asset {#} ({})", "資産 {0} ({1})"),
     ("asset {#}", "資産 {0}"),
     ("software {}", "ソフトウェア {0}"),

@@ -6,8 +6,8 @@ use super::Pattern;
 #[rustfmt::skip]
 pub(super) const ALL: &[Pattern] = &[
     // Identifiers, as they are written in sentences.
-    ("mac {}", "MACアドレス {0}"),
-    ("host_name {}", "ホスト名 {0}"),
+    ("mac {=}", "MACアドレス {0}"),
+    ("host_name {=}", "ホスト名 {0}"),
     ("ssh_host_key {}", "SSHホスト鍵 {0}"),
     ("tls_key {}", "TLSの鍵 {0}"),
     ("smb_guid {}", "SMBのGUID {0}"),
@@ -34,6 +34,11 @@ pub(super) const ALL: &[Pattern] = &[
     ("{+}, one bit from the known one, once", "{0}。既知のものと1ビットだけ異なり、1回のみ検出"),
     ("{+}, in one scan; {} since", "{0}。1回のスキャンのみで、その後は {1}"),
     ("{+}, moved from {}", "{0}。{1} から変更"),
+
+    ("{+} ({+})", "{0}({1})"),
+    ("{+} ({+}), {+}", "{0}({1})、{2}"),
+    ("{=} operating system", "{0} のOS"),
+    ("{=} vendor class, operating system", "{0} のベンダークラスから判断したOS"),
 
     // What happened.
     ("from {} to {}: {?}", "{0} から {1} に変更: {2}"),

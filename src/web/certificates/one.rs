@@ -163,13 +163,21 @@ pub(super) async fn show(
         problems: shown(concluded.as_ref().map_or("", |one| &one.problems)),
         first_seen: certificate.first_seen.into(),
         last_seen: certificate.last_seen.into(),
-        anomalies: certificate.anomalies.iter().map(|text| shown(&visitor.language.said(text))).collect(),
+        anomalies: certificate
+            .anomalies
+            .iter()
+            .map(|text| shown(&visitor.language.said(text)))
+            .collect(),
         places: certificate.endpoints.iter().map(|place| row(place, None)).collect(),
         place_count: found.places,
         current_places: found.current_places,
         sent_along: found.sent_along,
         files: files.collect(),
-        chains: found.chains.iter().map(|chain| chain_shown(chain, &found.names, roots, visitor.language)).collect(),
+        chains: found
+            .chains
+            .iter()
+            .map(|chain| chain_shown(chain, &found.names, roots, visitor.language))
+            .collect(),
         findings: found
             .findings
             .iter()

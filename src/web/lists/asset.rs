@@ -129,7 +129,10 @@ async fn show(
     let mut facts = vec![(words.id, asset.id.to_string()), (words.site, asset.site.0.clone())];
     if let Some(entry) = &entry {
         let registration = language.value(Kind::Assets, "registration", &entry.registration);
-        facts.push((words.registration, format!("{registration}: {}", language.said(&entry.reason))));
+        facts.push((
+            words.registration,
+            format!("{registration}: {}", language.said(&entry.reason)),
+        ));
         facts.extend(entry.vendor.clone().map(|vendor| (words.vendor, vendor)));
         facts.extend(entry.os.clone().map(|os| (words.os, os)));
     }
@@ -167,7 +170,7 @@ async fn show(
         vec![
             one.product.clone(),
             one.version.clone().unwrap_or_default(),
-            one.source.clone(),
+            language.said(&one.source),
             spoken(one.last_seen),
         ]
     });

@@ -247,9 +247,14 @@ const SOFTWARE: &[Column] = &[
     )),
     column!("site", site, None, true, Software, |row: &SoftwareEntry| text(&row.site)),
     column!("name", name, None, true, Software, |row: &SoftwareEntry| maybe(row.name.as_ref())),
-    column!("source", source, Some("source"), true, Software, |row: &SoftwareEntry| text(
-        &row.source
-    )),
+    worded!(
+        "source",
+        source,
+        Some("source"),
+        true,
+        Software,
+        |row: &SoftwareEntry, language: Language| text(language.said(&row.source))
+    ),
     column!("first", first_seen, Some("first"), false, Software, |row: &SoftwareEntry| time(
         row.first_seen
     )),

@@ -82,11 +82,7 @@ async fn list(
     told(&headers, &json!({"items": items, "next": page.next, "total": page.total}))
 }
 
-async fn items(
-    shared: &Shared,
-    rows: Vec<Row>,
-    language: Language,
-) -> Result<Vec<Value>, Trouble> {
+async fn items(shared: &Shared, rows: Vec<Row>, language: Language) -> Result<Vec<Value>, Trouble> {
     let mut assets: Vec<AssetEntry> = Vec::new();
     let mut items = Vec::new();
     for row in rows {
