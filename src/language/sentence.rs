@@ -11,7 +11,7 @@
 use std::{cell::Cell, sync::LazyLock};
 
 /// A sentence in English, as the code has it, and in Japanese. In English `{}` is any text, `{#}` a
-/// number, `{=}` a word without blanks (or several with commas between them), `{&}` a list with
+/// number, `{=}` a word without blanks (or several with commas between them), `{,}` a list of our names, `{&}` one with
 /// "and" or "or", `{+}` a sentence of ours, `{?}` one of ours or any text; in Japanese `{0}` is the
 /// first of them.
 pub(super) type Pattern = (&'static str, &'static str);
@@ -31,6 +31,7 @@ enum Part {
     Number,
     Words,
     List,
+    Names,
     Sentence,
     Perhaps,
 }
@@ -154,9 +155,23 @@ impl Part {
                 let text = told(text, left, deep).unwrap_or_else(|| text.to_owned());
                 Some(text.replace(" and ", "、").replace(" or ", " または "))
             }
+            Self::Names => {
+                let names: Vec<&str> =
+                    text.split(", ").map(|one| named(one).unwrap_or(one)).collect();
+                Some(names.join("、"))
+            }
             Self::Sentence => told(text, left, deep),
             Self::Perhaps => Some(told(text, left, deep).unwrap_or_else(|| text.to_owned())),
         }
+    }
+}
+
+/// A sentence without values: a name.
+fn named(text: &str) -> Option<&'static str> {
+    let known = KNOWN.iter().find(|known| known.parts == [Part::Text(text)])?;
+    match known.japanese.as_slice() {
+        [Out::Text(name)] => Some(name),
+        _ => None,
     }
 }
 
@@ -184,6 +199,7 @@ fn read(pattern: &'static str) -> (Vec<Part>, usize) {
             "#" => Part::Number,
             "=" => Part::Words,
             "&" => Part::List,
+            "," => Part::Names,
             "+" => Part::Sentence,
             "?" => Part::Perhaps,
             _ => Part::Any,

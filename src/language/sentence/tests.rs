@@ -36,11 +36,11 @@ fn a_sentence_is_told_with_its_values() {
     );
     check(
         "mac 00:00:5e:00:53:01 (arp reply from 192.0.2.1), address 192.0.2.1 (answered arp, echo)",
-        "MACアドレス 00:00:5e:00:53:01(192.0.2.1 からのARP応答)、アドレス 192.0.2.1(応答: arp, echo)",
+        "MACアドレス 00:00:5e:00:53:01(192.0.2.1 からのARP応答)、アドレス 192.0.2.1(応答: ARP、ping)",
     );
     check(
         "the register forbids vsftpd any; seen by 192.0.2.1:21/tcp ftp",
-        "台帳で vsftpd any は禁止されている。根拠: 192.0.2.1:21/tcp ftp",
+        "台帳で vsftpd はすべてのバージョンが禁止されている。根拠: 192.0.2.1:21/tcp ftp",
     );
     check(
         "pc (192.0.2.7): speaks telnet with 192.0.2.1, 192.0.2.2 and 3 more",
@@ -115,6 +115,14 @@ const SOURCES: &[(&str, bool)] = &[
     ("inventory/src/compare", true),
     ("inventory/src/event.rs", true),
     ("inventory/src/identity", true),
+    ("inventory/src/download.rs", true),
+    ("inventory/src/register/day.rs", true),
+    ("inventory/src/register/value.rs", true),
+    ("scanner/src/collect.rs", true),
+    ("scanner/src/scope.rs", true),
+    ("scanner/src/sweep/guard.rs", true),
+    ("scanner/src/sweep/report.rs", true),
+    ("scanner/src/sweep/sending.rs", true),
     ("inventory/src/approval/apply.rs", false),
     ("inventory/src/class.rs", false),
     ("inventory/src/evidence.rs", false),
@@ -157,6 +165,14 @@ const COMPOSED: &[(&[&str], &str)] = &[
         "192.0.2.1:22 (a): that of its ecdsa key ends at b",
     ),
     (&["it accepts {} and {} more"], "192.0.2.1:443 (a): it accepts TLS_A, TLS_B and 3 more"),
+    (
+        &[
+            "a quotation mark opens a cell here and is never closed{}",
+            "; nothing behind this line was read",
+        ],
+        "line 3: a quotation mark opens a cell here and is never closed; nothing behind this line was \
+         read",
+    ),
     (&[" and "], "its host names belong to a and b"),
     (&[" or "], "nginx 1 is not in < 1 or > 2"),
     (

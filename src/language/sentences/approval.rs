@@ -19,6 +19,7 @@ pub(super) const ALL: &[Pattern] = &[
     ("address {=} (weak)", "アドレス {0}(弱い根拠)"),
     ("asset {#} ({})", "資産 {0} ({1})"),
     ("asset {#}", "資産 {0}"),
+    ("software {} any", "ソフトウェア {0}(すべてのバージョン)"),
     ("software {}", "ソフトウェア {0}"),
     ("issuer {}", "発行者 {0}"),
     ("all assets", "すべての資産"),

@@ -43,6 +43,7 @@ pub(super) const ALL: &[Pattern] = &[
     ("{+}; seen by {?}", "{0}。根拠: {1}"),
     ("{?}; seen by {?}", "{0}。根拠: {1}"),
     ("its own word", "機器自身の申告"),
+    ("the register forbids {} any", "台帳で {0} はすべてのバージョンが禁止されている"),
     ("the register forbids {}", "台帳で {0} は禁止されている"),
     ("{} is not in the software register", "{0} はソフトウェア台帳にない"),
     ("no entry approves {} for this asset", "この資産で {0} を承認する登録がない"),

@@ -44,6 +44,7 @@ pub(super) const ALL: &[Pattern] = &[
     ("no name server is configured here ({})", "DNSサーバーが設定されていない({0})"),
     ("its {} addresses are not known: {?}", "{0}アドレスが不明: {1}"),
     ("{?}, and more before", "{0}。以前にもあり"),
+    ("{#} more than the {#} of one run: the next run goes on", "1回の上限{1}件を超える{0}件は、次回に続ける"),
     ("not asked: {?}", "確認していない: {0}"),
     ("search of {}", "{0} の探索"),
 
@@ -83,6 +84,8 @@ pub(super) const ALL: &[Pattern] = &[
 
     // What devices do that no device should.
     ("says more than {#} bytes", "{0}バイトを超える応答を送る"),
+    ("{} has a value that is not allowed", "{0} の値が規格で許されない"),
+    ("{} is not allowed to be what it is", "{0} の値が規格で許されない"),
     ("{=}: {} has a value that is not allowed", "{0}: {1} の値が規格で許されない"),
     ("{=}: {} is not allowed to be what it is", "{0}: {1} の値が規格で許されない"),
     ("its chain has {#} certificates, of which {#} were kept", "チェーンの証明書が{0}件と多く、{1}件のみ保存"),
@@ -121,7 +124,19 @@ pub(super) const ALL: &[Pattern] = &[
     ("it has no MAC, address, host name or serial number: nothing seen can ever match it", "MACアドレス、IPアドレス、ホスト名、シリアル番号のいずれもなく、検出した機器と一致しようがない"),
     ("it covers {}, every address of which counts as this entry", "{0} のすべてのアドレスがこの登録に該当する"),
 
+    ("{} is not a version rule (expected any, a version like 1.2, a series like 1.2.x, or comparisons like >= 1.2, < 2)", "{0} はバージョンの条件ではない(例: any、1.2、1.2.x、>= 1.2, < 2)"),
+
     // A register's file as a whole.
+    ("this is {}, neither CSV nor a workbook: save what it shows as xlsx or as \"CSV UTF-8\", then import that", "CSVでもブックでもない形式({0})。xlsxまたは「CSV UTF-8」で保存し直してから取り込む"),
+    ("this is a zip archive, or a workbook, that is damaged ({}): save it again", "壊れたZIPまたはブック({0})。保存し直してから取り込む"),
+    ("the workbook is encrypted: open it with its password, take the password off (in Excel: File, Info, Protect Workbook, Encrypt with Password, leave it empty), save it, then import that", "ブックが暗号化されている。開いてパスワードを解除し(Excelでは ファイル、情報、ブックの保護、パスワードを使用して暗号化 を空にする)、保存してから取り込む"),
+    ("the {} workbook is damaged ({}): open it and save it again as xlsx", "{0}のブックが壊れている({1})。開いてxlsxで保存し直す"),
+    ("the workbook unpacks too far: {}; copy the register alone into a new workbook", "ブックの展開後の大きさが上限を超える({0})。台帳だけを新しいブックに移す"),
+    ("--sheet names a sheet of a workbook, and this is text", "シートを指定できるのはブックだけで、これはテキスト"),
+    ("several sheets look like a device register: name one with --sheet ({})", "機器台帳と見られるシートが複数ある。1つを指定する({0})"),
+    ("several sheets look like a software register: name one with --sheet ({})", "ソフトウェア台帳と見られるシートが複数ある。1つを指定する({0})"),
+    ("several sheets look like an issuer register: name one with --sheet ({})", "発行者台帳と見られるシートが複数ある。1つを指定する({0})"),
+    ("line {#} has {#} columns; a register may have {#}", "{0}行目が{1}列で、上限の{2}列を超える"),
     ("the file is empty", "ファイルが空"),
     ("the file has {#} bytes; a register may have {#}", "ファイルが{0}バイトで、上限の{1}バイトを超える"),
     ("line {#} contains a zero byte: this is not a text file, or UTF-16 without a mark", "{0}行目に値0のバイトがある。テキストファイルでないか、BOMのないUTF-16"),
