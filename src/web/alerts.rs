@@ -104,7 +104,12 @@ async fn show(shared: &Shared, visitor: &Visitor, page: Page) -> Result<Response
     let routes = settings.iter().map(|route| RouteRow {
         name: route.name.clone(),
         severity: visitor.language.severity(route.severity),
-        about: route.about.join(", "),
+        about: route
+            .about
+            .iter()
+            .map(|about| visitor.language.name(about))
+            .collect::<Vec<_>>()
+            .join(", "),
         sites: if route.sites.is_empty() { texts.all.to_owned() } else { route.sites.join(", ") },
     });
     let messages = shared.store.messages_before(i64::MAX, ROWS).await?;
@@ -131,7 +136,7 @@ async fn show(shared: &Shared, visitor: &Visitor, page: Page) -> Result<Response
             created: message.created_at.into(),
             attempts: message.attempts,
             next: waits.then(|| message.due_at.into()),
-            outcome: shown(message.outcome.as_deref().unwrap_or_default()),
+            outcome: shown(&visitor.language.said(message.outcome.as_deref().unwrap_or_default())),
             may_retry: may_retry
                 && matches!(message.state, MessageState::Pending | MessageState::Failed),
         }

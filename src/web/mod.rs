@@ -20,7 +20,6 @@ mod decisions;
 mod gate;
 mod health;
 mod jobs;
-mod language;
 mod lists;
 mod live;
 mod map;
@@ -37,12 +36,10 @@ mod patience;
 mod privilege;
 mod registers;
 mod routes;
-mod rules;
 mod scans;
 mod server;
 mod sign;
 mod summary;
-mod terms;
 #[cfg(test)]
 mod tests;
 mod trail;
@@ -73,6 +70,7 @@ use crate::{
     cli::args::Cli,
     clock,
     compose::{self, Settings},
+    language,
 };
 use gate::{Hosts, Log};
 use trouble::Trouble;

@@ -247,12 +247,12 @@ pub(super) fn trouble(
         Trouble::Late => (words.trouble_late, String::new()),
         Trouble::Wait(_) => (words.trouble_wait, String::new()),
         Trouble::Unread(why) => (words.trouble_invalid, shown(&why.text(visitor.language))),
-        Trouble::Invalid(why) => (words.trouble_invalid, shown(why)),
+        Trouble::Invalid(why) => (words.trouble_invalid, shown(&visitor.language.said(why))),
         Trouble::Query(why) => {
             let part = format!("{:?}: {}", why.term, visitor.language.query_error(why));
             (words.trouble_invalid, shown(&part))
         }
-        Trouble::Conflict(why) => (words.trouble_conflict, shown(why)),
+        Trouble::Conflict(why) => (words.trouble_conflict, shown(&visitor.language.said(why))),
         Trouble::Refused { conflicts, why, japanese } => {
             let text = if *conflicts { words.trouble_conflict } else { words.trouble_invalid };
             let why = match visitor.language {

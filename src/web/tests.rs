@@ -3,6 +3,7 @@
 mod acts;
 mod hostile;
 mod hurry;
+mod japanese;
 #[cfg(feature = "oidc")]
 mod oidc;
 mod pages;
@@ -54,9 +55,14 @@ impl Site {
     /// With this on top of the configuration.
     pub(super) async fn with(file: &str) -> Self {
         let folder = TempDir::new().unwrap();
+        let database = folder.path().join("daicho.db");
+        Self::over(folder, &database, file).await
+    }
+
+    /// Over a database in a folder, with this on top of the configuration.
+    async fn over(folder: TempDir, database: &std::path::Path, file: &str) -> Self {
         let mut layers = config::Layers::defaults();
         layers.add_file("test", file).unwrap();
-        let database = folder.path().join("daicho.db");
         layers.add_flag("--db", "database", database.to_str().unwrap()).unwrap();
         let config = config::Config::from_layers(&layers).unwrap();
         let shared = Shared::open(compose::settings(config).unwrap()).await.unwrap();

@@ -11,7 +11,8 @@ use inventory::{
     user::Role,
 };
 
-use super::{asked::Refusal, cookie, terms::refusal};
+use super::{asked::Refusal, cookie};
+use crate::language::terms::refusal;
 use crate::{
     cli::{Absent, Unusable},
     tell,

@@ -1,30 +1,7 @@
-//! What the page says, in each language: one table, so that a text that lacks a translation does
-//! not compile. A part of the page with many texts may have a table of its own by [`words!`].
+//! What all pages say, in each language. A part of the page with many texts has a table of its own
+//! by [`words!`].
 
-/// Makes a struct of texts and its value in each language.
-macro_rules! words {
-    ($(#[$about:meta])* $name:ident { $($key:ident: $english:literal, $japanese:literal;)* }) => {
-        $(#[$about])*
-        #[derive(Debug)]
-        pub(crate) struct $name {
-            $(pub(crate) $key: &'static str,)*
-        }
-
-        impl $name {
-            /// The texts in a language.
-            pub(crate) const fn of(language: $crate::web::language::Language) -> &'static Self {
-                static ENGLISH: $name = $name { $($key: $english,)* };
-                static JAPANESE: $name = $name { $($key: $japanese,)* };
-                match language {
-                    $crate::web::language::Language::English => &ENGLISH,
-                    $crate::web::language::Language::Japanese => &JAPANESE,
-                }
-            }
-        }
-    };
-}
-
-pub(crate) use words;
+pub(crate) use crate::language::words;
 
 words! {
     /// The texts of all pages.
@@ -129,7 +106,7 @@ impl Words {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::web::language::Language;
+    use crate::language::Language;
 
     #[test]
     fn each_language_speaks_for_itself() {

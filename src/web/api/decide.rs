@@ -17,6 +17,7 @@ use crate::{
         Scarce, Shared,
         asked::{Path, Question, Refusal},
         decisions,
+        language::Language,
         routes::Route,
         trouble::Trouble,
         visit::{Approver, Viewer},
@@ -283,5 +284,5 @@ async fn accept(
 ) -> Result<Response, Trouble> {
     let reason = given(&reason)?;
     decisions::accepted(&shared, &visitor, id, &reason, &until).await?;
-    Ok(done(&things::finding_of(&shared, id).await?))
+    Ok(done(&things::finding_of(&shared, id, Language::English).await?))
 }

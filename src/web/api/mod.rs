@@ -32,6 +32,7 @@ pub(crate) use schema::Fault;
 use super::{
     Shared,
     asked::Refusal,
+    language::Language,
     routes::{self, Route},
     trouble::Trouble,
     visit::{Checked, FromPage, Guarded, Viewer, Visitor},
@@ -191,6 +192,35 @@ impl FromPage for Order {}
 impl<T> FromPage for Json<T> {}
 impl FromPage for File {}
 
+/// In which language a program wants what is written for people: English unless it says so.
+pub(super) fn asked_language(headers: &HeaderMap) -> Language {
+    let asked = headers.get(header::ACCEPT_LANGUAGE).and_then(|value| value.to_str().ok());
+    Language::accepted(asked.unwrap_or_default())
+}
+
+/// Tells in a language what is written for people, wherever it stands in an answer: titles,
+/// details and reasons. What was observed stays as it is.
+pub(super) fn word(value: &mut Value, language: Language) {
+    match value {
+        Value::Array(items) => items.iter_mut().for_each(|item| word(item, language)),
+        Value::Object(fields) => {
+            let rule = fields.get("rule").and_then(Value::as_str).map(str::to_owned);
+            for (name, value) in fields.iter_mut().filter(|(name, _)| *name != "observations") {
+                let said = match (name.as_str(), value.as_str(), &rule) {
+                    ("title", Some(title), Some(rule)) => language.finding(rule, title),
+                    ("detail" | "because" | "reason", Some(text), _) => language.said(text),
+                    _ => {
+                        word(value, language);
+                        continue;
+                    }
+                };
+                *value = said.into();
+            }
+        }
+        _ => {}
+    }
+}
+
 /// What is read: with a tag, by which whoever has it already is told so.
 pub(super) fn told(headers: &HeaderMap, value: &Value) -> Result<Response, Trouble> {
     let body = value.to_string();
@@ -199,7 +229,7 @@ pub(super) fn told(headers: &HeaderMap, value: &Value) -> Result<Response, Troub
         (header::ETAG, tag.clone()),
         // For whoever asked, and no cache between; and asked for again each time.
         (header::CACHE_CONTROL, "private, no-cache".to_owned()),
-        (header::VARY, "Authorization, Cookie".to_owned()),
+        (header::VARY, "Authorization, Cookie, Accept-Language".to_owned()),
     ];
     Ok(match has(headers, &tag) {
         true => (StatusCode::NOT_MODIFIED, known).into_response(),

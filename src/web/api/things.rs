@@ -16,13 +16,14 @@ use model::{ScanId, Severity};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{About, PART, Part, get, leaf, rows, told};
+use super::{About, PART, Part, asked_language, get, leaf, rows, told, word};
 use crate::{
     cli::{assets, certs},
     clock, report,
     web::{
         Shared,
         asked::{Path, Question},
+        language::Language,
         lists,
         routes::Route,
         summary, trends,
@@ -130,7 +131,9 @@ async fn asset(
     let tell = move |shared: Shared| async move {
         Ok(assets::whole_json(&shared.settings, &shared.store, AssetId(id), MOST).await?)
     };
-    told(&headers, &shared.look_apart(tell).await?)
+    let mut asset = shared.look_apart(tell).await?;
+    word(&mut asset, asked_language(&headers));
+    told(&headers, &asset)
 }
 
 async fn certificate(
@@ -142,7 +145,9 @@ async fn certificate(
     let tell = |shared: Shared| async move {
         Ok(certs::told(&shared.settings, &shared.store, &sha256, MOST).await?)
     };
-    told(&headers, &shared.look_apart(tell).await?)
+    let mut certificate = json!(shared.look_apart(tell).await?);
+    word(&mut certificate, asked_language(&headers));
+    told(&headers, &certificate)
 }
 
 async fn finding(
@@ -151,18 +156,22 @@ async fn finding(
     headers: HeaderMap,
     Path(id): Path<i64>,
 ) -> Result<Response, Trouble> {
-    let found = finding_of(&shared, id).await?;
+    let found = finding_of(&shared, id, asked_language(&headers)).await?;
     told(&headers, &found)
 }
 
 /// A finding as its list has it.
-pub(super) async fn finding_of(shared: &Shared, id: i64) -> Result<Value, Trouble> {
+pub(super) async fn finding_of(
+    shared: &Shared,
+    id: i64,
+    language: Language,
+) -> Result<Value, Trouble> {
     let query = shared.query(Kind::Findings, &format!("id={id}"))?;
     let _place = shared.lists().await?;
     let sort = Sort::usual(Kind::Findings);
     let request = Request { query: &query, sort, direction: Direction::Up, after: None, size: 1 };
     let found = shared.store.list_findings(&request, clock::now()).await?.rows.pop();
-    Ok(lists::finding(&found.ok_or(Trouble::NotFound)?))
+    Ok(lists::finding(&found.ok_or(Trouble::NotFound)?, language))
 }
 
 async fn scans(

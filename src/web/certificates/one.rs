@@ -168,13 +168,21 @@ pub(super) async fn show(
         problems: shown(concluded.as_ref().map_or("", |one| &one.problems)),
         first_seen: certificate.first_seen.into(),
         last_seen: certificate.last_seen.into(),
-        anomalies: certificate.anomalies.iter().map(|text| shown(text)).collect(),
+        anomalies: certificate
+            .anomalies
+            .iter()
+            .map(|text| shown(&visitor.language.said(text)))
+            .collect(),
         places: certificate.endpoints.iter().map(|place| row(place, None)).collect(),
         place_count: found.places,
         current_places: found.current_places,
         sent_along: found.sent_along,
         files: files.collect(),
-        chains: found.chains.iter().map(|chain| chain_shown(chain, &found.names, roots)).collect(),
+        chains: found
+            .chains
+            .iter()
+            .map(|chain| chain_shown(chain, &found.names, roots, visitor.language))
+            .collect(),
         findings: found
             .findings
             .iter()
@@ -266,6 +274,7 @@ fn chain_shown(
     (chain, judgement): &(Chain, Option<Judgement>),
     names: &BTreeMap<String, String>,
     root: impl Fn(&str) -> Option<String>,
+    language: Language,
 ) -> ChainShown {
     let link = |sha256: &String| match names.get(sha256) {
         Some(name) if !name.is_empty() => Link { name: shown(name), page: Some(path(sha256)) },
@@ -279,7 +288,7 @@ fn chain_shown(
         None => chain.above.iter().map(link).collect(),
     };
     let reasons = judgement.as_ref().map(|judgement| {
-        judgement.reasons.iter().map(|reason| shown(&reason.to_string())).collect()
+        judgement.reasons.iter().map(|reason| shown(&language.said(&reason.to_string()))).collect()
     });
     ChainShown { links, reasons }
 }
@@ -297,7 +306,7 @@ fn wrong(stored: &StoredFinding, language: Language, may_accept: bool) -> Wrong 
         severity_look,
         state: language.finding_state(finding.state),
         title: shown(&language.finding(&finding.key.rule, &finding.title)),
-        detail: shown(&finding.detail),
+        detail: shown(&language.said(&finding.detail)),
         citation: citation(&finding.key.rule).unwrap_or_default(),
         since: finding.first_seen.into(),
         may_accept: may_accept && finding.state == FindingState::Open,

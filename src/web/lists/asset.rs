@@ -117,7 +117,10 @@ async fn show(
     let mut facts = vec![(words.id, asset.id.to_string()), (words.site, asset.site.0.clone())];
     if let Some(entry) = &entry {
         let registration = language.value(Kind::Assets, "registration", &entry.registration);
-        facts.push((words.registration, format!("{registration}: {}", entry.reason)));
+        facts.push((
+            words.registration,
+            format!("{registration}: {}", language.said(&entry.reason)),
+        ));
         facts.extend(entry.vendor.clone().map(|vendor| (words.vendor, vendor)));
         facts.extend(entry.os.clone().map(|os| (words.os, os)));
     }
@@ -125,7 +128,9 @@ async fn show(
     facts.extend((!why.is_empty()).then(|| (words.os_reasons, why.join("; "))));
     if let Some(judged) = class::classify(asset) {
         facts.push((words.class, language.class(judged.class).to_owned()));
-        facts.push((words.class_reasons, judged.reasons.join("; ")));
+        let reasons: Vec<String> =
+            judged.reasons.iter().map(|reason| language.said(reason)).collect();
+        facts.push((words.class_reasons, reasons.join("; ")));
     }
     let title = called(asset, words);
     let identifiers = asset.identifiers.iter().map(|one| identifier_row(one, language));
@@ -145,7 +150,7 @@ async fn show(
         vec![
             one.product.clone(),
             one.version.clone().unwrap_or_default(),
-            one.source.clone(),
+            language.said(&one.source),
             spoken(one.last_seen),
         ]
     });
@@ -177,7 +182,7 @@ async fn show(
             language.severity(finding.severity).to_owned(),
             language.finding_state(finding.state).to_owned(),
             language.finding(&finding.key.rule, &finding.title),
-            finding.detail.clone(),
+            language.said(&finding.detail),
             spoken(finding.first_seen),
         ]
     });
@@ -260,12 +265,12 @@ fn yes(is: bool) -> String {
 /// What an asset is known by, as a table has it.
 pub(super) fn identifier_row(one: &Assigned, language: Language) -> Vec<String> {
     vec![
-        one.identifier.kind().to_owned(),
+        language.name(one.identifier.kind()),
         one.identifier.value(),
         language.strength(one.strength).to_owned(),
         yes(one.current),
         spoken(one.last_seen),
-        one.because.clone(),
+        language.said(&one.because),
     ]
 }
 
@@ -274,16 +279,16 @@ pub(super) fn event_row(event: &Event, language: Language) -> Vec<String> {
     vec![
         spoken(event.at),
         language.event(event.kind).to_owned(),
-        event.subject.clone(),
-        event.detail.clone(),
+        language.said(&event.subject),
+        language.said(&event.detail),
     ]
 }
 
 /// What was observed, as a table has it.
-pub(super) fn observation_row(stored: &StoredObservation, _: Language) -> Vec<String> {
+pub(super) fn observation_row(stored: &StoredObservation, language: Language) -> Vec<String> {
     let seen = &stored.observation;
     vec![
-        seen.method.as_str().to_owned(),
+        language.method(seen.method).to_owned(),
         seen.subject.to_string(),
         crate::cli::assets::told(&seen.fact),
         stored.times.to_string(),

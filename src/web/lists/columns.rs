@@ -248,9 +248,14 @@ const SOFTWARE: &[Column] = &[
     )),
     column!("site", site, None, true, Software, |row: &SoftwareEntry| text(&row.site)),
     column!("name", name, None, true, Software, |row: &SoftwareEntry| maybe(row.name.as_ref())),
-    column!("source", source, Some("source"), true, Software, |row: &SoftwareEntry| text(
-        &row.source
-    )),
+    worded!(
+        "source",
+        source,
+        Some("source"),
+        true,
+        Software,
+        |row: &SoftwareEntry, language: Language| text(language.said(&row.source))
+    ),
     column!("first", first_seen, Some("first"), false, Software, |row: &SoftwareEntry| time(
         row.first_seen
     )),
@@ -352,8 +357,8 @@ const FINDINGS: &[Column] = &[
         let link = certificates::path_of_subject(&finding.key.subject);
         Cell { link, ..text(language.finding(&finding.key.rule, &finding.title)) }
     }),
-    column!("detail", detail, None, false, Finding, |row: &Finding| text(
-        &row.stored.finding.detail
+    worded!("detail", detail, None, false, Finding, |row: &Finding, language: Language| text(
+        language.said(&row.stored.finding.detail)
     )),
     column!("subject", subject, Some("subject"), false, Finding, |row: &Finding| text(
         &row.stored.finding.key.subject

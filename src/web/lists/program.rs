@@ -23,8 +23,9 @@ use crate::{
         json::{AssetJson, ListedServiceJson, ListedSoftwareJson},
     },
     web::{
-        api::{About, get, told},
+        api::{About, asked_language, get, told},
         asked::{Path, Question},
+        language::Language,
         routes::Route,
         trouble::Trouble,
         visit::Viewer,
@@ -115,11 +116,11 @@ async fn list(
     let size = choice.rows.unwrap_or(ROWS);
     let request = Request { query: &query, sort, direction, after, size };
     let page = columns::rows(&shared.store, &request, clock::now()).await?;
-    let items = items(&shared, page.rows).await?;
+    let items = items(&shared, page.rows, asked_language(&headers)).await?;
     told(&headers, &json!({"items": items, "next": page.next, "total": page.total}))
 }
 
-async fn items(shared: &Shared, rows: Vec<Row>) -> Result<Vec<Value>, Trouble> {
+async fn items(shared: &Shared, rows: Vec<Row>, language: Language) -> Result<Vec<Value>, Trouble> {
     let mut assets: Vec<AssetEntry> = Vec::new();
     let mut items = Vec::new();
     for row in rows {
@@ -131,7 +132,7 @@ async fn items(shared: &Shared, rows: Vec<Row>) -> Result<Vec<Value>, Trouble> {
             Row::Service(row) => json!(service(row)),
             Row::Software(row) => json!(software(row)),
             Row::Certificate(row) => certificate(&row),
-            Row::Finding(row) => finding(&row),
+            Row::Finding(row) => finding(&row, language),
         });
     }
     let ids: Vec<AssetId> = assets.iter().map(|row| row.id).collect();
@@ -199,8 +200,8 @@ fn certificate(row: &CertificateEntry) -> Value {
     })
 }
 
-/// A finding as `docs/json.md` promises it of a list.
-pub(in crate::web) fn finding(row: &FindingEntry) -> Value {
+/// A finding as `docs/json.md` promises it of a list, its words in a language.
+pub(in crate::web) fn finding(row: &FindingEntry, language: Language) -> Value {
     let finding = &row.stored.finding;
     json!({
         "id": row.stored.id,
@@ -209,8 +210,8 @@ pub(in crate::web) fn finding(row: &FindingEntry) -> Value {
         "subject": finding.key.subject,
         "asset": finding.asset.map(|asset| asset.0),
         "site": row.site,
-        "title": finding.title,
-        "detail": finding.detail,
+        "title": language.finding(&finding.key.rule, &finding.title),
+        "detail": language.said(&finding.detail),
         "state": finding.state.as_str(),
         "first_seen": finding.first_seen.to_string(),
         "last_seen": finding.last_seen.to_string(),

@@ -20,6 +20,7 @@ use serde::Deserialize;
 use super::{
     Shared,
     asked::Question,
+    language::Language,
     lists::address,
     page::{Page, encoded, html, shown},
     routes::{Route, get},
@@ -161,7 +162,7 @@ async fn show(
                 // That of a site which goes on here is where it began.
                 diagram: match after.is_some() && block.site == site {
                     true => None,
-                    false => links::diagram(&junctions, &block.site, texts),
+                    false => links::diagram(&junctions, &block.site, visitor.language),
                 },
                 blocks: vec![block],
             }),
@@ -172,7 +173,7 @@ async fn show(
         texts,
         sites,
         devices: match after {
-            None => junctions.iter().map(device).collect(),
+            None => junctions.iter().map(|one| device(one, visitor.language)).collect(),
             Some(_) => Vec::new(),
         },
         are_more,
@@ -181,9 +182,10 @@ async fn show(
     })
 }
 
-fn device(one: &Junction) -> Device {
+fn device(one: &Junction, language: Language) -> Device {
     const FEW: usize = 8;
-    let roles: Vec<String> = one.roles.iter().map(ToString::to_string).collect();
+    let roles: Vec<String> =
+        one.roles.iter().map(|role| language.said(&role.to_string())).collect();
     let some: Vec<String> = one.addresses.iter().take(FEW).map(ToString::to_string).collect();
     let more = one.addresses.len().saturating_sub(FEW);
     let neighbors = one.neighbors.iter().map(|(neighbor, names)| {
