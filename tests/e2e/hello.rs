@@ -190,6 +190,8 @@ fn places(home: &Home, sha256: &str) -> Vec<(u64, Option<String>)> {
         })
         .collect();
     places.sort();
+    // In each version.
+    places.dedup();
     places
 }
 

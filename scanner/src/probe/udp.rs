@@ -58,7 +58,9 @@ pub fn payload_in_turn(address: IpAddr, port: u16, cookie: u32, before: u64) -> 
     match probe_of(port) {
         Some(probe) => first_question(probe, address, port, cookie),
         None if !may_be_anything(port) => Vec::new(),
-        None if before % 2 == 0 => first_question(&one_question::DTLS, address, port, cookie),
+        None if before.is_multiple_of(2) => {
+            first_question(&one_question::DTLS, address, port, cookie)
+        }
         None => first_question(&one_question::QUIC, address, port, cookie),
     }
 }
