@@ -267,7 +267,8 @@ fn stored(home: &Home) -> Vec<u8> {
     let mut all = Vec::new();
     for entry in fs::read_dir(home.path(".")).unwrap() {
         let path = entry.unwrap().path();
-        if path.file_name().unwrap().to_string_lossy().starts_with("daicho.db") {
+        let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        if name.starts_with("daicho.db") && path.is_file() {
             all.extend(fs::read(path).unwrap());
         }
     }

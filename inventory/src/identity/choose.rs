@@ -104,8 +104,10 @@ impl State<'_> {
         for (sighting, work) in turn.iter().enumerate() {
             let cluster = &clusters.traits[&clusters.of[sighting]];
             let mut all = self.common(work, clusters);
-            if let (true, Some(asset)) = (all.is_empty(), faceless.before(&work.sighting)) {
-                all.insert(asset, Common { habit: weight::HABIT, ..Common::default() });
+            if all.is_empty() {
+                let habit = Common { habit: weight::HABIT, ..Common::default() };
+                let before = faceless.before(&work.sighting);
+                all.extend(before.into_iter().map(|asset| (asset, habit)));
             }
             for (asset, common) in all {
                 let known =

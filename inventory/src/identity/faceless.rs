@@ -26,6 +26,9 @@ const GONE_AFTER: i64 = 2 * 3_600;
 /// How many are compared with one that came, the latest.
 const MOST: usize = 1_024;
 
+/// Of how many that went it may be one.
+const MOST_ALIKE: usize = 16;
+
 type Habits = BTreeSet<(FingerprintKind, String)>;
 
 /// An asset without a face.
@@ -67,14 +70,15 @@ impl Faceless {
         Self(all)
     }
 
-    /// The one of the sighting's kind that went last before it came.
-    pub(super) fn before(&self, sighting: &Sighting) -> Option<usize> {
+    /// Those of the sighting's kind that went last before it came: several, because others of
+    /// the kind may have come with it.
+    pub(super) fn before(&self, sighting: &Sighting) -> Vec<usize> {
         if !is_faceless(sighting) {
-            return None;
+            return Vec::new();
         }
         let since = |one: &One| sighting.from.seconds_since(one.last_seen);
         let gone = self.0.iter().filter(|one| (1..=WAITED_FOR).contains(&since(one)));
-        let found = gone.take(MOST).find(|one| {
+        let found = gone.take(MOST).filter(|one| {
             if differ(&one.habits, &sighting.habits) {
                 return false;
             }
@@ -85,7 +89,7 @@ impl Faceless {
                 || (is_unknown(&one.habits) && is_unknown(&sighting.habits) && !one.was_asked && sighting.only_heard);
             leased || (is_alike && since(one) >= GONE_AFTER)
         });
-        found.map(|one| one.place)
+        found.take(MOST_ALIKE).map(|one| one.place).collect()
     }
 }
 
