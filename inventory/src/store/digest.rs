@@ -114,7 +114,7 @@ async fn concerned(
     }
     let concerned = identity::concerned(observations, as_of);
     let values: BTreeSet<String> =
-        concerned.identifiers.iter().map(|identifier| identifier.value()).collect();
+        concerned.identifiers.iter().map(model::Identifier::value).collect();
     // What has such a value and is something else is read for nothing, which harms nobody.
     let found: Vec<i64> = sqlx::query_scalar(
         "SELECT DISTINCT asset FROM identifier
