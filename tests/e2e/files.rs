@@ -346,7 +346,6 @@ fn a_folder_of_a_million_files_takes_no_more_than_their_names() {
         thread::sleep(Duration::from_millis(20));
     }
     let run = Run::of(running.wait_with_output().unwrap());
-    println!("a million files: {most} MiB, {:.1} s", began.elapsed().as_secs_f64());
     assert_eq!(run.code, Some(0), "{}", run.stderr);
     assert!(run.stderr.contains("1 file, 0 with a private key, 1 certificate,"), "{}", run.stderr);
     assert!((1..=MOST_MEMORY).contains(&most), "{most} MiB");
