@@ -77,15 +77,15 @@ impl Device {
         (comes..goes).contains(&day) && today < most
     }
 
-    /// Whether it takes another hardware address every week.
+    /// Whether it takes another hardware address every month.
     pub(super) fn rotates(&self) -> bool {
         self.model.habit == Habit::Rotating && self.number.is_multiple_of(20)
     }
 
     pub(super) fn mac(&self, day: u64) -> MacAddr {
         let [.., b, c, d] = match self.model.habit {
-            // One for each network, as telephones have it; some take another every week.
-            Habit::Rotating if self.rotates() => self.draw(5_000 + day / 7),
+            // One for each network, as telephones have it; some take another every month.
+            Habit::Rotating if self.rotates() => self.draw(5_000 + day / 30),
             Habit::Rotating | Habit::Fixed | Habit::Leased => self.place,
         }
         .to_be_bytes();

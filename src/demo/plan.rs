@@ -107,7 +107,7 @@ impl Device {
             }
             // With another hardware address comes another lease.
             Habit::Rotating if self.rotates() => {
-                index + of * u32::try_from(day / 7 % 3).unwrap_or_default()
+                index + of * u32::try_from(day / 30).unwrap_or_default()
             }
             Habit::Rotating | Habit::Leased | Habit::Fixed => index,
         };

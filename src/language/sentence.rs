@@ -11,9 +11,9 @@
 use std::{cell::Cell, sync::LazyLock};
 
 /// A sentence in English, as the code has it, and in Japanese. In English `{}` is any text, `{#}` a
-/// number, `{=}` a word without blanks (or several with commas between them), `{,}` a list of our names, `{&}` one with
-/// "and" or "or", `{+}` a sentence of ours, `{?}` one of ours or any text; in Japanese `{0}` is the
-/// first of them.
+/// number, `{=}` a word without blanks (or several with commas between them), `{,}` a list of our
+/// names, `{&}` one with "and" or "or", `{+}` a sentence of ours, `{?}` one of ours or any text; in
+/// Japanese `{0}` is the first of them.
 pub(super) type Pattern = (&'static str, &'static str);
 
 /// A pattern, ready to be held against texts.
@@ -81,10 +81,10 @@ impl Known {
 
     fn told(&self, text: &str, left: &Cell<usize>, deep: u32) -> Option<String> {
         let ends = [self.parts.first(), self.parts.last()];
-        if let [Some(Part::Text(first)), Some(Part::Text(last))] = ends {
-            if !text.starts_with(first) || !text.ends_with(last) {
-                return None;
-            }
+        if let [Some(Part::Text(first)), Some(Part::Text(last))] = ends
+            && !(text.starts_with(first) && text.ends_with(last))
+        {
+            return None;
         }
         let mut values = Vec::new();
         if !fill(&self.parts, text, &mut values, left, deep) {
@@ -168,8 +168,8 @@ impl Part {
 
 /// A sentence without values: a name.
 fn named(text: &str) -> Option<&'static str> {
-    let is_it = |part: &Part| matches!(part, Part::Text(known) if *known == text);
-    let known = KNOWN.iter().find(|known| matches!(&known.parts[..], [only] if is_it(only)))?;
+    let is_name = |known: &&Known| matches!(&known.parts[..], [Part::Text(own)] if *own == text);
+    let known = KNOWN.iter().find(is_name)?;
     match known.japanese.as_slice() {
         [Out::Text(name)] => Some(name),
         _ => None,

@@ -163,7 +163,6 @@ fn a_demonstration_of_three_months_is_believable() {
     let begun = std::time::Instant::now();
     let made = home.json(&["demo"]);
     let took = begun.elapsed();
-    println!("90 days of the demonstration: {took:.0?}");
     // A build with checks on a busy machine; one with optimisations takes a tenth.
     assert!(took.as_secs() < 900, "{took:?}");
     assert_eq!(made["page"], "https://127.0.0.1:8443/");
@@ -179,7 +178,6 @@ fn a_demonstration_of_three_months_is_believable() {
         for asset in assets {
             *counts.entry(asset[field].as_str().unwrap_or("none").to_owned()).or_default() += 1;
         }
-        println!("{field}: {counts:?}");
         move |value: &str| counts.get(value).copied().unwrap_or_default()
     };
     let registration = of("registration");
@@ -216,7 +214,6 @@ fn a_demonstration_of_three_months_is_believable() {
     for finding in shows(&["findings"]).as_array().unwrap() {
         *rules.entry(finding["rule"].as_str().unwrap().to_owned()).or_default() += 1;
     }
-    println!("open findings: {rules:?}");
     for (rule, count) in &rules {
         assert!(*count <= 60, "{rule}: {count}");
     }
@@ -227,7 +224,6 @@ fn a_demonstration_of_three_months_is_believable() {
     let messages = shows(&["alert", "list"]);
     let messages = messages.as_array().unwrap();
     let news: Vec<u64> = messages.iter().map(|message| message["news"].as_u64().unwrap()).collect();
-    println!("news of messages: {news:?}");
     assert!(messages.len() > 40 && news.iter().max() < Some(&200), "{news:?}");
 }
 
