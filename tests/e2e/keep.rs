@@ -182,13 +182,15 @@ fn a_demonstration_of_three_months_is_believable() {
     };
     let registration = of("registration");
     assert!((480..=700).contains(&assets.len()), "{}", assets.len());
-    assert!(registration("registered") * 100 >= assets.len() * 90, "{}", assets.len());
+    // Telephones that are at home for some days are missed, and nobody is told of that.
+    let registered = registration("registered");
+    assert!(registered * 100 >= assets.len() * 85, "{registered} of {}", assets.len());
     for (state, range) in [
         ("unregistered", 5..=40),
         ("rejected", 1..=3),
         ("conflicting", 1..=6),
         ("retired-but-seen", 1..=15),
-        ("missing", 1..=20),
+        ("missing", 1..=45),
         ("expired", 0..=5),
         ("identity-uncertain", 0..=10),
         ("unknown", 0..=10),

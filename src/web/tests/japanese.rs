@@ -154,6 +154,21 @@ async fn no_page_of_the_demonstration_has_an_english_sentence() {
         }
         waiting.extend(links(&answer.text));
     }
+    // Programs are told so as well where they ask for it, and in English where they do not.
+    for (language, is_japanese) in [("ja", true), ("en", false)] {
+        let request = Request::get("/api/v1/findings?rows=500")
+            .header(header::COOKIE, format!("__Host-daicho={token}"))
+            .header(header::ACCEPT_LANGUAGE, language);
+        let answer = site.send(request.body(Body::empty()).unwrap()).await;
+        let list: serde_json::Value = serde_json::from_str(&answer.text).unwrap();
+        let items = list["items"].as_array().unwrap();
+        assert!(items.len() > 20);
+        for field in ["title", "detail"] {
+            let texts = items.iter().map(|item| item[field].as_str().unwrap());
+            let some = texts.clone().find_map(english);
+            assert_eq!(some.is_none(), is_japanese, "{field}: {some:?}");
+        }
+    }
     assert!(seen.len() > 120 && forms.len() > 30, "{} pages of {}", seen.len(), forms.len());
     let wrong: Vec<String> = wrong.iter().map(|(text, path)| format!("{path}: {text}")).collect();
     assert!(wrong.is_empty(), "{} texts are English:\n{}", wrong.len(), wrong.join("\n"));
