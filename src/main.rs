@@ -8,6 +8,7 @@ mod confine;
 mod daemon;
 mod demo;
 mod jobs;
+mod language;
 mod notify;
 mod report;
 mod tell;

@@ -6,6 +6,7 @@ use std::hint::black_box;
 use inventory::{
     query::{Kind, Query},
     register::{self, Day, DeviceEntry, Entry, IssuerEntry, SoftwareEntry},
+    store::Offset,
     version::{Version, VersionRule},
 };
 use scanner::{
@@ -142,7 +143,7 @@ fn seeds_version() -> Vec<Vec<u8>> {
 fn run_query(bytes: &[u8]) {
     let text = String::from_utf8_lossy(bytes);
     for kind in Kind::ALL {
-        match Query::parse(kind, &text) {
+        match Query::parse(kind, &text, Offset::UTC) {
             Ok(query) => drop(black_box(query)),
             Err(error) => {
                 // A page underlines it there.
@@ -163,6 +164,7 @@ fn seeds_query() -> Vec<Vec<u8>> {
         "severity:critical,warning expires<30d trust:public \"two words\"",
         "00:00:5e:00:53:07 or 2001:db8::1 and tls:yes",
         "not (not (registration:unregistered))",
+        "expires<=2027-01 and seen>=2026-11-01 or first:today,yesterday,2025",
     ])
 }
 

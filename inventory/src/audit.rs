@@ -11,7 +11,7 @@ use model::Timestamp;
 use ring::digest::{SHA256, digest};
 use thiserror::Error;
 
-use crate::hex::hex;
+use crate::{approval::Verdict, hex::hex};
 
 /// The hash before the first entry.
 pub const START: &str = "0000000000000000000000000000000000000000000000000000000000000000";
@@ -49,7 +49,7 @@ impl fmt::Display for Actor {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Action {
     /// A decision was made: the verdict says which.
-    Decide(crate::approval::Verdict),
+    Decide(Verdict),
     /// A second person confirmed a decision.
     Confirm,
     /// A decision was taken back.
@@ -100,11 +100,48 @@ pub enum Action {
     ShareView,
     /// A shared view was given another name.
     RenameView,
+    /// A shared view was changed.
+    ChangeView,
     /// A shared view was removed.
     RemoveView,
 }
 
 impl Action {
+    /// Every one.
+    pub const ALL: [Self; 31] = [
+        Self::Decide(Verdict::Approved),
+        Self::Decide(Verdict::Investigating),
+        Self::Decide(Verdict::Rejected),
+        Self::Decide(Verdict::Retired),
+        Self::Confirm,
+        Self::Withdraw,
+        Self::End,
+        Self::Import,
+        Self::Accept,
+        Self::Merge,
+        Self::Split,
+        Self::AddUser,
+        Self::RemoveUser,
+        Self::SetRole,
+        Self::SetPassword,
+        Self::DisableUser,
+        Self::EnableUser,
+        Self::AddToken,
+        Self::RemoveToken,
+        Self::SignIn,
+        Self::FailedSignIn,
+        Self::SignOut,
+        Self::RunJob,
+        Self::Retry,
+        Self::Test,
+        Self::Restore,
+        Self::Prune,
+        Self::ShareView,
+        Self::RenameView,
+        Self::ChangeView,
+        Self::RemoveView,
+    ];
+
     /// Its name in JSON and in the database.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
@@ -135,6 +172,7 @@ impl Action {
             Self::Prune => "prune",
             Self::ShareView => "share_view",
             Self::RenameView => "rename_view",
+            Self::ChangeView => "change_view",
             Self::RemoveView => "remove_view",
         }
     }

@@ -34,6 +34,40 @@ impl Owner {
         named.then(|| Self { entry: entry.reference.clone(), owner, department })
     }
 
+    /// Several as one text, from which [`Self::read_all`] has them again; "" for none.
+    pub(crate) fn write_all<'a>(owners: impl IntoIterator<Item = &'a Self>) -> String {
+        let parts = |one: &'a Self| (&one.entry, &one.owner, &one.department);
+        let parts: Vec<_> = owners.into_iter().map(parts).collect();
+        match parts.is_empty() {
+            true => String::new(),
+            // Texts in a list cannot fail to be written.
+            false => serde_json::to_string(&parts).unwrap_or_default(),
+        }
+    }
+
+    /// From such a text. What an earlier version wrote for people is one of whom only that is known,
+    /// until the next review.
+    pub(crate) fn read_all(text: &str) -> Vec<Self> {
+        type Parts = (String, Option<String>, Option<String>);
+        if text.is_empty() {
+            return Vec::new();
+        }
+        let one = |(entry, owner, department): Parts| Self { entry, owner, department };
+        match serde_json::from_str::<Vec<Parts>>(text) {
+            Ok(parts) => parts.into_iter().map(one).collect(),
+            Err(_) => {
+                let owner = Some(text.to_owned());
+                vec![Self { entry: String::new(), owner, department: None }]
+            }
+        }
+    }
+
+    /// Several as people read them.
+    #[must_use]
+    pub fn texts(owners: &[Self]) -> String {
+        owners.iter().map(Self::text).collect::<Vec<_>>().join("; ")
+    }
+
     /// As people read it: the person, then the department.
     #[must_use]
     pub fn text(&self) -> String {
@@ -187,6 +221,24 @@ mod tests {
             last_seen: NOW,
             resolved_at: None,
             accepted: None,
+        }
+    }
+
+    #[test]
+    fn owners_are_read_back_as_they_were_written() {
+        let owner = |entry: &str, owner: Option<&str>, department: Option<&str>| Owner {
+            entry: entry.to_owned(),
+            owner: owner.map(str::to_owned),
+            department: department.map(str::to_owned),
+        };
+        let some = [owner("A", Some("Sato; [\"x\"]"), None), owner("B", Some("Abe"), Some("IT\n"))];
+        for owners in [&some[..0], &some[..1], &some] {
+            assert_eq!(Owner::read_all(&Owner::write_all(owners)), owners);
+        }
+        assert_eq!(Owner::texts(&some), "Sato; [\"x\"]; Abe, IT\n");
+        // What was written for people is shown to people as it was.
+        for old in ["Sato, Sales; IT", "[]x", "[1]", "null"] {
+            assert_eq!(Owner::texts(&Owner::read_all(old)), old);
         }
     }
 

@@ -59,6 +59,9 @@ impl FromStr for Role {
 /// What a key of the API opens.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub enum Scope {
+    /// The calendar of when certificates end, by an address with the key in it, and nothing else:
+    /// programs that fetch calendars know no other way. Never beside another scope.
+    Calendar,
     /// The numbers at `/metrics`, and nothing else.
     Metrics,
     /// What a viewer may do.
@@ -73,13 +76,14 @@ pub enum Scope {
 
 impl Scope {
     /// All, the least first.
-    pub const ALL: [Self; 5] =
-        [Self::Metrics, Self::Read, Self::Write, Self::Approve, Self::Manage];
+    pub const ALL: [Self; 6] =
+        [Self::Calendar, Self::Metrics, Self::Read, Self::Write, Self::Approve, Self::Manage];
 
     /// Its name on the command line and in the database.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
+            Self::Calendar => "calendar",
             Self::Metrics => "metrics",
             Self::Read => "read",
             Self::Write => "write",
@@ -92,7 +96,7 @@ impl Scope {
     #[must_use]
     pub const fn role(self) -> Option<Role> {
         match self {
-            Self::Metrics => None,
+            Self::Calendar | Self::Metrics => None,
             Self::Read => Some(Role::Viewer),
             Self::Write => Some(Role::Operator),
             Self::Approve => Some(Role::Approver),
@@ -112,7 +116,36 @@ impl FromStr for Scope {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let known = Self::ALL.into_iter().find(|scope| scope.as_str() == text);
-        known.ok_or_else(|| NameError::of(text, "metrics, read, write, approve or manage"))
+        known
+            .ok_or_else(|| NameError::of(text, "calendar, metrics, read, write, approve or manage"))
+    }
+}
+
+/// Why a key cannot have these scopes.
+#[derive(Clone, Copy, Debug, Eq, Error, PartialEq)]
+pub enum ScopeError {
+    /// It has none.
+    #[error("a key has a scope: calendar, metrics, read, write, approve or manage")]
+    Nothing,
+    /// One for calendars opens something else.
+    #[error(
+        "a key for calendars opens nothing else: it stands in an address that other programs keep"
+    )]
+    Calendar,
+}
+
+/// Puts the scopes of a key in order, each once.
+///
+/// # Errors
+///
+/// Where a key cannot have them.
+pub fn check_scopes(mut scopes: Vec<Scope>) -> Result<Vec<Scope>, ScopeError> {
+    scopes.sort_unstable();
+    scopes.dedup();
+    match scopes.as_slice() {
+        [] => Err(ScopeError::Nothing),
+        [Scope::Calendar, _, ..] => Err(ScopeError::Calendar),
+        _ => Ok(scopes),
     }
 }
 
@@ -324,6 +357,12 @@ impl ApiToken {
     #[must_use]
     pub fn role(&self) -> Option<Role> {
         self.scopes.iter().filter_map(|scope| scope.role()).max()
+    }
+
+    /// Whether it is one for calendars.
+    #[must_use]
+    pub fn is_for_calendars(&self) -> bool {
+        self.scopes == [Scope::Calendar]
     }
 
     /// Whether it is over.

@@ -348,7 +348,8 @@ pub(crate) enum Assets {
 
 #[derive(Args, Debug)]
 pub(crate) struct Asked {
-    /// Only those that match, such as 'seen<7d and not name:test'; see docs/operating.md
+    /// Only those that match, such as 'seen<7d and not name:test' or 'first>=2026-11-01'; see
+    /// docs/operating.md
     #[arg(long = "where", value_name = "QUERY")]
     pub(crate) query: Option<String>,
 }

@@ -2,12 +2,16 @@
 
 use anyhow::{Result, ensure};
 use inventory::{
-    asset::{AssetId, EventKind},
+    asset::{AssetId, Event, EventKind},
     class,
     heard::What,
     opinion,
+    owner::Owner,
     query::Kind,
-    store::{Compared, Dossier, OpenMode, Store, StoreError},
+    store::{
+        Compared, OpenMode, Portrait, Store, StoreError, StoredFinding, StoredObservation,
+        list::AssetEntry,
+    },
 };
 use model::{Fact, Observation, Use};
 use serde_json::{Value, json};
@@ -67,7 +71,7 @@ fn given(reason: &str) -> Result<()> {
 }
 
 async fn show_all(settings: &Settings, list: &Asked, format: Format) -> Result<()> {
-    let query = list.query(Kind::Assets)?;
+    let query = list.query(Kind::Assets, settings)?;
     let store = Store::open(&settings.database, OpenMode::ReadOnly).await?;
     let as_of = clock::now();
     let compared = store.compare(as_of, &settings.policy).await?;
@@ -84,106 +88,165 @@ async fn show_all(settings: &Settings, list: &Asked, format: Format) -> Result<(
 
 async fn show(settings: &Settings, id: AssetId, format: Format) -> Result<()> {
     let store = Store::open(&settings.database, OpenMode::ReadOnly).await?;
-    if format == Format::Json {
-        return print_json(&whole_json(settings, &store, id, usize::MAX).await?);
+    // More of anything than that no asset has.
+    let whole = Whole::load(settings, &store, id, u32::MAX).await?;
+    match format {
+        Format::Json => print_json(&whole.json()?),
+        Format::Text => print(&text(&whole.known, &whole.shown()?)),
     }
-    let dossier = store.asset(id).await?;
-    let compared = store.compare(clock::now(), &settings.policy).await?;
-    print(&text(&dossier, &shown(&dossier, &compared)?))
 }
 
-fn shown<'a>(dossier: &Dossier, compared: &'a Compared) -> Result<Shown<'a>> {
-    let id = dossier.asset.id;
-    let shown = Shown::all(compared).into_iter().find(|shown| shown.asset.id == id);
-    Ok(shown.ok_or(StoreError::NoAsset(id))?)
-}
-
-/// The asset's JSON with everything that led to it; of observations and of events the latest so
-/// many.
+/// The asset's JSON with everything that led to it; of findings, observations and events the latest
+/// so many.
 pub(crate) async fn whole_json(
     settings: &Settings,
     store: &Store,
     id: AssetId,
-    most: usize,
+    most: u32,
 ) -> Result<Value> {
-    let dossier = store.asset(id).await?;
-    let compared = store.compare(clock::now(), &settings.policy).await?;
-    whole(&dossier, &shown(&dossier, &compared)?, &compared, most)
+    Whole::load(settings, store, id, most).await?.json()
 }
 
-fn whole(dossier: &Dossier, shown: &Shown<'_>, compared: &Compared, most: usize) -> Result<Value> {
-    let asset = &dossier.asset;
-    let mut value = serde_json::to_value(shown.json())?;
-    let identifiers: Vec<Value> = asset
-        .identifiers
-        .iter()
-        .map(|assigned| {
-            json!({
-                "kind": assigned.identifier.kind(),
-                "value": assigned.identifier.value(),
-                "strength": assigned.strength.as_str(),
-                "first_seen": assigned.first_seen.to_string(),
-                "last_seen": assigned.last_seen.to_string(),
-                "current": assigned.current,
-                "because": assigned.because,
-            })
-        })
-        .collect();
-    let mut observations = Vec::new();
-    for stored in dossier.observations.iter().take(most) {
-        let seen = &stored.observation;
-        observations.push(json!({
-            "method": seen.method.as_str(),
-            "vantage": seen.vantage.name,
-            "subject": seen.subject.to_string(),
-            "fact": serde_json::to_value(&seen.fact)?,
-            "evidence": evidence(seen),
-            "first_seen": stored.first_seen.to_string(),
-            "last_seen": seen.observed_at.to_string(),
-            "times": stored.times,
-        }));
+/// An asset with what was concluded of it.
+struct Whole {
+    known: Portrait,
+    standing: Standing,
+}
+
+enum Standing {
+    /// As the last review left it: one asset costs one asset.
+    Listed(Box<AssetEntry>),
+    /// Where no list has it, because nobody looks at lists or it came since: as it follows from the
+    /// whole inventory.
+    Compared(Box<Compared>),
+}
+
+impl Standing {
+    async fn compared(settings: &Settings, store: &Store) -> Result<Self> {
+        Ok(Self::Compared(store.compare(clock::now(), &settings.policy).await?.into()))
     }
-    let events: Vec<Value> = dossier
-        .events
-        .iter()
-        .take(most)
-        .map(|event| {
-            json!({
-                "at": event.at.to_string(),
-                "kind": event.kind.as_str(),
-                "subject": event.subject,
-                "detail": event.detail,
+}
+
+/// The same as [`whole_json`] by comparing the whole inventory, whatever is listed.
+#[cfg(test)]
+pub(crate) async fn compared_json(
+    settings: &Settings,
+    store: &Store,
+    id: AssetId,
+    most: u32,
+) -> Result<Value> {
+    let standing = Standing::compared(settings, store).await?;
+    Whole { known: store.portrait(id, most).await?, standing }.json()
+}
+
+impl Whole {
+    async fn load(settings: &Settings, store: &Store, id: AssetId, most: u32) -> Result<Self> {
+        let known = store.portrait(id, most).await?;
+        let standing = match store.listed_asset(known.asset.id).await? {
+            Some(entry) => Standing::Listed(entry.into()),
+            None => Standing::compared(settings, store).await?,
+        };
+        Ok(Self { known, standing })
+    }
+
+    fn shown(&self) -> Result<Shown<'_>> {
+        let asset = &self.known.asset;
+        match &self.standing {
+            Standing::Listed(entry) => Ok(Shown::listed(asset, entry)),
+            Standing::Compared(compared) => {
+                let state = compared.comparison.asset(asset.id);
+                Ok(Shown::new(asset, state.ok_or(StoreError::NoAsset(asset.id))?))
+            }
+        }
+    }
+
+    /// Who answers for a finding.
+    fn owners(&self, stored: &StoredFinding) -> Vec<&Owner> {
+        match &self.standing {
+            Standing::Listed(_) => {
+                self.known.owners.get(&stored.id).into_iter().flatten().collect()
+            }
+            Standing::Compared(compared) => compared.owners.of_finding(&stored.finding),
+        }
+    }
+
+    fn json(&self) -> Result<Value> {
+        let (known, shown) = (&self.known, self.shown()?);
+        let asset = &known.asset;
+        let mut value = serde_json::to_value(shown.json())?;
+        let identifiers: Vec<Value> = asset
+            .identifiers
+            .iter()
+            .map(|assigned| {
+                json!({
+                    "kind": assigned.identifier.kind(),
+                    "value": assigned.identifier.value(),
+                    "strength": assigned.strength.as_str(),
+                    "first_seen": assigned.first_seen.to_string(),
+                    "last_seen": assigned.last_seen.to_string(),
+                    "current": assigned.current,
+                    "because": assigned.because,
+                })
             })
-        })
-        .collect();
-    let merges: Vec<Value> = dossier
-        .merges
-        .iter()
-        .map(|merge| {
-            json!({
-                "from": merge.from.0,
-                "into": merge.into.0,
-                "because": merge.because,
-                "by_person": merge.by_person,
-                "at": merge.at.to_string(),
-                "undone_at": merge.undone.as_ref().map(|(at, _)| at.to_string()),
+            .collect();
+        let observations = known.observations.rows.iter().map(observation_json);
+        let observations: Vec<Value> = observations.collect::<Result<_, _>>()?;
+        let events: Vec<Value> = known.events.rows.iter().map(event_json).collect();
+        let merges: Vec<Value> = known
+            .merges
+            .iter()
+            .map(|merge| {
+                json!({
+                    "from": merge.from.0,
+                    "into": merge.into.0,
+                    "because": merge.because,
+                    "by_person": merge.by_person,
+                    "at": merge.at.to_string(),
+                    "undone_at": merge.undone.as_ref().map(|(at, _)| at.to_string()),
+                })
             })
-        })
-        .collect();
-    let findings: Vec<_> =
-        dossier.findings.iter().map(|found| finding::json(found, &compared.owners)).collect();
-    let why: Vec<String> =
-        class::classify(asset).map_or_else(Vec::new, |judged| judged.reasons.clone());
-    let Value::Object(object) = &mut value else { return Ok(value) };
-    object.insert("registration_reason".into(), shown.reason.into());
-    object.insert("class_reasons".into(), json!(why));
-    object.insert("os_reasons".into(), json!(opinion::reasons(asset)));
-    object.insert("identifiers".into(), identifiers.into());
-    object.insert("observations".into(), observations.into());
-    object.insert("events".into(), events.into());
-    object.insert("findings".into(), serde_json::to_value(findings)?);
-    object.insert("merges".into(), merges.into());
-    Ok(value)
+            .collect();
+        let findings = known.findings.rows.iter();
+        let findings: Vec<_> =
+            findings.map(|found| finding::owned(found, self.owners(found))).collect();
+        let why: Vec<String> =
+            class::classify(asset).map_or_else(Vec::new, |judged| judged.reasons.clone());
+        let Value::Object(object) = &mut value else { return Ok(value) };
+        object.insert("registration_reason".into(), shown.reason.into());
+        object.insert("class_reasons".into(), json!(why));
+        object.insert("os_reasons".into(), json!(opinion::reasons(asset)));
+        object.insert("identifiers".into(), identifiers.into());
+        object.insert("observations".into(), observations.into());
+        object.insert("events".into(), events.into());
+        object.insert("findings".into(), serde_json::to_value(findings)?);
+        object.insert("merges".into(), merges.into());
+        Ok(value)
+    }
+}
+
+/// Something that happened, as docs/json.md promises it.
+pub(crate) fn event_json(event: &Event) -> Value {
+    json!({
+        "at": event.at.to_string(),
+        "kind": event.kind.as_str(),
+        "subject": event.subject,
+        "detail": event.detail,
+    })
+}
+
+/// Something that was observed, as docs/json.md promises it.
+pub(crate) fn observation_json(stored: &StoredObservation) -> serde_json::Result<Value> {
+    let seen = &stored.observation;
+    Ok(json!({
+        "method": seen.method.as_str(),
+        "vantage": seen.vantage.name,
+        "subject": seen.subject.to_string(),
+        "fact": serde_json::to_value(&seen.fact)?,
+        "evidence": evidence(seen),
+        "first_seen": stored.first_seen.to_string(),
+        "last_seen": seen.observed_at.to_string(),
+        "times": stored.times,
+    }))
 }
 
 /// What an observation rests on: mostly text of the other side's, once a DER, which is for
@@ -195,8 +258,8 @@ fn evidence(seen: &Observation) -> String {
     }
 }
 
-fn text(dossier: &Dossier, shown: &Shown<'_>) -> String {
-    let asset = &dossier.asset;
+fn text(known: &Portrait, shown: &Shown<'_>) -> String {
+    let asset = &known.asset;
     let mut text = format!("asset {} at site {}\n", asset.id, printable(&asset.site.0));
     let mut line = |name: &str, value: &str| {
         if !value.is_empty() {
@@ -261,7 +324,7 @@ fn text(dossier: &Dossier, shown: &Shown<'_>) -> String {
         ]);
     }
     let mut observations = Table::new(&["method", "subject", "fact", "times", "last seen"]);
-    for stored in &dossier.observations {
+    for stored in &known.observations.rows {
         let seen = &stored.observation;
         let fact = told(&seen.fact);
         observations.row([
@@ -273,7 +336,7 @@ fn text(dossier: &Dossier, shown: &Shown<'_>) -> String {
         ]);
     }
     let mut events = Table::new(&["at", "event", "subject", "detail"]);
-    for event in &dossier.events {
+    for event in &known.events.rows {
         let kind: EventKind = event.kind;
         events.row([event.at.to_string().as_str(), kind.as_str(), &event.subject, &event.detail]);
     }
@@ -281,9 +344,12 @@ fn text(dossier: &Dossier, shown: &Shown<'_>) -> String {
         (asset.identifiers.len(), identifiers.render()),
         (asset.services.len(), services.render()),
         (asset.heard.len(), heard.render()),
-        (dossier.findings.len(), finding::table(&dossier.findings.iter().collect::<Vec<_>>())),
-        (dossier.events.len(), events.render()),
-        (dossier.observations.len(), observations.render()),
+        (
+            known.findings.rows.len(),
+            finding::table(&known.findings.rows.iter().collect::<Vec<_>>()),
+        ),
+        (known.events.rows.len(), events.render()),
+        (known.observations.rows.len(), observations.render()),
     ] {
         if rows > 0 {
             text.push_str(&format!("\n{table}"));

@@ -6,7 +6,7 @@ use anyhow::{Context as _, Result, bail};
 use inventory::{
     list::Lister,
     query::{Candidate, Kind},
-    store::{OpenMode, Store, StoredCertificate},
+    store::{CertificateDossier, OpenMode, Store, StoredCertificate},
 };
 use serde_json::{Value, json};
 
@@ -18,8 +18,9 @@ use crate::{
     clock,
     compose::Settings,
     report::{
-        certificate::{Concluded, Shown},
-        json::ChainJson,
+        certificate::{Concluded, Settled, Shown},
+        finding,
+        json::{ChainJson, PlaceJson},
         print, print_json, print_json_list,
         table::{Table, printable},
     },
@@ -32,7 +33,7 @@ pub(crate) async fn list(
     asked: &Asked,
     format: Format,
 ) -> Result<()> {
-    let query = asked.query(Kind::Certificates)?;
+    let query = asked.query(Kind::Certificates, settings)?;
     let within = expiring.map(config::duration).transpose().context("--expiring")?;
     let as_of = clock::now();
     let until =
@@ -71,43 +72,113 @@ const SHORTEST: usize = 4;
 /// of that.
 pub(crate) async fn show(settings: &Settings, name: &str, format: Format) -> Result<()> {
     let store = Store::open(&settings.database, OpenMode::ReadOnly).await?;
-    if format == Format::Json {
-        return print_json(&told(settings, &store, name).await?);
+    let dossier = find(&store, name, u32::MAX).await?;
+    match format {
+        Format::Json => print_json(&whole_json(settings, &store, &dossier).await?),
+        Format::Text => {
+            let told = judged(settings, &store, &dossier, |shown| text(shown, &shown.chains()));
+            print(&told.await??)
+        }
     }
-    let certificate = find(&store, name).await?;
-    let as_of = clock::now();
-    let compared = store.compare(as_of, &settings.policy).await?;
-    let concluded = Concluded::new(&compared, settings.policy.thresholds, as_of);
-    let shown = concluded.show(&certificate);
-    print(&text(&shown, &shown.chains())?)
 }
 
-/// The certificate's JSON with its chains.
-pub(crate) async fn told(settings: &Settings, store: &Store, name: &str) -> Result<Value> {
-    let certificate = find(store, name).await?;
+/// The certificate's JSON with its chains; of places, files and predecessors at most so many.
+pub(crate) async fn told(
+    settings: &Settings,
+    store: &Store,
+    name: &str,
+    most: u32,
+) -> Result<Value> {
+    whole_json(settings, store, &find(store, name, most).await?).await
+}
+
+/// What is to be told of a certificate as it was judged: as the last review left it, and where it
+/// did not say all that there is to say, as it follows from the whole inventory.
+async fn judged<T>(
+    settings: &Settings,
+    store: &Store,
+    dossier: &CertificateDossier,
+    tell: impl Fn(&Shown<'_>) -> T,
+) -> Result<T> {
+    let as_of = clock::now();
+    match Settled::new(dossier, &settings.policy.anchors, as_of) {
+        Some(settled) => Ok(tell(&settled.show())),
+        None => compared(settings, store, dossier, tell).await,
+    }
+}
+
+async fn compared<T>(
+    settings: &Settings,
+    store: &Store,
+    dossier: &CertificateDossier,
+    tell: impl Fn(&Shown<'_>) -> T,
+) -> Result<T> {
     let as_of = clock::now();
     let compared = store.compare(as_of, &settings.policy).await?;
     let concluded = Concluded::new(&compared, settings.policy.thresholds, as_of);
-    let shown = concluded.show(&certificate);
+    Ok(tell(&concluded.show(&dossier.certificate)))
+}
+
+/// The same as [`told`] by comparing the whole inventory, whatever is listed.
+#[cfg(test)]
+pub(crate) async fn compared_json(
+    settings: &Settings,
+    store: &Store,
+    name: &str,
+    most: u32,
+) -> Result<Value> {
+    let dossier = find(store, name, most).await?;
+    let value = compared(settings, store, &dossier, shown_json).await??;
+    Ok(with_places(value, &dossier))
+}
+
+async fn whole_json(
+    settings: &Settings,
+    store: &Store,
+    dossier: &CertificateDossier,
+) -> Result<Value> {
+    let value = judged(settings, store, dossier, shown_json).await??;
+    Ok(with_places(value, dossier))
+}
+
+fn shown_json(shown: &Shown<'_>) -> Result<Value> {
     let mut value = serde_json::to_value(shown.json())?;
     value["chains"] = json!(shown.chains());
     Ok(value)
 }
 
+/// With what is the same however it was judged.
+fn with_places(mut value: Value, dossier: &CertificateDossier) -> Value {
+    let findings = dossier.findings.iter().map(|stored| {
+        finding::owned(stored, dossier.finding_owners.get(&stored.id).into_iter().flatten())
+    });
+    let replaced = dossier.others.iter().map(|(asset, place)| {
+        let mut value = json!(PlaceJson::from(place));
+        value["asset"] = asset.0.into();
+        value["sha256"] = place.sha256.clone().into();
+        value["current"] = place.current.into();
+        value["first_seen"] = place.first_seen.to_string().into();
+        value["last_seen"] = place.last_seen.to_string().into();
+        value
+    });
+    value["endpoint_count"] = dossier.current_places.into();
+    value["file_count"] = dossier.current_files.into();
+    value["replaced"] = replaced.collect();
+    value["findings"] = json!(findings.collect::<Vec<_>>());
+    value
+}
+
 /// The certificate whose hash begins like that.
-async fn find(store: &Store, name: &str) -> Result<StoredCertificate> {
+async fn find(store: &Store, name: &str, most: u32) -> Result<CertificateDossier> {
     let name = name.to_lowercase().replace(':', "");
     if name.len() < SHORTEST || !name.bytes().all(|byte| byte.is_ascii_hexdigit()) {
         bail!(Unusable(format!(
             "{name:?} is not a SHA-256 in hexadecimal, or its first {SHORTEST} digits or more"
         )));
     }
-    let mut certificates = store.certificates(None).await?;
-    certificates.retain(|certificate| certificate.sha256.starts_with(&name));
-    let several = certificates.len();
-    match certificates.pop() {
-        Some(one) if several == 1 => Ok(one),
-        Some(_) => {
+    match store.certificates_named(&name).await? {
+        Some((sha256, 1)) => Ok(store.certificate(&sha256, most, clock::now()).await?),
+        Some((_, several)) => {
             bail!(Unusable(format!("{several} certificates begin with {name}: give more digits")))
         }
         None => bail!(Absent(format!("there is no certificate {name}"))),

@@ -186,7 +186,7 @@ pub(crate) async fn assets(
     }
     let as_of = clock::now();
     let compared = store.compare(as_of, &settings.policy).await?;
-    let chosen = chosen(store, about, &compared).await?;
+    let chosen = chosen(settings, store, about, &compared).await?;
     let identities = Identities::new(&compared.assets);
     let kinds = Some(about.known_by.as_slice()).filter(|kinds| !kinds.is_empty());
     let matter = |asset: &Asset| Matter::Asset {
@@ -203,12 +203,13 @@ pub(crate) async fn assets(
 }
 
 async fn chosen<'a>(
+    settings: &Settings,
     store: &Store,
     about: &AboutAsset,
     compared: &'a Compared,
 ) -> Result<Vec<&'a Asset>> {
     if let Some(query) = &about.query {
-        let query = Query::parse(Kind::Assets, query)?;
+        let query = Query::parse(Kind::Assets, query, settings.policy.offset)?;
         let findings = store.findings().await?;
         let asking = Asking::new(compared, &findings, &query, clock::now());
         return Ok(asking.assets().into_iter().map(|shown| shown.asset).collect());

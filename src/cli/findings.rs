@@ -46,7 +46,7 @@ pub(crate) async fn run(
 }
 
 async fn show(settings: &Settings, list: &FindingsList, format: Format) -> Result<()> {
-    let query = list.asked.query(Kind::Findings)?;
+    let query = list.asked.query(Kind::Findings, settings)?;
     // Time alone opens findings (a certificate expires) and ends acceptances, so what is
     // listed is what holds now and not what held at the last sweep.
     let (path, as_of) = (settings.database.as_path(), clock::now());

@@ -171,7 +171,7 @@ pub(crate) fn run(cli: &Cli) -> Result<u8> {
             Command::Prune(arguments) => {
                 code = prune::run(&settings, arguments, format, &stop).await?.code;
             }
-            Command::Demo(arguments) => demo::run(&settings, arguments).await?,
+            Command::Demo(arguments) => demo::run(&settings, arguments, format).await?,
             Command::Doctor => doctor::run(&settings, format).await?,
         }
         Ok(code)

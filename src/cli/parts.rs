@@ -17,7 +17,7 @@ use crate::{
 };
 
 pub(crate) async fn services(settings: &Settings, asked: &Asked, format: Format) -> Result<()> {
-    let query = asked.query(Kind::Services)?;
+    let query = asked.query(Kind::Services, settings)?;
     let (store, as_of) = open(settings).await?;
     let compared = store.compare(as_of, &settings.policy).await?;
     let asking = Asking::new(&compared, &[], &query, as_of);
@@ -30,7 +30,7 @@ pub(crate) async fn services(settings: &Settings, asked: &Asked, format: Format)
 }
 
 pub(crate) async fn software(settings: &Settings, asked: &Asked, format: Format) -> Result<()> {
-    let query = asked.query(Kind::Software)?;
+    let query = asked.query(Kind::Software, settings)?;
     let (store, as_of) = open(settings).await?;
     let compared = store.compare(as_of, &settings.policy).await?;
     let asking = Asking::new(&compared, &[], &query, as_of);
@@ -48,8 +48,8 @@ async fn open(settings: &Settings) -> Result<(Store, model::Timestamp)> {
 
 impl Asked {
     /// What is asked of things of that kind; everything where nothing is said.
-    pub(crate) fn query(&self, kind: Kind) -> Result<Query> {
+    pub(crate) fn query(&self, kind: Kind, settings: &Settings) -> Result<Query> {
         let text = self.query.as_deref().unwrap_or_default();
-        Ok(Query::parse(kind, text)?)
+        Ok(Query::parse(kind, text, settings.policy.offset)?)
     }
 }

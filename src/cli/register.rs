@@ -43,9 +43,9 @@ pub(crate) async fn run(settings: &Settings, command: &Register, format: Format)
         Register::Export { kind, file } => {
             let store = Store::open(path, OpenMode::ReadOnly).await?;
             match kind {
-                Kind::Device => export::<DeviceEntry>(&store, file.as_deref()).await,
-                Kind::Software => export::<SoftwareEntry>(&store, file.as_deref()).await,
-                Kind::Issuer => export::<IssuerEntry>(&store, file.as_deref()).await,
+                Kind::Device => export::<DeviceEntry>(&store, file.as_deref(), format).await,
+                Kind::Software => export::<SoftwareEntry>(&store, file.as_deref(), format).await,
+                Kind::Issuer => export::<IssuerEntry>(&store, file.as_deref(), format).await,
             }
         }
     }
@@ -241,11 +241,10 @@ async fn entries<E: Entry>(store: &Store) -> Result<Vec<E>> {
 }
 
 async fn list<E: Entry>(store: &Store, format: Format) -> Result<()> {
-    let entries = entries::<E>(store).await?;
     if format == Format::Json {
-        let list: Vec<Value> = entries.iter().map(entry_json).collect();
-        return print_json(&list);
+        return print_json(&listed::<E>(store).await?);
     }
+    let entries = entries::<E>(store).await?;
     // Only columns in which something stands: registers have many that nobody fills in.
     let filled = |field: Field| {
         entries
@@ -263,6 +262,12 @@ async fn list<E: Entry>(store: &Store, format: Format) -> Result<()> {
         }));
     }
     print(&table.render())
+}
+
+/// The entries for programs: where there is no register there are none.
+async fn listed<E: Entry>(store: &Store) -> Result<Vec<Value>> {
+    let register = store.register::<E>().await?;
+    Ok(register.iter().flat_map(|register| &register.entries).map(entry_json).collect())
 }
 
 /// What an export calls the column.
@@ -284,7 +289,10 @@ pub(crate) fn entry_json<E: Entry>(entry: &E) -> Value {
     object.into()
 }
 
-async fn export<E: Entry>(store: &Store, file: Option<&Path>) -> Result<()> {
+async fn export<E: Entry>(store: &Store, file: Option<&Path>, format: Format) -> Result<()> {
+    if file.is_none() && format == Format::Json {
+        return print_json(&listed::<E>(store).await?);
+    }
     let entries = entries::<E>(store).await?;
     let Some(file) = file else {
         let csv = String::from_utf8(register::to_csv(&entries));
@@ -298,5 +306,9 @@ async fn export<E: Entry>(store: &Store, file: Option<&Path>) -> Result<()> {
         }
         _ => register::to_csv(&entries),
     };
-    fs::write(file, bytes).with_context(|| format!("cannot write {}", file.display()))
+    fs::write(file, bytes).with_context(|| format!("cannot write {}", file.display()))?;
+    match format {
+        Format::Json => print_json(&json!({"file": file, "entries": entries.len()})),
+        Format::Text => Ok(()),
+    }
 }

@@ -253,10 +253,12 @@ impl Run<'_> {
         talks: &mut Talks<'_>,
     ) -> SweepOutcome {
         let Settings { control_systems, snmp_public, .. } = *self.settings;
-        let question = |address, port, cookie| {
+        let question = |address, port, cookie, before| {
             match control_systems || !udp::is_for_control_systems(port) {
-                true if snmp_public => udp::payload_with_public(address, port, cookie),
-                true => udp::payload_to(address, port, cookie),
+                true if snmp_public && port == 161 => {
+                    udp::payload_with_public(address, port, cookie)
+                }
+                true => udp::payload_in_turn(address, port, cookie, before),
                 // Whether the port is closed can be seen without a word.
                 false => Vec::new(),
             }

@@ -9,7 +9,7 @@ use std::{
 use anyhow::{Context as _, Result, ensure};
 use inventory::{
     store::{OpenMode, Store},
-    user::{ApiToken, check_name, check_password, token_hash},
+    user::{ApiToken, Scope, check_name, check_password, check_scopes, token_hash},
 };
 use model::Timestamp;
 use rustix::termios::{LocalModes, OptionalActions, tcgetattr, tcsetattr};
@@ -25,7 +25,7 @@ use crate::{
     compose::Settings,
     report::{hex, print, print_json, table::Table},
     tell,
-    web::password,
+    web::{calendar_path, password},
 };
 
 pub(crate) async fn run(settings: &Settings, command: &User, format: Format) -> Result<()> {
@@ -183,9 +183,8 @@ pub(crate) async fn token(settings: &Settings, command: &Token, format: Format) 
             getrandom::fill(bytes.as_mut()).context("the system gives no random numbers")?;
             // With letters in front by which it is found where it should not lie.
             let token = Zeroizing::new(format!("daicho_{}", hex(bytes.as_ref())));
-            let mut scopes = scopes.clone();
-            scopes.sort_unstable();
-            scopes.dedup();
+            let scopes = check_scopes(scopes.clone()).context("--scope")?;
+            let calendar = (scopes == [Scope::Calendar]).then(|| calendar_path(&token));
             let end = now.plus_seconds(seconds);
             let store = existing_for(settings).await?;
             store.add_api_token(name, &token_hash(&token), &scopes, Some(end), now).await?;
@@ -193,8 +192,17 @@ pub(crate) async fn token(settings: &Settings, command: &Token, format: Format) 
             return match format {
                 Format::Json => print_json(&json!({
                     "name": name, "token": token.as_str(), "expires_at": end.to_string(),
+                    "calendar": calendar,
                 })),
-                Format::Text => print(&format!("{}\n", token.as_str())),
+                Format::Text => {
+                    if calendar.is_some() {
+                        let page = settings.sender.page.as_deref().unwrap_or("https://THE-PAGE");
+                        let page = page.trim_end_matches('/');
+                        let path = calendar_path("KEY");
+                        tell::line(&format!("programs fetch the calendar at {page}{path}"));
+                    }
+                    print(&format!("{}\n", token.as_str()))
+                }
             };
         }
         Token::Remove { name } => {

@@ -1,6 +1,11 @@
 //! Certificates of the simulated organisation: its own authority, and what that issued, well and
 //! badly. Keys are made of numbers, and so are worth nothing.
 
+use std::{
+    collections::HashMap,
+    sync::{Mutex, PoisonError},
+};
+
 use anyhow::{Context as _, Result};
 use model::Timestamp;
 use rcgen::{
@@ -21,6 +26,8 @@ pub(super) enum Flaw {
 /// The organisation's own authority.
 pub(super) struct Authority {
     issuer: CertifiedIssuer<'static, KeyPair>,
+    /// What was made, by the number of the key: a server shows the same certificate for months.
+    made: Mutex<HashMap<u64, Vec<Vec<u8>>>>,
 }
 
 /// What every Ed25519 key in PKCS#8 begins with (RFC 8410, section 7): then its 32 bytes.
@@ -101,7 +108,7 @@ impl Authority {
         let mut own = parameters("Demo Internal CA", Vec::new(), (since, 3_650), 1)?;
         own.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
         own.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
-        Ok(Self { issuer: CertifiedIssuer::self_signed(own, key(1)?)? })
+        Ok(Self { issuer: CertifiedIssuer::self_signed(own, key(1)?)?, made: Mutex::default() })
     }
 
     /// The root, as a file has it.
@@ -117,6 +124,10 @@ impl Authority {
         flaw: Flaw,
         number: u64,
     ) -> Result<Vec<Vec<u8>>> {
+        let mut kept = self.made.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(chain) = kept.get(&number) {
+            return Ok(chain.clone());
+        }
         let asked = parameters(name, vec![name.to_owned()], validity, number)?;
         let key = key(number)?;
         let made = match flaw {
@@ -124,6 +135,8 @@ impl Authority {
             Flaw::None => asked.signed_by(&key, &self.issuer)?,
             Flaw::WeakKey => asked.signed_by(&Weak::new(number), &self.issuer)?,
         };
-        Ok(vec![made.der().to_vec()])
+        let chain = vec![made.der().to_vec()];
+        kept.insert(number, chain.clone());
+        Ok(chain)
     }
 }

@@ -1,17 +1,18 @@
 //! What a device of the simulated organisation shows on a day.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 
 use anyhow::Result;
 use model::{
-    Endpoint, Fact, HostKey, MacAddr, Method, NameSource, Observation, PortState, Service, Subject,
-    Timestamp, TlsVersion, Use, Vantage,
+    DiscoveryProtocol, Endpoint, Fact, HostKey, MacAddr, Method, NameSource, Neighbor, NetworkRole,
+    Observation, PortState, RouterProtocol, Service, Subject, Timestamp, TlsVersion, Use, Vantage,
 };
 
 use super::{
     DAYS,
     certificate::{Authority, Flaw},
     models::{Habit, Model},
+    plan::{Stand, Zone, address_in, gateways},
 };
 
 /// A number that looks random and is always the same (the finalizer of SplitMix64).
@@ -30,6 +31,7 @@ pub(super) struct Device {
     pub(super) number: u32,
     pub(super) place: u64,
     pub(super) seed: u64,
+    pub(super) stand: Stand,
 }
 
 /// A day, and when the scan of it looks.
@@ -50,49 +52,45 @@ impl Device {
         draw(self.seed, self.place, what)
     }
 
+    /// From which day on it is there, and on which it is gone for good.
+    pub(super) fn time(&self) -> (u64, u64) {
+        // Without the core there is nobody.
+        let chance = if self.model.name == "core" { 99 } else { self.draw(1) % 100 };
+        let comes = if chance < 12 { self.draw(2) % DAYS } else { 0 };
+        let goes = if (12..15).contains(&chance) { self.draw(3) % DAYS } else { u64::MAX };
+        (comes, goes)
+    }
+
     /// Whether it is there. Some are new, some go for good, people are at home.
     pub(super) fn is_there(&self, day: u64) -> bool {
-        let chance = self.draw(1) % 100;
-        let comes = if chance < 12 { self.draw(2) % DAYS } else { 0 };
-        let goes = if (12..18).contains(&chance) { self.draw(3) % DAYS } else { u64::MAX };
+        let (comes, goes) = self.time();
         let today = self.draw(1_000 + day) % 100;
-        let is_weekend = day % 7 >= 5;
+        // The last day is a Tuesday.
+        let is_weekend = (day + 3) % 7 >= 5;
         let most = match (self.model.habit, is_weekend) {
-            (Habit::Fixed, _) => 99,
-            (Habit::Leased, false) => 85,
-            (Habit::Leased, true) => 10,
+            (Habit::Fixed, _) => 100,
+            (Habit::Leased, false) => 94,
+            (Habit::Leased, true) => 40,
             (Habit::Rotating, false) => 45,
             (Habit::Rotating, true) => 5,
         };
         (comes..goes).contains(&day) && today < most
     }
 
+    /// Whether it takes another hardware address every week.
+    pub(super) fn rotates(&self) -> bool {
+        self.model.habit == Habit::Rotating && self.number.is_multiple_of(20)
+    }
+
     pub(super) fn mac(&self, day: u64) -> MacAddr {
         let [.., b, c, d] = match self.model.habit {
-            // Another each week.
-            Habit::Rotating => self.draw(5_000 + day / 7),
-            Habit::Fixed | Habit::Leased => self.place,
+            // One for each network, as telephones have it; some take another every week.
+            Habit::Rotating if self.rotates() => self.draw(5_000 + day / 7),
+            Habit::Rotating | Habit::Fixed | Habit::Leased => self.place,
         }
         .to_be_bytes();
         let [x, y, z] = self.model.maker;
         MacAddr([x, y, z, b, c, d])
-    }
-
-    pub(super) fn address(&self, day: u64) -> Ipv4Addr {
-        let base = if self.site == 0 { 0xc612_0000 } else { 0xc613_0000_u32 };
-        let place = match self.model.habit {
-            Habit::Fixed => self.place % 350,
-            // A lease holds for some days; two of a pool never have the same.
-            Habit::Leased | Habit::Rotating => self.place % 350 + 350 * (day / 9 % 2),
-        };
-        // The places of the plant are counted behind those of the head office.
-        let within =
-            if self.site == 0 { place + 10 } else { place % 350 % 240 + 250 * (day / 9 % 2) + 1 };
-        let within = match (self.site, self.model.habit) {
-            (1, Habit::Fixed) => place % 240 + 1,
-            _ => within,
-        };
-        Ipv4Addr::from(base + u32::try_from(within).unwrap_or_default())
     }
 
     /// What a sweep sees of it.
@@ -121,6 +119,13 @@ impl Device {
             64
         });
         see(2, Method::Echo, subject, Fact::Alive { ttl });
+        if self.model.name == "core" {
+            for gateway in gateways(self.site) {
+                let subject = Subject::Address(gateway.into());
+                see(1, Method::Arp, subject, Fact::LinkAddress(self.mac(look.day)));
+                see(2, Method::Echo, subject, Fact::Alive { ttl });
+            }
+        }
         if self.model.habit == Habit::Rotating {
             return Ok(seen);
         }
@@ -187,14 +192,14 @@ impl Device {
     fn chain(&self, look: Look<'_>, name: &str, authority: &Authority) -> Result<Vec<Vec<u8>>> {
         let (chance, begun) = (self.draw(8) % 100, self.draw(9) % 60);
         let flaw = match chance {
-            0..40 if self.model.system.is_none() => Flaw::SelfSigned,
-            40..47 => Flaw::WeakKey,
+            0..12 if self.model.system.is_none() => Flaw::SelfSigned,
+            40..44 => Flaw::WeakKey,
             _ => Flaw::None,
         };
         let (lifetime, renewals) = match (flaw, chance % 10) {
             (Flaw::SelfSigned, _) => (3_650, 0),
-            (_, 0..3) => (90, 0),
-            (_, 3..7) => (90, (look.day + begun) / 60),
+            (_, 0) => (90, 0),
+            (_, 1..7) => (90, (look.day + begun) / 60),
             _ => (365, 0),
         };
         let first = look.at.plus_seconds((-i64::try_from(look.day + begun)?) * 86_400);
@@ -214,22 +219,50 @@ impl Device {
             evidence: Vec::new(),
         };
         let mut heard = vec![hears(1, Fact::LinkAddress(self.mac(look.day)))];
-        let resolver =
-            if self.draw(10).is_multiple_of(25) { [198, 18, 3, 253] } else { [198, 18, 0, 53] };
-        heard.push(hears(2, Fact::Use(Use::Resolver(Ipv4Addr::from(resolver).into()))));
+        let odd = self.draw(10).is_multiple_of(60);
+        let resolver = match odd && self.model.habit != Habit::Rotating {
+            true => address_in(0, Zone::Strays, 20),
+            false => address_in(0, Zone::Servers, 0),
+        };
+        heard.push(hears(2, Fact::Use(Use::Resolver(resolver.into()))));
+        heard.extend(self.parts().into_iter().map(|fact| hears(3, fact)));
         if self.model.habit == Habit::Rotating {
-            let name =
-                format!("{}s-phone", ["hanako", "ken", "yuki", "anna"][self.number as usize % 4]);
-            let name = format!("{name}-{}", self.number);
+            let model = ["iphone", "pixel-8", "galaxy-s24", "iphone"][self.number as usize % 4];
+            let whose = ["hanako", "ken", "yuki", "anna", "makoto"][self.number as usize % 5];
+            let site = ["t", "n"].get(self.site).unwrap_or(&"");
+            let name = format!("{model}-{whose}-{site}{}", self.number);
             heard.push(hears(3, Fact::HostName { name, source: NameSource::Dhcp }));
         }
         if self.model.name == "hmi" {
-            let server = Ipv4Addr::from([198, 19, 0, 1]).into();
+            let server = address_in(1, Zone::Production, self.number).into();
             heard.push(hears(
                 4,
                 Fact::Use(Use::Cleartext { protocol: "telnet".to_owned(), server }),
             ));
         }
         heard
+    }
+
+    /// What it is for the network, in its own words.
+    fn parts(&self) -> Vec<Fact> {
+        match (self.model.name, self.number) {
+            ("core", _) => vec![Fact::Role(NetworkRole::Router(RouterProtocol::Ospf))],
+            // At the other end of the sensor's cable.
+            ("switch", 1) => vec![
+                Fact::Role(NetworkRole::Switch),
+                Fact::Neighbor(Neighbor {
+                    port: Some("Gi1/0/24".to_owned()),
+                    system_name: Some(self.name()),
+                    system_description: Some("Cisco IOS, Catalyst 2960".to_owned()),
+                    ..Neighbor::of(DiscoveryProtocol::Lldp)
+                }),
+            ],
+            ("switch", _) => vec![Fact::Role(NetworkRole::Switch)],
+            ("ap", _) => vec![Fact::Role(NetworkRole::AccessPoint)],
+            ("dc", _) => vec![Fact::Role(NetworkRole::DhcpServer)],
+            // One that somebody brought along gives out addresses as well.
+            ("router", _) => vec![Fact::Role(NetworkRole::DhcpServer)],
+            _ => Vec::new(),
+        }
     }
 }

@@ -8,6 +8,7 @@
 mod certificate;
 mod device;
 mod models;
+mod plan;
 
 use std::{
     fs,
@@ -18,6 +19,7 @@ use std::{
 
 use anyhow::{Context as _, Result, bail};
 use config::{Config, Layers};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use inventory::{
     approval::{Identities, Matter, Proposal, Terms, Verdict},
     asset::{Asset, AssetId},
@@ -25,30 +27,35 @@ use inventory::{
     register::{self, DeviceEntry, Entry, IssuerEntry, SoftwareEntry},
     run::{NewRun, RunEnd},
     store::{OpenMode, RegisterSource, Rule, Store, Writer},
+    user::Role,
 };
 use model::{
     AddressRange, Coverage, Gap, Method, RunResult, ScanId, ScanRecord, Severity, Site, Timestamp,
     Vantage,
 };
+use serde_json::json;
+use zeroize::Zeroizing;
 
 use self::{
     certificate::Authority,
     device::{Device, Look, draw},
     models::{Habit, MODELS, PEOPLE, PLACES, SITES},
+    plan::{Stand, Zone},
 };
 use crate::{
-    cli::args::Demo,
+    cli::args::{Demo, Format},
     clock,
     compose::{self, Settings},
-    report::print,
+    report::{hex, print, print_json},
     tell,
+    web::password,
 };
 
 /// So many days there are; fewer are the last of them.
 const DAYS: u64 = 90;
 
 /// The days on which people do something.
-const DEEDS: [u64; 8] = [3, 30, 40, 45, 50, 60, 70, 75];
+const DEEDS: [u64; 9] = [3, 30, 40, 45, 50, 60, 70, 75, 80];
 
 const DAY: i64 = 86_400;
 
@@ -60,12 +67,23 @@ struct Beside {
 }
 
 /// Fills a new database.
-pub(crate) async fn run(settings: &Settings, arguments: &Demo) -> Result<()> {
+pub(crate) async fn run(settings: &Settings, arguments: &Demo, format: Format) -> Result<()> {
     let database = std::path::absolute(&settings.database)?;
     let begun = std::time::Instant::now();
     fill(&database, arguments, clock::now()).await?;
+    let password = give_user(&database).await?;
     let beside = beside(&database);
     let seconds = begun.elapsed().as_secs_f32();
+    if format == Format::Json {
+        return print_json(&json!({
+            "database": database,
+            "configuration": beside.configuration,
+            "days": arguments.days,
+            "page": format!("https://{}/", models::PAGE),
+            "user": USER,
+            "password": *password,
+        }));
+    }
     let daicho = format!("daicho --config {}", beside.configuration.display());
     tell::line(&format!(
         "{} days of two sites that do not exist, in {seconds:.0} s",
@@ -82,11 +100,31 @@ pub(crate) async fn run(settings: &Settings, arguments: &Demo) -> Result<()> {
          {daicho} alert list                   who was told\n  \
          {daicho} jobs                         what ran\n  \
          {daicho} doctor                       the database, and how it grows\n\
+         or at the page (its certificate is its own, so that the browser asks)\n  \
+         {daicho} serve                        and then https://{}/\n  \
+         sign in as {USER} with {}\n\
          and put away what was made with: rm {} {} {}*\n",
+        models::PAGE,
+        *password,
         beside.configuration.display(),
         beside.root.display(),
         database.display(),
     ))
+}
+
+/// Who looks at the page.
+const USER: &str = "demo";
+
+/// Makes the user, with a password that nobody else knows.
+async fn give_user(database: &Path) -> Result<Zeroizing<String>> {
+    let mut chance = [0; 9];
+    getrandom::fill(&mut chance).context("the system gives no random numbers")?;
+    let password = Zeroizing::new(hex(&chance));
+    let hash = password::hash(&password)?;
+    let store = Store::open(database, OpenMode::ReadWrite).await?;
+    store.add_user(USER, Role::Admin, &hash, clock::now()).await?;
+    store.close().await;
+    Ok(password)
 }
 
 fn beside(database: &Path) -> Beside {
@@ -103,7 +141,11 @@ fn beside(database: &Path) -> Beside {
 }
 
 /// Fills the database that does not exist yet, as of a moment.
-async fn fill(database: &Path, &Demo { seed, days }: &Demo, now: Timestamp) -> Result<()> {
+pub(crate) async fn fill(
+    database: &Path,
+    &Demo { seed, days }: &Demo,
+    now: Timestamp,
+) -> Result<()> {
     if fs::metadata(database).is_ok_and(|file| file.len() > 0) {
         bail!(
             "{} exists: the demonstration fills only a new database; name one with --db",
@@ -126,11 +168,25 @@ async fn fill(database: &Path, &Demo { seed, days }: &Demo, now: Timestamp) -> R
     let store = Store::open(database, OpenMode::ReadWrite).await?;
     let first = DAYS.saturating_sub(days);
     let world = World { store, settings, authority, devices: devices(seed), seed, now, first };
+    let bar = bar(days);
     for day in first..DAYS {
+        bar.inc(1);
         world.pass(day).await.with_context(|| format!("day {day} of the demonstration"))?;
     }
+    bar.finish_and_clear();
     world.store.close().await;
     Ok(())
+}
+
+/// How far it is, on a terminal.
+fn bar(days: u64) -> ProgressBar {
+    // What is no terminal is told nothing by it.
+    let bar = ProgressBar::with_draw_target(Some(days), ProgressDrawTarget::stderr());
+    // A style that does not parse is a mistake of ours that only looks bad.
+    if let Ok(style) = ProgressStyle::with_template("{bar:30} day {pos} of {len}, {eta} left") {
+        bar.set_style(style);
+    }
+    bar
 }
 
 /// Every device of the organisation.
@@ -138,11 +194,22 @@ fn devices(seed: u64) -> Vec<Device> {
     let mut all = Vec::new();
     for site in 0..SITES.len() {
         let mut place = 0;
+        let (mut counted, mut all_of) = (Vec::new(), Vec::new());
         for model in MODELS {
+            let (zone, many) =
+                (Zone::of(model), model.counts.get(site).copied().unwrap_or_default());
+            all_of.extend(std::iter::repeat_n(zone, many as usize));
+        }
+        for model in MODELS {
+            let zone = Zone::of(model);
+            let of = all_of.iter().filter(|one| **one == zone).count();
             for number in 1..=model.counts.get(site).copied().unwrap_or_default() {
                 place += 1;
                 let at = place + 100_000 * site as u64;
-                all.push(Device { model, site, number, place: at, seed });
+                let index = counted.iter().filter(|one| **one == zone).count();
+                counted.push(zone);
+                let stand = Stand { zone, index: index as u32, of: of as u32 };
+                all.push(Device { model, site, number, place: at, seed, stand });
             }
         }
     }
@@ -185,8 +252,10 @@ impl World {
         {
             self.decide(deed, night.plus_seconds(3 * 3_600)).await?;
         }
-        // The other side of the route takes what is told from some day on.
-        if day >= 80 { self.deliver(night.plus_seconds(4 * 3_600)).await } else { Ok(()) }
+        // One look for all that the day brought: what is told of it is told in the morning.
+        let morning = night.plus_seconds(4 * 3_600);
+        self.store.review_and_list(morning, &self.settings.policy).await?;
+        self.deliver(morning.plus_seconds(3_600)).await
     }
 
     async fn scan(&self, day: u64, site: usize, kind: Kind, at: Timestamp) -> Result<()> {
@@ -196,12 +265,12 @@ impl World {
         // The router of a part of the network is down now and then.
         let has_gap = kind == Kind::Sweep && draw(self.seed, 77, day).is_multiple_of(9);
         let (first, last, target) = match site {
-            0 => ([198, 18, 0, 0], [198, 18, 3, 255], "198.18.0.0/22"),
-            _ => ([198, 19, 0, 0], [198, 19, 1, 255], "198.19.0.0/23"),
+            0 => ([198, 18, 0, 0], [198, 18, 7, 255], "198.18.0.0/21"),
+            _ => ([198, 19, 0, 0], [198, 19, 3, 255], "198.19.0.0/22"),
         };
         let (lost, words) = (
-            (Ipv4Addr::from([198, 18, 1, 0]), Ipv4Addr::from([198, 18, 1, 63])),
-            "no route to 198.18.1.0/26",
+            (Ipv4Addr::from([198, 18, 4, 0]), Ipv4Addr::from([198, 18, 4, 63])),
+            "no route to it: network is unreachable",
         );
         let mut seen = Vec::new();
         for device in self.devices.iter().filter(|one| one.site == site && one.is_there(day)) {
@@ -245,7 +314,7 @@ impl World {
             AddressRange::new(IpAddr::from(first), IpAddr::from(last)).context("a range")
         };
         let gaps = match has_gap && site == 0 {
-            true => vec![Gap { target: "198.18.1.0/26".to_owned(), reason: words.to_owned() }],
+            true => vec![Gap { target: "198.18.4.0/26".to_owned(), reason: words.to_owned() }],
             false => Vec::new(),
         };
         let coverage = match kind {
@@ -271,7 +340,6 @@ impl World {
         };
         self.store.finish_scan(scan, &record).await?;
         self.store.digest(scan, ended_at).await?;
-        self.store.review_and_list(ended_at, &self.settings.policy).await?;
         self.store.end_run(run, &run_end(&record, scan, draw(self.seed, 78, day))).await?;
         Ok(())
     }
@@ -289,42 +357,45 @@ impl World {
         }
         match day {
             3 => {
-                import::<DeviceEntry>(&acting(1), "devices.csv", &self.register(false), at).await?;
+                import::<DeviceEntry>(&acting(1), "devices.csv", &self.register(day), at).await?;
                 import::<SoftwareEntry>(&acting(1), "software.csv", models::SOFTWARE, at).await?;
                 import::<IssuerEntry>(&acting(1), "issuers.csv", models::ISSUERS, at).await?;
             }
-            45 => {
-                import::<DeviceEntry>(&acting(0), "devices.csv", &self.register(true), at).await?;
+            45 | 80 => {
+                import::<DeviceEntry>(&acting(0), "devices.csv", &self.register(day), at).await?;
             }
             70 => self.accept(&acting(1), at).await?,
             75 => self.join(&acting(1), at).await?,
             _ => {}
         }
-        self.store.review_and_list(at, &self.settings.policy).await?;
         Ok(())
     }
 
     /// The device register as somebody keeps it: not all of it is right.
-    fn register(&self, later: bool) -> String {
+    fn register(&self, day: u64) -> String {
         let mut text =
-            "管理番号,name,MAC address,host name,owner,department,location,status\n".to_owned();
+            "管理番号,name,MAC address,IP address,host name,owner,department,location,status\n"
+                .to_owned();
         let known = MODELS.iter().take_while(|model| model.name != models::UNKNOWN_FROM).count();
         let known = MODELS.get(..known).unwrap_or_default();
         for device in &self.devices {
             let is_known = known.iter().any(|model| model.name == device.model.name);
             // What came lately is not in it, nor are private telephones.
-            let chance = draw(self.seed, device.place, 55) % 100;
-            let is_forgotten = chance < if later { 3 } else { 8 };
-            if !is_known || is_forgotten || device.model.habit == Habit::Rotating {
+            let chance = draw(self.seed, device.place, 55) % 200;
+            let is_forgotten = chance < if day > 3 { 3 } else { 12 };
+            let (comes, goes) = device.time();
+            if !is_known || is_forgotten || comes > day || device.model.habit == Habit::Rotating {
                 continue;
             }
             let (owner, department) = PEOPLE[device.place as usize % PEOPLE.len()];
+            // Some are written off too early, and some that are gone not yet.
             let status = match chance {
-                97.. => "retired",
+                _ if goes.saturating_add(5) < day => "retired",
+                198.. => "retired",
                 _ => "approved",
             };
             text.push_str(&format!(
-                "D-{:06},{},{},{}.demo.example,{owner},{department},{},{status}\n",
+                "D-{:06},{},{},,{}.demo.example,{owner},{department},{},{status}\n",
                 device.place,
                 device.name(),
                 device.mac(0),
@@ -332,9 +403,14 @@ impl World {
                 PLACES[device.place as usize % PLACES.len()],
             ));
         }
+        // Private telephones have a network of their own, in which nobody is asked who he is.
+        text.push_str(
+            "D-900001,来客・私物端末,,198.18.5.0/24,,鈴木 一郎,情報システム部,,approved\n\
+             D-900002,来客・私物端末(工場),,198.19.3.120-198.19.3.219,,鈴木 一郎,情報システム部,,approved\n",
+        );
         // One that never came.
         text.push_str(
-            "D-999999,受付プリンター,00:80:77:99:99:99,,佐藤 花子,総務部,1F 受付,approved\n",
+            "D-999999,受付プリンター,00:80:77:99:99:99,198.18.2.199,,佐藤 花子,総務部,1F 受付,approved\n",
         );
         text
     }

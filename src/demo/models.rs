@@ -14,7 +14,7 @@ pub(super) enum Habit {
     Fixed,
     /// There on most working days, at another address every few days.
     Leased,
-    /// There on some days, with another hardware address each time.
+    /// There on some days, with a hardware address that software chose.
     Rotating,
 }
 
@@ -43,7 +43,7 @@ const fn model(
 
 use Habit::{Fixed, Leased, Rotating};
 
-const WINDOWS: Option<(&str, &str)> = Some(("Windows", "11"));
+const WINDOWS: Option<(&str, &str)> = Some(("Windows 11", "24H2"));
 
 /// Two sites: the head office and a plant.
 #[rustfmt::skip]
@@ -56,16 +56,17 @@ pub(super) const MODELS: &[Model] = &[
     model("copier", [6, 2], [0x00, 0x26, 0x73], Fixed, None, &["80 http", "443 https", "515 printer", "9100 jetdirect"]),
     model("camera", [14, 16], [0xac, 0xcc, 0x8e], Fixed, None, &["80 http", "443 https", "554 rtsp"]),
     model("tel", [40, 8], [0x00, 0x15, 0x65], Fixed, None, &["80 http", "5060 sip"]),
+    model("core", [1, 1], [0x00, 0x1a, 0xa1], Fixed, None, &["22 ssh Cisco 1.25", "443 https"]),
     model("switch", [8, 5], [0x00, 0x1a, 0xa1], Fixed, None, &["22 ssh Cisco 1.25", "443 https"]),
     model("ap", [7, 4], [0x00, 0x0b, 0x86], Fixed, None, &["22 ssh OpenSSH 7.4", "443 https"]),
+    model("dc", [2, 1], [0x00, 0x50, 0x56], Fixed, Some(("Windows Server", "2022")), &["53 dns", "88 kerberos", "389 ldap", "445 smb", "636 https"]),
     model("web", [5, 1], [0x00, 0x50, 0x56], Fixed, Some(("Debian", "13")), &["22 ssh OpenSSH 9.6p1 10.0p1", "443 https nginx 1.24.0 1.28.0"]),
     model("app", [7, 1], [0x00, 0x50, 0x56], Fixed, Some(("Ubuntu", "24.04")), &["22 ssh OpenSSH 9.6p1", "80 http Apache 2.4.58 2.4.65", "443 https"]),
     model("db", [4, 1], [0x00, 0x50, 0x56], Fixed, Some(("Rocky Linux", "9")), &["22 ssh OpenSSH 8.7", "3306 mysql MySQL 8.0.36 8.4.2"]),
-    model("dc", [2, 1], [0x00, 0x50, 0x56], Fixed, Some(("Windows Server", "2022")), &["53 dns", "88 kerberos", "389 ldap", "445 smb", "636 https"]),
     model("nas", [3, 1], [0x00, 0x11, 0x32], Fixed, None, &["22 ssh OpenSSH 8.2", "445 smb", "5001 https"]),
     model("mail", [1, 0], [0x00, 0x50, 0x56], Fixed, Some(("Debian", "12")), &["22 ssh OpenSSH 9.2p1", "25 smtp Postfix", "993 https Dovecot 2.3.19"]),
     model("plc", [0, 12], [0x00, 0x0e, 0x8c], Fixed, None, &["80 http", "102 s7"]),
-    model("hmi", [0, 6], [0x00, 0x80, 0xf4], Fixed, Some(("Windows", "10")), &["445 smb", "502 modbus", "5900 vnc"]),
+    model("hmi", [0, 6], [0x00, 0x80, 0xf4], Fixed, Some(("Windows 10", "22H2")), &["445 smb", "502 modbus", "5900 vnc"]),
     model("ups", [3, 3], [0x00, 0xc0, 0xb7], Fixed, None, &["23 telnet", "80 http"]),
     model("old", [2, 1], [0x00, 0x50, 0x56], Fixed, Some(("CentOS", "6")), &["21 ftp vsftpd 2.2.2", "22 ssh OpenSSH 5.3", "80 http Apache 2.2.15"]),
     // What nobody wrote down.
@@ -103,11 +104,14 @@ pub(super) const VERDICTS: &[(u64, usize, &str, Verdict, &str)] = &[
 ];
 
 pub(super) const SOFTWARE: &str = "product,versions,status,reason\n\
-    nginx,>=1.24,approved,\nOpenSSH,>=8,approved,\nApache,>=2.4,approved,\nMySQL,>=8,approved,\n\
+    nginx,>=1.24,approved,\nOpenSSH,>=7.4,approved,\nCisco,,approved,\nApache,>=2.4,approved,\nMySQL,>=8,approved,\n\
     Postfix,,approved,\nDovecot,,approved,\nvsftpd,,forbidden,FTP is not used any more\n\
     Apache,<2.4,forbidden,no longer supported\n";
 
 pub(super) const ISSUERS: &str = "name,status\nDemo Internal CA,approved\n";
+
+/// Where the page is served.
+pub(super) const PAGE: &str = "127.0.0.1:8443";
 
 /// The configuration with which the database was filled: with it everything is shown as it was
 /// concluded. Its jobs would sweep addresses that nobody has, and are never due.
@@ -117,13 +121,17 @@ pub(super) fn configuration(database: &Path, root: &Path, alerts: &Path) -> Stri
          database = {database:?}\n\n\
          [site]\nname = {site:?}\nvantage = \"sensor-1\"\n\n\
          [certificates]\nsystem_roots = false\nroots = [{root:?}]\n\n\
+         [network]\ndhcp_servers = [\"198.18.1.11\", \"198.18.1.12\", \"198.19.0.101\"]\n\
+         resolvers = [\"198.18.1.11\", \"198.18.1.12\"]\n\n\
+         [web]\nlisten = {listen:?}\n\n\
          [[jobs]]\nname = \"nightly\"\nkind = \"sweep\"\nschedule = \"30 2 29 2 *\"\n\
-         targets = [\"198.18.0.0/22\"]\n\n\
+         targets = [\"198.18.0.0/21\"]\n\n\
          [[jobs]]\nname = \"plant\"\nkind = \"sweep\"\nschedule = \"30 3 29 2 *\"\n\
-         site = {plant:?}\ntargets = [\"198.19.0.0/23\"]\nprofile = \"ot\"\n\n\
+         site = {plant:?}\ntargets = [\"198.19.0.0/22\"]\nprofile = \"ot\"\n\n\
          [[jobs]]\nname = \"tidy\"\nkind = \"prune\"\nschedule = \"0 5 29 2 *\"\n\n\
          [[routes]]\nname = \"office\"\ntype = \"file\"\npath = {alerts:?}\n\
          about = [\"approval\", \"risk\", \"discovery\", \"state\"]\n",
+        listen = PAGE,
         site = SITES[0],
         plant = SITES[1],
     )

@@ -16,6 +16,7 @@ use model::{Severity, Timestamp};
 use serde::Serialize;
 
 use super::{template::Template, text};
+use crate::language::{Language, words};
 
 /// Who writes.
 #[derive(Clone, Debug)]
@@ -31,6 +32,7 @@ pub(crate) struct Sender {
 pub(super) struct Press {
     template: Template,
     list: usize,
+    language: Language,
     route: String,
     sender: Sender,
 }
@@ -83,6 +85,19 @@ pub(super) struct ItemParts {
     pub(super) link: Option<String>,
 }
 
+words! {
+    /// What a test says.
+    Texts {
+        problem: "This is a test", "これはテストです";
+        detail: "nothing is wrong; the route works if you can read this", "問題は発生していません。このメッセージを読めれば、通知先は正常です";
+        over: "A test that is over", "解消のテスト";
+        happened: "Something happened", "変化のテスト";
+        only: "for the test only", "テスト専用の内容";
+        nobody: "nobody", "なし";
+        site: "test", "テスト";
+    }
+}
+
 /// A subject and a text have at most so many bytes.
 const SUBJECT: usize = 200;
 const TEXT: usize = 64 << 10;
@@ -101,6 +116,7 @@ impl Press {
         let press = Self {
             template,
             list: setting.list,
+            language: Language::of_route(setting.language),
             route: setting.name.clone(),
             sender: sender.clone(),
         };
@@ -115,6 +131,7 @@ impl Press {
 
     /// A letter that says that it is a test, with a made-up piece of news of each kind.
     pub(super) fn test(&self, now: Timestamp) -> Result<Letter> {
+        let texts = Texts::of(self.language);
         let item = |kind, severity, title: &str, detail: &str| Item {
             kind,
             at: now,
@@ -123,20 +140,15 @@ impl Press {
             subject: "asset:0".to_owned(),
             title: title.to_owned(),
             detail: detail.to_owned(),
-            site: Some("test".to_owned()),
+            site: Some(texts.site.to_owned()),
             asset: None,
             finding: None,
-            owners: vec!["nobody".to_owned()],
+            owners: vec![texts.nobody.to_owned()],
         };
         let items = [
-            item(
-                ItemKind::Problem(AlertKind::New),
-                Severity::Warning,
-                "This is a test",
-                "nothing is wrong; the route works if you can read this",
-            ),
-            item(ItemKind::Problem(AlertKind::Over), Severity::Info, "A test that is over", ""),
-            item(ItemKind::Happened, Severity::Info, "Something happened", "for the test only"),
+            item(ItemKind::Problem(AlertKind::New), Severity::Warning, texts.problem, texts.detail),
+            item(ItemKind::Problem(AlertKind::Over), Severity::Info, texts.over, ""),
+            item(ItemKind::Happened, Severity::Info, texts.happened, texts.only),
         ];
         let message = Message {
             id: 0,
@@ -191,8 +203,8 @@ impl Press {
             rule: text::line(&item.rule),
             severity: item.severity.as_str(),
             subject: text::line(&item.subject),
-            title: text::line(&item.title),
-            detail: text::line(&item.detail),
+            title: text::line(&self.language.news(&item.rule, &item.title)),
+            detail: text::line(&self.language.said(&item.detail)),
             site: item.site.as_deref().map(text::line),
             asset: item.asset,
             finding: item.finding,

@@ -122,28 +122,44 @@ fn a_letter_in_english_reads_well() {
 
 #[test]
 fn a_letter_in_japanese_reads_well() {
-    let mut happened = item("Port opened: 192.0.2.9 tcp/443", "");
+    let mut happened = item("Port opened: 192.0.2.9 tcp/443", "not seen open before");
     happened.kind = ItemKind::Happened;
-    let items = vec![item("Device is not registered", "192.0.2.9"), happened];
+    happened.rule = "event.port_opened".into();
+    let mut unknown = item(
+        "Unregistered device: printer-7 (192.0.2.9)",
+        "none of its identifiers is in the device register",
+    );
+    unknown.rule = "device.unregistered".into();
+    let items = vec![unknown, happened];
     let press = press(Language::Japanese, 25, Some("https://d.example/"));
     let letter = press.print(&claimed(items, 0)).unwrap();
     insta::assert_snapshot!(written(&letter), @r#"
-    [daicho] 警告: 2件: Device is not registered ほか
+    [daicho] 警告: 2件: 未登録の機器: printer-7 (192.0.2.9) ほか
 
     ■ 新規
-    ・警告: Device is not registered
+    ・警告: 未登録の機器: printer-7 (192.0.2.9)
       対象: asset:1(拠点: plant) 担当: Sato
-      詳細: 192.0.2.9
+      詳細: どの識別子も機器台帳にない
       https://d.example/findings/2
 
     ■ 変化
-    ・Port opened: 192.0.2.9 tcp/443
+    ・ポートの開放: 192.0.2.9 tcp/443
       対象: asset:1(拠点: plant) 担当: Sato
+      詳細: 以前は開放を検出していない
       https://d.example/findings/2
 
     --
-    Daicho 0.0.0(test)、経路 r、通知 00000000000000000000000000000001
+    Daicho 0.0.0(test)、通知先 r、メッセージ 00000000000000000000000000000001
     "#);
+}
+
+#[test]
+fn a_test_in_japanese_is_japanese() {
+    let letter = press(Language::Japanese, 25, None).test(Timestamp::from_seconds(7)).unwrap();
+    for english in ["This", "nothing", "Something", "nobody", " test"] {
+        assert!(!letter.text.contains(english), "{english}: {}", letter.text);
+    }
+    assert!(letter.subject.contains("通知先「r」のテスト"), "{}", letter.subject);
 }
 
 /// What devices may say of themselves.

@@ -7,7 +7,7 @@ use inventory::{
     class,
     compare::Registration,
     cores,
-    store::Compared,
+    store::{Compared, list::AssetEntry},
     vendor,
 };
 use model::PortState;
@@ -32,7 +32,20 @@ impl<'a> Shown<'a> {
         cores::each(pairs, |(asset, state)| Self::new(asset, state))
     }
 
-    fn new(asset: &'a Asset, state: &'a inventory::compare::AssetState) -> Self {
+    /// One as its list has it.
+    pub(crate) fn listed(asset: &'a Asset, entry: &'a AssetEntry) -> Self {
+        let registration = Registration::from_name(&entry.registration);
+        Self {
+            asset,
+            vendor: asset.macs().find_map(vendor::vendor),
+            class: class::classify(asset).map(|judged| judged.class.as_str()),
+            // One that a later version knows is none that we could tell apart.
+            registration: registration.unwrap_or(Registration::Unknown),
+            reason: &entry.reason,
+        }
+    }
+
+    pub(crate) fn new(asset: &'a Asset, state: &'a inventory::compare::AssetState) -> Self {
         Self {
             asset,
             vendor: asset.macs().find_map(vendor::vendor),

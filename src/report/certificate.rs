@@ -9,14 +9,17 @@ use certs::{
     lifecycle::renewal_due,
 };
 use inventory::{
-    chain::Chain,
+    chain::{Anchors, Chain},
     owner::Owner,
-    store::{Compared, StoredCertificate},
+    store::{CertificateDossier, Compared, StoredCertificate},
 };
 use model::Timestamp;
 
-use crate::report::json::{
-    CertificateJson, ChainJson, HeldJson, KeyJson, LinkJson, OwnerJson, PlaceJson, RefusalJson,
+use crate::report::{
+    hex,
+    json::{
+        CertificateJson, ChainJson, HeldJson, KeyJson, LinkJson, OwnerJson, PlaceJson, RefusalJson,
+    },
 };
 
 /// What was concluded about every certificate.
@@ -32,14 +35,20 @@ pub(crate) struct Concluded<'a> {
 pub(crate) struct Shown<'a> {
     pub(crate) stored: &'a StoredCertificate,
     /// The verdicts on its chains, if it is a leaf somewhere.
-    verdicts: &'a [(&'a Chain, &'a Judgement)],
+    verdicts: Vec<(&'a Chain, &'a Judgement)>,
     /// Who trusts it.
     root: Trust,
     /// When it should be renewed.
     pub(crate) renew_by: Option<Timestamp>,
     pub(crate) owners: Vec<&'a Owner>,
     overdue: bool,
-    concluded: &'a Concluded<'a>,
+    names: &'a (dyn Named + Sync),
+}
+
+/// Knows what certificates and roots are called.
+trait Named {
+    /// An RFC 4514 string; empty where it is not known.
+    fn subject(&self, sha256: &str) -> String;
 }
 
 impl<'a> Concluded<'a> {
@@ -60,21 +69,71 @@ impl<'a> Concluded<'a> {
         let renew_by = certificate.and_then(|one| renewal_due(one, &self.thresholds));
         Shown {
             stored,
-            verdicts: self.verdicts.get(sha256).map(Vec::as_slice).unwrap_or_default(),
+            verdicts: self.verdicts.get(sha256).cloned().unwrap_or_default(),
             root: self.compared.chains.trust(sha256),
             overdue: renew_by.is_some_and(|due| self.as_of > due),
             renew_by,
             owners: self.compared.owners.of_certificate(sha256).collect(),
-            concluded: self,
+            names: self,
         }
     }
+}
 
-    /// The name of a certificate or root, RFC 4514; empty where it is not known.
+impl Named for Concluded<'_> {
     fn subject(&self, sha256: &str) -> String {
         let known = self.certificates.get(sha256).map(|one| one.subject.clone());
         let root = || self.compared.chains.root_name(sha256).map(str::to_owned);
         known.or_else(root).unwrap_or_default()
     }
+}
+
+/// What the last review concluded of one certificate.
+pub(crate) struct Settled<'a> {
+    dossier: &'a CertificateDossier,
+    concluded: &'a inventory::store::Concluded,
+    anchors: &'a Anchors,
+    as_of: Timestamp,
+}
+
+impl<'a> Settled<'a> {
+    /// `None` where it did not say all that can be said now.
+    pub(crate) fn new(
+        dossier: &'a CertificateDossier,
+        anchors: &'a Anchors,
+        as_of: Timestamp,
+    ) -> Option<Self> {
+        Some(Self { dossier, concluded: dossier.settled()?, anchors, as_of })
+    }
+
+    pub(crate) fn show(&'a self) -> Shown<'a> {
+        let verdict = |(chain, said): &'a (Chain, Option<Judgement>)| Some((chain, said.as_ref()?));
+        let renew_by = self.concluded.renew_by;
+        Shown {
+            stored: &self.dossier.certificate,
+            verdicts: self.dossier.chains.iter().filter_map(verdict).collect(),
+            root: self.dossier.root(),
+            overdue: renew_by.is_some_and(|due| self.as_of > due),
+            renew_by,
+            owners: self.concluded.owners.iter().collect(),
+            names: self,
+        }
+    }
+}
+
+impl Named for Settled<'_> {
+    fn subject(&self, sha256: &str) -> String {
+        let known = self.dossier.names.get(sha256).filter(|name| !name.is_empty()).cloned();
+        let own = &self.dossier.certificate;
+        let known = known.or_else(|| (own.sha256 == sha256).then(|| own.subject.clone()));
+        known.or_else(|| root_subject(self.anchors, sha256)).unwrap_or_default()
+    }
+}
+
+/// The name of a root that the inventory does not hold.
+pub(crate) fn root_subject(anchors: &Anchors, sha256: &str) -> Option<String> {
+    let hash = |der: &[u8]| hex(ring::digest::digest(&ring::digest::SHA256, der).as_ref());
+    let mut all = anchors.own.iter().chain(&anchors.public);
+    all.find(|der| hash(der) == sha256).map(|der| certs::parse(der).subject)
 }
 
 impl Shown<'_> {
@@ -117,7 +176,7 @@ impl Shown<'_> {
     pub(crate) fn chains(&self) -> Vec<ChainJson> {
         let link = |sha256: &String| LinkJson {
             sha256: sha256.clone(),
-            subject: Some(self.concluded.subject(sha256)).filter(|subject| !subject.is_empty()),
+            subject: Some(self.names.subject(sha256)).filter(|subject| !subject.is_empty()),
         };
         let chain = |(chain, verdict): &(&Chain, &Judgement)| ChainJson {
             served: chain.above.iter().map(link).collect(),

@@ -1,6 +1,11 @@
 //! Findings as lists show them.
 
-use inventory::{compare, finding::FindingState, owner::Owners, store::StoredFinding};
+use inventory::{
+    compare,
+    finding::FindingState,
+    owner::{Owner, Owners},
+    store::StoredFinding,
+};
 use model::{Severity, Timestamp};
 
 use crate::report::{
@@ -16,6 +21,14 @@ pub(crate) fn open(findings: &[StoredFinding], least: Severity) -> Vec<&StoredFi
 }
 
 pub(crate) fn json(stored: &StoredFinding, owners: &Owners) -> FindingJson {
+    owned(stored, owners.of_finding(&stored.finding))
+}
+
+/// The same where it is known who answers for it.
+pub(crate) fn owned<'a>(
+    stored: &StoredFinding,
+    owners: impl IntoIterator<Item = &'a Owner>,
+) -> FindingJson {
     let finding = &stored.finding;
     let accepted = finding.accepted.as_ref().filter(|_| finding.state == FindingState::Accepted);
     FindingJson {
@@ -32,7 +45,7 @@ pub(crate) fn json(stored: &StoredFinding, owners: &Owners) -> FindingJson {
         citation: citation(&finding.key.rule),
         accepted_until: accepted.map(|acceptance| day_before(acceptance.until)),
         reason: accepted.map(|acceptance| acceptance.reason.clone()),
-        owners: owners.of_finding(finding).into_iter().map(OwnerJson::from).collect(),
+        owners: owners.into_iter().map(OwnerJson::from).collect(),
     }
 }
 

@@ -1,10 +1,7 @@
 //! Who is told, and what became of the messages.
 
 use askama::Template;
-use axum::{
-    extract::{Path, State},
-    response::Response,
-};
+use axum::{extract::State, response::Response};
 use config::route::{Destination, RouteSetting};
 use inventory::{
     outbox::{Message, MessageState},
@@ -13,6 +10,7 @@ use inventory::{
 
 use super::{
     Shared,
+    asked::Path,
     page::{Moment, Page, html, shown, to},
     routes::{Route, get, post},
     sign::acting,
@@ -106,7 +104,12 @@ async fn show(shared: &Shared, visitor: &Visitor, page: Page) -> Result<Response
     let routes = settings.iter().map(|route| RouteRow {
         name: route.name.clone(),
         severity: visitor.language.severity(route.severity),
-        about: route.about.join(", "),
+        about: route
+            .about
+            .iter()
+            .map(|about| visitor.language.name(about))
+            .collect::<Vec<_>>()
+            .join(", "),
         sites: if route.sites.is_empty() { texts.all.to_owned() } else { route.sites.join(", ") },
     });
     let messages = shared.store.messages_before(i64::MAX, ROWS).await?;
@@ -133,7 +136,7 @@ async fn show(shared: &Shared, visitor: &Visitor, page: Page) -> Result<Response
             created: message.created_at.into(),
             attempts: message.attempts,
             next: waits.then(|| message.due_at.into()),
-            outcome: shown(message.outcome.as_deref().unwrap_or_default()),
+            outcome: shown(&visitor.language.said(message.outcome.as_deref().unwrap_or_default())),
             may_retry: may_retry
                 && matches!(message.state, MessageState::Pending | MessageState::Failed),
         }

@@ -2,10 +2,7 @@
 //! command line's.
 
 use askama::Template;
-use axum::{
-    extract::{Path, Query, State},
-    response::Response,
-};
+use axum::{extract::State, response::Response};
 use inventory::{
     approval::{Decision, DecisionId, Matter, Second, Standing, Verdict},
     register::Day,
@@ -15,6 +12,7 @@ use model::Timestamp;
 
 use super::{
     Shared,
+    asked::{Path, Question},
     language::Language,
     page::{Moment, Page, Turning, before, html, own_path, shown, to},
     routes::{Route, get, post},
@@ -117,12 +115,12 @@ struct List {
 /// Decisions of a page.
 const LEAF: u32 = 100;
 
-type Asked = Query<Vec<(String, String)>>;
+type Asked = Question<Vec<(String, String)>>;
 
 async fn list(
     Viewer(visitor): Viewer,
     State(shared): State<Shared>,
-    Query(asked): Asked,
+    Question(asked): Asked,
 ) -> Result<Response, Trouble> {
     let asked = Fields::from(asked);
     let (all, before) = (asked.is_set("all"), before(&asked));
@@ -146,10 +144,11 @@ async fn list(
     })
 }
 
-fn known_by(matter: &Matter) -> String {
+fn known_by(matter: &Matter, language: Language) -> String {
     match matter {
         Matter::Asset { identifiers, .. } => {
-            let all: Vec<String> = identifiers.iter().map(ToString::to_string).collect();
+            let all: Vec<String> =
+                identifiers.iter().map(|one| language.said(&one.to_string())).collect();
             shown(&all.join(", "))
         }
         Matter::Software(_) | Matter::Issuer(_) => String::new(),
@@ -166,8 +165,8 @@ fn row(decision: &Decision, standing: Standing, language: Language) -> Row {
     };
     Row {
         id: decision.id.0,
-        about: shown(&decision.matter.to_string()),
-        known_by: known_by(&decision.matter),
+        about: shown(&language.said(&decision.matter.to_string())),
+        known_by: known_by(&decision.matter, language),
         verdict: language.verdict(decision.verdict),
         standing: language.standing(standing),
         look: match standing {
@@ -237,7 +236,7 @@ fn about(fields: &Fields) -> Result<About, Trouble> {
 async fn ask(
     Approver(visitor): Approver,
     State(shared): State<Shared>,
-    Query(asked): Asked,
+    Question(asked): Asked,
 ) -> Result<Response, Trouble> {
     let fields = Fields::from(asked);
     let About::Asset(about) = about(&fields)? else { return Err(Trouble::NotFound) };
@@ -252,8 +251,11 @@ async fn ask(
     if matters.len() > MOST {
         return Err(Trouble::Invalid(texts.too_many.to_owned()));
     }
-    let row =
-        |matter: &Matter| Some((matter.asset()?.0, shown(&matter.to_string()), known_by(matter)));
+    let language = visitor.language;
+    let row = |matter: &Matter| {
+        let name = shown(&language.said(&matter.to_string()));
+        Some((matter.asset()?.0, name, known_by(matter, language)))
+    };
     html(&Ask {
         page: Page::new(&visitor, texts.decide),
         texts,
@@ -391,7 +393,7 @@ async fn ask_acceptance(
         rule: found.key.rule.clone(),
         subject: shown(&found.key.subject),
         title: shown(&visitor.language.finding(&found.key.rule, &found.title)),
-        detail: shown(&found.detail),
+        detail: shown(&visitor.language.said(&found.detail)),
         citation: finding::citation(&found.key.rule).unwrap_or_default(),
         since: found.first_seen.into(),
     })

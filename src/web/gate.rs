@@ -14,11 +14,15 @@ use axum::{
     response::{IntoResponse as _, Response},
 };
 use config::web::Secrecy;
-use inventory::{store::Use, user::token_hash};
+use inventory::{
+    store::Use,
+    user::{ApiToken, token_hash},
+};
 use tokio::time::timeout;
 
 use super::{
     Shared,
+    certificates::CALENDARS,
     cookie::{self, Cookie},
     language::Language,
     page,
@@ -61,6 +65,7 @@ pub(crate) async fn pass(
     let peer = request.extensions().get::<Peer>();
     let peer = peer.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |Peer(peer)| peer.ip());
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+    let told = without_secret(&path).to_owned();
     let mut visitor = stranger(&request, peer);
     let mut entry = None;
     let headers = request.headers().clone();
@@ -75,9 +80,7 @@ pub(crate) async fn pass(
                 let request = request.map(|body| hurried(body, shared.patience, &late));
                 match timeout(ANSWER, next.run(request)).await {
                     Ok(_) if late.is_so() => Trouble::Late.into_response(),
-                    Ok(answer) => {
-                        Trouble::of_router(answer).await.unwrap_or_else(Trouble::into_response)
-                    }
+                    Ok(answer) => Trouble::of_router(answer).unwrap_or_else(Trouble::into_response),
                     Err(_) => Trouble::Failed("it took too long".to_owned()).into_response(),
                 }
             }
@@ -91,10 +94,10 @@ pub(crate) async fn pass(
                 let end = reference.as_ref().map(|reference| format!(" (reference {reference})"));
                 let end = end.unwrap_or_default();
                 // The reference stands before what may be long.
-                let line = format!("page: refused: {method} {path} from {peer}{end}: {why}");
+                let line = format!("page: refused: {method} {told} from {peer}{end}: {why}");
                 shared.log.line(&line);
             }
-            page::trouble(&visitor, (&method, &path), &trouble, reference.as_deref())
+            page::trouble(&visitor, (&method, &told), &trouble, reference.as_deref())
         }
         None => answer,
     };
@@ -103,6 +106,12 @@ pub(crate) async fn pass(
     }
     dress(&shared, answer.headers_mut());
     answer
+}
+
+/// A path without the secret that stands in the path of a calendar: what is logged and what pages
+/// lead back to.
+fn without_secret(path: &str) -> &str {
+    if path.starts_with(CALENDARS) { CALENDARS } else { path }
 }
 
 /// What every answer says to the browser.
@@ -152,7 +161,7 @@ fn stranger(request: &Request, peer: IpAddr) -> Visitor {
 fn back_to(request: &Request) -> &str {
     match *request.method() {
         Method::GET | Method::HEAD => {
-            request.uri().path_and_query().map_or("/", |path| path.as_str())
+            without_secret(request.uri().path_and_query().map_or("/", |path| path.as_str()))
         }
         _ => "/",
     }
@@ -202,6 +211,15 @@ async fn identify(
         let found = shared.store.api_token(&token_hash(token.trim()), now).await?;
         let found = found.ok_or(Trouble::SignIn)?;
         visitor.who = Who::Program(Box::new(found));
+        return Ok(None);
+    }
+    if let Some(rest) = path.strip_prefix(CALENDARS) {
+        let token = rest.split('/').next().unwrap_or_default();
+        let found = shared.store.api_token(&token_hash(token), now).await?;
+        // A key that opens more has no business in an address.
+        if let Some(found) = found.filter(ApiToken::is_for_calendars) {
+            visitor.who = Who::Program(Box::new(found));
+        }
         return Ok(None);
     }
     // What is the same for everybody asks nobody who it is.
@@ -288,6 +306,16 @@ fn one_line(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_secret_in_an_address_is_told_nowhere() {
+        assert_eq!(without_secret("/calendar/daicho_ab12/certificates.ics?x=1"), "/calendar/");
+        assert_eq!(without_secret("/calendar/"), "/calendar/");
+        assert_eq!(
+            without_secret("/certificates/calendar?month=2026-12"),
+            "/certificates/calendar?month=2026-12"
+        );
+    }
 
     #[test]
     fn a_request_is_one_line_of_the_log() {

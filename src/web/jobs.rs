@@ -1,15 +1,13 @@
 //! The jobs of the configuration: when each runs next, how it ended last, and one now.
 
 use askama::Template;
-use axum::{
-    extract::{Path, State},
-    response::Response,
-};
+use axum::{extract::State, response::Response};
 use inventory::user::Role;
 use model::RunResult;
 
 use super::{
     Shared,
+    asked::Path,
     page::{Page, html, shown, to},
     routes::{Route, get, post},
     sign::acting,
@@ -49,6 +47,7 @@ pub(super) fn routes() -> Vec<Route> {
 
 struct Row {
     job: JobJson,
+    kind: String,
     result: String,
     look: &'static str,
     waits: bool,
@@ -73,7 +72,10 @@ async fn show(Viewer(visitor): Viewer, State(shared): State<Shared>) -> Result<R
             Some(run) => match run.result {
                 None => (texts.running.to_owned(), "good"),
                 Some(result) => {
-                    let detail = run.detail.as_deref().map(|detail| format!(": {detail}"));
+                    let detail = run
+                        .detail
+                        .as_deref()
+                        .map(|detail| format!(": {}", visitor.language.said(detail)));
                     let known = RunResult::ALL.into_iter().find(|one| one.as_str() == result);
                     let word = known.map_or(result, |known| visitor.language.run_result(known));
                     let text = shown(&format!("{word}{}", detail.unwrap_or_default()));
@@ -82,7 +84,8 @@ async fn show(Viewer(visitor): Viewer, State(shared): State<Shared>) -> Result<R
             },
         };
         let waits = wished.iter().any(|(name, ..)| *name == job.name);
-        Row { job, result, look, waits }
+        let kind = visitor.language.name(job.kind);
+        Row { job, kind, result, look, waits }
     };
     html(&List {
         page: Page::new(&visitor, Words::of(visitor.language).jobs),

@@ -10,6 +10,7 @@
 mod account;
 mod alerts;
 mod api;
+mod asked;
 mod assets;
 mod certificate;
 mod certificates;
@@ -19,7 +20,6 @@ mod decisions;
 mod gate;
 mod health;
 mod jobs;
-mod language;
 mod lists;
 mod live;
 mod map;
@@ -36,12 +36,10 @@ mod patience;
 mod privilege;
 mod registers;
 mod routes;
-mod rules;
 mod scans;
 mod server;
 mod sign;
 mod summary;
-mod terms;
 #[cfg(test)]
 mod tests;
 mod trail;
@@ -62,6 +60,7 @@ use std::{
 
 use anyhow::{Context as _, Result, bail};
 use inventory::{
+    query::{Kind, Query, QueryError},
     store::{OpenMode, ReviewSummary, Store},
     user::Lasting,
 };
@@ -71,10 +70,12 @@ use crate::{
     cli::args::Cli,
     clock,
     compose::{self, Settings},
+    language,
 };
 use gate::{Hosts, Log};
 use trouble::Trouble;
 
+pub(crate) use certificates::calendar_path;
 pub(crate) use server::run;
 
 /// What every handler has: copies share it.
@@ -167,6 +168,11 @@ impl Shared {
     /// (`apart`).
     pub(crate) async fn review(&self) -> Result<ReviewSummary, Trouble> {
         Ok(self.store.review(clock::now(), &self.settings.policy).await?)
+    }
+
+    /// Reads a query. Its days begin where the organisation is.
+    pub(crate) fn query(&self, kind: Kind, text: &str) -> Result<Query, QueryError> {
+        Query::parse(kind, text, self.settings.policy.offset)
     }
 
     /// How long sessions last.

@@ -128,8 +128,8 @@ async fn show(Viewer(visitor): Viewer, State(shared): State<Shared>) -> Result<R
         at: event.at.into(),
         what: language.event(event.kind),
         asset: event.asset.map(|asset| asset.0),
-        subject: shown(&event.subject),
-        detail: shown(&event.detail),
+        subject: shown(&language.said(&event.subject)),
+        detail: shown(&language.said(&event.detail)),
     });
     html(&Overview {
         page: Page::new(&visitor, Words::of(language).overview),
@@ -158,7 +158,7 @@ async fn show(Viewer(visitor): Viewer, State(shared): State<Shared>) -> Result<R
         trends: Trends::of(shared.store.days(trends::DAYS).await?, language),
         certificates: summary.certificates,
         ends: ends.collect(),
-        scans: scans::rows(&shared, 5).await?,
+        scans: scans::rows(&shared, 5, language).await?,
         scan_texts: scans::Texts::of(language),
         events: events.collect(),
     })

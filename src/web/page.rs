@@ -10,6 +10,7 @@ use model::Timestamp;
 use serde_json::{Value, json};
 
 use super::{
+    certificates::CALENDARS,
     language::Language,
     trouble::Trouble,
     visit::{Fields, Theme, Visitor},
@@ -233,7 +234,7 @@ pub(super) fn trouble(
     trouble: &Trouble,
     reference: Option<&str>,
 ) -> Response {
-    let is_program = path.starts_with("/api/") || path == "/metrics";
+    let is_program = path.starts_with("/api/") || path == "/metrics" || path.starts_with(CALENDARS);
     let words = Words::of(visitor.language);
     let (text, detail) = match trouble {
         Trouble::SignIn => (words.trouble_sign_in, String::new()),
@@ -245,12 +246,13 @@ pub(super) fn trouble(
         Trouble::TooLarge => (words.trouble_too_large, String::new()),
         Trouble::Late => (words.trouble_late, String::new()),
         Trouble::Wait(_) => (words.trouble_wait, String::new()),
-        Trouble::Invalid(why) => (words.trouble_invalid, shown(why)),
+        Trouble::Unread(why) => (words.trouble_invalid, shown(&why.text(visitor.language))),
+        Trouble::Invalid(why) => (words.trouble_invalid, shown(&visitor.language.said(why))),
         Trouble::Query(why) => {
             let part = format!("{:?}: {}", why.term, visitor.language.query_error(why));
             (words.trouble_invalid, shown(&part))
         }
-        Trouble::Conflict(why) => (words.trouble_conflict, shown(why)),
+        Trouble::Conflict(why) => (words.trouble_conflict, shown(&visitor.language.said(why))),
         Trouble::Refused { conflicts, why, japanese } => {
             let text = if *conflicts { words.trouble_conflict } else { words.trouble_invalid };
             let why = match visitor.language {
@@ -263,9 +265,11 @@ pub(super) fn trouble(
     };
     let status = trouble.status();
     let mut response = if is_program {
-        let problem = problem(trouble, status, reference).to_string();
+        let problem = problem(trouble, visitor.language, reference).to_string();
         let json = HeaderValue::from_static("application/problem+json");
-        (status, [(header::CONTENT_TYPE, json)], problem).into_response()
+        let language = HeaderValue::from_static(visitor.language.as_str());
+        let headers = [(header::CONTENT_TYPE, json), (header::CONTENT_LANGUAGE, language)];
+        (status, headers, problem).into_response()
     } else if matches!(trouble, Trouble::SignIn) && *method == Method::GET {
         return to(&format!("/login?next={}", encoded(&visitor.path)));
     } else {
@@ -290,26 +294,33 @@ pub(super) fn trouble(
     response
 }
 
-/// What a program is told (RFC 9457): `type` says what it is for good, and the rest in words of one
-/// language.
-fn problem(trouble: &Trouble, status: StatusCode, reference: Option<&str>) -> Value {
-    let english = Words::of(Language::English);
+/// What a program is told (RFC 9457): `type` says what it is for good, `detail` in the language that
+/// was asked for.
+fn problem(trouble: &Trouble, language: Language, reference: Option<&str>) -> Value {
+    let (status, words) = (trouble.status(), Words::of(language));
     let (kind, detail) = match trouble {
-        Trouble::SignIn => ("sign-in", "a key, or somebody who is signed in, is needed".to_owned()),
-        Trouble::Role(role) => ("role", format!("it takes the role {role}, or a scope of it")),
-        Trouble::Forged(why) => ("forged", (*why).to_owned()),
-        Trouble::WrongHost => ("host", english.trouble_host.to_owned()),
-        Trouble::NotFound => ("not-found", english.trouble_not_found.to_owned()),
-        Trouble::Method => ("method", "the header Allow has how it is asked for".to_owned()),
-        Trouble::TooLarge => ("too-large", english.trouble_too_large.to_owned()),
-        Trouble::Late => ("late", english.trouble_late.to_owned()),
-        Trouble::Wait(seconds) => ("wait", format!("wait {seconds} s")),
+        Trouble::SignIn => ("sign-in", words.problem_sign_in.to_owned()),
+        Trouble::Role(role) => ("role", format!("{} {role}", words.problem_role)),
+        Trouble::Forged(_) => ("forged", words.trouble_forged.to_owned()),
+        Trouble::WrongHost => ("host", words.trouble_host.to_owned()),
+        Trouble::NotFound => ("not-found", words.trouble_not_found.to_owned()),
+        Trouble::Method => ("method", words.problem_method.to_owned()),
+        Trouble::TooLarge => ("too-large", words.trouble_too_large.to_owned()),
+        Trouble::Late => ("late", words.trouble_late.to_owned()),
+        Trouble::Wait(seconds) => ("wait", format!("{} ({seconds} s)", words.trouble_wait)),
+        Trouble::Unread(why) => ("invalid", why.text(language)),
         Trouble::Invalid(why) => ("invalid", why.clone()),
-        Trouble::Query(why) => ("query", why.problem.to_string()),
+        Trouble::Query(why) => ("query", language.query_error(why)),
         Trouble::Conflict(why) => ("conflict", why.clone()),
-        Trouble::Refused { conflicts: true, why, .. } => ("conflict", why.clone()),
-        Trouble::Refused { conflicts: false, why, .. } => ("invalid", why.clone()),
-        Trouble::Failed(_) => ("failed", english.trouble_failed.to_owned()),
+        Trouble::Refused { conflicts, why, japanese } => {
+            let kind = if *conflicts { "conflict" } else { "invalid" };
+            let why = match language {
+                Language::English => why.clone(),
+                Language::Japanese => (*japanese).to_owned(),
+            };
+            (kind, why)
+        }
+        Trouble::Failed(_) => ("failed", words.trouble_failed.to_owned()),
     };
     let mut problem = json!({
         "type": format!("urn:daicho:problem:{kind}"),

@@ -9,7 +9,7 @@ use std::{
 use askama::Template;
 use axum::{
     body::Bytes,
-    extract::{Path, Query, State},
+    extract::State,
     http::header,
     response::{IntoResponse as _, Response},
 };
@@ -24,7 +24,10 @@ use inventory::{
 };
 
 use super::{
-    Shared, cookie,
+    Shared,
+    asked::{Path, Question},
+    cookie,
+    language::Language,
     page::{Moment, Page, html, shown, to},
     routes::{Route, get, post},
     sign::acting,
@@ -217,6 +220,7 @@ async fn look<E: Entry + Send + 'static>(
     shared: &Shared,
     bytes: &Bytes,
     place: &Place,
+    language: Language,
 ) -> Result<(Import<E>, Seen), Trouble> {
     let (bytes, place) = (bytes.clone(), place.clone());
     // A workbook takes a while, in which others are served.
@@ -226,7 +230,8 @@ async fn look<E: Entry + Send + 'static>(
     let decisions = shared.store.decisions().await?;
     let offset = shared.settings.policy.offset;
     let overruled = approval::overruled(&import.entries, &decisions, offset, clock::now());
-    let overruled = overruled.iter().map(|one| shown(&format!("{}: {}", one.entry, one.text)));
+    let overruled =
+        overruled.iter().map(|one| shown(&format!("{}: {}", one.entry, language.said(&one.text))));
     let RegisterDiff { added, changed, removed, unchanged } = diff;
     let first = |labels: &[String]| labels.iter().take(ROWS).map(|one| shown(one)).collect();
     let cells = changed.iter().flat_map(|change| {
@@ -236,7 +241,7 @@ async fn look<E: Entry + Send + 'static>(
         })
     });
     let lines = |all: &[register::LineProblem]| -> Vec<String> {
-        all.iter().take(ROWS).map(|problem| shown(&problem.to_string())).collect()
+        all.iter().take(ROWS).map(|problem| shown(&language.said(&problem.to_string()))).collect()
     };
     let seen = Seen {
         form: match &import.form {
@@ -257,12 +262,12 @@ async fn look<E: Entry + Send + 'static>(
     Ok((import, seen))
 }
 
-async fn seen(shared: &Shared, waiting: &Waiting) -> Result<Seen, Trouble> {
+async fn seen(shared: &Shared, waiting: &Waiting, language: Language) -> Result<Seen, Trouble> {
     let (bytes, place) = (&waiting.bytes, &waiting.place);
     Ok(match waiting.kind {
-        RegisterKind::Device => look::<DeviceEntry>(shared, bytes, place).await?.1,
-        RegisterKind::Software => look::<SoftwareEntry>(shared, bytes, place).await?.1,
-        RegisterKind::Issuer => look::<IssuerEntry>(shared, bytes, place).await?.1,
+        RegisterKind::Device => look::<DeviceEntry>(shared, bytes, place, language).await?.1,
+        RegisterKind::Software => look::<SoftwareEntry>(shared, bytes, place, language).await?.1,
+        RegisterKind::Issuer => look::<IssuerEntry>(shared, bytes, place, language).await?.1,
     })
 }
 
@@ -305,7 +310,7 @@ async fn offer(
     warning: Option<&str>,
 ) -> Result<Response, Trouble> {
     let texts = Texts::of(visitor.language);
-    let seen = seen(shared, &waiting).await?;
+    let seen = seen(shared, &waiting, visitor.language).await?;
     let page = Page::new(visitor, texts.preview_title);
     let response = html(&Preview {
         page: match warning {
@@ -387,7 +392,7 @@ pub(super) async fn export(
     _: Viewer,
     State(shared): State<Shared>,
     Path(kind): Path<String>,
-    Query(asked): Query<Vec<(String, String)>>,
+    Question(asked): Question<Vec<(String, String)>>,
 ) -> Result<Response, Trouble> {
     let kind: RegisterKind = kind.parse().map_err(|_| Trouble::NotFound)?;
     let is_workbook = Fields::from(asked).text("form") == "xlsx";

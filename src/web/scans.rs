@@ -3,16 +3,15 @@
 use std::{collections::BTreeMap, net::IpAddr, time::Duration};
 
 use askama::Template;
-use axum::{
-    extract::{Path, Query, State},
-    response::Response,
-};
+use axum::{extract::State, response::Response};
 use inventory::store::{ScanProgress, StoredScan};
 use model::{Coverage, ScanId, Timestamp};
 use serde_json::{Value, json};
 
 use super::{
     Shared,
+    asked::{Path, Question},
+    language::Language,
     live::{self, Said},
     page::{Moment, Page, Turning, before, html, shown},
     routes::{Route, get},
@@ -104,17 +103,23 @@ pub(super) fn routes() -> Vec<Route> {
     vec![get("/scans", list), get("/scans/{id}", show), get("/scans/{id}/events", events)]
 }
 
-fn row(scan: &StoredScan, progress: Option<&ScanProgress>, now: Timestamp) -> ScanRow {
+fn row(
+    scan: &StoredScan,
+    progress: Option<&ScanProgress>,
+    now: Timestamp,
+    language: Language,
+) -> ScanRow {
     let record = &scan.record;
     let micros = record.ended_at.unwrap_or(now).0.saturating_sub(record.started_at.0);
     ScanRow {
         id: scan.id.0,
         began: record.started_at.into(),
-        command: shown(&scan.command),
+        command: shown(&language.name(&scan.command)),
         site: shown(&record.vantage.site.0),
         targets: shown(&few(&scan.targets)),
         state: state(scan, progress, now),
-        took: spoken(Duration::from_micros(u64::try_from(micros).unwrap_or_default())),
+        took: language
+            .said(&spoken(Duration::from_micros(u64::try_from(micros).unwrap_or_default()))),
         sent: record.probes_sent,
         replies: record.replies,
         gaps: scan.gap_count,
@@ -132,11 +137,19 @@ fn few(texts: &[String]) -> String {
 }
 
 /// The last scans.
-pub(crate) async fn rows(shared: &Shared, limit: u32) -> Result<Vec<ScanRow>, Trouble> {
-    rows_of(shared, shared.store.scans(limit).await?).await
+pub(crate) async fn rows(
+    shared: &Shared,
+    limit: u32,
+    language: Language,
+) -> Result<Vec<ScanRow>, Trouble> {
+    rows_of(shared, shared.store.scans(limit).await?, language).await
 }
 
-async fn rows_of(shared: &Shared, scans: Vec<StoredScan>) -> Result<Vec<ScanRow>, Trouble> {
+async fn rows_of(
+    shared: &Shared,
+    scans: Vec<StoredScan>,
+    language: Language,
+) -> Result<Vec<ScanRow>, Trouble> {
     let now = clock::now();
     let mut rows = Vec::new();
     for scan in scans {
@@ -144,7 +157,7 @@ async fn rows_of(shared: &Shared, scans: Vec<StoredScan>) -> Result<Vec<ScanRow>
             None => shared.store.progress(scan.id).await?,
             Some(_) => None,
         };
-        rows.push(row(&scan, progress.as_ref(), now));
+        rows.push(row(&scan, progress.as_ref(), now, language));
     }
     Ok(rows)
 }
@@ -164,7 +177,7 @@ const LEAF: u32 = 50;
 async fn list(
     Viewer(visitor): Viewer,
     State(shared): State<Shared>,
-    Query(asked): Query<Vec<(String, String)>>,
+    Question(asked): Question<Vec<(String, String)>>,
 ) -> Result<Response, Trouble> {
     let before = before(&Fields::from(asked));
     let leaf = shared.store.scan_leaf(before, LEAF).await?;
@@ -172,7 +185,7 @@ async fn list(
         turning: Turning::of("/scans", before, leaf.next),
         page: Page::new(&visitor, Words::of(visitor.language).scans),
         texts: Texts::of(visitor.language),
-        scans: rows_of(&shared, leaf.rows).await?,
+        scans: rows_of(&shared, leaf.rows, visitor.language).await?,
     })
 }
 
@@ -197,8 +210,10 @@ struct Live {
 }
 
 impl Live {
-    fn new(progress: &ScanProgress, texts: &Texts) -> Self {
-        let left = progress.seconds_left.map(|left| spoken(Duration::from_secs(left)));
+    fn new(progress: &ScanProgress, language: Language) -> Self {
+        let texts = Texts::of(language);
+        let left =
+            progress.seconds_left.map(|left| language.said(&spoken(Duration::from_secs(left))));
         Self {
             permille: progress.permille,
             phase: texts.phase_name(&progress.phase),
@@ -250,17 +265,21 @@ async fn show(
     let scan = shared.store.scan(ScanId(id)).await?;
     let progress = shared.store.progress(scan.id).await?;
     let texts = Texts::of(visitor.language);
-    let row = row(&scan, progress.as_ref(), clock::now());
+    let row = row(&scan, progress.as_ref(), clock::now(), visitor.language);
     let running = progress.filter(|_| row.state == ScanState::Running);
     let record = &scan.record;
-    let mut blocks = blocks(&record.coverage, record.gaps.iter().map(|gap| gap.target.as_str()));
+    let gaps = record.gaps.iter().map(|gap| gap.target.as_str());
+    let mut blocks = blocks(&record.coverage, gaps, visitor.language);
     let more_blocks = blocks.len().saturating_sub(ROWS);
     blocks.truncate(ROWS);
-    let gaps = record.gaps.iter().take(ROWS).map(|gap| (shown(&gap.target), shown(&gap.reason)));
+    let gaps = record.gaps.iter().take(ROWS).map(|gap| {
+        let said = |text: &str| shown(&visitor.language.said(text));
+        (said(&gap.target), said(&gap.reason))
+    });
     html(&One {
         page: Page::new(&visitor, format!("{} {id}", Words::of(visitor.language).scans)),
         texts,
-        live: running.map(|progress| Live::new(&progress, texts)),
+        live: running.map(|progress| Live::new(&progress, visitor.language)),
         scan: row,
         vantage: shown(&record.vantage.name),
         io: shown(&record.io),
@@ -274,7 +293,11 @@ async fn show(
 
 /// What was covered, by blocks as people think of them: an IPv4 /24 or an IPv6 /64. Gaps that name
 /// an address are counted where it is.
-fn blocks<'a>(coverage: &[Coverage], gaps: impl Iterator<Item = &'a str>) -> Vec<Block> {
+fn blocks<'a>(
+    coverage: &[Coverage],
+    gaps: impl Iterator<Item = &'a str>,
+    language: Language,
+) -> Vec<Block> {
     let mut missed: BTreeMap<IpAddr, usize> = BTreeMap::new();
     for target in gaps {
         if let Some(address) = address_in(target) {
@@ -288,7 +311,8 @@ fn blocks<'a>(coverage: &[Coverage], gaps: impl Iterator<Item = &'a str>) -> Vec
             let start = first_of_block(first);
             let (last, next) = end_of_block(start, covered.range.last());
             let asked = model::AddressRange::new(first, last).map_or(0, |range| range.len());
-            let methods: Vec<String> = covered.methods.iter().map(ToString::to_string).collect();
+            let methods: Vec<&str> =
+                covered.methods.iter().map(|method| language.method(*method)).collect();
             blocks.push((
                 start,
                 Block {
@@ -355,7 +379,6 @@ async fn events(
 ) -> Result<Response, Trouble> {
     // One that is not there is said before anything is begun.
     shared.store.scan(ScanId(id)).await?;
-    let texts = Texts::of(visitor.language);
     let changes = shared.store.changes().await?;
     let looking = shared.clone();
     Ok(live::stream(&shared, &visitor, changes, move || {
@@ -365,7 +388,7 @@ async fn events(
             let progress = shared.store.progress(ScanId(id)).await?;
             Ok(match (state(&scan, progress.as_ref(), clock::now()), progress) {
                 (ScanState::Running, Some(progress)) => {
-                    Said::Values(Live::new(&progress, texts).values())
+                    Said::Values(Live::new(&progress, visitor.language).values())
                 }
                 // It has not said anything yet.
                 (ScanState::Running, None) => Said::Nothing,
@@ -394,7 +417,7 @@ mod tests {
     fn what_was_covered_is_shown_by_blocks_with_their_gaps() {
         let coverage = [covered("192.0.2.250", "192.0.4.3"), covered("2001:db8::1", "2001:db8::9")];
         let gaps = ["192.0.3.7:443", "192.0.3.9", "office.example", "[2001:db8::2]:22"];
-        let blocks = blocks(&coverage, gaps.into_iter());
+        let blocks = blocks(&coverage, gaps.into_iter(), Language::English);
         let told: Vec<(&str, u128, usize)> =
             blocks.iter().map(|block| (block.name.as_str(), block.asked, block.gaps)).collect();
         assert_eq!(

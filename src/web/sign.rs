@@ -1,16 +1,14 @@
 //! Signing in and out, and what a browser chose: language and colours.
 
 use askama::Template;
-use axum::{
-    extract::{Query, State},
-    response::Response,
-};
+use axum::{extract::State, response::Response};
 use inventory::{store::Origin, user::token_hash};
 use serde::Deserialize;
 use tokio::sync::SemaphorePermit;
 
 use super::{
     Scarce, Shared,
+    asked::Question,
     cookie::{self, Cookie},
     language::Language,
     page::{Page, html, own_path, to},
@@ -71,7 +69,7 @@ struct Asked {
 async fn show(
     Anyone(visitor): Anyone,
     State(shared): State<Shared>,
-    Query(asked): Query<Asked>,
+    Question(asked): Question<Asked>,
 ) -> Result<Response, Trouble> {
     let next = own_path(&asked.next).to_owned();
     if visitor.session().is_some() {
@@ -141,7 +139,7 @@ fn refuse(
 ) -> Result<Response, Trouble> {
     // Not the name, which may be a password in the wrong field; the audit has names that exist.
     shared.log.line(&format!("page: refused: {} did not sign in", visitor.peer));
-    again(shared, visitor, name, next, |words| words.wrong_password)
+    again(shared, visitor, name, next, Words::of(visitor.language).wrong_password)
 }
 
 /// The page for signing in once more, with why the last time came to nothing.
@@ -150,10 +148,9 @@ fn again(
     visitor: &Visitor,
     name: String,
     next: String,
-    why: impl FnOnce(&Words) -> &'static str,
+    why: &str,
 ) -> Result<Response, Trouble> {
-    let words = Words::of(visitor.language);
-    let page = Page::new(visitor, words.sign_in).warning(why(words));
+    let page = Page::new(visitor, Words::of(visitor.language).sign_in).warning(why);
     let mut response = html(&Login::new(shared, page, name, next))?;
     *response.status_mut() = axum::http::StatusCode::UNAUTHORIZED;
     Ok(response)
@@ -165,7 +162,7 @@ pub(super) fn refused(
     shared: &Shared,
     visitor: &Visitor,
     next: &str,
-    why: impl FnOnce(&Words) -> &'static str,
+    why: &str,
 ) -> Result<Response, Trouble> {
     // A choice of language leads to the page for signing in, not back to what came from there.
     let visitor = Visitor { path: "/login".to_owned(), ..visitor.clone() };

@@ -1,20 +1,19 @@
 //! How things stand, in numbers, as the last review left them; kept until something changed.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
-    net::IpAddr,
+    collections::BTreeMap,
     sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
 
-use certs::Certificate;
 use inventory::{
     compare::Registration,
     finding::FindingState,
-    query::{Kind, Query},
+    list::Lister,
+    query::Kind,
     store::{
-        Changes,
-        list::{CertificateEntry, Direction, LARGEST_PAGE, Request, Sort},
+        Changes, Ending, Store, StoreError,
+        list::{Direction, Request, Sort},
     },
 };
 use model::{Severity, Timestamp};
@@ -39,26 +38,15 @@ pub(crate) struct Summary {
     pub(crate) certificates: u64,
     /// Of those, the ones that end next, by the end of their validity. All are asked for by
     /// [`Summary::ends`].
-    pub(crate) next: Vec<CertificateEnd>,
-    ends: OnceCell<Vec<CertificateEnd>>,
-}
-
-/// A certificate that is in use, and when it ends.
-#[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
-pub(crate) struct CertificateEnd {
-    pub(crate) not_after: Timestamp,
-    pub(crate) sha256: String,
-    pub(crate) name: String,
-    pub(crate) issuer: String,
-    /// Where it is served now.
-    pub(crate) places: u64,
+    pub(crate) next: Vec<Ending>,
+    ends: OnceCell<Vec<Ending>>,
 }
 
 /// The most certificates that are told one by one; of more, those that end first.
-const CERTIFICATES: usize = 10_000;
+const CERTIFICATES: u32 = 10_000;
 
 /// How many of those that end next are told with the numbers.
-const NEXT: usize = 50;
+const NEXT: u32 = 50;
 
 /// Something that takes this long is not waited for again: what was is shown while it is made.
 const LONG: Duration = Duration::from_millis(300);
@@ -152,10 +140,10 @@ async fn make(shared: &Shared) -> Result<Summary, Trouble> {
     let [critical, warning, info] = overview.findings;
     let findings =
         [(Severity::Critical, critical), (Severity::Warning, warning), (Severity::Info, info)];
-    let accepted = parsed(Kind::Findings, "state:accepted")?;
-    let some = Request { size: 1, ..all(&accepted) };
-    let every = parsed(Kind::Certificates, "")?;
-    let next = store.list_certificates(&all(&every), as_of).await?;
+    let accepted = shared.query(Kind::Findings, "state:accepted");
+    let accepted = accepted.map_err(|error| Trouble::Failed(error.to_string()))?;
+    let (sort, direction) = (Sort::usual(Kind::Findings), Direction::Up);
+    let some = Request { query: &accepted, sort, direction, after: None, size: 1 };
     let in_use = overview.certificates.iter().map(|(_, number)| number).sum::<u64>();
     Ok(Summary {
         as_of,
@@ -166,60 +154,23 @@ async fn make(shared: &Shared) -> Result<Summary, Trouble> {
         findings: findings.into_iter().filter(|(_, number)| *number > 0).collect(),
         accepted: store.list_findings(&some, as_of).await?.total,
         certificates: in_use.saturating_add(overview.certificates_later),
-        next: next.rows.iter().filter_map(end).take(NEXT).collect(),
+        next: ends(store, NEXT).await?,
         ends: OnceCell::new(),
     })
 }
 
-fn parsed(kind: Kind, text: &str) -> Result<Query, Trouble> {
-    Query::parse(kind, text).map_err(|error| Trouble::Failed(error.to_string()))
-}
-
-/// The largest first page of everything that a query asks for, certificates by their end.
-fn all(query: &Query) -> Request<'_> {
-    let by_end = Sort::from_name(query.kind(), "expires");
-    let sort = by_end.unwrap_or_else(|| Sort::usual(query.kind()));
-    Request { query, sort, direction: Direction::Up, after: None, size: LARGEST_PAGE }
+/// The certificates in use, the one that ends first first, at most so many.
+async fn ends(store: &Store, most: u32) -> Result<Vec<Ending>, StoreError> {
+    store.endings(Timestamp(i64::MIN), Timestamp(i64::MAX), most).await
 }
 
 impl Summary {
     /// Every certificate that is in use, the one that ends first first; of very many, those that
     /// end first. Read once for each summary.
-    pub(crate) async fn ends(&self, shared: &Shared) -> Result<&[CertificateEnd], Trouble> {
-        let read = || async {
-            let every = parsed(Kind::Certificates, "")?;
-            let (mut ends, mut after): (_, Option<String>) = (Vec::new(), None);
-            loop {
-                let request = Request { after: after.as_deref(), ..all(&every) };
-                let page = shared.store.list_certificates(&request, self.as_of).await?;
-                ends.extend(page.rows.iter().filter_map(end));
-                after = page.next.filter(|_| ends.len() < CERTIFICATES);
-                if after.is_none() {
-                    ends.truncate(CERTIFICATES);
-                    return Ok(ends);
-                }
-            }
-        };
-        self.ends.get_or_try_init(read).await.map(Vec::as_slice)
+    pub(crate) async fn ends(&self, shared: &Shared) -> Result<&[Ending], Trouble> {
+        let read = || async { ends(&shared.store, CERTIFICATES).await };
+        Ok(self.ends.get_or_try_init(read).await.map(Vec::as_slice)?)
     }
-}
-
-/// A certificate that somebody uses: one that only came along with another has no place.
-fn end(row: &CertificateEntry) -> Option<CertificateEnd> {
-    let is_served = |place: &&String| {
-        let parts = place.rsplit_once(':');
-        parts.is_some_and(|(address, port)| {
-            address.parse::<IpAddr>().is_ok() && port.parse::<u16>().is_ok()
-        })
-    };
-    let not_after = row.not_after.filter(|_| !row.places.is_empty())?;
-    Some(CertificateEnd {
-        not_after,
-        sha256: row.sha256.clone(),
-        name: row.names.first().unwrap_or(&row.subject).clone(),
-        issuer: row.issuer.clone(),
-        places: row.places.iter().filter(is_served).count() as u64,
-    })
 }
 
 /// The same by comparing the whole inventory.
@@ -243,24 +194,10 @@ async fn compared(shared: &Shared) -> Result<Summary, Trouble> {
             FindingState::Resolved => {}
         }
     }
-    let mut places: HashMap<&str, BTreeSet<(IpAddr, u16)>> = HashMap::new();
-    for place in compared.assets.iter().flat_map(|asset| &asset.deployments) {
-        if place.current {
-            places.entry(&place.sha256).or_default().insert((place.address, place.port));
-        }
-    }
-    let served = |certificate: &Certificate| {
-        Some(CertificateEnd {
-            not_after: certificate.not_after?,
-            sha256: certificate.sha256.clone(),
-            name: certificate.names.first().unwrap_or(&certificate.subject).clone(),
-            issuer: certificate.issuer.clone(),
-            places: places.get(certificate.sha256.as_str())?.len() as u64,
-        })
-    };
-    summary.next = compared.certificates.iter().filter_map(served).collect();
-    summary.next.sort_unstable();
-    summary.certificates = summary.next.len() as u64;
-    summary.ends = OnceCell::from(summary.next.clone());
+    let mut ends = Lister::new(&compared, &[]).endings();
+    summary.certificates = ends.len() as u64;
+    ends.truncate(CERTIFICATES as usize);
+    summary.next = ends.iter().take(NEXT as usize).cloned().collect();
+    summary.ends = OnceCell::from(ends);
     Ok(summary)
 }

@@ -3,9 +3,11 @@
 mod acts;
 mod hostile;
 mod hurry;
+mod japanese;
 #[cfg(feature = "oidc")]
 mod oidc;
 mod pages;
+mod settled;
 
 use axum::{
     Router,
@@ -53,9 +55,14 @@ impl Site {
     /// With this on top of the configuration.
     pub(super) async fn with(file: &str) -> Self {
         let folder = TempDir::new().unwrap();
+        let database = folder.path().join("daicho.db");
+        Self::over(folder, &database, file).await
+    }
+
+    /// Over a database in a folder, with this on top of the configuration.
+    async fn over(folder: TempDir, database: &std::path::Path, file: &str) -> Self {
         let mut layers = config::Layers::defaults();
         layers.add_file("test", file).unwrap();
-        let database = folder.path().join("daicho.db");
         layers.add_flag("--db", "database", database.to_str().unwrap()).unwrap();
         let config = config::Config::from_layers(&layers).unwrap();
         let shared = Shared::open(compose::settings(config).unwrap()).await.unwrap();
@@ -293,6 +300,55 @@ async fn a_key_opens_what_its_scopes_say_until_it_expires() {
     assert_eq!(get("/api/v1/assets", "old").await.status, StatusCode::UNAUTHORIZED);
     // A key is for programs: no page takes it.
     assert!(is_refused(&get("/account", "numbers").await));
+}
+
+#[tokio::test]
+async fn a_calendar_is_fetched_by_an_address_with_a_key_for_that_alone() {
+    let site = Site::new().await;
+    let admin = site.session(Role::Admin).await;
+    // Such a key stands alone.
+    let both = site.post("/tokens", &admin, "name=x&days=30&scope=calendar&scope=read").await;
+    assert_eq!(both.status, StatusCode::UNPROCESSABLE_ENTITY, "{}", both.text);
+    let made = site.post("/tokens", &admin, "name=outlook&days=30&scope=calendar").await;
+    let (_, rest) = made.text.split_once("<code>/calendar/").unwrap();
+    let path = format!("/calendar/{}", rest.split('<').next().unwrap());
+    let key = path.split('/').nth(2).unwrap().to_owned();
+    let fetch = async |path: &str| site.get(path, None).await;
+    let file = fetch(&path).await;
+    assert_eq!(file.status, StatusCode::OK, "{}", file.text);
+    assert_eq!(file.headers[header::CONTENT_TYPE], "text/calendar; charset=utf-8");
+    assert_eq!(file.headers[header::CACHE_CONTROL], "no-store");
+    assert!(file.text.starts_with("BEGIN:VCALENDAR\r\n"), "{}", file.text);
+    // It opens nothing else, wherever it is shown.
+    for path in ["/api/v1/assets", "/api/v1/calendar.ics", "/metrics"] {
+        let request = Request::get(path).header(header::AUTHORIZATION, format!("Bearer {key}"));
+        let answer = site.send(request.body(Body::empty()).unwrap()).await;
+        assert!(is_refused(&answer), "{path}: {}", answer.status);
+    }
+    // No other key is taken there, nor somebody who is signed in.
+    let now = clock::now();
+    let store = &site.shared.store;
+    for (name, scopes, end) in [
+        ("reader", vec![Scope::Read], 60),
+        ("both", vec![Scope::Calendar, Scope::Read], 60),
+        ("old", vec![Scope::Calendar], -1),
+    ] {
+        let end = Some(now.plus_seconds(end));
+        store.add_api_token(name, &token_hash(name), &scopes, end, now).await.unwrap();
+    }
+    for key in ["reader", "both", "old", "unknown", "%00", &token_hash(&key)] {
+        let path = format!("/calendar/{key}/certificates.ics");
+        let answer = site.get(&path, Some(&admin)).await;
+        assert_eq!(answer.status, StatusCode::UNAUTHORIZED, "{path}");
+        assert_eq!(answer.headers[header::CONTENT_TYPE], "application/problem+json");
+        assert!(!answer.text.contains(key), "{}", answer.text);
+    }
+    // Who made and who removed it is in the audit, and the key is nowhere.
+    site.post("/tokens/outlook/remove", &admin, "").await;
+    assert_eq!(fetch(&path).await.status, StatusCode::UNAUTHORIZED);
+    let audit = format!("{:?}", store.audit(None).await.unwrap());
+    assert!(audit.contains("add_token") && audit.contains("remove_token"), "{audit}");
+    assert!(!audit.contains(&key), "{audit}");
 }
 
 #[tokio::test]
@@ -610,7 +666,8 @@ async fn a_route_answers_its_own_method_alone() {
 
 /// Whether a refusal is a problem of the API, or a page of ours.
 fn is_ours(answer: &Answer, path: &str, kind: &str) {
-    let is_program = path.starts_with("/api/") || path == "/metrics";
+    let is_program =
+        path.starts_with("/api/") || path == "/metrics" || path.starts_with("/calendar/");
     let (form, part) = match is_program {
         true => ("application/problem+json", format!("urn:daicho:problem:{kind}")),
         false => ("text/html", "<main".to_owned()),
@@ -624,6 +681,7 @@ async fn what_cannot_be_read_of_a_path_or_a_question_is_refused_in_words_of_ours
     let site = Site::new().await;
     let token = site.session(Role::Admin).await;
     let (mut paths, mut questions) = (0, 0);
+    let foreign = ["eserialize", "digit", "parse", "invalid type", "i64", "u16", "URL"];
     for route in all() {
         let path = route.path.replace("{id}", "nonsense");
         let is_path = path != route.path;
@@ -643,6 +701,17 @@ async fn what_cannot_be_read_of_a_path_or_a_question_is_refused_in_words_of_ours
         // A form of ours, or the token in the header that the API wants, comes after the path.
         assert_eq!(answer.status, StatusCode::UNPROCESSABLE_ENTITY, "{path}: {}", answer.text);
         is_ours(&answer, route.path, "invalid");
+        let word = foreign.iter().find(|word| answer.text.contains(**word));
+        assert_eq!(word, None, "{path}: {}", answer.text);
+        let given = if is_path { "nonsense" } else { "rows" };
+        assert!(answer.text.contains(given), "{path}: {}", answer.text);
+        if route.method == "GET" {
+            let request = Request::get(&path)
+                .header(header::COOKIE, format!("__Host-daicho={token}"))
+                .header(header::ACCEPT_LANGUAGE, "ja");
+            let japanese = site.send(request.body(Body::empty()).unwrap()).await.text;
+            assert!(japanese.contains("ではありません") && japanese.contains(given), "{japanese}");
+        }
         *if is_path { &mut paths } else { &mut questions } += 1;
     }
     assert!(paths > 10 && questions > 3, "{paths} {questions}");

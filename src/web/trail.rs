@@ -1,13 +1,11 @@
 //! The audit with its verification, and what works here and what does not.
 
 use askama::Template;
-use axum::{
-    extract::{Query, State},
-    response::Response,
-};
+use axum::{extract::State, response::Response};
 
 use super::{
     Shared,
+    asked::Question,
     page::{Moment, Page, Turning, before, html, shown},
     routes::{Route, get},
     trouble::Trouble,
@@ -65,7 +63,7 @@ const LEAF: u32 = 200;
 async fn audit(
     Viewer(visitor): Viewer,
     State(shared): State<Shared>,
-    Query(asked): Query<Vec<(String, String)>>,
+    Question(asked): Question<Vec<(String, String)>>,
 ) -> Result<Response, Trouble> {
     let texts = Texts::of(visitor.language);
     let mut page = Page::new(&visitor, Words::of(visitor.language).audit);
@@ -76,7 +74,11 @@ async fn audit(
             |shared: Shared| async move { Ok(shared.store.verify_audit(kept.as_deref()).await?) };
         let verified = shared.look_apart(verify).await?;
         page = match (&verified.broken, verified.kept) {
-            (Some(broken), _) => page.warning(format!("{} {broken}", texts.broken)),
+            (Some(broken), _) => page.warning(format!(
+                "{} {}",
+                texts.broken,
+                visitor.language.said(&broken.to_string())
+            )),
             (None, Some(false)) => page.warning(texts.cut),
             (None, _) => {
                 let chain = &verified.chain;
@@ -91,16 +93,16 @@ async fn audit(
         number: entry.number,
         at: entry.deed.at.into(),
         who: shown(&entry.deed.who),
-        action: entry.deed.action,
-        subject: shown(&entry.deed.subject),
-        detail: shown(&entry.deed.detail),
+        action: visitor.language.deed(&entry.deed.action),
+        subject: shown(&visitor.language.said(&entry.deed.subject)),
+        detail: shown(&visitor.language.said(&entry.deed.detail)),
         reason: shown(&entry.deed.reason),
     });
     html(&Audit { page, texts, rows: rows.collect(), turning })
 }
 
 struct Check {
-    what: &'static str,
+    what: String,
     state: &'static str,
     look: &'static str,
     lines: Vec<String>,
@@ -121,14 +123,14 @@ async fn diagnose(
     let checks =
         shared.look_apart(|shared| async move { Ok(doctor::common(&shared.settings).await) });
     let checks = checks.await?.into_iter().map(|check| Check {
-        what: check.what,
+        what: visitor.language.name(check.what),
         state: visitor.language.health(check.state),
         look: match check.state {
             Health::Works => "good",
             Health::Limited => "warn",
             Health::Fails => "bad",
         },
-        lines: check.detail.lines().map(shown).collect(),
+        lines: check.detail.lines().map(|line| shown(&visitor.language.said(line))).collect(),
     });
     html(&Diagnosis {
         page: Page::new(&visitor, Words::of(visitor.language).doctor),

@@ -1,7 +1,6 @@
 //! Why something is not done: what is said to the visitor, and what to the log.
 
 use axum::{
-    body::to_bytes,
     http::StatusCode,
     response::{IntoResponse, Response},
 };
@@ -12,14 +11,12 @@ use inventory::{
     user::Role,
 };
 
-use super::{cookie, terms::refusal};
+use super::{asked::Refusal, cookie};
+use crate::language::terms::refusal;
 use crate::{
     cli::{Absent, Unusable},
     tell,
 };
-
-/// The most bytes that are read of why an extractor refuses something.
-const WHY: usize = 4 << 10;
 
 /// Why something is not done. A handler returns it; the gate makes a page of it, in the visitor's
 /// language, or JSON where a program asked.
@@ -43,6 +40,8 @@ pub(crate) enum Trouble {
     Late,
     /// Somebody has to wait so many seconds.
     Wait(i64),
+    /// The request cannot be read; says what of it.
+    Unread(Refusal),
     /// What was filled in cannot be used; says why.
     Invalid(String),
     /// A query cannot be read; says where it is wrong.
@@ -71,9 +70,10 @@ impl Trouble {
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Late => StatusCode::REQUEST_TIMEOUT,
             Self::Wait(_) => StatusCode::TOO_MANY_REQUESTS,
-            Self::Invalid(_) | Self::Query(_) | Self::Refused { conflicts: false, .. } => {
-                StatusCode::UNPROCESSABLE_ENTITY
-            }
+            Self::Unread(_)
+            | Self::Invalid(_)
+            | Self::Query(_)
+            | Self::Refused { conflicts: false, .. } => StatusCode::UNPROCESSABLE_ENTITY,
             Self::Conflict(_) | Self::Refused { conflicts: true, .. } => StatusCode::CONFLICT,
             Self::Failed(_) => StatusCode::INTERNAL_SERVER_ERROR,
         }
@@ -92,6 +92,7 @@ impl Trouble {
             Self::Failed(what) => Some(what.clone()),
             Self::NotFound
             | Self::Method
+            | Self::Unread(_)
             | Self::Invalid(_)
             | Self::Query(_)
             | Self::Conflict(_)
@@ -99,17 +100,12 @@ impl Trouble {
         }
     }
 
-    /// What the router and the extractors refuse before a handler is asked: a method, a path or a
-    /// question that cannot be read. Of such an answer, in our own words, else the answer.
-    pub(crate) async fn of_router(answer: Response) -> Result<Response, Self> {
-        if answer.extensions().get::<Self>().is_some() {
-            return Ok(answer);
-        }
+    /// What the router refuses before a handler is asked: a method. What extractors refuse is said
+    /// by our own (`asked`). Of such an answer, in our own words, else the answer.
+    pub(crate) fn of_router(answer: Response) -> Result<Response, Self> {
         match answer.status() {
-            StatusCode::METHOD_NOT_ALLOWED => Err(Self::Method),
-            StatusCode::BAD_REQUEST => {
-                let why = to_bytes(answer.into_body(), WHY).await.unwrap_or_default();
-                Err(Self::Invalid(String::from_utf8_lossy(&why).into_owned()))
+            StatusCode::METHOD_NOT_ALLOWED if answer.extensions().get::<Self>().is_none() => {
+                Err(Self::Method)
             }
             _ => Ok(answer),
         }
@@ -201,6 +197,12 @@ impl Trouble {
     }
 }
 
+impl From<Refusal> for Trouble {
+    fn from(refusal: Refusal) -> Self {
+        Self::Unread(refusal)
+    }
+}
+
 impl From<QueryError> for Trouble {
     fn from(error: QueryError) -> Self {
         Self::Query(error)
@@ -243,7 +245,9 @@ mod tests {
         assert_eq!(status(day.unwrap_err()), 422);
         let empty = inventory::register::read::<inventory::register::DeviceEntry>(b"");
         assert_eq!(status(empty.context("a register").unwrap_err()), 422);
-        let query = inventory::query::Query::parse(inventory::query::Kind::Assets, "elephant:1");
+        let offset = inventory::store::Offset::UTC;
+        let query =
+            inventory::query::Query::parse(inventory::query::Kind::Assets, "elephant:1", offset);
         let trouble = Trouble::from(anyhow::Error::from(query.unwrap_err()));
         assert!(matches!(&trouble, Trouble::Query(error) if error.range == (0..8)), "{trouble:?}");
         assert_eq!(status(StoreError::WriterStopped.into()), 500);

@@ -1,15 +1,17 @@
 //! Who may do what: users and keys of the API, for admins.
 
 use askama::Template;
-use axum::{
-    extract::{Path, State},
-    response::Response,
+use axum::{extract::State, response::Response};
+use inventory::user::{
+    Role, Scope, ScopeError, check_name, check_password, check_scopes, token_hash,
 };
-use inventory::user::{Role, Scope, check_name, check_password, token_hash};
 use model::Timestamp;
 
 use super::{
-    Scarce, Shared, cookie,
+    Scarce, Shared,
+    asked::Path,
+    certificates::calendar_path,
+    cookie,
     language::Language,
     page::{Moment, Page, html, shown, to},
     password,
@@ -46,7 +48,10 @@ words! {
         by: "By", "作成者";
         ends: "Ends", "有効期限";
         over: "over", "期限切れ";
-        days: "For how many days", "有効日数";
+        days: "For how many days (1 to 3650)", "有効日数(1~3650)";
+        no_scope: "A key opens something: choose a scope.", "範囲を選択してください。";
+        calendar_alone: "A key for calendars opens nothing else: it stands in an address that other programs keep.", "calendar は他の範囲と併用できません。他のプログラムが保存するアドレスに含まれるためです。";
+        calendar_at: "A program fetches the calendar with it at this address, which is as secret as the key:", "このアドレスからカレンダーを取得できます。トークンと同じく秘密にしてください:";
         add_token: "Make a key", "トークンの作成";
         shown_once: "This key is shown only now:", "このトークンは今回だけ表示されます:";
     }
@@ -95,8 +100,10 @@ struct List {
     rows: Vec<Row>,
     keys: Vec<Key>,
     roles: [Role; 4],
-    scopes: [Scope; 5],
+    scopes: [Scope; 6],
     new_token: String,
+    /// Where a program fetches the calendar with it.
+    calendar: Option<String>,
 }
 
 fn page(visitor: &Visitor) -> Page {
@@ -104,10 +111,15 @@ fn page(visitor: &Visitor) -> Page {
 }
 
 async fn list(Admin(visitor): Admin, State(shared): State<Shared>) -> Result<Response, Trouble> {
-    show(&shared, &visitor, String::new()).await
+    show(&shared, &visitor, String::new(), None).await
 }
 
-async fn show(shared: &Shared, visitor: &Visitor, new_token: String) -> Result<Response, Trouble> {
+async fn show(
+    shared: &Shared,
+    visitor: &Visitor,
+    new_token: String,
+    calendar: Option<String>,
+) -> Result<Response, Trouble> {
     let now = clock::now();
     let users = shared.store.users().await?.into_iter().map(|user| Row {
         role: user.role,
@@ -136,6 +148,7 @@ async fn show(shared: &Shared, visitor: &Visitor, new_token: String) -> Result<R
         roles: Role::ALL,
         scopes: Scope::ALL,
         new_token,
+        calendar,
     })
 }
 
@@ -246,30 +259,48 @@ async fn add_token(
     let scopes: Result<Vec<Scope>, _> = fields.all("scope").map(str::parse).collect();
     let days: i64 = fields.text("days").parse().map_err(invalid)?;
     let scopes = scopes.map_err(invalid)?;
-    let (token, _) = new_token(&shared, &visitor, fields.text("name"), scopes, days).await?;
-    show(&shared, &visitor, token).await
+    let key = new_token(&shared, &visitor, fields.text("name"), scopes, days).await?;
+    let calendar = key.calendar.map(|path| format!("{}{path}", page_address(&shared)));
+    show(&shared, &visitor, key.token, calendar).await
 }
 
-/// Makes a key of the API, which is told here and never again, with its end.
+/// Where the page is for other programs, as far as somebody said so.
+fn page_address(shared: &Shared) -> &str {
+    shared.settings.sender.page.as_deref().unwrap_or_default().trim_end_matches('/')
+}
+
+/// A key that was just made.
+pub(super) struct NewKey {
+    pub(super) token: String,
+    pub(super) end: Timestamp,
+    /// The path of the calendar, where it is for that.
+    pub(super) calendar: Option<String>,
+}
+
+/// Makes a key of the API, which is told here and never again.
 pub(super) async fn new_token(
     shared: &Shared,
     visitor: &Visitor,
     name: &str,
-    mut scopes: Vec<Scope>,
+    scopes: Vec<Scope>,
     days: i64,
-) -> Result<(String, Timestamp), Trouble> {
+) -> Result<NewKey, Trouble> {
     let name = check_name(name).map_err(invalid)?;
-    if scopes.is_empty() || !(1..=3_650).contains(&days) {
-        return Err(invalid(Texts::of(visitor.language).days));
+    let texts = Texts::of(visitor.language);
+    let scopes = check_scopes(scopes).map_err(|error| match error {
+        ScopeError::Nothing => invalid(texts.no_scope),
+        ScopeError::Calendar => invalid(texts.calendar_alone),
+    })?;
+    if !(1..=3_650).contains(&days) {
+        return Err(invalid(texts.days));
     }
-    scopes.sort_unstable();
-    scopes.dedup();
     let token = format!("daicho_{}", cookie::new_token()?);
     let now = clock::now();
     let end = now.plus_seconds(days.saturating_mul(86_400));
     let store = acting(shared, visitor);
     store.add_api_token(name, &token_hash(&token), &scopes, Some(end), now).await?;
-    Ok((token, end))
+    let is_calendar = scopes == [Scope::Calendar];
+    Ok(NewKey { calendar: is_calendar.then(|| calendar_path(&token)), token, end })
 }
 
 async fn remove_token(

@@ -18,7 +18,7 @@ use inventory::{
 };
 use ring::hmac;
 
-use super::{Shared, language::Language, trouble::Trouble};
+use super::{Shared, asked::Refusal, language::Language, trouble::Trouble};
 use crate::report::hex;
 
 /// Who asks.
@@ -161,6 +161,8 @@ pub(crate) enum Access {
     Role(Role),
     /// What the configuration says of the numbers.
     Numbers,
+    /// A key for calendars in the address.
+    Calendars,
 }
 
 /// An argument of a handler that lets through only whom it is for.
@@ -257,6 +259,26 @@ impl Guard for Numbers {
     const ACCESS: Access = Access::Numbers;
 }
 
+/// For a program that has a key for calendars in the address, and for nobody else: whoever can sign
+/// in, or send a header, has the same elsewhere.
+pub(crate) struct Calendars(pub(crate) Visitor);
+
+impl FromRequestParts<Shared> for Calendars {
+    type Rejection = Trouble;
+
+    async fn from_request_parts(parts: &mut Parts, _: &Shared) -> Result<Self, Trouble> {
+        let visitor = visitor(parts)?;
+        match &visitor.who {
+            Who::Program(key) if key.is_for_calendars() => Ok(Self(visitor)),
+            _ => Err(Trouble::SignIn),
+        }
+    }
+}
+
+impl Guard for Calendars {
+    const ACCESS: Access = Access::Calendars;
+}
+
 /// The arguments of a handler of which the first is a guard.
 pub(crate) trait Guarded {
     const ACCESS: Access;
@@ -345,7 +367,7 @@ impl FromRequest<Shared> for Form {
         let read = axum::Form::<Vec<(String, String)>>::from_request(request, shared).await;
         let axum::Form(fields) = read.map_err(|rejection| match rejection.status().as_u16() {
             413 => Trouble::TooLarge,
-            _ => Trouble::Invalid("this is no form".to_owned()),
+            _ => Refusal::Form.into(),
         })?;
         let fields = Fields(fields);
         visitor.check_form(Some(fields.exact(TOKEN)))?;
@@ -371,7 +393,7 @@ impl FromRequest<Shared> for Upload {
         let request = Request::from_parts(parts, body);
         let broken = |status: u16| match status {
             413 => Trouble::TooLarge,
-            _ => Trouble::Invalid("this is no form with a file".to_owned()),
+            _ => Refusal::Upload.into(),
         };
         let mut multipart = Multipart::from_request(request, shared)
             .await

@@ -1,30 +1,7 @@
-//! What the page says, in each language: one table, so that a text that lacks a translation does
-//! not compile. A part of the page with many texts may have a table of its own by [`words!`].
+//! What all pages say, in each language. A part of the page with many texts has a table of its own
+//! by [`words!`].
 
-/// Makes a struct of texts and its value in each language.
-macro_rules! words {
-    ($(#[$about:meta])* $name:ident { $($key:ident: $english:literal, $japanese:literal;)* }) => {
-        $(#[$about])*
-        #[derive(Debug)]
-        pub(crate) struct $name {
-            $(pub(crate) $key: &'static str,)*
-        }
-
-        impl $name {
-            /// The texts in a language.
-            pub(crate) const fn of(language: $crate::web::language::Language) -> &'static Self {
-                static ENGLISH: $name = $name { $($key: $english,)* };
-                static JAPANESE: $name = $name { $($key: $japanese,)* };
-                match language {
-                    $crate::web::language::Language::English => &ENGLISH,
-                    $crate::web::language::Language::Japanese => &JAPANESE,
-                }
-            }
-        }
-    };
-}
-
-pub(crate) use words;
+pub(crate) use crate::language::words;
 
 words! {
     /// The texts of all pages.
@@ -68,14 +45,9 @@ words! {
         name: "Name", "名前";
         password: "Password", "パスワード";
         wrong_password: "Name or password is wrong.", "名前またはパスワードが違います。";
-        single_sign_on: "Single sign-on", "シングルサインオン";
         or_by_password: "or by password", "またはパスワードでサインイン";
         no_passwords: "Nobody signs in by password here.", "パスワードによるサインインは使えません。";
         sign_out_there: "Sign out of the single sign-on as well", "シングルサインオンからもサインアウトする";
-        oidc_away: "The single sign-on cannot be reached just now. Try again a little later; an administrator finds the reason in the log.", "シングルサインオンに接続できません。しばらくしてからもう一度お試しください。原因はログに記録されています。";
-        oidc_cancelled: "The sign-in was not completed.", "サインインは完了しませんでした。";
-        oidc_refused: "The sign-in did not succeed. Begin it again; an administrator finds the reason in the log.", "サインインできませんでした。もう一度やり直してください。原因はログに記録されています。";
-        oidc_no_role: "You are known, but may not see this page. Ask an administrator.", "認証されましたが、このページの利用は許可されていません。管理者に問い合わせてください。";
         from_provider: "You sign in by single sign-on; your password and your role are kept there.", "シングルサインオンのユーザーです。パスワードと役割は認証基盤で管理されます。";
 
         // What went wrong.
@@ -85,6 +57,9 @@ words! {
         trouble_host: "This page is not known by that name. An administrator can add it (web.names).", "この名前ではページを表示できません。管理者が web.names に追加できます。";
         trouble_not_found: "There is nothing here.", "ページが見つかりません。";
         trouble_method: "This page is not asked for in that way.", "このページではその操作はできません。";
+        problem_sign_in: "a key, or somebody who is signed in, is needed", "キー、またはサインインが必要です";
+        problem_role: "it takes this role, or a scope of it:", "次の権限、またはその範囲が必要です:";
+        problem_method: "the header Allow has how it is asked for", "使える操作はヘッダー Allow にあります";
         trouble_too_large: "That is more than is read.", "サイズが大きすぎます。";
         trouble_late: "It took too long to arrive.", "受信に時間がかかりすぎました。";
         trouble_wait: "Too many attempts. Wait a little.", "試行回数が多すぎます。しばらくお待ちください。";
@@ -131,7 +106,7 @@ impl Words {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::web::language::Language;
+    use crate::language::Language;
 
     #[test]
     fn each_language_speaks_for_itself() {

@@ -229,6 +229,10 @@ fn each_way_is_told_once_and_a_test_says_what_the_other_side_says() {
     let line: Value = serde_json::from_str(fs::read_to_string(&file).unwrap().trim()).unwrap();
     assert_eq!(line["items"][0]["rule"], "cert.expired");
     assert!(line["text"].as_str().unwrap().contains("■ 新規"), "{line}");
+    // Title and sentence are Japanese as well, as on the page.
+    let news = |field: &str| line["items"][0][field].as_str().unwrap().to_owned();
+    assert!(news("title").starts_with("証明書の期限切れ: "), "{line}");
+    assert!(news("detail").contains("に有効期限切れ("), "{line}");
     assert_eq!(fs::read_to_string(&said).unwrap().lines().count(), 1);
 
     // What is put off can be had now, and a message that was sent cannot be had twice.

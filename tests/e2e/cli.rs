@@ -47,6 +47,7 @@ fn mistakes_are_named() {
     check(&home, "wrong-target", &["sweep", "10.0.0.0/33", "192.0.2.9-1", "--dry-run"]);
     check(&home, "no-database", &["assets"]);
     check(&home, "wrong-query", &["assets", "--where", "colour=red"]);
+    check(&home, "wrong-day", &["assets", "--where", "seen<7d and first>=2026/11/22"]);
     check(&home, "accept-without-reason", &["findings", "accept", "1", "--until", "2027-03-31"]);
 }
 

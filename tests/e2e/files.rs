@@ -8,7 +8,9 @@ use std::{
         net::UnixListener,
     },
     path::Path,
-    process::Command,
+    process::{Command, Stdio},
+    thread,
+    time::{Duration, Instant},
 };
 
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, date_time_ymd};
@@ -311,4 +313,41 @@ fn many_files_and_one_that_fails_are_borne() {
     assert_eq!(files(&home, &json["files"], "certificates"), pairs(&[("many/web.pem", "1")]));
     assert!(run.stderr.contains("/proc/self/mem: it cannot be read"), "{}", run.stderr);
     assert_eq!(json["problems"].as_array().unwrap().len(), 1);
+}
+
+/// MiB: a million names take a third of it.
+const MOST_MEMORY: u64 = 400;
+
+/// The most memory that a process had so far, in MiB, as long as it runs.
+fn most_memory(process: u32) -> Option<u64> {
+    let status = fs::read_to_string(format!("/proc/{process}/status")).ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    let kibibytes: u64 = line.trim().trim_end_matches(" kB").parse().ok()?;
+    Some(kibibytes / 1_024)
+}
+
+#[test]
+fn a_folder_of_a_million_files_takes_no_more_than_their_names() {
+    let home = Home::new();
+    // In memory, where a million of them are made in seconds; the folder goes with the test.
+    let folder = tempfile::tempdir_in("/dev/shm").expect("/dev/shm is there, as on every Linux");
+    let (web, _) = Authority::new().issue("www.example.com", 2089);
+    fs::write(folder.path().join("web.pem"), &web).unwrap();
+    for number in 0..1_000_000 {
+        fs::write(folder.path().join(number.to_string()), "").unwrap();
+    }
+    let path = folder.path().to_str().unwrap();
+    let mut command = home.command(&["certs", "collect", "--file", path]);
+    let mut running = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let began = Instant::now();
+    let mut most = 0;
+    while running.try_wait().unwrap().is_none() {
+        most = most_memory(running.id()).unwrap_or_default().max(most);
+        thread::sleep(Duration::from_millis(20));
+    }
+    let run = Run::of(running.wait_with_output().unwrap());
+    println!("a million files: {most} MiB, {:.1} s", began.elapsed().as_secs_f64());
+    assert_eq!(run.code, Some(0), "{}", run.stderr);
+    assert!(run.stderr.contains("1 file, 0 with a private key, 1 certificate,"), "{}", run.stderr);
+    assert!((1..=MOST_MEMORY).contains(&most), "{most} MiB");
 }

@@ -3,8 +3,10 @@
 
 use std::{
     collections::HashMap,
+    fs::File,
     io::{BufRead as _, BufReader, Read as _, Write as _},
     net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream},
+    os::fd::AsFd as _,
     process::{Child, Command, Stdio},
     sync::Arc,
     thread,
@@ -12,6 +14,7 @@ use std::{
 };
 
 use rcgen::{CertificateParams, KeyPair};
+use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 use rustls::{
     ClientConfig, ClientConnection, RootCertStore, ServerConfig, ServerConnection,
     crypto::ring::{default_provider, sign::any_supported_type},
@@ -22,7 +25,10 @@ use rustls::{
 use serde_json::{Value, json};
 use time::OffsetDateTime;
 
-use crate::{home::Home, watch::pcap};
+use crate::{
+    home::{Home, must},
+    watch::pcap,
+};
 
 /// The certificates of a server: of everybody, and of each name.
 #[derive(Debug)]
@@ -184,6 +190,8 @@ fn places(home: &Home, sha256: &str) -> Vec<(u64, Option<String>)> {
         })
         .collect();
     places.sort();
+    // In each version.
+    places.dedup();
     places
 }
 
@@ -195,9 +203,46 @@ fn rules(result: &Value) -> Vec<&str> {
     rules
 }
 
+/// A namespace without a way out. It goes when this goes.
+struct Alone(String);
+
+impl Alone {
+    /// With that address, which is no address of loopback: of these a listener takes in nothing.
+    fn with(address: &str) -> Self {
+        let alone = Self(format!("hello-{}", std::process::id()));
+        let name = &alone.0;
+        must(&format!("ip netns add {name}"));
+        must(&format!("ip -n {name} link set lo up"));
+        must(&format!("ip -n {name} address add {address}/32 dev lo"));
+        alone
+    }
+
+    /// Does it there: servers, and the program.
+    fn run(&self, what: impl FnOnce() + Send) {
+        let network = File::open(format!("/run/netns/{}", self.0)).unwrap();
+        let inside = || {
+            let kind = Some(LinkNameSpaceType::Network);
+            move_into_link_name_space(network.as_fd(), kind).unwrap();
+            what();
+        };
+        let ended = thread::scope(|scope| scope.spawn(inside).join());
+        ended.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+    }
+}
+
+impl Drop for Alone {
+    fn drop(&mut self) {
+        let _ = Command::new("ip").args(["netns", "delete", &self.0]).status();
+    }
+}
+
 #[test]
 fn names_heard_and_names_in_certificates_are_asked_for_by_every_later_sweep() {
-    const HERE: &str = "127.0.93.1";
+    Alone::with("198.18.93.1").run(names_are_asked_for);
+}
+
+fn names_are_asked_for() {
+    const HERE: &str = "198.18.93.1";
     let of_all = certified("everybody.example", false);
     let heard = certified("heard.example", true);
     let beside = certified("beside.example", false);
@@ -218,7 +263,7 @@ fn names_heard_and_names_in_certificates_are_asked_for_by_every_later_sweep() {
     }
 
     let [hello, answer] = first_words("heard.example", shop);
-    let frames = connection([127, 0, 93, 9], [127, 0, 93, 1], 8_443, [&hello, &answer]);
+    let frames = connection([198, 18, 93, 9], [198, 18, 93, 1], 8_443, [&hello, &answer]);
     home.write("heard.pcap", pcap(&frames));
     home.json(&["watch", "--read", "heard.pcap"]);
 
@@ -238,7 +283,7 @@ fn names_heard_and_names_in_certificates_are_asked_for_by_every_later_sweep() {
 }
 
 /// A server of OpenSSL, which ends with the test.
-struct Openssl(Child);
+pub(crate) struct Openssl(Child);
 
 impl Drop for Openssl {
     fn drop(&mut self) {
@@ -248,17 +293,28 @@ impl Drop for Openssl {
 }
 
 impl Openssl {
-    fn serve(home: &Home, place: &str, suites: &str) -> Self {
+    /// One that listens at that place as soon as `listens` says so.
+    pub(crate) fn serve(
+        home: &Home,
+        place: &str,
+        arguments: &[&str],
+        listens: impl Fn() -> bool,
+    ) -> Self {
         let key = KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256).unwrap();
         let params = CertificateParams::new(["old.example".to_owned()]).unwrap();
         let pem = params.self_signed(&key).unwrap().pem() + &key.serialize_pem();
         let pem = home.write("old.pem", pem);
         let mut command = Command::new("openssl");
-        command.args(["s_server", "-quiet", "-accept", place, "-cipher", suites, "-cert"]);
-        command.arg(pem).stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
+        command.args(["s_server", "-quiet", "-accept", place]).args(arguments);
+        command
+            .arg("-cert")
+            .arg(pem)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null());
         let server = Self(command.spawn().expect("openssl is installed"));
         let until = Instant::now() + Duration::from_secs(20);
-        while TcpStream::connect(place).is_err() {
+        while !listens() {
             assert!(Instant::now() < until, "openssl does not listen at {place}");
             thread::sleep(Duration::from_millis(20));
         }
@@ -270,7 +326,10 @@ impl Openssl {
 fn an_ordinary_sweep_tells_of_old_versions_and_suites_that_protect_nothing() {
     const HERE: &str = "127.0.93.2";
     let home = Home::new();
-    let _server = Openssl::serve(&home, &format!("{HERE}:8443"), "ALL:eNULL:@SECLEVEL=0");
+    let place = format!("{HERE}:8443");
+    let listens = || TcpStream::connect(&place).is_ok();
+    let suites = ["-cipher", "ALL:eNULL:@SECLEVEL=0"];
+    let _server = Openssl::serve(&home, &place, &suites, listens);
     let sweep = |more: &[&str]| {
         let usual = ["sweep", HERE, "--ports", "8443", "--io", "connect"];
         home.json(&[&usual[..], more].concat())

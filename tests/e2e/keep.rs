@@ -156,6 +156,81 @@ fn a_demonstration_has_something_to_show_everywhere() {
     assert_eq!(dry["rows"], serde_json::json!({}));
 }
 
+/// The organisation after its three months is one that somebody could believe in.
+#[test]
+fn a_demonstration_of_three_months_is_believable() {
+    let home = Home::new();
+    let begun = std::time::Instant::now();
+    let made = home.json(&["demo"]);
+    let took = begun.elapsed();
+    println!("90 days of the demonstration: {took:.0?}");
+    // A build with checks on a busy machine; one with optimisations takes a tenth.
+    assert!(took.as_secs() < 900, "{took:?}");
+    assert_eq!(made["page"], "https://127.0.0.1:8443/");
+    assert!(made["password"].as_str().unwrap().len() >= 12);
+    let shows = |arguments: &[&str]| {
+        let arguments = [&["--config", "daicho.db.toml"], arguments].concat();
+        home.json(&arguments)
+    };
+    let assets = shows(&["assets"]);
+    let assets = assets.as_array().unwrap();
+    let of = |field: &str| {
+        let mut counts = std::collections::BTreeMap::<String, usize>::new();
+        for asset in assets {
+            *counts.entry(asset[field].as_str().unwrap_or("none").to_owned()).or_default() += 1;
+        }
+        println!("{field}: {counts:?}");
+        move |value: &str| counts.get(value).copied().unwrap_or_default()
+    };
+    let registration = of("registration");
+    assert!((480..=700).contains(&assets.len()), "{}", assets.len());
+    assert!(registration("registered") * 100 >= assets.len() * 90, "{}", assets.len());
+    for (state, range) in [
+        ("unregistered", 5..=40),
+        ("rejected", 1..=3),
+        ("conflicting", 1..=6),
+        ("retired-but-seen", 1..=15),
+        ("missing", 1..=20),
+        ("expired", 0..=5),
+        ("identity-uncertain", 0..=10),
+        ("unknown", 0..=10),
+    ] {
+        assert!(range.contains(&registration(state)), "{state}: {}", registration(state));
+    }
+    let class = of("class");
+    assert!(class("none") * 20 <= assets.len(), "{} without a class", class("none"));
+    // Nothing is what it is not: of the rejected one, and of each telephone and switch.
+    let named = |name: &'static str| {
+        assets.iter().filter(move |asset| asset["names"].to_string().contains(name))
+    };
+    let router = named("router-tyo-001").next().expect("the router that was rejected");
+    assert_eq!(
+        (&router["registration"], &router["class"]),
+        (&"rejected".into(), &"network".into())
+    );
+    for (name, class) in [("tel-", "phone"), ("switch-", "network"), ("pc-", "workstation")] {
+        let wrong: Vec<_> = named(name).filter(|asset| asset["class"] != class).collect();
+        assert!(named(name).count() > 10 && wrong.is_empty(), "{name}: {wrong:?}");
+    }
+    let mut rules = std::collections::BTreeMap::<String, usize>::new();
+    for finding in shows(&["findings"]).as_array().unwrap() {
+        *rules.entry(finding["rule"].as_str().unwrap().to_owned()).or_default() += 1;
+    }
+    println!("open findings: {rules:?}");
+    for (rule, count) in &rules {
+        assert!(*count <= 60, "{rule}: {count}");
+    }
+    assert!(rules.values().sum::<usize>() < 250, "{rules:?}");
+    for rule in ["device.unregistered", "dhcp.rogue-server", "software.forbidden", "cert.expired"] {
+        assert!(rules.contains_key(rule), "{rule}");
+    }
+    let messages = shows(&["alert", "list"]);
+    let messages = messages.as_array().unwrap();
+    let news: Vec<u64> = messages.iter().map(|message| message["news"].as_u64().unwrap()).collect();
+    println!("news of messages: {news:?}");
+    assert!(messages.len() > 40 && news.iter().max() < Some(&200), "{news:?}");
+}
+
 /// What the kernel says of a process that is confined, and may hold these capabilities more.
 #[track_caller]
 fn is_confined(pid: u32, more: u64) {

@@ -235,6 +235,41 @@ fn who_listens_has_no_capability_and_opens_its_interface_again_all_the_same() {
     assert!(run.stderr.to_lowercase().contains("broken pipe"), "{}", run.stderr);
 }
 
+#[test]
+fn several_readers_have_no_capability_either_and_all_come_back() {
+    let cable = Cable::new();
+    let home = Home::new();
+    let near = &cable.near;
+    let watch = ["--format", "json", "watch", "--interface", "near0", "--readers", "3"];
+    let child = unprivileged(&cable, &home, &watch);
+    let are = |number| {
+        wait_until("three who listen", || cable.link()["promiscuity"].as_u64() == Some(number));
+    };
+    are(3);
+    let lender = has_no_capability(child.id());
+    must(&format!("ip -n {near} link set near0 down"));
+    are(0);
+    must(&format!("ip -n {near} link set near0 up"));
+    are(3);
+    assert_eq!(has_no_capability(child.id()), lender);
+    let before = cable.link()["stats64"]["rx"]["packets"].as_u64();
+    wait_until("frame", || {
+        cable.speak();
+        cable.link()["stats64"]["rx"]["packets"].as_u64() > before
+    });
+    // A block of the ring is handed over within a moment.
+    thread::sleep(Duration::from_millis(200));
+    let (took, run) = terminate(child);
+    assert!(took < Duration::from_secs(1), "{took:?}");
+    let result = run.json();
+    assert_eq!(result["assets"][0]["macs"], serde_json::json!([MAC]), "{result}\n{}", run.stderr);
+    // Once for all of them.
+    assert_eq!(result["scan"]["gaps"].as_array().map(Vec::len), Some(1), "{result}");
+    assert_eq!(run.stderr.matches("near0 is up again").count(), 1, "{}", run.stderr);
+    assert!(run.stderr.contains(" frames by 3 readers"), "{}", run.stderr);
+    assert_eq!(cable.link()["stats64"]["tx"]["packets"].as_u64(), Some(0));
+}
+
 /// A copy of the program that has the right to raw sockets by its file, as administrators give it.
 fn privileged(home: &Home) -> String {
     let copy = home.path("daicho").display().to_string();

@@ -7,7 +7,7 @@ use rcgen::{CertificateParams, KeyPair};
 use rustls::pki_types::PrivateKeyDer;
 use serde_json::json;
 
-use crate::home::Home;
+use crate::{hello::Openssl, home::Home};
 
 /// A server that takes clients for as long as the runtime lives; the SHA-256 of its certificate.
 fn serve(place: SocketAddr) -> (tokio::runtime::Runtime, String) {
@@ -67,4 +67,40 @@ fn the_certificate_of_a_server_of_quic_is_in_the_inventory() {
     assert_eq!(server["application_protocols"], json!(["h3"]));
     assert_eq!(server["accepted"][0]["version"], "TLSv1.3");
     assert_eq!(asset["certificates"], json!([sha256]));
+}
+
+#[test]
+fn ports_that_are_named_are_asked_for_quic_and_dtls_whatever_their_number() {
+    let (_server, sha256) = serve("127.0.92.2:40443".parse().unwrap());
+    let home = Home::new();
+    // A port as the kernel lists it.
+    let listens = |port: &str| std::fs::read_to_string("/proc/net/udp").unwrap().contains(port);
+    let dtls = ["-dtls", "-listen"];
+    let _dtls = Openssl::serve(&home, "127.0.92.3:40444", &dtls, || listens(":9DFC "));
+    // One that listens for other clients only when a client has gone, but bears QUIC.
+    let _odd = Openssl::serve(&home, "127.0.92.3:40445", &["-dtls"], || listens(":9DFD "));
+    let ways = |result: &serde_json::Value| {
+        let certificates = home.json(&["certs", "list"]);
+        let certificates = certificates.as_array().unwrap();
+        assert_eq!(certificates.len(), 2, "{result:#}");
+        let mut ways: Vec<_> = certificates
+            .iter()
+            .map(|certificate| {
+                let place = &certificate["endpoints"][0];
+                (place["port"].as_u64().unwrap(), place["protocol"].as_str().unwrap().to_owned())
+            })
+            .collect();
+        ways.sort();
+        assert!(certificates.iter().any(|certificate| certificate["sha256"] == sha256));
+        ways
+    };
+    let expected = |dtls| [(40_443, "quic".to_owned()), (dtls, "dtls".to_owned())];
+    let ports = "u:40443,u:40444";
+    let result = home.json(&["sweep", "127.0.92.2-3", "--ports", ports, "--io", "connect"]);
+    assert_eq!(ways(&result), expected(40_444));
+    std::fs::remove_file(home.path("daicho.db")).unwrap();
+    let places = ["127.0.92.2:u:40443", "127.0.92.3:u:40445"];
+    let result = home.json(&[&["certs", "collect"], &places[..]].concat());
+    assert_eq!(result["scan"]["gaps"], json!([]), "{result:#}");
+    assert_eq!(ways(&result), expected(40_445));
 }

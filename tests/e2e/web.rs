@@ -327,6 +327,38 @@ fn who_may_look_is_said_at_the_command_line_and_never_a_password() {
 }
 
 #[test]
+fn a_program_fetches_the_calendar_by_an_address_until_its_key_is_removed() {
+    let office = Office::new("[alerts]\npage = \"https://daicho.example/\"\n");
+    assert_eq!(office.run(&["user", "add", "sato", "--role", "admin"], PASSWORD).code, Some(0));
+    let add = |scopes: &str| {
+        office.run(&["token", "add", "outlook", "--scopes", scopes, "--expires", "30d"], "")
+    };
+    let both = add("calendar,read");
+    assert_eq!(both.code, Some(2));
+    assert!(both.stderr.contains("opens nothing else"), "{}", both.stderr);
+    let made = add("calendar");
+    let at = "https://daicho.example/calendar/KEY/certificates.ics";
+    assert!(made.stderr.contains(at), "{}", made.stderr);
+    let key = made.stdout.trim();
+    let mut page = office.start("web");
+    page.hears("page: at https://127.0.0.1:");
+    let ask = || office.ask(&format!("GET /calendar/{key}/certificates.ics"), "");
+    let file = ask();
+    assert!(file.starts_with("HTTP/1.1 200"), "{file}");
+    assert!(file.contains("text/calendar") && file.contains("BEGIN:VCALENDAR\r\n"), "{file}");
+    // It is no key to anything else.
+    let api = format!("GET /api/v1/calendar\r\nAuthorization: Bearer {key}");
+    assert!(office.ask(&api, "").starts_with("HTTP/1.1 403"));
+    assert_eq!(office.run(&["token", "remove", "outlook"], "").code, Some(0));
+    assert!(ask().starts_with("HTTP/1.1 401"));
+    // It is told that it was refused, and the address is not.
+    page.hears("page: refused: GET /calendar/ from 127.0.0.1");
+    page.child.kill().unwrap();
+    page.child.wait().unwrap();
+    assert!(!page.said.iter().any(|line| line.contains(key)), "{:?}", page.said);
+}
+
+#[test]
 fn what_is_wrong_with_the_page_is_named() {
     let home = Home::new();
     let error = |file: &str, command: &str| {

@@ -92,7 +92,7 @@ impl Chain {
 }
 
 /// Whether it says that it is an authority's, or is from before certificates said so.
-fn may_issue(certificate: &Certificate) -> bool {
+pub(crate) fn may_issue(certificate: &Certificate) -> bool {
     certificate.is_ca || certificate.version < Some(3)
 }
 

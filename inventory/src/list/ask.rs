@@ -328,10 +328,7 @@ impl Held {
         let none = Known { assets: &[], asset: 0, shared: &plan.shared, number: 0, address: &[] };
         match query.kind() {
             Kind::Assets => cores::each_large(self.assets.iter().collect(), |part| {
-                let mut taker = new();
-                let rows = part.rows().filter(|row| plan.root.fits(row, none, as_of));
-                rows.for_each(|row| taker.take(&row, 0));
-                taker
+                plan.taken(part.rows(), new())
             }),
             Kind::Services => cores::each_large(self.assets.iter().collect(), |part| {
                 let (mut taker, answers) = (new(), plan.about(part));
@@ -366,10 +363,7 @@ impl Held {
                 taker
             }),
             Kind::Certificates => cores::each_large(self.certificates.iter().collect(), |part| {
-                let mut taker = new();
-                let rows = part.rows().filter(|row| plan.root.fits(row, none, as_of));
-                rows.for_each(|row| taker.take(&row, 0));
-                taker
+                plan.taken(part.rows(), new())
             }),
             Kind::Findings => {
                 let assets = self.assets.iter().collect();
@@ -413,6 +407,18 @@ impl<'q> Plan<'q> {
         };
         let shared = nodes.shared.iter().map(shared).collect();
         Self { root, nodes, shared, as_of }
+    }
+
+    /// Hands on what fits of rows of which all that is asked is their own.
+    fn taken<'h, L, T>(&self, rows: impl Iterator<Item = L>, mut taker: T) -> T
+    where
+        L: Listed<'h>,
+        T: Take<'h>,
+    {
+        let known = Known { assets: &[], asset: 0, shared: &self.shared, number: 0, address: &[] };
+        let rows = rows.filter(|row| self.root.fits(row, known, self.as_of));
+        rows.for_each(|row| taker.take(&row, 0));
+        taker
     }
 
     /// What is asked of assets, answered for each of a part.

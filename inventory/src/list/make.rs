@@ -1,9 +1,12 @@
 //! The rows of a comparison.
 
-use std::collections::{BTreeMap, HashMap};
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    net::IpAddr,
+};
 
 use certs::{Certificate, Thresholds, Trust, chain::Judgement, lifecycle::renewal_due};
-use model::{PortState, Severity};
+use model::{PortState, Severity, Transport};
 
 use super::{AssetRow, CertificateRow, FindingRow, Product, ServiceKind, ServiceRow, SoftwareRow};
 use crate::{
@@ -14,7 +17,7 @@ use crate::{
     finding::FindingState,
     owner::{Owner, Owners},
     query::{NEVER, fold, fold_all},
-    store::{Compared, StoredFinding},
+    store::{Compared, Ending, StoredFinding},
     vendor,
 };
 
@@ -115,7 +118,7 @@ impl<'a> Lister<'a> {
         let places = self.places();
         let shown = self.compared.certificates.iter().filter(|one| {
             // One that nobody serves or keeps any more is history; one that only came along is not.
-            places.get(one.sha256.as_str()).is_none_or(|places| places.current > 0)
+            places.get(one.sha256.as_str()).is_none_or(|places| !places.current.is_empty())
         });
         let row = |one: &Certificate| {
             let verdicts = verdicts.get(one.sha256.as_str()).map(Vec::as_slice);
@@ -125,6 +128,31 @@ impl<'a> Lister<'a> {
         shown.map(row).collect()
     }
 
+    /// The certificates in use that end, the first to end first.
+    #[must_use]
+    pub fn endings(&self) -> Vec<Ending> {
+        let places = self.places();
+        let ending = |one: &Certificate| {
+            let places = places.get(one.sha256.as_str()).map_or(0, |places| places.current.len());
+            let not_after = one.not_after.filter(|_| places > 0)?;
+            let owners = self.compared.owners.of_certificate(&one.sha256).map(Owner::text);
+            Some(Ending {
+                sha256: one.sha256.clone(),
+                not_after,
+                name: one.names.first().unwrap_or(&one.subject).clone(),
+                issuer: one.issuer.clone(),
+                owners: owners.collect::<Vec<_>>().join("; "),
+                places: places as u64,
+            })
+        };
+        let mut endings: Vec<Ending> =
+            self.compared.certificates.iter().filter_map(ending).collect();
+        endings.sort_by(|one, other| {
+            (one.not_after, &one.sha256).cmp(&(other.not_after, &other.sha256))
+        });
+        endings
+    }
+
     fn places(&self) -> BTreeMap<&'a str, Places<'a>> {
         let mut places: BTreeMap<&str, Places<'_>> = BTreeMap::new();
         for asset in &self.compared.assets {
@@ -132,10 +160,11 @@ impl<'a> Lister<'a> {
                 let entry = places.entry(&place.sha256).or_default();
                 entry.seen(place.first_seen.0, place.last_seen.0);
                 if place.current {
-                    entry.current = entry.current.saturating_add(1);
+                    let (address, transport, port) = (place.address, place.transport, place.port);
+                    entry.current.insert(Place::Endpoint(&asset.site.0, address, transport, port));
                     entry.assets.push(asset.id.to_string());
                     entry.sites.push(&asset.site.0);
-                    entry.addresses.push(format!("{}:{}", place.address, place.port));
+                    entry.addresses.push(format!("{address}:{port}"));
                 }
             }
         }
@@ -143,9 +172,10 @@ impl<'a> Lister<'a> {
             for held in file.current() {
                 let entry = places.entry(&held.sha256).or_default();
                 entry.seen(held.first_seen.0, held.last_seen.0);
-                entry.current = entry.current.saturating_add(1);
-                entry.sites.push(&file.vantage.site.0);
-                entry.addresses.push(format!("{}:{}", file.vantage.name, file.path));
+                let (site, name) = (&file.vantage.site.0, &file.vantage.name);
+                entry.current.insert(Place::File(site, name, &file.path));
+                entry.sites.push(site);
+                entry.addresses.push(format!("{name}:{}", file.path));
             }
         }
         places
@@ -167,8 +197,7 @@ impl<'a> Lister<'a> {
             Trust::Unknown => "unknown",
         };
         let bits = one.key.bits.map_or_else(String::new, |bits| format!(" {bits}"));
-        let owners = self.compared.owners.of_certificate(&one.sha256);
-        let owners: Vec<String> = owners.map(Owner::text).collect();
+        let owners: Vec<&Owner> = self.compared.owners.of_certificate(&one.sha256).collect();
         let nowhere = Places::default();
         let places = places.unwrap_or(&nowhere);
         CertificateRow {
@@ -184,19 +213,29 @@ impl<'a> Lister<'a> {
             assets: fold_all(&places.assets),
             sites: fold_all(&places.sites),
             addresses: fold_all(&places.addresses),
-            owners: fold_all(&owners),
-            owners_shown: owners.join("; "),
-            places: places.current,
+            owners: fold_all(owners.iter().map(|owner| owner.text())),
+            owners_shown: Owner::write_all(owners),
+            places: i64::try_from(places.current.len()).unwrap_or(i64::MAX),
             first_seen: places.first_seen,
             last_seen: places.last_seen,
         }
     }
 }
 
+/// A place where a certificate can be. The same under several names, by several versions of TLS or
+/// several times in a file is one.
+#[derive(Debug, Eq, Ord, PartialEq, PartialOrd)]
+enum Place<'a> {
+    /// By site.
+    Endpoint(&'a str, IpAddr, Transport, u16),
+    /// By site, vantage point and path.
+    File(&'a str, &'a str, &'a str),
+}
+
 /// Where a certificate is.
 #[derive(Debug, Default)]
 struct Places<'a> {
-    current: i64,
+    current: BTreeSet<Place<'a>>,
     assets: Vec<String>,
     sites: Vec<&'a str>,
     addresses: Vec<String>,
@@ -263,7 +302,7 @@ impl FindingRow {
     #[must_use]
     pub fn of(stored: &StoredFinding, owners: &Owners) -> Self {
         let finding = &stored.finding;
-        let owners: Vec<String> = owners.of_finding(finding).into_iter().map(Owner::text).collect();
+        let owners = owners.of_finding(finding);
         Self {
             id: stored.id,
             rule: fold(&finding.key.rule),
@@ -271,8 +310,8 @@ impl FindingRow {
             state: finding.state.as_str().to_owned(),
             subject: fold(&finding.key.subject),
             title: fold(&finding.title),
-            owners: fold_all(&owners),
-            owners_shown: owners.join("; "),
+            owners: fold_all(owners.iter().map(|owner| owner.text())),
+            owners_shown: Owner::write_all(owners),
             asset: finding.asset.map_or(0, |asset| asset.0),
             first_seen: finding.first_seen.0,
             last_seen: finding.last_seen.0,

@@ -139,7 +139,7 @@ pub struct CertificateRow {
     /// Where it is served, and in which files it lies.
     pub addresses: String,
     pub owners: String,
-    /// As they are shown.
+    /// With their entries (`Owner::write_all`).
     pub owners_shown: String,
     /// In how many places it is.
     pub places: i64,
@@ -158,7 +158,7 @@ pub struct FindingRow {
     pub subject: String,
     pub title: String,
     pub owners: String,
-    /// As they are shown.
+    /// With their entries (`Owner::write_all`).
     pub owners_shown: String,
     /// 0 where it is about none.
     pub asset: i64,
@@ -249,6 +249,7 @@ impl Row for CertificateRow {
             Column::Trust => text(&self.trust),
             Column::NotAfter => Cell::Number(self.not_after),
             Column::RenewBy => Cell::Number(self.renew_by),
+            Column::Places => Cell::Number(self.places),
             Column::Assets => text(&self.assets),
             Column::Sites => text(&self.sites),
             Column::Addresses => text(&self.addresses),

@@ -1,6 +1,6 @@
 //! What is wrong with a query, and where.
 
-use std::ops::Range;
+use std::{fmt, ops::Range};
 
 use strsim::osa_distance;
 use thiserror::Error;
@@ -24,7 +24,8 @@ pub struct QueryError {
 pub enum Problem {
     /// Nothing stands where something is needed.
     #[error(
-        "expected a word to look for, or a field, a comparison (:, =, !=, ~, !~, <, > or in) and a value"
+        "expected a word to look for, or a field, a comparison (:, =, !=, ~, !~, <, <=, >, >= or in) \
+         and a value"
     )]
     Nothing,
     /// No such field.
@@ -64,9 +65,26 @@ pub enum Problem {
         "{0:?} is not a network (192.0.2.0/24, 192.0.2.1-192.0.2.9, or an address; a part of one after ~)"
     )]
     Network(String),
-    /// Not an age.
-    #[error("{0:?} is not an age (a number and s, m, h, d or w, such as 7d)")]
-    Age(String),
+    /// Neither a length of time nor a day.
+    #[error(
+        "{value:?} is neither a length of time (a number and s, m, h, d or w, such as 7d) nor a day \
+         (2026-11-22, 2026-11, 2026, today, yesterday or tomorrow){}", slip(.meant)
+    )]
+    Moment {
+        /// What was written.
+        value: String,
+        /// The day that is written otherwise, or the word that looks like it.
+        meant: Option<String>,
+    },
+    /// A day, month or year that is not in the calendar.
+    #[error("{0:?} is not in the calendar (years 1900 to 9999, 2026-11-22, 2026-11)")]
+    Calendar(String),
+    /// A length of time where only a day can stand.
+    #[error(
+        "{0:?} is a length of time, which is compared with <, <=, > or >= (a day such as 2026-11-22 \
+         with :, = or != too)"
+    )]
+    Length(String),
     /// Not a number.
     #[error("{0:?} is not a whole number")]
     Number(String),
@@ -96,8 +114,8 @@ pub enum Problem {
     Deep,
 }
 
-fn slip(meant: &Option<&'static str>) -> String {
-    meant.map_or_else(String::new, |word| format!("; is {word:?} meant?"))
+fn slip(meant: &Option<impl AsRef<str> + fmt::Debug>) -> String {
+    meant.as_ref().map_or_else(String::new, |word| format!("; is {word:?} meant?"))
 }
 
 /// The word that was probably meant: the nearest, where it is near.

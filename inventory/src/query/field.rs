@@ -161,9 +161,9 @@ pub(super) enum Shape {
     Flag,
     Port,
     Address,
-    /// A moment that was.
+    /// A moment that was: a length of time is how long ago.
     Past,
-    /// A moment to come.
+    /// A moment to come: a length of time is from now on.
     Future,
 }
 
@@ -286,6 +286,7 @@ const CERTIFICATES: &[Field] = &[
     one("trust", R, C::Trust, Shape::Word(trusts)),
     one("expires", R, C::NotAfter, Shape::Future),
     one("renew", R, C::RenewBy, Shape::Future),
+    one("places", R, C::Places, Shape::Number),
     many("asset", R, C::Assets, Shape::Ids),
     many("site", R, C::Sites, Shape::Name),
     many("address", R, C::Addresses, Shape::Text),

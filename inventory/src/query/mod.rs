@@ -9,21 +9,32 @@
 //!       | field ":" value { "," value }                 one of these
 //!       | field ( "=" | "!=" | "~" | "!~" ) text        "~" means contains
 //!       | "address" ( ":" | "=" | "!=" | "in" ) network 192.0.2.0/24, 192.0.2.1-192.0.2.9
-//!       | field ( "<" | ">" ) ( age | number )          seen<7d: less than seven days ago
+//!       | field ( "<" | "<=" | ">" | ">=" ) ( age | day | number )
+//!                                                       seen<7d: less than seven days ago
+//!       | field ( ":" | "=" | "!=" ) day                expires:2026-12: in that month
+//! day   = "2026-12-24" | "2026-12" | "2026" | "today" | "yesterday" | "tomorrow"
 //! ```
 //!
 //! What a field with ":" compares is what people mean by it: a part of a text, the whole of a word.
 //! A field may have several values, such as every open port: `=` asks whether one of them fits, `!=`
 //! whether none does. Upper and lower case are the same. A text after `=` and its like goes on to
 //! the next `and` or `or`, as it did when there was nothing else; after ":" it is a word or quoted.
+//!
+//! A day, a month and a year have a beginning and an end, at the organisation's distance from UTC:
+//! `<` is before it, `>` after it, `<=` and `>=` include it.
 
 mod error;
 mod field;
 mod read;
+mod value;
+mod when;
 
 use std::{borrow::Cow, collections::HashSet, net::IpAddr};
 
+use jiff::tz::Offset;
 use model::{AddressRange, Timestamp, Transport};
+
+use crate::register::Day;
 
 pub use error::{Problem, QueryError};
 pub use field::{Column, Field, Kind, Level};
@@ -82,6 +93,12 @@ pub enum Test {
     Less(Bound),
     /// The number, or moment, is more than this.
     More(Bound),
+    /// It is this or less.
+    AtMost(Bound),
+    /// It is this or more.
+    AtLeast(Bound),
+    /// The moment is from the one on and before the other.
+    Between(Bound, Bound),
 }
 
 /// What a number or a moment is measured against.
@@ -91,15 +108,21 @@ pub enum Bound {
     Number(i64),
     /// A moment so many seconds after now, before it where negative.
     Seconds(i64),
+    /// The first moment of the day so many days after today.
+    Midnight(i32, Offset),
 }
 
 impl Bound {
     /// The number that the column is compared with.
     #[must_use]
-    pub const fn value(self, as_of: Timestamp) -> i64 {
+    pub fn value(self, as_of: Timestamp) -> i64 {
         match self {
             Self::Number(number) => number,
             Self::Seconds(seconds) => as_of.0.saturating_add(seconds.saturating_mul(1_000_000)),
+            Self::Midnight(days, offset) => {
+                let today = Day::of(as_of, offset).starts_at(offset);
+                today.plus_seconds(i64::from(days).saturating_mul(86_400)).0
+            }
         }
     }
 }
@@ -170,13 +193,14 @@ impl Query {
         Self { kind, root: Node::All(Vec::new()) }
     }
 
-    /// Reads a query for things of a kind. The empty text is everything.
+    /// Reads a query for things of a kind. The empty text is everything. Days in it begin at the
+    /// organisation's distance from UTC.
     ///
     /// # Errors
     ///
     /// Says where it is wrong, and how.
-    pub fn parse(kind: Kind, text: &str) -> Result<Self, QueryError> {
-        read::read(kind, text).map(|root| Self { kind, root })
+    pub fn parse(kind: Kind, text: &str, offset: Offset) -> Result<Self, QueryError> {
+        read::read(kind, text, offset).map(|root| Self { kind, root })
     }
 
     /// Whether it asks for everything there is.
@@ -251,6 +275,15 @@ impl Leaf {
             (Cell::Number(number), Test::Less(bound)) => number < bound.value(as_of),
             (Cell::Number(number), Test::More(bound)) => {
                 number > bound.value(as_of) && number != NEVER
+            }
+            (Cell::Number(number), Test::AtMost(bound)) => {
+                number <= bound.value(as_of) && number != NEVER
+            }
+            (Cell::Number(number), Test::AtLeast(bound)) => {
+                number >= bound.value(as_of) && number != NEVER
+            }
+            (Cell::Number(number), Test::Between(from, until)) => {
+                number >= from.value(as_of) && number < until.value(as_of)
             }
             _ => false,
         }

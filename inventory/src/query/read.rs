@@ -2,17 +2,20 @@
 
 use std::{net::IpAddr, ops::Range};
 
-use model::{AddressRange, MacAddr, Transport};
+use jiff::tz::Offset;
+use model::MacAddr;
 
 use super::{
     Bound, DEEPEST, Kind, LONGEST, Leaf, MOST_TERMS, Node, Problem, QueryError, Test,
     error::nearest,
     field::{Field, Shape},
     fold,
+    value::{network, number, port},
+    when::When,
 };
 
-pub(super) fn read(kind: Kind, text: &str) -> Result<Node, QueryError> {
-    let mut reader = Reader { kind, text, at: 0, terms: 0, depth: 0 };
+pub(super) fn read(kind: Kind, text: &str, offset: Offset) -> Result<Node, QueryError> {
+    let mut reader = Reader { kind, text, offset, at: 0, terms: 0, depth: 0 };
     if text.len() > LONGEST {
         return Err(reader.error(0..text.len(), Problem::Long));
     }
@@ -38,14 +41,18 @@ enum Sign {
     Lacks,
     Less,
     More,
+    AtMost,
+    AtLeast,
     In,
 }
 
 impl Sign {
     /// The longer ones first.
-    const ALL: [(&'static str, Self); 7] = [
+    const ALL: [(&'static str, Self); 9] = [
         ("!=", Self::Differs),
         ("!~", Self::Lacks),
+        ("<=", Self::AtMost),
+        (">=", Self::AtLeast),
         (":", Self::Has),
         ("=", Self::Equals),
         ("~", Self::Contains),
@@ -60,11 +67,45 @@ impl Sign {
     const fn is_negative(self) -> bool {
         matches!(self, Self::Differs | Self::Lacks)
     }
+
+    /// The other way round.
+    const fn turned(self) -> Self {
+        match self {
+            Self::Less => Self::More,
+            Self::More => Self::Less,
+            Self::AtMost => Self::AtLeast,
+            Self::AtLeast => Self::AtMost,
+            other => other,
+        }
+    }
+
+    /// Compares with a bound; `None` where it does not order.
+    const fn bounded(self, bound: Bound) -> Option<Test> {
+        match self {
+            Self::Less => Some(Test::Less(bound)),
+            Self::More => Some(Test::More(bound)),
+            Self::AtMost => Some(Test::AtMost(bound)),
+            Self::AtLeast => Some(Test::AtLeast(bound)),
+            _ => None,
+        }
+    }
+
+    /// Compares with what lasts from one bound to another: before it, after it, in it.
+    const fn spanned(self, from: Bound, until: Bound) -> Test {
+        match self {
+            Self::Less => Test::Less(from),
+            Self::AtMost => Test::Less(until),
+            Self::More => Test::AtLeast(until),
+            Self::AtLeast => Test::AtLeast(from),
+            _ => Test::Between(from, until),
+        }
+    }
 }
 
 struct Reader<'t> {
     kind: Kind,
     text: &'t str,
+    offset: Offset,
     at: usize,
     terms: usize,
     depth: usize,
@@ -218,10 +259,11 @@ impl<'t> Reader<'t> {
         loop {
             let (range, value) = match sign {
                 Sign::Has => self.value(start, &[','])?,
-                Sign::Less | Sign::More => self.value(start, &[])?,
+                Sign::Less | Sign::More | Sign::AtMost | Sign::AtLeast => self.value(start, &[])?,
                 _ => self.long_value(start)?,
             };
-            let test = test(field, sign, &value).map_err(|problem| self.error(range, problem))?;
+            let test = test(field, sign, &value, self.offset);
+            let test = test.map_err(|problem| self.error(range, problem))?;
             self.count(start, 1)?;
             leaves.push(Node::Leaf(Leaf { field, test }));
             if sign != Sign::Has || !self.rest().starts_with(',') {
@@ -371,25 +413,23 @@ fn is_address(text: &str) -> bool {
 
 /// What to compare with instead, where the field cannot be compared like that.
 const fn refused(shape: &Shape, sign: Sign) -> Option<&'static str> {
-    use Sign::{Contains, Differs, Equals, Has, In, Lacks, Less, More};
+    use Sign::{AtLeast, AtMost, Contains, Differs, Equals, Has, In, Lacks, Less, More};
+    let is_ordered = matches!(shape, Shape::Number | Shape::Past | Shape::Future);
     match (shape, sign) {
-        (Shape::Past | Shape::Future, Less | More) => None,
-        (Shape::Past | Shape::Future, _) => Some("< or >"),
-        (Shape::Number, Has | Equals | Differs | Less | More) => None,
-        (Shape::Number, _) => Some(":, =, !=, < or >"),
+        (_, Contains | Lacks | In) if is_ordered => Some(":, =, !=, <, <=, > or >="),
+        (_, _) if is_ordered => None,
         (Shape::Port | Shape::Flag | Shape::Ids, Has | Equals | Differs) => None,
         (Shape::Port | Shape::Flag | Shape::Ids, _) => Some(":, = or !="),
-        (Shape::Address, Less | More) => Some(":, =, !=, ~, !~ or in"),
+        (Shape::Address, Less | More | AtMost | AtLeast) => Some(":, =, !=, ~, !~ or in"),
         (Shape::Address, _) => None,
-        (_, Less | More | In) => Some(":, =, !=, ~ or !~"),
+        (_, Less | More | AtMost | AtLeast | In) => Some(":, =, !=, ~ or !~"),
         (_, Has | Equals | Differs | Contains | Lacks) => None,
     }
 }
 
-fn test(field: &Field, sign: Sign, value: &str) -> Result<Test, Problem> {
+fn test(field: &Field, sign: Sign, value: &str, offset: Offset) -> Result<Test, Problem> {
     let part = matches!(sign, Sign::Contains | Sign::Lacks);
     let folded = fold(value);
-    let bound = |bound| if sign == Sign::Less { Test::Less(bound) } else { Test::More(bound) };
     Ok(match &field.shape {
         Shape::Text if part || sign == Sign::Has => Test::Contains(folded),
         Shape::Text => Test::Equals(folded),
@@ -421,80 +461,26 @@ fn test(field: &Field, sign: Sign, value: &str) -> Result<Test, Problem> {
             Test::Port(port, transport)
         }
         Shape::Ids => Test::Equals(number(value)?.to_string()),
-        Shape::Number if matches!(sign, Sign::Less | Sign::More) => {
-            bound(Bound::Number(number(value)?))
+        Shape::Number => {
+            let number = number(value)?;
+            sign.bounded(Bound::Number(number)).unwrap_or(Test::Is(number))
         }
-        Shape::Number => Test::Is(number(value)?),
         Shape::Flag => match folded.as_str() {
             "yes" | "true" | "1" => Test::Is(1),
             "no" | "false" | "0" => Test::Is(0),
             _ => return Err(Problem::Flag(value.to_owned())),
         },
-        shape @ (Shape::Past | Shape::Future) => {
-            let seconds = age(&folded).ok_or_else(|| Problem::Age(value.to_owned()))?;
-            match (shape, sign) {
-                // Less than seven days ago is after the moment seven days ago.
-                (Shape::Past, Sign::Less) => Test::More(Bound::Seconds(seconds.saturating_neg())),
-                (Shape::Past, _) => Test::Less(Bound::Seconds(seconds.saturating_neg())),
-                _ => bound(Bound::Seconds(seconds)),
+        shape @ (Shape::Past | Shape::Future) => match (When::read(value, offset)?, shape) {
+            (When::Span(from, until), _) => sign.spanned(from, until),
+            // Less than seven days ago is after the moment seven days ago.
+            (When::Length(seconds), Shape::Past) => {
+                let test = sign.turned().bounded(Bound::Seconds(seconds.saturating_neg()));
+                test.ok_or_else(|| Problem::Length(value.to_owned()))?
             }
-        }
+            (When::Length(seconds), _) => {
+                let test = sign.bounded(Bound::Seconds(seconds));
+                test.ok_or_else(|| Problem::Length(value.to_owned()))?
+            }
+        },
     })
-}
-
-fn number(text: &str) -> Result<i64, Problem> {
-    text.parse().map_err(|_| Problem::Number(text.to_owned()))
-}
-
-fn port(text: &str) -> Option<(u16, Option<Transport>)> {
-    let (port, transport) = match text.split_once('/') {
-        Some((port, transport)) => (port, Some(transport.parse().ok()?)),
-        None => (text, None),
-    };
-    Some((port.parse().ok().filter(|port| *port != 0)?, transport))
-}
-
-fn network(text: &str) -> Option<AddressRange> {
-    if let Some((first, last)) = text.split_once('-') {
-        return AddressRange::new(first.trim().parse().ok()?, last.trim().parse().ok()?);
-    }
-    let Some((address, prefix)) = text.split_once('/') else {
-        return text.parse().ok().map(AddressRange::single);
-    };
-    let prefix: u32 = prefix.parse().ok()?;
-    match address.parse().ok()? {
-        IpAddr::V4(address) => {
-            let host = u32::MAX.checked_shr(prefix).unwrap_or(0);
-            let first = u32::from(address) & !host;
-            (prefix <= 32).then(|| AddressRange::new(v4(first), v4(first | host)))?
-        }
-        IpAddr::V6(address) => {
-            let host = u128::MAX.checked_shr(prefix).unwrap_or(0);
-            let first = u128::from(address) & !host;
-            (prefix <= 128).then(|| AddressRange::new(v6(first), v6(first | host)))?
-        }
-    }
-}
-
-fn v4(number: u32) -> IpAddr {
-    IpAddr::V4(number.into())
-}
-
-fn v6(number: u128) -> IpAddr {
-    IpAddr::V6(number.into())
-}
-
-/// An age in seconds.
-fn age(text: &str) -> Option<i64> {
-    let (number, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
-    let unit = match unit {
-        "s" => 1,
-        "m" => 60,
-        "h" => 3_600,
-        "d" => 86_400,
-        "w" => 604_800,
-        _ => return None,
-    };
-    let number: i64 = number.parse().ok().filter(|number| *number >= 0)?;
-    number.checked_mul(unit)
 }

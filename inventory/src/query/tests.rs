@@ -112,7 +112,7 @@ fn row() -> AssetRow {
 #[track_caller]
 fn check(query: &str, expected: bool) {
     let row = row();
-    let parsed = Query::parse(Kind::Assets, query);
+    let parsed = Query::parse(Kind::Assets, query, Offset::UTC);
     let parsed = parsed.unwrap_or_else(|error| panic!("{query:?}: {error}"));
     assert_eq!(parsed.matches(Candidate::of(&row, None), NOW), expected, "{query:?}");
 }
@@ -120,7 +120,7 @@ fn check(query: &str, expected: bool) {
 /// That the query is refused, at that part of it.
 #[track_caller]
 fn refuse(query: &str, part: &str, expected: &str) {
-    let error = Query::parse(Kind::Assets, query).unwrap_err();
+    let error = Query::parse(Kind::Assets, query, Offset::UTC).unwrap_err();
     assert_eq!(error.problem.to_string(), expected, "{query:?}");
     assert_eq!((&query[error.range.clone()], error.term.as_str()), (part, part), "{query:?}");
 }
@@ -191,6 +191,128 @@ fn ages_count_from_as_of() {
     check("seen>71h", true);
     check("first>2w", true);
     check("first<3w and seen<4d", true);
+}
+
+/// That a query of moments is refused at its value, and how.
+#[track_caller]
+fn refuse_moment(value: &str, expected: &str) {
+    for field in ["seen<", "first:", "seen >= ", "first != "] {
+        refuse(&format!("class:printer and {field}{value}"), value, expected);
+    }
+}
+
+#[test]
+fn what_is_no_moment_is_told_with_what_is_one() {
+    let moment = |value: &str, meant: &str| {
+        format!(
+            "{value:?} is neither a length of time (a number and s, m, h, d or w, such as 7d) nor \
+             a day (2026-11-22, 2026-11, 2026, today, yesterday or tomorrow){meant}"
+        )
+    };
+    for value in [
+        "7",
+        "9999999999999999w",
+        "-7d",
+        "05/06/2026",
+        "11/22/2026",
+        "26-11-22",
+        "2026-11-22-1",
+        "-2026",
+        "20261122",
+        "46348",
+        "２０２６",
+        "next",
+        "now",
+        "2026-",
+        "2026-1",
+        "+2026",
+    ] {
+        refuse_moment(value, &moment(value, ""));
+    }
+    for (value, meant) in [
+        ("2026/11/22", "2026-11-22"),
+        ("2026-1-5", "2026-01-05"),
+        ("22.11.2026", "2026-11-22"),
+        ("R8.11.22", "2026-11-22"),
+        ("2026-11-22T09:30", "2026-11-22"),
+        ("令和8年11月22日", "2026-11-22"),
+        ("todai", "today"),
+        ("YESTERDY", "yesterday"),
+    ] {
+        refuse_moment(value, &moment(value, &format!("; is {meant:?} meant?")));
+    }
+    for value in ["2026-02-29", "2026-13", "2026-00-01", "2026-11-31", "0000", "1899-12-31"] {
+        let text =
+            format!("{value:?} is not in the calendar (years 1900 to 9999, 2026-11-22, 2026-11)");
+        refuse_moment(value, &text);
+    }
+    let length = "is a length of time, which is compared with <, <=, > or >= (a day such as \
+                  2026-11-22 with :, = or != too)";
+    refuse("seen=7d", "7d", &format!("\"7d\" {length}"));
+    refuse("first:today,3w", "3w", &format!("\"3w\" {length}"));
+}
+
+/// `NOW` is 1970-04-26 17:46:40, and the printer was last seen three days before, first twenty.
+#[test]
+fn days_months_and_years_have_a_beginning_and_an_end() {
+    for query in [
+        "seen:1970-04-23",
+        "seen:1970-04",
+        "seen=1970",
+        "seen!=1970-05",
+        "seen>=1970-04-23",
+        "seen<=1970-04-23",
+        "seen>1970-04-22",
+        "seen<1970-04-24",
+        "seen<1970-05",
+        "seen<=1970-04 and seen>1970-03",
+        "seen:1969,1970-01,1970-04-23",
+        "seen<today and seen<yesterday and not seen:today",
+        "seen<\"1970-05\"",
+        "seen:TODAY or first:1970-04-06",
+        "seen<=72h and seen>=72h",
+        "critical>=0 and critical<=0",
+    ] {
+        check(query, true);
+    }
+    for query in [
+        "seen<1970-04-23",
+        "seen>1970-04-23",
+        "seen>1970-04",
+        "seen<1970-04",
+        "seen!=1970-04",
+        "seen:1970-04-24",
+        "seen>=tomorrow",
+        "critical>=1",
+    ] {
+        check(query, false);
+    }
+}
+
+/// A row with one moment.
+struct At(i64);
+
+impl Row for At {
+    fn cell(&self, _: Column) -> Cell<'_> {
+        Cell::Number(self.0)
+    }
+}
+
+#[test]
+fn what_nobody_knows_is_on_no_day() {
+    for query in
+        ["expires:9999", "expires>2026", "expires<=9999-12-31", "expires>=1900", "expires<=7d"]
+    {
+        let query = Query::parse(Kind::Certificates, query, Offset::UTC).unwrap();
+        assert!(!query.matches(Candidate::of(&At(NEVER), None), NOW));
+    }
+    // RFC 5280, section 4.1.2.5: a certificate without an end.
+    let endless = At(Timestamp::from_seconds(253_402_300_799).0);
+    for query in ["expires:9999-12-31", "expires:9999", "expires>=9999-12-31", "expires>9999-12-30"]
+    {
+        let query = Query::parse(Kind::Certificates, query, Offset::UTC).unwrap();
+        assert!(query.matches(Candidate::of(&endless, None), NOW));
+    }
 }
 
 #[test]
@@ -265,8 +387,8 @@ fn what_is_wrong_is_named_where_it_stands() {
         &format!("\"prot\" is not a field; is \"port\" meant? (one of {fields})"),
     );
     refuse("elephant:1", "elephant", &format!("\"elephant\" is not a field (one of {fields})"));
-    let nothing = "expected a word to look for, or a field, a comparison (:, =, !=, ~, !~, <, > or \
-                   in) and a value";
+    let nothing = "expected a word to look for, or a field, a comparison (:, =, !=, ~, !~, <, <=, \
+                   >, >= or in) and a value";
     refuse("class=printer and", "", nothing);
     refuse("class:printer and or port:1", "or", nothing);
     refuse("()", ")", nothing);
@@ -275,10 +397,7 @@ fn what_is_wrong_is_named_where_it_stands() {
     refuse("port=ssh", "ssh", "\"ssh\" is not a port (443, or 161/udp)");
     refuse("port:22,0", "0", "\"0\" is not a port (443, or 161/udp)");
     refuse("port~80", "port~", "port cannot be compared with \"~\": use :, = or !=");
-    refuse("seen=7d", "seen=", "seen cannot be compared with \"=\": use < or >");
-    let age = "is not an age (a number and s, m, h, d or w, such as 7d)";
-    refuse("seen<7", "7", &format!("\"7\" {age}"));
-    refuse("seen<9999999999999999w", "9999999999999999w", &format!("\"9999999999999999w\" {age}"));
+    refuse("seen~7d", "seen~", "seen cannot be compared with \"~\": use :, =, !=, <, <=, > or >=");
     let network = "is not a network (192.0.2.0/24, 192.0.2.1-192.0.2.9, or an address; a part of \
                    one after ~)";
     refuse("address in 192.0.2.0/33", "192.0.2.0/33", &format!("\"192.0.2.0/33\" {network}"));
@@ -305,13 +424,15 @@ fn what_is_wrong_is_named_where_it_stands() {
 
 #[test]
 fn what_is_too_much_is_refused() {
-    let problem = |text: &str| Query::parse(Kind::Assets, text).unwrap_err().problem;
+    let problem = |text: &str| Query::parse(Kind::Assets, text, Offset::UTC).unwrap_err().problem;
     assert_eq!(problem(&"x".repeat(LONGEST + 1)), Problem::Long);
     assert_eq!(problem(&format!("{}x", "(".repeat(DEEPEST + 1))), Problem::Deep);
     assert_eq!(problem(&format!("{}x", "not ".repeat(DEEPEST + 1))), Problem::Deep);
     let ports = vec!["port:1"; MOST_TERMS + 1].join(" or ");
     assert_eq!(problem(&ports), Problem::Many);
-    assert!(Query::parse(Kind::Assets, &vec!["port:1"; MOST_TERMS].join(" or ")).is_ok());
+    assert!(
+        Query::parse(Kind::Assets, &vec!["port:1"; MOST_TERMS].join(" or "), Offset::UTC).is_ok()
+    );
 }
 
 #[test]
@@ -325,15 +446,77 @@ fn every_kind_of_thing_has_its_fields() {
             "severity:critical,warning and state:open and rule:certificate and site:plant",
         ),
     ] {
-        assert_eq!(Query::parse(kind, query).unwrap().kind(), kind);
-        assert!(Query::parse(kind, "nothing:1").is_err());
+        assert_eq!(Query::parse(kind, query, Offset::UTC).unwrap().kind(), kind);
+        assert!(Query::parse(kind, "nothing:1", Offset::UTC).is_err());
     }
 }
 
 proptest::proptest! {
+    /// A moment is on a day if its date, as it is written there, begins like that; and before it if
+    /// that is the lesser text.
+    #[test]
+    fn dates_mean_what_is_written(
+        // From 1900 to 9998, near each other half of the time.
+        year in 1900..9999_i16,
+        days in -40..400_i64,
+        clock in 0..86_400_000_000_i64,
+        length in proptest::sample::select(vec![4_usize, 7, 10]),
+        minutes in -840..841_i32,
+        date in (1..13_i8, 1..29_i8),
+    ) {
+        use jiff::civil;
+        let offset = Offset::from_seconds(minutes * 60).unwrap();
+        let written = civil::Date::new(year, date.0, date.1).unwrap();
+        let start = written.to_zoned(jiff::tz::TimeZone::UTC).unwrap().timestamp();
+        let at = start.as_microsecond() + days * 86_400_000_000 + clock;
+        let local = jiff::Timestamp::from_microsecond(at).unwrap();
+        let local = offset.to_datetime(local).date().to_string();
+        let text = written.to_string();
+        let (text, found) = (&text[..length], &local[..length]);
+        for (sign, expected) in [
+            (":", found == text),
+            ("=", found == text),
+            ("!=", found != text),
+            ("<", found < text),
+            ("<=", found <= text),
+            (">", found > text),
+            (">=", found >= text),
+        ] {
+            let query = Query::parse(Kind::Assets, &format!("seen{sign}{text}"), offset).unwrap();
+            let is_so = query.matches(Candidate::of(&At(at), None), NOW);
+            proptest::prop_assert_eq!(is_so, expected, "{} {} {}", local, sign, text);
+        }
+    }
+
+    #[test]
+    fn words_for_days_are_those_days(
+        now in 0..4_000_000_000_i64,
+        apart in -300_000..300_000_i64,
+        minutes in -840..841_i32,
+    ) {
+        let offset = Offset::from_seconds(minutes * 60).unwrap();
+        let date = |seconds| offset.to_datetime(jiff::Timestamp::from_second(seconds).unwrap()).date();
+        let at = At(Timestamp::from_seconds(now + apart).0);
+        for (word, day) in [
+            ("today", date(now)),
+            ("yesterday", date(now).yesterday().unwrap()),
+            ("tomorrow", date(now).tomorrow().unwrap()),
+        ] {
+            for sign in [":", "<", "<=", ">", ">=", "!="] {
+                let said = Query::parse(Kind::Assets, &format!("seen{sign}{word}"), offset).unwrap();
+                let text = format!("seen{sign}{day}");
+                let written = Query::parse(Kind::Assets, &text, offset).unwrap();
+                let fits = |query: &Query| {
+                    query.matches(Candidate::of(&at, None), Timestamp::from_seconds(now))
+                };
+                proptest::prop_assert_eq!(fits(&said), fits(&written), "{}", text);
+            }
+        }
+    }
+
     #[test]
     fn no_text_is_too_odd(text in "\\PC*", kind in 0..5_usize) {
-        if let Err(error) = Query::parse(Kind::ALL[kind], &text) {
+        if let Err(error) = Query::parse(Kind::ALL[kind], &text, Offset::UTC) {
             proptest::prop_assert_eq!(text.get(error.range), Some(error.term.as_str()));
         }
     }
@@ -342,13 +525,13 @@ proptest::proptest! {
     fn no_sequence_of_words_is_too_odd(
         words in proptest::collection::vec(
             proptest::sample::select(vec![
-                "and", "or", "not", "(", ")", "port", ":", "=", "<", "7d", "\"", ",", "in", "x", " ",
+                "and", "or", "not", "(", ")", "port", "seen", ":", "=", "<", ">=", "7d", "2026-11", "\"", ",", "in", "x", " ",
             ]),
             0..30,
         ),
     ) {
         let text = words.concat();
-        if let Err(error) = Query::parse(Kind::Assets, &text) {
+        if let Err(error) = Query::parse(Kind::Assets, &text, Offset::UTC) {
             proptest::prop_assert_eq!(text.get(error.range), Some(error.term.as_str()));
         }
     }

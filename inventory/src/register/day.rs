@@ -1,9 +1,6 @@
 use std::{fmt, str::FromStr};
 
-use jiff::{
-    civil::{Date, Time},
-    tz::Offset,
-};
+use jiff::{Span, civil::Date, tz::Offset};
 use model::Timestamp;
 use serde::{Deserialize, Serialize};
 use unicode_normalization::UnicodeNormalization;
@@ -18,23 +15,43 @@ use super::value::quote;
 #[serde(into = "String", try_from = "String")]
 pub struct Day(Date);
 
+/// Microseconds.
+const DAY: i64 = 86_400_000_000;
+
+impl From<Date> for Day {
+    fn from(date: Date) -> Self {
+        Self(date)
+    }
+}
+
 impl Day {
+    /// In the calendar.
+    #[must_use]
+    pub const fn date(self) -> Date {
+        self.0
+    }
+
     /// The day at that moment, at that distance from UTC.
     #[must_use]
     pub fn of(moment: Timestamp, offset: Offset) -> Self {
-        let moment = jiff::Timestamp::from_microsecond(moment.0).unwrap_or_default();
-        Self(offset.to_datetime(moment).date())
+        // By days and not by jiff's moments: those end a day before 9999-12-31, which certificates
+        // without an end have.
+        let local = moment.0.saturating_add(i64::from(offset.seconds()).saturating_mul(1_000_000));
+        let days = Span::new().try_days(local.div_euclid(DAY));
+        let date = days.and_then(|days| Date::constant(1970, 1, 1).checked_add(days));
+        Self(date.unwrap_or(if local < 0 { Date::MIN } else { Date::MAX }))
     }
 
     /// The first moment of the day, at that distance from UTC.
     #[must_use]
     pub fn starts_at(self, offset: Offset) -> Timestamp {
-        offset
-            .to_timestamp(self.0.to_datetime(Time::midnight()))
-            .map_or(Timestamp(i64::MIN), |moment| Timestamp(moment.as_microsecond()))
+        let since = self.0.duration_since(Date::constant(1970, 1, 1));
+        let seconds = since.as_secs().saturating_sub(offset.seconds().into());
+        Timestamp(seconds.saturating_mul(1_000_000))
     }
 
-    /// The first moment after the day, at that distance from UTC.
+    /// The first moment after the day, at that distance from UTC; of the last day that there is,
+    /// never.
     #[must_use]
     pub fn ends_at(self, offset: Offset) -> Timestamp {
         self.0.tomorrow().map_or(Timestamp(i64::MAX), |next| Self(next).starts_at(offset))
@@ -269,5 +286,11 @@ mod tests {
         assert_eq!(day.ends_at(tokyo).to_string(), "2026-11-22T15:00:00Z");
         let last: Day = "9999-12-31".parse().unwrap();
         assert_eq!(last.ends_at(tokyo), Timestamp(i64::MAX));
+        assert_eq!(last.starts_at(tokyo).to_string(), "9999-12-30T15:00:00Z");
+        // RFC 5280, section 4.1.2.5: what has no end.
+        let endless = Timestamp::from_seconds(253_402_300_799);
+        assert_eq!(Day::of(endless, Offset::UTC), last);
+        assert_eq!(Day::of(endless, tokyo), Day(Date::MAX));
+        assert_eq!(Day::of(Timestamp(i64::MIN), tokyo), Day(Date::MIN));
     }
 }

@@ -77,6 +77,16 @@ pub enum RegisterKind {
 }
 
 impl RegisterKind {
+    /// One of them, in a sentence.
+    #[must_use]
+    pub const fn one(self) -> &'static str {
+        match self {
+            Self::Device => "a device register",
+            Self::Software => "a software register",
+            Self::Issuer => "an issuer register",
+        }
+    }
+
     /// Every kind.
     pub const ALL: [Self; 3] = [Self::Device, Self::Software, Self::Issuer];
 
@@ -300,7 +310,7 @@ pub enum ReadError {
     #[error("--sheet names a sheet of a workbook, and this is text")]
     NoWorkbook,
     /// Several sheets have the headings of such a register.
-    #[error("several sheets look like a {kind} register: name one with --sheet ({})", sheets.join(", "))]
+    #[error("several sheets look like {}: name one with --sheet ({})", .kind.one(), sheets.join(", "))]
     SeveralSheets {
         /// The register that was to be read.
         kind: RegisterKind,
@@ -309,8 +319,9 @@ pub enum ReadError {
     },
     /// The row that was named has none of the headings.
     #[error(
-        "line {line} has no headings of a {kind} register (looked for a column such as {expected}); \
-         docs/registers.md lists the headings"
+        "line {line} has no headings of {} (looked for a column such as {expected}); \
+         docs/registers.md lists the headings",
+        .kind.one()
     )]
     NoHeadingThere {
         /// The register that was to be read.
@@ -322,8 +333,9 @@ pub enum ReadError {
     },
     /// None of the first rows names a column that tells entries apart.
     #[error(
-        "no heading row for a {kind} register in the first {rows} rows (looked for a column such \
-         as {expected}); docs/registers.md lists the headings"
+        "no heading row for {} in the first {rows} rows (looked for a column such as {expected}); \
+         docs/registers.md lists the headings",
+        .kind.one()
     )]
     NoHeading {
         /// The register that was to be read.

@@ -7,7 +7,7 @@ use super::{
     Store, StoreError,
     scan::{LoadError, parse},
 };
-use crate::query::NEVER;
+use crate::{owner::Owner, query::NEVER};
 
 /// A certificate that is in use and ends.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -22,7 +22,7 @@ pub struct Ending {
     pub issuer: String,
     /// Who answers for it, as lists show it; "" where nobody is known.
     pub owners: String,
-    /// In how many places it is now.
+    /// In how many places it is now: endpoints that serve it and files that hold it.
     pub places: u64,
 }
 
@@ -133,7 +133,7 @@ fn ending(row: &SqliteRow) -> Result<Ending, LoadError> {
         not_after: Timestamp(row.try_get(1)?),
         name: names.into_iter().next().unwrap_or(subject),
         issuer: row.try_get(3)?,
-        owners: row.try_get(5)?,
+        owners: Owner::texts(&Owner::read_all(row.try_get(5)?)),
         places: row.try_get::<i64, _>(6)?.unsigned_abs(),
     })
 }

@@ -86,6 +86,7 @@ const REPAIRS: &[&str] = &[
     "DELETE FROM entry WHERE register NOT IN (SELECT id FROM register)",
     "DELETE FROM outbox_item WHERE message NOT IN (SELECT id FROM outbox)",
     "DELETE FROM session WHERE user NOT IN (SELECT id FROM user)",
+    "UPDATE user_identity SET user = NULL WHERE user NOT IN (SELECT id FROM user)",
 ];
 
 /// What refers to nothing.

@@ -52,6 +52,26 @@ pub(super) async fn load(
     rows.into_iter().map(read).collect()
 }
 
+/// The events before a number, the latest first, each with its own.
+pub(super) async fn before(
+    connection: &mut SqliteConnection,
+    number: i64,
+    most: u32,
+) -> Result<Vec<(i64, Event)>, LoadError> {
+    let rows: Vec<(i64, i64, Option<i64>, String, String, String)> = sqlx::query_as(
+        "SELECT id, at, asset, kind, subject, detail FROM event WHERE id < $1
+         ORDER BY id DESC LIMIT $2",
+    )
+    .bind(number)
+    .bind(most)
+    .fetch_all(connection)
+    .await?;
+    let one = |(id, at, asset, kind, subject, detail)| {
+        Ok((id, read((at, asset, kind, subject, detail))?))
+    };
+    rows.into_iter().map(one).collect()
+}
+
 /// The columns of an event: at, asset, kind, subject, detail.
 pub(super) type Row = (i64, Option<i64>, String, String, String);
 

@@ -1,6 +1,6 @@
 //! Findings, and what a review changed about them.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use model::Timestamp;
 use sqlx::{Connection, SqliteConnection};
@@ -19,6 +19,7 @@ use crate::{
     asset::{AssetId, Event, EventKind},
     audit::Action,
     finding::{self, Acceptance, Change, Finding, FindingKey, FindingState},
+    owner::Owner,
 };
 
 /// A finding with the number that people use for it.
@@ -188,7 +189,7 @@ pub(super) async fn load(
 pub(super) async fn of(
     connection: &mut SqliteConnection,
     assets: &[AssetId],
-    most: u16,
+    most: u32,
 ) -> Result<Part<StoredFinding>, LoadError> {
     let assets = json(&assets.iter().map(|id| id.0).collect::<Vec<_>>());
     let total: i64 = sqlx::query_scalar(
@@ -207,6 +208,22 @@ pub(super) async fn of(
     let rows = rows.into_iter().map(read).collect::<Result<_, _>>()?;
     // The others are in the list of findings, asked for by the asset.
     Ok(Part { rows, next: None, total: total.unsigned_abs() })
+}
+
+/// Who answers for findings, as their list has it.
+pub(super) async fn owners(
+    connection: &mut SqliteConnection,
+    findings: &[StoredFinding],
+) -> sqlx::Result<BTreeMap<i64, Vec<Owner>>> {
+    let ids: Vec<i64> = findings.iter().map(|one| one.id).collect();
+    let rows: Vec<(i64, String)> = sqlx::query_as(
+        "SELECT id, owners_shown FROM listed_finding
+         WHERE id IN (SELECT value FROM json_each($1))",
+    )
+    .bind(json(&ids))
+    .fetch_all(connection)
+    .await?;
+    Ok(rows.into_iter().map(|(id, owners)| (id, Owner::read_all(&owners))).collect())
 }
 
 /// The findings about a subject, open ones first, the worst first.

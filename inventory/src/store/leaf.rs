@@ -4,8 +4,10 @@
 use model::ScanId;
 use sqlx::Connection;
 
-use super::{Store, StoreError, StoredScan, decision, register};
-use crate::{approval::Decision, audit::AuditEntry, register::Entry};
+use super::{Store, StoreError, StoredScan, decision, event, register};
+use crate::{
+    approval::Decision, asset::Event, audit::AuditEntry, outbox::Message, register::Entry,
+};
 
 /// Decisions that are looked at in one go, on the way to those that are wanted.
 const LOOK: u32 = 500;
@@ -44,6 +46,39 @@ impl Store {
         let last = ScanId(before.unwrap_or(i64::MAX));
         let rows = self.scans_before(last, most.saturating_add(1)).await?;
         Ok(Leaf::of(rows, most, |one| one.id.0))
+    }
+
+    /// A page of what happened before a number, or of what happened last.
+    ///
+    /// # Errors
+    ///
+    /// Where the database cannot be read.
+    pub async fn event_leaf(
+        &self,
+        before: Option<i64>,
+        most: u32,
+    ) -> Result<Leaf<(i64, Event)>, StoreError> {
+        let failed = self.failed("reading the events");
+        let mut reader = self.reader().await?;
+        let before = before.unwrap_or(i64::MAX);
+        let rows = event::before(&mut reader, before, most.saturating_add(1)).await;
+        let rows = rows.map_err(|e| e.or(&failed))?;
+        Ok(Leaf::of(rows, most, |(number, _)| *number))
+    }
+
+    /// A page of the messages of the outbox before a number, or of the last ones.
+    ///
+    /// # Errors
+    ///
+    /// Where the database cannot be read.
+    pub async fn message_leaf(
+        &self,
+        before: Option<i64>,
+        most: u32,
+    ) -> Result<Leaf<Message>, StoreError> {
+        let last = before.unwrap_or(i64::MAX);
+        let rows = self.messages_before(last, most.saturating_add(1)).await?;
+        Ok(Leaf::of(rows, most, |message| message.id))
     }
 
     /// A page of the audit before a number, or of its end.

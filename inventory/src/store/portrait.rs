@@ -11,10 +11,14 @@ use super::{
     assets::Tables,
     event, finding,
     load::{Merges, Which},
+    merge::{self, Merge},
     reading,
     scan::{LoadError, json},
 };
-use crate::asset::{Asset, AssetId, Event, EventKind};
+use crate::{
+    asset::{Asset, AssetId, Event, EventKind},
+    owner::Owner,
+};
 
 /// A part of something that only grows, the latest first.
 #[derive(Clone, Debug, PartialEq)]
@@ -43,6 +47,10 @@ pub struct Portrait {
     pub asset: Asset,
     /// Its findings, open ones first, then by number.
     pub findings: Part<StoredFinding>,
+    /// Who answers for these findings, by their numbers, as the last review left it.
+    pub owners: BTreeMap<i64, Vec<Owner>>,
+    /// Every merge that made it what it is, past ones too, in their order.
+    pub merges: Vec<Merge>,
     /// What happened to it.
     pub events: Part<Event>,
     /// What was observed about its addresses and MACs while they were its own.
@@ -69,7 +77,7 @@ impl Store {
     /// # Errors
     ///
     /// Where there is no such asset, or the database cannot be read.
-    pub async fn portrait(&self, id: AssetId, most: u16) -> Result<Portrait, StoreError> {
+    pub async fn portrait(&self, id: AssetId, most: u32) -> Result<Portrait, StoreError> {
         let failed = self.failed("reading the asset");
         let mut reader = self.reader().await?;
         let mut snapshot = reader.begin().await.map_err(&failed)?;
@@ -78,12 +86,16 @@ impl Store {
         let of = async {
             let connection = &mut *snapshot;
             let findings = finding::of(connection, &members, most).await?;
+            let owners = finding::owners(connection, &findings.rows).await?;
+            let mut merges = merge::all(connection).await?;
+            merges.retain(|one| members.contains(&one.from) || members.contains(&one.into));
             let events = events(connection, &members, Place::BEGINNING, most).await?;
             let seen = observations(connection, &asset, Place::BEGINNING, most).await?;
-            Ok::<_, LoadError>((findings, events, seen))
+            Ok::<_, LoadError>((findings, owners, merges, events, seen))
         };
-        let (findings, events, observations) = of.await.map_err(|e| e.or(&failed))?;
-        Ok(Portrait { asset, findings, events, observations })
+        let (findings, owners, merges, events, observations) =
+            of.await.map_err(|e| e.or(&failed))?;
+        Ok(Portrait { asset, findings, owners, merges, events, observations })
     }
 
     /// A part of what happened to an asset, from a place on.
@@ -95,7 +107,7 @@ impl Store {
         &self,
         id: AssetId,
         after: Place,
-        most: u16,
+        most: u32,
     ) -> Result<(Asset, Part<Event>), StoreError> {
         let failed = self.failed("reading the asset's events");
         let mut reader = self.reader().await?;
@@ -115,7 +127,7 @@ impl Store {
         &self,
         id: AssetId,
         after: Place,
-        most: u16,
+        most: u32,
     ) -> Result<(Asset, Part<StoredObservation>), StoreError> {
         let failed = self.failed("reading what was observed");
         let mut reader = self.reader().await?;
@@ -182,8 +194,8 @@ async fn whole(
     Ok(asset.map(|asset| (asset, members)))
 }
 
-fn part<T>(mut rows: Vec<(Place, T)>, most: u16, total: i64) -> Part<T> {
-    let most = usize::from(most.max(1));
+fn part<T>(mut rows: Vec<(Place, T)>, most: u32, total: i64) -> Part<T> {
+    let most = usize::try_from(most.max(1)).unwrap_or(usize::MAX);
     let is_more = rows.len() > most;
     rows.truncate(most);
     let next = rows.last().map(|(place, _)| *place).filter(|_| is_more);
@@ -194,7 +206,7 @@ async fn events(
     connection: &mut SqliteConnection,
     members: &[AssetId],
     after: Place,
-    most: u16,
+    most: u32,
 ) -> Result<Part<Event>, LoadError> {
     let members = json(&members.iter().map(|id| id.0).collect::<Vec<_>>());
     let total: i64 = sqlx::query_scalar(
@@ -230,7 +242,7 @@ async fn observations(
     connection: &mut SqliteConnection,
     asset: &Asset,
     after: Place,
-    most: u16,
+    most: u32,
 ) -> Result<Part<StoredObservation>, LoadError> {
     let named = asset.identifiers.iter().filter_map(|one| {
         let text = match &one.identifier {

@@ -164,6 +164,43 @@ impl Store {
         Ok(known)
     }
 
+    /// Replaces what a view is called and shows, but neither its list nor who sees it. A shared one is
+    /// its maker's and the admins'.
+    ///
+    /// # Errors
+    ///
+    /// As of [`Self::rename_view`].
+    pub async fn change_view(
+        &self,
+        user: &User,
+        id: i64,
+        view: &View,
+        at: Timestamp,
+    ) -> Result<SavedView, StoreError> {
+        let failed = self.failed("changing a view");
+        let mut writer = self.writer().await?;
+        let mut transaction = writer.begin_with(BEGIN_WRITE).await.map_err(&failed)?;
+        let known = own(&mut transaction, user, id).await.map_err(&failed)?;
+        let known = known.ok_or(StoreError::NoView(id))?;
+        sqlx::query(
+            "UPDATE saved_view SET name = $2, query = $3, sort = $4, columns = $5 WHERE id = $1",
+        )
+        .bind(id)
+        .bind(&view.name)
+        .bind(&view.query)
+        .bind(&view.sort)
+        .bind(&view.columns)
+        .execute(&mut *transaction)
+        .await
+        .map_err(|error| taken(error, &view.name, &failed))?;
+        let detail = format!("{}: {}", view.name, view.query);
+        self.tell_of_view(&mut transaction, Action::ChangeView, &known.view, detail, at)
+            .await
+            .map_err(&failed)?;
+        transaction.commit().await.map_err(&failed)?;
+        Ok(known)
+    }
+
     /// Removes a view. A shared one is its maker's and the admins'.
     ///
     /// # Errors

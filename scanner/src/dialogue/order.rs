@@ -6,7 +6,7 @@
 use model::Transport;
 
 use super::ControlSystems;
-use crate::probe::{Probe, Step, Talk, catalog};
+use crate::probe::{Probe, Step, Talk, catalog, one_question, udp::tunnel};
 
 /// A way to begin a conversation.
 #[derive(Clone, Copy)]
@@ -87,6 +87,16 @@ pub(super) fn likely(
         .collect();
     found.sort_by_key(|(rank, _)| *rank);
     found.into_iter().map(|(_, probe)| probe).collect()
+}
+
+/// What speaks like that on a UDP port that no probe knows: TLS in datagrams may be anywhere.
+pub(super) fn answered_with(reply: &[u8], except: &[String]) -> Vec<&'static dyn Probe> {
+    let probes: [(&'static dyn Probe, bool); 2] = [
+        (&one_question::DTLS, tunnel::is_dtls(reply)),
+        (&one_question::QUIC, tunnel::is_quic(reply)),
+    ];
+    let spoken = probes.into_iter().filter(|(_, is_it)| *is_it).map(|(probe, _)| probe);
+    spoken.filter(|probe| is_allowed(*probe, except)).collect()
 }
 
 fn is_allowed(probe: &dyn Probe, except: &[String]) -> bool {

@@ -510,6 +510,21 @@ async fn a_udp_reply_that_nobody_reads_is_kept() {
     assert_eq!((outcome.conversations, dialogue.pace.packets()), (0, 0));
 }
 
+#[test]
+fn a_reply_on_an_unknown_port_says_whether_it_is_worth_a_conversation() {
+    let named = |reply: &[u8], except: &[String]| -> Vec<&str> {
+        super::order::answered_with(reply, except).iter().map(|probe| probe.protocol()).collect()
+    };
+    // A HelloVerifyRequest, and a list of versions.
+    let verify = [&[22, 254, 255, 0, 0, 0, 0, 0, 0, 0, 0, 0, 15, 3, 0, 0, 3][..], &[0; 5]].concat();
+    let verify = [&verify[..], &[0, 0, 3, 254, 255, 0]].concat();
+    assert_eq!(named(&verify, &[]), ["dtls"]);
+    let versions = [&[0x80, 0, 0, 0, 0, 1, 7, 1, 8][..], &[0, 0, 0, 1]].concat();
+    assert_eq!(named(&versions, &[]), ["quic"]);
+    assert_eq!(named(&versions, &["quic".to_owned()]), Vec::<&str>::new());
+    assert_eq!(named(b"odd", &[]), Vec::<&str>::new());
+}
+
 #[tokio::test]
 async fn a_protocol_that_is_not_allowed_is_not_spoken() {
     let gauge = Arc::new(Gauge::default());

@@ -19,7 +19,11 @@ const UDP_WAIT: Duration = Duration::from_secs(1);
 impl Visit<'_> {
     pub(super) async fn run_udp(&mut self) {
         let port = self.open.endpoint.port;
-        let probes = order::likely(port, Transport::Udp, &self.dialogue.except);
+        let mut probes = order::likely(port, Transport::Udp, &self.dialogue.except);
+        // On a port that no probe knows it may have answered to the question for TLS in datagrams.
+        if let (true, Some(reply)) = (probes.is_empty(), &self.open.reply) {
+            probes = order::answered_with(reply, &self.dialogue.except);
+        }
         if let Some(reply) = &self.open.reply {
             keep_longest(&mut self.answered, reply);
         }

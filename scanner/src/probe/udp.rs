@@ -19,7 +19,7 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use model::Transport;
 
-use super::{Probe, Reading, Step, Talk, catalog, snmp};
+use super::{Probe, Reading, Step, Talk, catalog, one_question, snmp};
 
 /// The question for that port, to nobody in particular. `cookie` is repeated by an honest
 /// answer where the protocol has room for it.
@@ -47,6 +47,27 @@ pub fn payload_with_public(address: IpAddr, port: u16, cookie: u32) -> Vec<u8> {
         161 => first_question(&snmp::WITH_PUBLIC_V1, address, port, cookie),
         _ => payload_to(address, port, cookie),
     }
+}
+
+/// The same as [`payload_to`] where it was asked so often before. A port of which nothing is known
+/// is asked for DTLS, and where it is silent for QUIC: either may be anywhere, and both are made
+/// to be safe from who does not know them. Not where who gets an unexpected datagram may be a
+/// machine, nor where it would be silent in any case.
+#[must_use]
+pub fn payload_in_turn(address: IpAddr, port: u16, cookie: u32, before: u64) -> Vec<u8> {
+    match probe_of(port) {
+        Some(probe) => first_question(probe, address, port, cookie),
+        None if !may_be_anything(port) => Vec::new(),
+        None if before.is_multiple_of(2) => {
+            first_question(&one_question::DTLS, address, port, cookie)
+        }
+        None => first_question(&one_question::QUIC, address, port, cookie),
+    }
+}
+
+/// Whether TLS in datagrams may be looked for on a port that no probe knows.
+const fn may_be_anything(port: u16) -> bool {
+    !is_for_control_systems(port) && !matches!(port, 67 | 68 | 51_820)
 }
 
 /// What the answer to [`payload_to`] shows. Empty where it is not that protocol's answer: the
@@ -169,6 +190,17 @@ pub(crate) mod tests {
         }
         for port in [67, 68, 1, 40_000, 51_820] {
             assert_eq!(payload(port, COOKIE), Vec::<u8>::new());
+        }
+    }
+
+    #[test]
+    fn a_port_of_which_nothing_is_known_is_asked_for_both_in_turn() {
+        let turn = |port, before| payload_in_turn(HERE, port, COOKIE, before);
+        assert_eq!(turn(40_000, 0), payload(5684, COOKIE));
+        assert_eq!(turn(40_000, 1), payload(443, COOKIE));
+        assert_eq!(turn(53, 1), payload_to(HERE, 53, COOKIE));
+        for port in [67, 68, 51_820, 34_962, 20_000] {
+            assert_eq!(turn(port, 0), Vec::<u8>::new(), "{port}");
         }
     }
 

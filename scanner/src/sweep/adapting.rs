@@ -123,7 +123,7 @@ impl Engine<'_> {
 
     fn ask_witness(&mut self, address: IpAddr, ask: Ask, now: Duration) -> Result<(), End> {
         let Ok(permit) = self.sweep.plan.scope.permit(address) else { return Ok(()) };
-        let question = self.question(address, ask);
+        let question = self.question(address, ask, 0);
         match self.link.send(permit, &question) {
             Ok(()) => {}
             Err(LinkError::Busy { .. }) => return self.back_off(now),

@@ -57,9 +57,9 @@ pub struct Sweep<'a> {
 }
 
 /// Makes the datagram to a UDP port of an address, with a cookie for where an honest answer
-/// repeats it.
+/// repeats it. The last number is how often it was asked before.
 #[derive(Clone, Copy)]
-pub struct UdpQuestions<'a>(pub &'a dyn Fn(IpAddr, u16, u32) -> Vec<u8>);
+pub struct UdpQuestions<'a>(pub &'a dyn Fn(IpAddr, u16, u32, u64) -> Vec<u8>);
 
 impl std::fmt::Debug for UdpQuestions<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

@@ -33,7 +33,7 @@ impl Engine<'_> {
         now: Duration,
     ) -> Result<(), End> {
         let Some(address) = self.state.address(number) else { return Ok(()) };
-        let question = self.question(address, ask);
+        let question = self.question(address, ask, pass);
         // Every link can ask for ports; what is asked on the link was looked at when the
         // question was chosen.
         if matches!(ask, Ask::Echo | Ask::Timestamp | Ask::Ack(_))
@@ -149,7 +149,7 @@ impl Engine<'_> {
         }
     }
 
-    pub(super) fn question(&self, address: IpAddr, ask: Ask) -> Question {
+    pub(super) fn question(&self, address: IpAddr, ask: Ask, pass: u64) -> Question {
         match ask {
             Ask::Arp => Question::Arp,
             Ask::Neighbor => Question::NeighborSolicitation,
@@ -166,7 +166,7 @@ impl Engine<'_> {
                 hasher.write_u16(port);
                 let [a, b, c, d, ..] = hasher.finish().to_be_bytes();
                 let cookie = u32::from_be_bytes([a, b, c, d]);
-                Question::Udp(port, (self.sweep.udp.0)(address, port, cookie))
+                Question::Udp(port, (self.sweep.udp.0)(address, port, cookie, pass))
             }
         }
     }

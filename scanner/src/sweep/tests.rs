@@ -61,7 +61,7 @@ struct Run {
     progress: Vec<Progress>,
 }
 
-fn payload(_: IpAddr, port: u16, cookie: u32) -> Vec<u8> {
+fn payload(_: IpAddr, port: u16, cookie: u32, _: u64) -> Vec<u8> {
     let mut bytes = port.to_be_bytes().to_vec();
     bytes.extend(cookie.to_be_bytes());
     bytes

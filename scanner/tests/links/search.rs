@@ -118,7 +118,7 @@ fn sweep(tier: Tier, scope: &Scope, outcome: &SearchOutcome) -> Vec<IpAddr> {
     let sweep = Sweep {
         plan: &plan,
         vantage: &vantage,
-        udp: UdpQuestions(&|_, _, _| Vec::new()),
+        udp: UdpQuestions(&|_, _, _, _| Vec::new()),
         fragile: Fragile::NOBODY,
         stop: &stop,
     };

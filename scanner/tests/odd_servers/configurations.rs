@@ -43,7 +43,7 @@ fn every_version_of_tls_gives_its_certificate() {
     check("TLS 1.2", &rsa, &["-tls1_2"], "TLSv1.2");
     check("TLS 1.3", &rsa, &["-tls1_3"], "TLSv1.3");
     check("TLS 1.2 and 1.3", &rsa, &[], "TLSv1.2 TLSv1.3");
-    check("TLS 1.0 to 1.3", &rsa, &["-cipher", LOW], "TLSv1.2 TLSv1.3");
+    check("TLS 1.0 to 1.3", &rsa, &["-cipher", LOW], "TLSv1.0 TLSv1.1 TLSv1.2 TLSv1.3");
 }
 
 #[test]
@@ -76,7 +76,7 @@ fn every_kind_of_key_is_no_obstacle() {
         identity(&folder, curve, &["-algorithm", "EC", "-pkeyopt", &option], &[])
     };
     let all = &["-cipher", LOW];
-    check("P-521", &ec("P-521"), all, "TLSv1.2 TLSv1.3");
+    check("P-521", &ec("P-521"), all, "TLSv1.0 TLSv1.1 TLSv1.2 TLSv1.3");
     // Curves that TLS 1.3 has no signature scheme for, or OpenSSL none.
     for curve in ["brainpoolP256r1", "secp256k1", "P-224"] {
         check(

@@ -1,15 +1,11 @@
 //! Deciding, and what was decided.
 
-use axum::{
-    extract::{Path, Query as Asked, State},
-    http::HeaderMap,
-    response::Response,
-};
+use axum::{extract::State, http::HeaderMap, response::Response};
 use inventory::approval::{Decision, DecisionId, Standing, Verdict};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{About, Json, Order, Part, Takes, done, get, post, things, told};
+use super::{About, Json, Order, Takes, done, get, leaf, post, things, told};
 use crate::{
     cli::{
         args::{About as Matter, AboutAsset, AboutIssuer, AboutSoftware, Terms},
@@ -18,7 +14,10 @@ use crate::{
     clock,
     report::decision,
     web::{
-        Scarce, Shared, decisions,
+        Scarce, Shared,
+        asked::{Path, Question, Refusal},
+        decisions,
+        language::Language,
         routes::Route,
         trouble::Trouble,
         visit::{Approver, Viewer},
@@ -84,18 +83,17 @@ async fn list(
     _: Viewer,
     State(shared): State<Shared>,
     headers: HeaderMap,
-    Asked(Which { all, after, rows }): Asked<Which>,
+    Question(Which { all, after, rows }): Question<Which>,
 ) -> Result<Response, Trouble> {
     let (now, offset) = (clock::now(), shared.settings.policy.offset);
     let current = [Standing::Pending, Standing::Holds];
     let all = all.as_deref().is_some_and(|all| all != "0");
     let wanted = |one: &Decision| all || current.contains(&one.standing(now, offset));
-    let most = u32::try_from(Part { after, rows }.rows()).unwrap_or(u32::MAX);
     // Those that are over may be many, and are looked through for those that are not.
     let _place = shared.place(Scarce::Searches).await?;
-    let leaf = shared.store.decision_leaf(after, most, wanted).await?;
-    let items: Vec<Value> = leaf.rows.iter().map(|one| decision::json(one, now, offset)).collect();
-    told(&headers, &json!({"items": items, "next": leaf.next.map(|next| next.to_string())}))
+    let found = shared.store.decision_leaf(after, super::rows(rows), wanted).await?;
+    let items = found.rows.iter().map(|one| decision::json(one, now, offset)).collect();
+    told(&headers, &leaf(&found, items))
 }
 
 /// What is to be decided.
@@ -135,14 +133,17 @@ struct Issuer {
     key: Option<String>,
 }
 
-fn invalid(why: &str) -> Trouble {
-    Trouble::Invalid(why.to_owned())
+fn invalid(english: &'static str, japanese: &'static str) -> Trouble {
+    Refusal::Words(english, japanese).into()
 }
 
 /// The reason, where somebody gave one.
 fn given(reason: &str) -> Result<String, Trouble> {
     match reason.trim() {
-        "" => Err(invalid("reason: say why, for those who ask later")),
+        "" => Err(invalid(
+            "reason: say why, for those who ask later",
+            "reason: 理由を入力してください",
+        )),
         reason => Ok(reason.to_owned()),
     }
 }
@@ -152,7 +153,10 @@ impl Wish {
         let all = [Verdict::Approved, Verdict::Investigating, Verdict::Rejected, Verdict::Retired];
         let known = all.into_iter().find(|verdict| verdict.as_str() == self.verdict);
         known.ok_or_else(|| {
-            invalid("verdict: it is none of approved, investigating, rejected and retired")
+            invalid(
+                "verdict: it is none of approved, investigating, rejected and retired",
+                "verdict: approved、investigating、rejected、retired のいずれでもありません",
+            )
         })
     }
 
@@ -161,11 +165,17 @@ impl Wish {
             Terms { reason: given(&self.reason)?, until: self.until, exception: self.exception };
         let is_query = self.query.as_deref().is_some_and(|query| query.trim().is_empty());
         if is_query {
-            return Err(invalid("query: of everything at once nobody decides"));
+            return Err(invalid(
+                "query: of everything at once nobody decides",
+                "query: すべての資産について一度に決定することはできません",
+            ));
         }
         let is_asset = self.assets.is_some() || self.query.is_some();
         if !is_asset && (!self.known_by.is_empty() || self.idle_days.is_some()) {
-            return Err(invalid("known_by and idle_days are of assets"));
+            return Err(invalid(
+                "known_by and idle_days are of assets",
+                "known_by と idle_days は資産だけに指定できます",
+            ));
         }
         match (self.assets, self.query, self.software, self.issuer) {
             (Some(ids), None, None, None) => {
@@ -180,7 +190,10 @@ impl Wish {
             (None, None, None, Some(Issuer { name, certificate, key })) => {
                 Ok(Matter::Issuer(AboutIssuer { name, certificate, key, terms }))
             }
-            _ => Err(invalid("name one of assets, query, software and issuer")),
+            _ => Err(invalid(
+                "name one of assets, query, software and issuer",
+                "assets、query、software、issuer のいずれか1つを指定してください",
+            )),
         }
     }
 
@@ -271,5 +284,5 @@ async fn accept(
 ) -> Result<Response, Trouble> {
     let reason = given(&reason)?;
     decisions::accepted(&shared, &visitor, id, &reason, &until).await?;
-    Ok(done(&things::finding_of(&shared, id).await?))
+    Ok(done(&things::finding_of(&shared, id, Language::English).await?))
 }

@@ -4,8 +4,16 @@
 use inventory::user::Scope;
 use serde_json::{Map, Value, json};
 
-use super::{About, Gives, Takes, schema::schema, shapes::SHAPES};
-use crate::web::{routes::Route, trouble::Trouble, visit::Access};
+use super::{
+    About, Fault, Gives, Takes,
+    schema::{fault, schema},
+    shapes::SHAPES,
+};
+use crate::web::{
+    routes::{self, Route},
+    trouble::Trouble,
+    visit::Access,
+};
 
 /// The document.
 ///
@@ -46,6 +54,31 @@ pub(crate) fn document(routes: &[Route]) -> Result<Value, Trouble> {
             },
         },
     }))
+}
+
+/// The route of a path that was asked for, among those that are meant. What is written out goes
+/// before what varies.
+pub(super) fn of_path<'r>(
+    routes: &'r [Route],
+    path: &str,
+    is_meant: impl Fn(&Route) -> bool,
+) -> Option<&'r Route> {
+    let own: Vec<&str> = path.split('/').collect();
+    let fits = |route: &&Route| {
+        let known: Vec<&str> = route.path.split('/').collect();
+        let same = |(known, own): (&&str, &&str)| known == own || known.starts_with('{');
+        known.len() == own.len() && known.iter().zip(&own).all(same) && is_meant(route)
+    };
+    routes.iter().filter(fits).min_by_key(|route| route.path.matches('{').count())
+}
+
+/// What of the body of a request is not what its route takes.
+pub(super) fn fault_of(path: &str, body: &Value) -> Option<Fault> {
+    let all = routes::all();
+    let route = of_path(&all, path, |route| route.method == "POST")?;
+    let Takes::Json(shape) = route.about?.takes else { return None };
+    let document = document(&all).ok()?;
+    fault(&document, &schema(shape).ok()?, body, "")
 }
 
 fn operation(route: &Route, about: About) -> Result<Value, super::schema::ShapeError> {

@@ -14,6 +14,7 @@ mod shapes;
 mod tests;
 mod things;
 mod users;
+mod views;
 
 use axum::{
     body::Bytes,
@@ -22,12 +23,16 @@ use axum::{
     http::{HeaderMap, StatusCode, header},
     response::{IntoResponse as _, Response},
 };
-use inventory::user::token_hash;
+use inventory::{store::Leaf, user::token_hash};
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 
+pub(crate) use schema::Fault;
+
 use super::{
     Shared,
+    asked::Refusal,
+    language::Language,
     routes::{self, Route},
     trouble::Trouble,
     visit::{Checked, FromPage, Guarded, Viewer, Visitor},
@@ -105,6 +110,7 @@ pub(super) fn routes() -> Vec<Route> {
     routes.extend(registers::routes());
     routes.extend(service::routes());
     routes.extend(users::routes());
+    routes.extend(views::routes());
     routes
 }
 
@@ -128,7 +134,7 @@ async fn bytes(request: Request, shared: &Shared) -> Result<Bytes, Trouble> {
     let read = Bytes::from_request(request, shared).await;
     read.map_err(|rejection| match rejection.status() {
         StatusCode::PAYLOAD_TOO_LARGE => Trouble::TooLarge,
-        _ => Trouble::Invalid("the body cannot be read".to_owned()),
+        _ => Refusal::Body.into(),
     })
 }
 
@@ -154,10 +160,19 @@ impl<T: DeserializeOwned> FromRequest<Shared> for Json<T> {
         let kind = request.headers().get(header::CONTENT_TYPE);
         let kind = kind.and_then(|kind| kind.to_str().ok()).unwrap_or_default();
         if kind.split(';').next().unwrap_or_default().trim() != "application/json" {
-            return Err(Trouble::Invalid("the Content-Type is not application/json".to_owned()));
+            return Err(Refusal::ContentType.into());
         }
-        let read = serde_json::from_slice(&bytes(request, shared).await?);
-        read.map(Self).map_err(|error| Trouble::Invalid(error.to_string()))
+        let path = request.uri().path().to_owned();
+        let body = bytes(request, shared).await?;
+        serde_json::from_slice(&body).map(Self).map_err(|error| {
+            let (line, column) = (error.line(), error.column());
+            match serde_json::from_slice(&body) {
+                Err(_) => Refusal::Json { line, column },
+                Ok(value) => describe::fault_of(&path, &value)
+                    .map_or(Refusal::Value { line, column }, Refusal::Fault),
+            }
+            .into()
+        })
     }
 }
 
@@ -177,6 +192,35 @@ impl FromPage for Order {}
 impl<T> FromPage for Json<T> {}
 impl FromPage for File {}
 
+/// In which language a program wants what is written for people: English unless it says so.
+pub(super) fn asked_language(headers: &HeaderMap) -> Language {
+    let asked = headers.get(header::ACCEPT_LANGUAGE).and_then(|value| value.to_str().ok());
+    Language::accepted(asked.unwrap_or_default())
+}
+
+/// Tells in a language what is written for people, wherever it stands in an answer: titles,
+/// details and reasons. What was observed stays as it is.
+pub(super) fn word(value: &mut Value, language: Language) {
+    match value {
+        Value::Array(items) => items.iter_mut().for_each(|item| word(item, language)),
+        Value::Object(fields) => {
+            let rule = fields.get("rule").and_then(Value::as_str).map(str::to_owned);
+            for (name, value) in fields.iter_mut().filter(|(name, _)| *name != "observations") {
+                let said = match (name.as_str(), value.as_str(), &rule) {
+                    ("title", Some(title), Some(rule)) => language.finding(rule, title),
+                    ("detail" | "because" | "reason", Some(text), _) => language.said(text),
+                    _ => {
+                        word(value, language);
+                        continue;
+                    }
+                };
+                *value = said.into();
+            }
+        }
+        _ => {}
+    }
+}
+
 /// What is read: with a tag, by which whoever has it already is told so.
 pub(super) fn told(headers: &HeaderMap, value: &Value) -> Result<Response, Trouble> {
     let body = value.to_string();
@@ -185,7 +229,7 @@ pub(super) fn told(headers: &HeaderMap, value: &Value) -> Result<Response, Troub
         (header::ETAG, tag.clone()),
         // For whoever asked, and no cache between; and asked for again each time.
         (header::CACHE_CONTROL, "private, no-cache".to_owned()),
-        (header::VARY, "Authorization, Cookie".to_owned()),
+        (header::VARY, "Authorization, Cookie, Accept-Language".to_owned()),
     ];
     Ok(match has(headers, &tag) {
         true => (StatusCode::NOT_MODIFIED, known).into_response(),
@@ -221,28 +265,17 @@ struct Part {
 }
 
 /// How a part is asked for.
-const PART: &[(&str, &str)] = &[
+pub(super) const PART: &[(&str, &str)] = &[
     ("after", "where the part begins: what the one before said is next"),
     ("rows", "how many, 1 to 500; 100 where it is not said"),
 ];
 
-impl Part {
-    fn before(self) -> i64 {
-        self.after.unwrap_or(i64::MAX)
-    }
+/// How many rows a part has that is asked for so many.
+pub(super) fn rows(asked: Option<u16>) -> u32 {
+    asked.unwrap_or(ROWS.0).clamp(1, ROWS.1).into()
+}
 
-    fn rows(self) -> usize {
-        self.rows.unwrap_or(ROWS.0).clamp(1, ROWS.1).into()
-    }
-
-    /// The first of these, each with its number, and where it goes on. They are those behind the
-    /// beginning of the part, and more than the part has where there are more.
-    fn of(self, items: Vec<(i64, Value)>) -> Value {
-        let more = items.len() > self.rows();
-        let items: Vec<(i64, Value)> = items.into_iter().take(self.rows()).collect();
-        let last = items.last().map(|(number, _)| number.to_string());
-        let next = last.filter(|_| more);
-        let items: Vec<Value> = items.into_iter().map(|(_, item)| item).collect();
-        json!({"items": items, "next": next})
-    }
+/// A part of a list that goes by numbers.
+fn leaf<T>(leaf: &Leaf<T>, items: Vec<Value>) -> Value {
+    json!({"items": items, "next": leaf.next.map(|next| next.to_string())})
 }

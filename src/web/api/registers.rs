@@ -1,10 +1,6 @@
 //! The organisation's registers: which there are, their entries, and another file in their place.
 
-use axum::{
-    extract::{Path, Query as Asked, State},
-    http::HeaderMap,
-    response::Response,
-};
+use axum::{extract::State, http::HeaderMap, response::Response};
 use inventory::{
     approval,
     register::{self, DeviceEntry, Entry, IssuerEntry, Place, RegisterKind, SoftwareEntry},
@@ -13,12 +9,13 @@ use inventory::{
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{About, File, Gives, PART, Part, Takes, done, get, post, told};
+use super::{About, File, Gives, PART, Takes, done, get, post, rows, told};
 use crate::{
     cli::register::{check, entry_json, import_json},
     clock,
     web::{
         Scarce, Shared,
+        asked::{Path, Question, Refusal},
         page::shown,
         registers::{FILE, export, source},
         routes::Route,
@@ -106,7 +103,7 @@ async fn entries(
     State(shared): State<Shared>,
     headers: HeaderMap,
     Path(kind): Path<String>,
-    Asked(asked): Asked<OfEntries>,
+    Question(asked): Question<OfEntries>,
 ) -> Result<Response, Trouble> {
     let place = shared.place(Scarce::Searches).await?;
     let told_of = match kind_of(&kind)? {
@@ -127,7 +124,7 @@ struct OfEntries {
 }
 
 async fn entries_of<E: Entry>(store: &Store, asked: &OfEntries) -> Result<Value, Trouble> {
-    let wrong = || Trouble::Invalid("after: it is no text that was given as next".to_owned());
+    let wrong = || Trouble::from(Refusal::Place);
     let (position, known) = match &asked.after {
         Some(after) => {
             let (position, file) = after.split_once('-').ok_or_else(wrong)?;
@@ -135,8 +132,7 @@ async fn entries_of<E: Entry>(store: &Store, asked: &OfEntries) -> Result<Value,
         }
         None => (None, None),
     };
-    let most = u32::try_from(Part { after: None, rows: asked.rows }.rows()).unwrap_or(u32::MAX);
-    let found = store.register_leaf::<E>(position, most).await?;
+    let found = store.register_leaf::<E>(position, rows(asked.rows)).await?;
     let (file, leaf) = found.ok_or(Trouble::NotFound)?;
     // The same position is another entry there.
     if known.is_some_and(|known| known != file) {
@@ -159,7 +155,7 @@ async fn preview(
     Approver(visitor): Approver,
     State(shared): State<Shared>,
     Path(kind): Path<String>,
-    Asked(of): Asked<OfFile>,
+    Question(of): Question<OfFile>,
     file: File,
 ) -> Result<Response, Trouble> {
     look(shared, visitor, &kind, of, file, true).await
@@ -169,7 +165,7 @@ async fn import(
     Approver(visitor): Approver,
     State(shared): State<Shared>,
     Path(kind): Path<String>,
-    Asked(of): Asked<OfFile>,
+    Question(of): Question<OfFile>,
     file: File,
 ) -> Result<Response, Trouble> {
     look(shared, visitor, &kind, of, file, false).await

@@ -1,15 +1,10 @@
 //! What the service does and did: jobs, messages, the audit, and what works here.
 
-use axum::{
-    extract::{Path, Query as Asked, State},
-    http::HeaderMap,
-    response::Response,
-};
-use inventory::outbox::Message;
+use axum::{extract::State, http::HeaderMap, response::Response};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{About, Order, PART, Part, Takes, done, get, post, told};
+use super::{About, Order, PART, Part, Takes, done, get, leaf, post, rows, told};
 use crate::{
     cli::{
         audit::{entry_json, verified_json},
@@ -20,6 +15,7 @@ use crate::{
     report::json::{MessageJson, TestedJson},
     web::{
         Shared, alerts,
+        asked::{Path, Question},
         jobs::wanted,
         routes::Route,
         sign::acting,
@@ -126,12 +122,11 @@ async fn messages(
     _: Viewer,
     State(shared): State<Shared>,
     headers: HeaderMap,
-    Asked(part): Asked<Part>,
+    Question(part): Question<Part>,
 ) -> Result<Response, Trouble> {
-    let limit = u32::try_from(part.rows().saturating_add(1)).unwrap_or(u32::MAX);
-    let found = shared.store.messages_before(part.before(), limit).await?;
-    let one = |message: &Message| (message.id, json!(MessageJson::from(message)));
-    told(&headers, &part.of(found.iter().map(one).collect()))
+    let found = shared.store.message_leaf(part.after, rows(part.rows)).await?;
+    let items = found.rows.iter().map(|message| json!(MessageJson::from(message))).collect();
+    told(&headers, &leaf(&found, items))
 }
 
 async fn retry(
@@ -183,12 +178,11 @@ async fn audit(
     _: Viewer,
     State(shared): State<Shared>,
     headers: HeaderMap,
-    Asked(part): Asked<Part>,
+    Question(part): Question<Part>,
 ) -> Result<Response, Trouble> {
-    let limit = u32::try_from(part.rows().saturating_add(1)).unwrap_or(u32::MAX);
-    let entries = shared.store.audit_before(part.before(), Some(limit)).await?;
-    let items = entries.iter().map(|entry| (entry.number, entry_json(entry))).collect();
-    told(&headers, &part.of(items))
+    let found = shared.store.audit_leaf(part.after, rows(part.rows)).await?;
+    let items = found.rows.iter().map(entry_json).collect();
+    told(&headers, &leaf(&found, items))
 }
 
 #[derive(Deserialize)]
@@ -200,7 +194,7 @@ async fn verify(
     _: Viewer,
     State(shared): State<Shared>,
     headers: HeaderMap,
-    Asked(Kept { head }): Asked<Kept>,
+    Question(Kept { head }): Question<Kept>,
 ) -> Result<Response, Trouble> {
     let head = head.map(|head| head.trim().to_lowercase());
     let verify =

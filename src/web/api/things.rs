@@ -3,30 +3,30 @@
 
 use std::collections::BTreeMap;
 
-use axum::{
-    extract::{Path, Query as Asked, State},
-    http::HeaderMap,
-    response::Response,
-};
+use axum::{extract::State, http::HeaderMap, response::Response};
 use inventory::{
-    asset::AssetId,
-    query::{Kind, Query},
+    asset::{AssetId, Event},
+    query::Kind,
     store::{
-        ScanProgress, StoredScan,
+        DayCount, Ending, ScanProgress, StoredScan,
         list::{Direction, Request, Sort},
     },
 };
 use model::{ScanId, Severity};
+use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{About, PART, Part, get, told};
+use super::{About, PART, Part, asked_language, get, leaf, rows, told, word};
 use crate::{
     cli::{assets, certs},
     clock, report,
     web::{
-        Shared, lists,
+        Shared,
+        asked::{Path, Question},
+        language::Language,
+        lists,
         routes::Route,
-        summary::{self, CertificateEnd},
+        summary, trends,
         trouble::Trouble,
         visit::Viewer,
     },
@@ -48,6 +48,27 @@ pub(super) fn routes() -> Vec<Route> {
                 "WholeCertificate",
             ),
         ),
+        get(
+            "/api/v1/events",
+            events,
+            About::read(
+                "What happened, the latest first",
+                "{items: [{at: moment, kind: text, asset: int?, subject: text, detail: text}],
+                  next: text?}",
+            )
+            .asking(PART),
+        ),
+        get(
+            "/api/v1/trends",
+            went,
+            About::read(
+                "What there was on each of the last days on which something was reviewed, the \
+                 oldest first",
+                "{items: [{day: day, assets: int, unregistered: int,
+                  findings: {critical: int, warning: int, info: int}}], next: text?}",
+            )
+            .asking(&[("days", "how many, 1 to 1000; 90 where it is not said")]),
+        ),
         get("/api/v1/findings/{id}", finding, About::read("A finding", "Finding")),
         get(
             "/api/v1/scans",
@@ -63,7 +84,7 @@ pub(super) fn routes() -> Vec<Route> {
 }
 
 /// Observations and events of an asset, the latest, and gaps and ranges of a scan.
-const MOST: usize = 1_000;
+const MOST: u32 = 1_000;
 
 async fn overview(
     _: Viewer,
@@ -74,7 +95,7 @@ async fn overview(
     let registrations: BTreeMap<&str, u64> =
         summary.registrations.iter().map(|(one, number)| (one.as_str(), *number)).collect();
     let number = |severity| summary.findings.get(&severity).copied().unwrap_or_default();
-    let next = |one: &CertificateEnd| {
+    let next = |one: &Ending| {
         json!({
             "sha256": one.sha256,
             "name": one.name,
@@ -110,7 +131,9 @@ async fn asset(
     let tell = move |shared: Shared| async move {
         Ok(assets::whole_json(&shared.settings, &shared.store, AssetId(id), MOST).await?)
     };
-    told(&headers, &shared.look_apart(tell).await?)
+    let mut asset = shared.look_apart(tell).await?;
+    word(&mut asset, asked_language(&headers));
+    told(&headers, &asset)
 }
 
 async fn certificate(
@@ -120,9 +143,11 @@ async fn certificate(
     Path(sha256): Path<String>,
 ) -> Result<Response, Trouble> {
     let tell = |shared: Shared| async move {
-        Ok(certs::told(&shared.settings, &shared.store, &sha256).await?)
+        Ok(certs::told(&shared.settings, &shared.store, &sha256, MOST).await?)
     };
-    told(&headers, &shared.look_apart(tell).await?)
+    let mut certificate = json!(shared.look_apart(tell).await?);
+    word(&mut certificate, asked_language(&headers));
+    told(&headers, &certificate)
 }
 
 async fn finding(
@@ -131,33 +156,81 @@ async fn finding(
     headers: HeaderMap,
     Path(id): Path<i64>,
 ) -> Result<Response, Trouble> {
-    let found = finding_of(&shared, id).await?;
+    let found = finding_of(&shared, id, asked_language(&headers)).await?;
     told(&headers, &found)
 }
 
 /// A finding as its list has it.
-pub(super) async fn finding_of(shared: &Shared, id: i64) -> Result<Value, Trouble> {
-    let query = Query::parse(Kind::Findings, &format!("id={id}"))?;
+pub(super) async fn finding_of(
+    shared: &Shared,
+    id: i64,
+    language: Language,
+) -> Result<Value, Trouble> {
+    let query = shared.query(Kind::Findings, &format!("id={id}"))?;
     let _place = shared.lists().await?;
     let sort = Sort::usual(Kind::Findings);
     let request = Request { query: &query, sort, direction: Direction::Up, after: None, size: 1 };
     let found = shared.store.list_findings(&request, clock::now()).await?.rows.pop();
-    Ok(lists::finding(&found.ok_or(Trouble::NotFound)?))
+    Ok(lists::finding(&found.ok_or(Trouble::NotFound)?, language))
 }
 
 async fn scans(
     _: Viewer,
     State(shared): State<Shared>,
     headers: HeaderMap,
-    Asked(part): Asked<Part>,
+    Question(part): Question<Part>,
 ) -> Result<Response, Trouble> {
-    let limit = u32::try_from(part.rows().saturating_add(1)).unwrap_or(u32::MAX);
+    let found = shared.store.scan_leaf(part.after, rows(part.rows)).await?;
     let mut items = Vec::new();
-    for scan in shared.store.scans_before(ScanId(part.before()), limit).await? {
-        let progress = progress(&shared, &scan).await?;
-        items.push((scan.id.0, report::scan::json(&scan, progress.as_ref(), clock::now())));
+    for scan in &found.rows {
+        let progress = progress(&shared, scan).await?;
+        items.push(report::scan::json(scan, progress.as_ref(), clock::now()));
     }
-    told(&headers, &part.of(items))
+    told(&headers, &leaf(&found, items))
+}
+
+async fn events(
+    _: Viewer,
+    State(shared): State<Shared>,
+    headers: HeaderMap,
+    Question(part): Question<Part>,
+) -> Result<Response, Trouble> {
+    let found = shared.store.event_leaf(part.after, rows(part.rows)).await?;
+    let one = |(_, event): &(i64, Event)| {
+        let mut value = assets::event_json(event);
+        value["asset"] = event.asset.map(|asset| asset.0).into();
+        value
+    };
+    let items = found.rows.iter().map(one).collect();
+    told(&headers, &leaf(&found, items))
+}
+
+/// So many days are told at most of how things went.
+const DAYS: u32 = 1_000;
+
+#[derive(Deserialize)]
+struct Days {
+    days: Option<u32>,
+}
+
+async fn went(
+    _: Viewer,
+    State(shared): State<Shared>,
+    headers: HeaderMap,
+    Question(asked): Question<Days>,
+) -> Result<Response, Trouble> {
+    let days = asked.days.unwrap_or(trends::DAYS).clamp(1, DAYS);
+    let one = |day: DayCount| {
+        let [critical, warning, info] = day.findings;
+        json!({
+            "day": day.day,
+            "assets": day.assets,
+            "unregistered": day.unregistered,
+            "findings": {"critical": critical, "warning": warning, "info": info},
+        })
+    };
+    let items: Vec<Value> = shared.store.days(days).await?.into_iter().map(one).collect();
+    told(&headers, &json!({"items": items, "next": null}))
 }
 
 /// How far a scan is that has no end.
@@ -176,6 +249,6 @@ async fn scan(
 ) -> Result<Response, Trouble> {
     let scan = shared.store.scan(ScanId(id)).await?;
     let progress = progress(&shared, &scan).await?;
-    let value = report::scan::whole_json(&scan, progress.as_ref(), clock::now(), MOST);
+    let value = report::scan::whole_json(&scan, progress.as_ref(), clock::now(), MOST as usize);
     told(&headers, &value)
 }

@@ -1,10 +1,6 @@
 //! Who may do what: users and keys of the API, for admins.
 
-use axum::{
-    extract::{Path, State},
-    http::HeaderMap,
-    response::Response,
-};
+use axum::{extract::State, http::HeaderMap, response::Response};
 use inventory::user::{Role, Scope, check_name};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -15,6 +11,7 @@ use crate::{
     clock,
     web::{
         Shared,
+        asked::Path,
         language::Language,
         routes::Route,
         sign::acting,
@@ -83,7 +80,7 @@ pub(super) fn routes() -> Vec<Route> {
             About::done(
                 "Make a key, which is told only now. A name that a key has is refused",
                 Takes::Json("{name: text, scopes: [Scope], days: int}"),
-                "{name: text, token: text, expires_at: moment}",
+                "{name: text, token: text, expires_at: moment, calendar: text?}",
             ),
         ),
         post(
@@ -230,8 +227,13 @@ async fn add_key(
 ) -> Result<Response, Trouble> {
     let scopes: Result<Vec<Scope>, _> = scopes.iter().map(|scope| scope.parse()).collect();
     let scopes = scopes.map_err(invalid)?;
-    let (token, end) = new_token(&shared, &visitor, &name, scopes, days).await?;
-    Ok(done(&json!({"name": name, "token": token, "expires_at": end.to_string()})))
+    let key = new_token(&shared, &visitor, &name, scopes, days).await?;
+    Ok(done(&json!({
+        "name": name,
+        "token": key.token,
+        "expires_at": key.end.to_string(),
+        "calendar": key.calendar,
+    })))
 }
 
 async fn remove_key(

@@ -5,13 +5,14 @@ use std::collections::BTreeMap;
 
 use askama::Template;
 use axum::{
-    extract::{Query, State},
+    extract::State,
     http::header,
     response::{IntoResponse as _, Response},
 };
 use inventory::{
     register::Day,
-    store::{Ending, Offset},
+    store::{Ending, StoreError},
+    user::Role,
 };
 use jiff::{ToSpan as _, civil::Date};
 use model::Timestamp;
@@ -22,11 +23,12 @@ use crate::{
     clock,
     web::{
         Shared,
+        asked::Question,
         language::Language,
         lists::address,
         page::{Moment, Page, html, shown},
         trouble::Trouble,
-        visit::Viewer,
+        visit::{Calendars, Viewer},
     },
 };
 
@@ -46,8 +48,6 @@ const EVENTS: u32 = 5_000;
 pub(super) struct Asked {
     /// `2026-12`.
     month: Option<String>,
-    /// `2026-12-03`.
-    day: Option<String>,
 }
 
 /// A day of the month; none at the edges of its weeks.
@@ -76,14 +76,15 @@ struct Row {
 struct Calendar {
     page: Page,
     texts: &'static Texts,
+    may_manage: bool,
     month: String,
+    /// The list of what ends in it.
+    of_month: String,
     before: String,
     after: String,
     total: u64,
     weekdays: [&'static str; 7],
     weeks: Vec<[Cell; 7]>,
-    /// The day that was asked for, and what ends then.
-    day: Option<(String, Vec<Row>, bool)>,
     soon: Vec<Row>,
     more: bool,
     list: String,
@@ -92,36 +93,22 @@ struct Calendar {
 pub(super) async fn show(
     Viewer(visitor): Viewer,
     State(shared): State<Shared>,
-    Query(asked): Query<Asked>,
+    Question(asked): Question<Asked>,
 ) -> Result<Response, Trouble> {
     let texts = Texts::of(visitor.language);
     let (now, offset) = (clock::now(), shared.settings.policy.offset);
-    let today = date(Day::of(now, offset));
-    // What is no day is this month: links grow old.
-    let day = asked.day.as_deref().and_then(|day| day.parse::<Date>().ok());
-    let month = asked.month.and_then(|month| format!("{month}-01").parse::<Date>().ok());
-    let first = month.or(day).or(today).unwrap_or(Date::ZERO).first_of_month();
+    let today = Day::of(now, offset).date();
+    // What is no month is this month: links grow old.
+    let asked = asked.month.as_deref().and_then(month);
+    let first = asked.unwrap_or(today).first_of_month();
     let _place = shared.lists().await?;
-    let store = &shared.store;
-    let moments = store.ending_moments(starts(first, offset), ends(first.last_of_month(), offset));
-    let mut counts: BTreeMap<Date, u64> = BTreeMap::new();
-    for (at, count) in moments.await? {
-        if let Some(day) = date(Day::of(at, offset)) {
-            *counts.entry(day).or_default() += count;
-        }
-    }
+    let counts = ends_in(&shared, first).await?;
     let rows = |found: &[Ending]| -> Vec<Row> {
         found.iter().take(ROWS as usize).map(|one| row(one, now)).collect()
     };
     let is_more = |found: &[Ending]| found.len() > ROWS as usize;
-    let day = match day {
-        Some(day) => {
-            let found = store.endings(starts(day, offset), ends(day, offset), ROWS + 1).await?;
-            Some((day.to_string(), rows(&found), is_more(&found)))
-        }
-        None => None,
-    };
-    let soon = store.endings(now, now.plus_seconds(SOON * 86_400), ROWS + 1).await?;
+    let until = now.plus_seconds(SOON * 86_400);
+    let soon = shared.store.endings(now, until, ROWS + 1).await?;
     let month_address = |first: Result<Date, jiff::Error>| {
         first.map_or_else(
             |_| "/certificates/calendar".to_owned(),
@@ -130,14 +117,16 @@ pub(super) async fn show(
     };
     let cell = |day: Date| Cell {
         number: day.day(),
-        is_today: Some(day) == today,
+        is_today: day == today,
         ends: counts.get(&day).copied().unwrap_or_default(),
-        look: look(days_between(now, ends(day, offset))),
-        address: format!("/certificates/calendar?day={day}#day"),
+        look: look(days_between(now, Day::from(day).ends_at(offset))),
+        address: ending(&format!("expires:{day}")),
     };
     html(&Calendar {
         page: Page::new(&visitor, texts.calendar_title),
+        may_manage: visitor.may(Role::Admin),
         texts,
+        of_month: ending(&format!("expires:{}", first.strftime("%Y-%m"))),
         month: first.strftime("%Y-%m").to_string(),
         before: month_address(first.checked_sub(1.month())),
         after: month_address(first.checked_add(1.month())),
@@ -152,11 +141,36 @@ pub(super) async fn show(
             texts.sunday,
         ],
         weeks: weeks(first, cell),
-        day,
         more: is_more(&soon),
         soon: rows(&soon),
-        list: address("/certificates", &format!("expires>0d and expires<{SOON}d")),
+        list: ending(&format!("expires>=0d and expires<{SOON}d")),
     })
+}
+
+/// The first day of a month as it is written.
+pub(super) fn month(text: &str) -> Option<Date> {
+    // No more and no less than that.
+    (text.len() == 7).then(|| format!("{text}-01").parse().ok())?
+}
+
+/// How many certificates in use end on each day of a month.
+pub(super) async fn ends_in(
+    shared: &Shared,
+    first: Date,
+) -> Result<BTreeMap<Date, u64>, StoreError> {
+    let offset = shared.settings.policy.offset;
+    let (from, until) = (Day::from(first), Day::from(first.last_of_month()));
+    let (from, until) = (from.starts_at(offset), until.ends_at(offset));
+    let mut counts: BTreeMap<Date, u64> = BTreeMap::new();
+    for (at, count) in shared.store.ending_moments(from, until).await? {
+        *counts.entry(Day::of(at, offset).date()).or_default() += count;
+    }
+    Ok(counts)
+}
+
+/// The list of the certificates in use that a query asks for: those that the calendar counts.
+fn ending(query: &str) -> String {
+    address("/certificates", &format!("{query} and places>0"))
 }
 
 /// The days of a month in weeks that begin on Mondays.
@@ -173,20 +187,6 @@ fn weeks(first: Date, cell: impl Fn(Date) -> Cell) -> Vec<[Cell; 7]> {
     weeks
 }
 
-fn date(day: Day) -> Option<Date> {
-    day.to_string().parse().ok()
-}
-
-/// The first moment of a day, and the first after it, where the organisation is.
-fn starts(day: Date, offset: Offset) -> Timestamp {
-    let moment = offset.to_timestamp(day.at(0, 0, 0, 0));
-    moment.map_or(Timestamp(i64::MIN), |moment| Timestamp(moment.as_microsecond()))
-}
-
-fn ends(day: Date, offset: Offset) -> Timestamp {
-    day.tomorrow().map_or(Timestamp(i64::MAX), |next| starts(next, offset))
-}
-
 fn row(one: &Ending, now: Timestamp) -> Row {
     let days = days_between(now, one.not_after);
     Row {
@@ -201,11 +201,24 @@ fn row(one: &Ending, now: Timestamp) -> Row {
     }
 }
 
-/// The ends of the next thirteen months for a calendar, each a day long, where the organisation is.
-pub(super) async fn file(
+/// The file for who is signed in.
+pub(super) async fn download(
     Viewer(visitor): Viewer,
     State(shared): State<Shared>,
 ) -> Result<Response, Trouble> {
+    file(&shared, visitor.language).await
+}
+
+/// The same for a program that has only the address.
+pub(super) async fn fetch(
+    Calendars(visitor): Calendars,
+    State(shared): State<Shared>,
+) -> Result<Response, Trouble> {
+    file(&shared, visitor.language).await
+}
+
+/// The ends of the next thirteen months for a calendar, each a day long, where the organisation is.
+pub(super) async fn file(shared: &Shared, language: Language) -> Result<Response, Trouble> {
     let (now, offset) = (clock::now(), shared.settings.policy.offset);
     let _place = shared.lists().await?;
     let until = now.plus_seconds(AHEAD * 86_400);
@@ -213,22 +226,21 @@ pub(super) async fn file(
     if found.len() > EVENTS as usize {
         return Err(Trouble::Conflict(format!("{AHEAD} d: > {EVENTS}")));
     }
-    let before = match visitor.language {
+    let before = match language {
         Language::English => "Certificate ends",
         Language::Japanese => "証明書の期限",
     };
     let page = shared.settings.sender.page.as_deref().map(|page| page.trim_end_matches('/'));
-    let events = found.iter().filter_map(|one| {
-        let day = date(Day::of(one.not_after, offset))?;
+    let events = found.iter().map(|one| {
         let owners = if one.owners.is_empty() { None } else { Some(shown(&one.owners)) };
         let detail = [Some(shown(&one.issuer)), owners, Some(one.not_after.to_string())];
-        Some(ics::Event {
+        ics::Event {
             id: one.sha256.clone(),
-            day,
+            day: Day::of(one.not_after, offset).date(),
             summary: format!("{before}: {}", shown(&one.name)),
             description: detail.into_iter().flatten().collect::<Vec<_>>().join("\n"),
             page: page.map(|page| format!("{page}{}", path(&one.sha256))),
-        })
+        }
     });
     let text = ics::calendar(events, now);
     let headers = [
@@ -257,10 +269,10 @@ mod tests {
     }
 
     #[test]
-    fn a_day_is_where_the_organisation_is() {
-        let tokyo = Offset::constant(9);
-        let day = Date::constant(2026, 12, 3);
-        assert_eq!(starts(day, tokyo).to_string(), "2026-12-02T15:00:00Z");
-        assert_eq!(ends(day, tokyo).to_string(), "2026-12-03T15:00:00Z");
+    fn a_month_is_written_in_one_way() {
+        assert_eq!(month("2026-12"), Some(Date::constant(2026, 12, 1)));
+        for other in ["2026-13", "2026-1", "-2026-1", "26-12", "2026-12-01", "2026/12", ""] {
+            assert_eq!(month(other), None, "{other}");
+        }
     }
 }

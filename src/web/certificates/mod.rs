@@ -4,6 +4,7 @@ mod calendar;
 mod ics;
 mod one;
 mod pem;
+mod program;
 #[cfg(test)]
 mod tests;
 
@@ -71,6 +72,7 @@ words! {
         soon: "What ends within 90 days", "90日以内に失効する証明書";
         and_more: "and more: see the list", "ほか多数。一覧を参照";
         nothing: "Nothing ends then.", "該当する証明書はありません。";
+        fetched: "A program fetches it by an address with a key for calendars: an administrator makes one.", "カレンダーアプリで購読するには、管理者が作成するカレンダー用トークンのアドレスを使います。";
         subscribe: "As a file for calendars (.ics)", "カレンダー用ファイル (.ics)";
         ends: "Ends", "有効期限";
         days_left: "Days left", "残り日数";
@@ -86,13 +88,24 @@ words! {
 }
 
 pub(super) fn routes() -> Vec<Route> {
-    vec![
+    let mut routes = program::routes();
+    routes.extend([
         get("/certificates/calendar", calendar::show),
-        get("/certificates/calendar.ics", calendar::file),
+        get("/certificates/calendar.ics", calendar::download),
+        get("/calendar/{key}/certificates.ics", calendar::fetch),
         get("/certificates/{sha256}", one::show),
         get("/certificates/{sha256}/pem", one::download),
-    ]
+    ]);
+    routes
 }
+
+/// Where a program fetches the calendar that can say who it is in no other way than by the address.
+pub(crate) fn calendar_path(key: &str) -> String {
+    format!("{CALENDARS}{key}/certificates.ics")
+}
+
+/// What the path of a calendar for programs begins with: a secret follows.
+pub(super) const CALENDARS: &str = "/calendar/";
 
 /// The page of a certificate.
 pub(super) fn path(sha256: &str) -> String {

@@ -4,15 +4,16 @@ use std::collections::BTreeMap;
 
 use askama::Template;
 use axum::{
-    extract::{Path, State},
+    extract::State,
     http::header,
     response::{IntoResponse as _, Response},
 };
 use certs::chain::Judgement;
 use inventory::{
     asset::{AssetId, Deployment},
-    chain::{Anchors, Chain},
+    chain::Chain,
     finding::FindingState,
+    owner::Owner,
     store::{CertificateDossier, StoredFinding},
     user::Role,
 };
@@ -21,9 +22,10 @@ use model::{Endpoint, Severity, Timestamp};
 use super::{Texts, days_between, is_sha256, look, path, pem::pem};
 use crate::{
     clock,
-    report::{finding::citation, hex},
+    report::{certificate::root_subject, finding::citation},
     web::{
         Shared,
+        asked::Path,
         language::Language,
         lists::address,
         page::{Moment, Page, html, shown},
@@ -31,6 +33,9 @@ use crate::{
         visit::Viewer,
     },
 };
+
+/// Places, files and predecessors that are shown.
+const MOST: u32 = 200;
 
 /// How much of a certificate's time is over.
 struct Life {
@@ -143,7 +148,7 @@ pub(super) async fn show(
         current: held.current,
         other: None,
     });
-    let roots = |sha256: &str| root_name(&shared.settings.policy.anchors, sha256);
+    let roots = |sha256: &str| root_subject(&shared.settings.policy.anchors, sha256);
     html(&One {
         page: Page::new(&visitor, shown(title)),
         texts,
@@ -157,19 +162,27 @@ pub(super) async fn show(
         signature: shown(&certificate.signature_algorithm),
         life: Life::of(certificate.not_before, certificate.not_after, now, texts),
         renew: concluded.as_ref().and_then(|one| one.renew_by).map(Moment::from),
-        owners: shown(concluded.as_ref().map_or("", |one| &one.owners)),
+        owners: shown(&Owner::texts(concluded.as_ref().map_or(&[][..], |one| &one.owners))),
         trust,
         trust_look,
         problems: shown(concluded.as_ref().map_or("", |one| &one.problems)),
         first_seen: certificate.first_seen.into(),
         last_seen: certificate.last_seen.into(),
-        anomalies: certificate.anomalies.iter().map(|text| shown(text)).collect(),
+        anomalies: certificate
+            .anomalies
+            .iter()
+            .map(|text| shown(&visitor.language.said(text)))
+            .collect(),
         places: certificate.endpoints.iter().map(|place| row(place, None)).collect(),
         place_count: found.places,
         current_places: found.current_places,
         sent_along: found.sent_along,
         files: files.collect(),
-        chains: found.chains.iter().map(|chain| chain_shown(chain, &found.names, roots)).collect(),
+        chains: found
+            .chains
+            .iter()
+            .map(|chain| chain_shown(chain, &found.names, roots, visitor.language))
+            .collect(),
         findings: found
             .findings
             .iter()
@@ -186,8 +199,13 @@ pub(super) async fn download(
     State(shared): State<Shared>,
     Path(sha256): Path<String>,
 ) -> Result<Response, Trouble> {
-    let der = match is_sha256(&sha256) {
-        true => shared.store.certificate_der(&sha256).await?,
+    pem_of(&shared, &sha256).await
+}
+
+/// The file of a certificate.
+pub(super) async fn pem_of(shared: &Shared, sha256: &str) -> Result<Response, Trouble> {
+    let der = match is_sha256(sha256) {
+        true => shared.store.certificate_der(sha256).await?,
         false => None,
     };
     let text = pem(&der.ok_or(Trouble::NotFound)?);
@@ -209,7 +227,7 @@ async fn load(
     }
     // What was concluded of it stands where lists have it.
     let _place = shared.lists().await?;
-    Ok(shared.store.certificate(sha256, now).await?)
+    Ok(shared.store.certificate(sha256, MOST, now).await?)
 }
 
 impl Life {
@@ -256,6 +274,7 @@ fn chain_shown(
     (chain, judgement): &(Chain, Option<Judgement>),
     names: &BTreeMap<String, String>,
     root: impl Fn(&str) -> Option<String>,
+    language: Language,
 ) -> ChainShown {
     let link = |sha256: &String| match names.get(sha256) {
         Some(name) if !name.is_empty() => Link { name: shown(name), page: Some(path(sha256)) },
@@ -269,16 +288,9 @@ fn chain_shown(
         None => chain.above.iter().map(link).collect(),
     };
     let reasons = judgement.as_ref().map(|judgement| {
-        judgement.reasons.iter().map(|reason| shown(&reason.to_string())).collect()
+        judgement.reasons.iter().map(|reason| shown(&language.said(&reason.to_string()))).collect()
     });
     ChainShown { links, reasons }
-}
-
-/// The name of a root that the inventory does not hold.
-fn root_name(anchors: &Anchors, sha256: &str) -> Option<String> {
-    let hash = |der: &[u8]| hex(ring::digest::digest(&ring::digest::SHA256, der).as_ref());
-    let mut all = anchors.own.iter().chain(&anchors.public);
-    all.find(|der| hash(der) == sha256).map(|der| certs::parse(der).subject)
 }
 
 fn wrong(stored: &StoredFinding, language: Language, may_accept: bool) -> Wrong {
@@ -294,7 +306,7 @@ fn wrong(stored: &StoredFinding, language: Language, may_accept: bool) -> Wrong 
         severity_look,
         state: language.finding_state(finding.state),
         title: shown(&language.finding(&finding.key.rule, &finding.title)),
-        detail: shown(&finding.detail),
+        detail: shown(&language.said(&finding.detail)),
         citation: citation(&finding.key.rule).unwrap_or_default(),
         since: finding.first_seen.into(),
         may_accept: may_accept && finding.state == FindingState::Open,

@@ -2,20 +2,14 @@
 //! grows, the latest; the rest is on the pages behind it (`behind`).
 
 use askama::Template;
-use axum::{
-    extract::{Path, State},
-    response::Response,
-};
+use axum::{extract::State, response::Response};
 use inventory::{
-    asset::{Asset, AssetId, Deployment, Event},
+    asset::{Asset, AssetId, Assigned, Deployment, Event},
     class,
     finding::FindingState,
     opinion,
-    query::{Kind, Query},
-    store::{
-        StoredFinding, StoredObservation,
-        list::{AssetEntry, Direction, Request, Sort},
-    },
+    query::Kind,
+    store::{StoredFinding, StoredObservation},
     user::Role,
 };
 use model::Endpoint;
@@ -28,6 +22,7 @@ use super::{
 use crate::{
     clock,
     web::{
+        asked::Path,
         certificates,
         language::Language,
         page::{Page, html, moment, shown, spoken},
@@ -38,7 +33,7 @@ use crate::{
 };
 
 /// Rows of a table of the page.
-const SHOWN: u16 = 200;
+const SHOWN: u32 = 200;
 
 pub(super) fn routes() -> Vec<Route> {
     vec![get("/assets/{id}", show)]
@@ -82,7 +77,7 @@ impl Part {
     fn new(title: &'static str, headings: &[&'static str], rows: Vec<Vec<String>>) -> Self {
         let rows: Vec<Vec<String>> = rows
             .into_iter()
-            .take(SHOWN.into())
+            .take(SHOWN as usize)
             .map(|row| row.iter().map(|text| shown(text)).collect())
             .collect();
         let headings = headings.to_vec();
@@ -103,15 +98,6 @@ struct AssetTemplate {
     decide: Option<(String, &'static str)>,
 }
 
-/// How the list has it: with what only a review knows.
-async fn entry(shared: &Shared, id: AssetId) -> Result<Option<AssetEntry>, Trouble> {
-    let query = Query::parse(Kind::Assets, &format!("id:{id}"));
-    let query = query.map_err(|error| Trouble::Failed(error.to_string()))?;
-    let sort = Sort::usual(Kind::Assets);
-    let request = Request { query: &query, sort, direction: Direction::Up, after: None, size: 1 };
-    Ok(shared.store.list_assets(&request, clock::now()).await?.rows.pop())
-}
-
 async fn show(
     Viewer(visitor): Viewer,
     State(shared): State<Shared>,
@@ -126,11 +112,15 @@ async fn show(
     let time = (asset.first_seen, now.max(asset.last_seen));
     let strokes = shared.store.asset_strokes(asset.id, time, timeline::PARTS).await?;
     let line = Timeline::of(asset, &strokes, &known.findings.rows, now, language);
-    let entry = entry(&shared, asset.id).await?;
+    // With what only a review knows.
+    let entry = shared.store.listed_asset(asset.id).await?;
     let mut facts = vec![(words.id, asset.id.to_string()), (words.site, asset.site.0.clone())];
     if let Some(entry) = &entry {
         let registration = language.value(Kind::Assets, "registration", &entry.registration);
-        facts.push((words.registration, format!("{registration}: {}", entry.reason)));
+        facts.push((
+            words.registration,
+            format!("{registration}: {}", language.said(&entry.reason)),
+        ));
         facts.extend(entry.vendor.clone().map(|vendor| (words.vendor, vendor)));
         facts.extend(entry.os.clone().map(|os| (words.os, os)));
     }
@@ -138,20 +128,12 @@ async fn show(
     facts.extend((!why.is_empty()).then(|| (words.os_reasons, why.join("; "))));
     if let Some(judged) = class::classify(asset) {
         facts.push((words.class, language.class(judged.class).to_owned()));
-        facts.push((words.class_reasons, judged.reasons.join("; ")));
+        let reasons: Vec<String> =
+            judged.reasons.iter().map(|reason| language.said(reason)).collect();
+        facts.push((words.class_reasons, reasons.join("; ")));
     }
     let title = called(asset, words);
-    let yes = |is: bool| if is { "✓" } else { "" }.to_owned();
-    let identifiers = asset.identifiers.iter().map(|one| {
-        vec![
-            one.identifier.kind().to_owned(),
-            one.identifier.value(),
-            language.strength(one.strength).to_owned(),
-            yes(one.current),
-            spoken(one.last_seen),
-            one.because.clone(),
-        ]
-    });
+    let identifiers = asset.identifiers.iter().map(|one| identifier_row(one, language));
     let services = asset.services.iter().map(|one| {
         let (address, transport, port) = (one.address, one.transport, one.port);
         let tls = if one.tls { "+tls" } else { "" };
@@ -168,7 +150,7 @@ async fn show(
         vec![
             one.product.clone(),
             one.version.clone().unwrap_or_default(),
-            one.source.clone(),
+            language.said(&one.source),
             spoken(one.last_seen),
         ]
     });
@@ -200,7 +182,7 @@ async fn show(
             language.severity(finding.severity).to_owned(),
             language.finding_state(finding.state).to_owned(),
             language.finding(&finding.key.rule, &finding.title),
-            finding.detail.clone(),
+            language.said(&finding.detail),
             spoken(finding.first_seen),
         ]
     });
@@ -208,11 +190,8 @@ async fn show(
     // What was served once is in no list.
     let served = asset.deployments.iter().filter(|one| one.current).count();
     let installed = asset.software.iter().filter(|one| one.current).count();
-    // The list of what there is of that kind; of assets there is only itself.
-    let list = |kind: &str| match kind {
-        "assets" => address("/assets", &format!("id:{}", asset.id)),
-        _ => address(&format!("/{kind}"), &format!("asset:{}", asset.id)),
-    };
+    // The list of what there is of that kind.
+    let list = |kind: &str| address(&format!("/{kind}"), &format!("asset:{}", asset.id));
     let w = words;
     let parts = vec![
         Part {
@@ -230,7 +209,7 @@ async fn show(
             &[w.kind, w.name, w.strength, w.current, w.last_seen, w.because],
             identifiers.collect(),
         )
-        .among(asset.identifiers.len() as u64, || list("assets")),
+        .among(asset.identifiers.len() as u64, || format!("/assets/{}/identifiers", asset.id)),
         Part::new(
             w.services,
             &[w.address, w.state, w.protocol, w.product, w.version, w.last_seen],
@@ -279,21 +258,37 @@ pub(super) fn called(asset: &Asset, words: &Lists) -> String {
     name.or(address).unwrap_or_else(|| format!("{} {}", words.asset, asset.id))
 }
 
+fn yes(is: bool) -> String {
+    if is { "✓" } else { "" }.to_owned()
+}
+
+/// What an asset is known by, as a table has it.
+pub(super) fn identifier_row(one: &Assigned, language: Language) -> Vec<String> {
+    vec![
+        language.name(one.identifier.kind()),
+        one.identifier.value(),
+        language.strength(one.strength).to_owned(),
+        yes(one.current),
+        spoken(one.last_seen),
+        language.said(&one.because),
+    ]
+}
+
 /// What happened, as a table has it.
 pub(super) fn event_row(event: &Event, language: Language) -> Vec<String> {
     vec![
         spoken(event.at),
         language.event(event.kind).to_owned(),
-        event.subject.clone(),
-        event.detail.clone(),
+        language.said(&event.subject),
+        language.said(&event.detail),
     ]
 }
 
 /// What was observed, as a table has it.
-pub(super) fn observation_row(stored: &StoredObservation, _: Language) -> Vec<String> {
+pub(super) fn observation_row(stored: &StoredObservation, language: Language) -> Vec<String> {
     let seen = &stored.observation;
     vec![
-        seen.method.as_str().to_owned(),
+        language.method(seen.method).to_owned(),
         seen.subject.to_string(),
         crate::cli::assets::told(&seen.fact),
         stored.times.to_string(),

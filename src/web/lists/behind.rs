@@ -1,10 +1,7 @@
 //! What an asset's page shows only the latest of, page by page: what happened, and what was observed.
 
 use askama::Template;
-use axum::{
-    extract::{Path, Query as Asked, State},
-    response::Response,
-};
+use axum::{extract::State, response::Response};
 use inventory::{
     asset::{Asset, AssetId},
     store::{Part, Place},
@@ -13,10 +10,11 @@ use serde::Deserialize;
 
 use super::{
     Shared,
-    asset::{called, event_row, observation_row},
+    asset::{called, event_row, identifier_row, observation_row},
     words::Lists,
 };
 use crate::web::{
+    asked::{Path, Question, Refusal},
     language::Language,
     page::{Page, html, shown},
     routes::{Route, get},
@@ -25,25 +23,30 @@ use crate::web::{
 };
 
 /// Rows of a page.
-const ROWS: u16 = 200;
+const ROWS: u32 = 200;
 
 pub(super) fn routes() -> Vec<Route> {
-    vec![get("/assets/{id}/events", events), get("/assets/{id}/observations", observations)]
+    vec![
+        get("/assets/{id}/identifiers", identifiers),
+        get("/assets/{id}/events", events),
+        get("/assets/{id}/observations", observations),
+    ]
 }
 
 #[derive(Deserialize)]
-struct After {
+pub(super) struct After {
     /// A moment and a number, with a dot between them.
     after: Option<String>,
+    /// For programs.
+    pub(super) rows: Option<u16>,
 }
 
 impl After {
-    fn place(&self) -> Result<Place, Trouble> {
+    pub(super) fn place(&self) -> Result<Place, Trouble> {
         let Some(text) = &self.after else { return Ok(Place::BEGINNING) };
         let (moment, number) = text.split_once('.').unwrap_or(("0", text));
         let read = moment.parse().ok().zip(number.parse().ok());
-        let wrong = || Trouble::Invalid("after: not a place in this list".to_owned());
-        read.map(|(moment, number)| Place(moment, number)).ok_or_else(wrong)
+        read.map(|(moment, number)| Place(moment, number)).ok_or(Refusal::Place.into())
     }
 }
 
@@ -62,11 +65,39 @@ struct Behind {
     words: &'static Lists,
 }
 
+/// What an asset is or was known by. All of it is read with the asset, and goes by its place in that.
+async fn identifiers(
+    Viewer(visitor): Viewer,
+    State(shared): State<Shared>,
+    Path(id): Path<i64>,
+    Question(after): Question<After>,
+) -> Result<Response, Trouble> {
+    let known = shared.store.assets_of(&[AssetId(id)]).await?;
+    let asset = known.first().ok_or(Trouble::NotFound)?;
+    let all = &asset.identifiers;
+    let Place(_, start) = match after.after {
+        Some(_) => after.place()?,
+        None => Place(0, 0),
+    };
+    let start = usize::try_from(start).unwrap_or_default().min(all.len());
+    let end = start.saturating_add(ROWS as usize).min(all.len());
+    let next = i64::try_from(end).ok().filter(|_| end < all.len());
+    let part = Part {
+        rows: all.get(start..end).unwrap_or_default().to_vec(),
+        next: next.map(|next| Place(0, next)),
+        total: all.len() as u64,
+    };
+    let w = Lists::of(visitor.language);
+    let headings = vec![w.kind, w.name, w.strength, w.current, w.last_seen, w.because];
+    let name = (w.identifiers, "identifiers");
+    show(&visitor, asset, name, headings, &part, &after, identifier_row)
+}
+
 async fn events(
     Viewer(visitor): Viewer,
     State(shared): State<Shared>,
     Path(id): Path<i64>,
-    Asked(after): Asked<After>,
+    Question(after): Question<After>,
 ) -> Result<Response, Trouble> {
     let (asset, part) = shared.store.asset_events(AssetId(id), after.place()?, ROWS).await?;
     let w = Lists::of(visitor.language);
@@ -78,7 +109,7 @@ async fn observations(
     Viewer(visitor): Viewer,
     State(shared): State<Shared>,
     Path(id): Path<i64>,
-    Asked(after): Asked<After>,
+    Question(after): Question<After>,
 ) -> Result<Response, Trouble> {
     let (asset, part) = shared.store.asset_observations(AssetId(id), after.place()?, ROWS).await?;
     let w = Lists::of(visitor.language);

@@ -1,6 +1,7 @@
 //! The columns of each list, and the rows that they are of.
 
 use inventory::{
+    owner::Owner,
     query::Kind,
     store::{
         Store, StoreError,
@@ -247,9 +248,14 @@ const SOFTWARE: &[Column] = &[
     )),
     column!("site", site, None, true, Software, |row: &SoftwareEntry| text(&row.site)),
     column!("name", name, None, true, Software, |row: &SoftwareEntry| maybe(row.name.as_ref())),
-    column!("source", source, Some("source"), true, Software, |row: &SoftwareEntry| text(
-        &row.source
-    )),
+    worded!(
+        "source",
+        source,
+        Some("source"),
+        true,
+        Software,
+        |row: &SoftwareEntry, language: Language| text(language.said(&row.source))
+    ),
     column!("first", first_seen, Some("first"), false, Software, |row: &SoftwareEntry| time(
         row.first_seen
     )),
@@ -301,7 +307,9 @@ const CERTIFICATES: &[Column] = &[
             more => text(format!("{} +{more}", some.join(" "))),
         }
     }),
-    column!("owner", owner, None, true, Certificate, |row: &Certificate| text(&row.owners)),
+    column!("owner", owner, None, true, Certificate, |row: &Certificate| text(Owner::texts(
+        &row.owners
+    ))),
     column!("sha256", id, Some("sha256"), false, Certificate, |row: &Certificate| {
         certificate_link(&row.sha256, &row.sha256)
     }),
@@ -349,8 +357,8 @@ const FINDINGS: &[Column] = &[
         let link = certificates::path_of_subject(&finding.key.subject);
         Cell { link, ..text(language.finding(&finding.key.rule, &finding.title)) }
     }),
-    column!("detail", detail, None, false, Finding, |row: &Finding| text(
-        &row.stored.finding.detail
+    worded!("detail", detail, None, false, Finding, |row: &Finding, language: Language| text(
+        language.said(&row.stored.finding.detail)
     )),
     column!("subject", subject, Some("subject"), false, Finding, |row: &Finding| text(
         &row.stored.finding.key.subject
@@ -359,7 +367,9 @@ const FINDINGS: &[Column] = &[
         row.stored.finding.asset.map(|id| asset_link(id.0, &id.to_string())).unwrap_or_default()
     }),
     column!("site", site, None, false, Finding, |row: &Finding| maybe(row.site.as_ref())),
-    column!("owner", owner, Some("owner"), true, Finding, |row: &Finding| text(&row.owners)),
+    column!("owner", owner, Some("owner"), true, Finding, |row: &Finding| text(Owner::texts(
+        &row.owners
+    ))),
     column!("first", first_seen, Some("first"), true, Finding, |row: &Finding| time(
         row.stored.finding.first_seen
     )),

@@ -1,13 +1,13 @@
 //! What a list shows as a file: the same query, order and columns, all pages.
 
 use axum::{
-    extract::{Query as Asked, State},
+    extract::State,
     http::header,
     response::{IntoResponse as _, Response},
 };
 use inventory::{
     list::{to_csv, to_xlsx},
-    query::{Kind, Query},
+    query::Kind,
     store::list::{LARGEST_PAGE, Request},
 };
 
@@ -15,6 +15,7 @@ use super::{Choice, Shared, columns, words::Lists};
 use crate::{
     clock,
     web::{
+        asked::Question,
         routes::{Route, get},
         trouble::Trouble,
         visit::Viewer,
@@ -34,7 +35,7 @@ enum End {
 macro_rules! files {
     ($($path:literal, $kind:ident, $end:ident;)*) => {
         vec![$(
-            get($path, |visitor: Viewer, shared: State<Shared>, asked: Asked<Choice>| {
+            get($path, |visitor: Viewer, shared: State<Shared>, asked: Question<Choice>| {
                 file(visitor, shared, asked, Kind::$kind, End::$end)
             }),
         )*]
@@ -59,12 +60,12 @@ pub(super) fn routes() -> Vec<Route> {
 async fn file(
     Viewer(visitor): Viewer,
     State(shared): State<Shared>,
-    Asked(mut choice): Asked<Choice>,
+    Question(mut choice): Question<Choice>,
     kind: Kind,
     end: End,
 ) -> Result<Response, Trouble> {
     choice.take_boxes(&visitor.path);
-    let query = Query::parse(kind, &choice.q)?;
+    let query = shared.query(kind, &choice.q)?;
     let (sort, direction) = choice.order(kind);
     let (columns, words) = (choice.columns(kind), Lists::of(visitor.language));
     let as_of = clock::now();

@@ -7,18 +7,16 @@ mod asset;
 mod behind;
 mod columns;
 mod export;
+mod past;
 mod program;
 mod timeline;
 mod views;
 mod words;
 
 use askama::Template;
-use axum::{
-    extract::{Query as Asked, State},
-    response::Response,
-};
+use axum::{extract::State, response::Response};
 use inventory::{
-    query::{Kind, Query, QueryError},
+    query::{Kind, QueryError},
     store::list::{Direction, Facet, Page as ListPage, Request, Sort},
     user::Role,
 };
@@ -26,6 +24,7 @@ use serde::Deserialize;
 
 use super::{
     Shared,
+    asked::Question,
     language::Language,
     page::{Page, encoded, html, shown},
     routes::{Route, get},
@@ -37,6 +36,10 @@ use columns::{Cell, Column, Row};
 use words::Lists;
 
 pub(super) use program::finding;
+pub(super) use views::{
+    known_columns, known_order, may_change, no_column, no_list, no_order, no_user, view_address,
+    view_name,
+};
 
 /// Rows of a page where nothing else is asked for.
 const ROWS: u16 = 100;
@@ -46,21 +49,22 @@ pub(super) fn routes() -> Vec<Route> {
     routes.extend(export::routes());
     routes.extend(asset::routes());
     routes.extend(behind::routes());
+    routes.extend(past::routes());
     routes.extend(views::routes());
     routes.extend([
-        get("/assets", |visitor: Viewer, shared: State<Shared>, asked: Asked<Choice>| {
+        get("/assets", |visitor: Viewer, shared: State<Shared>, asked: Question<Choice>| {
             show(visitor, shared, asked, Kind::Assets)
         }),
-        get("/services", |visitor: Viewer, shared: State<Shared>, asked: Asked<Choice>| {
+        get("/services", |visitor: Viewer, shared: State<Shared>, asked: Question<Choice>| {
             show(visitor, shared, asked, Kind::Services)
         }),
-        get("/software", |visitor: Viewer, shared: State<Shared>, asked: Asked<Choice>| {
+        get("/software", |visitor: Viewer, shared: State<Shared>, asked: Question<Choice>| {
             show(visitor, shared, asked, Kind::Software)
         }),
-        get("/certificates", |visitor: Viewer, shared: State<Shared>, asked: Asked<Choice>| {
+        get("/certificates", |visitor: Viewer, shared: State<Shared>, asked: Question<Choice>| {
             show(visitor, shared, asked, Kind::Certificates)
         }),
-        get("/findings", |visitor: Viewer, shared: State<Shared>, asked: Asked<Choice>| {
+        get("/findings", |visitor: Viewer, shared: State<Shared>, asked: Question<Choice>| {
             show(visitor, shared, asked, Kind::Findings)
         }),
     ]);
@@ -190,6 +194,8 @@ struct ListTemplate {
     kind: &'static str,
     saved: Option<views::Shortcuts>,
     wrong: Option<Wrong>,
+    /// Those of the query language.
+    fields: Vec<&'static str>,
     headings: Vec<Heading>,
     rows: Vec<Vec<Cell>>,
     total: u64,
@@ -206,7 +212,7 @@ struct ListTemplate {
 async fn show(
     Viewer(visitor): Viewer,
     State(shared): State<Shared>,
-    Asked(mut choice): Asked<Choice>,
+    Question(mut choice): Question<Choice>,
     kind: Kind,
 ) -> Result<Response, Trouble> {
     choice.take_boxes(&visitor.path);
@@ -216,7 +222,7 @@ async fn show(
     let (sort, direction) = choice.order(kind);
     let mut page = Page::new(&visitor, words.title(kind));
     let as_of = clock::now();
-    let (query, wrong) = match Query::parse(kind, &choice.q) {
+    let (query, wrong) = match shared.query(kind, &choice.q) {
         Ok(query) => (Some(query), None),
         Err(error) => {
             page = page.warning(words.wrong_query);
@@ -247,6 +253,7 @@ async fn show(
     let decide = may_decide.then(|| format!("/decide?where={}", encoded(&choice.q)));
     let template = ListTemplate {
         decide,
+        fields: kind.fields().collect(),
         headings: columns
             .iter()
             .map(|one| heading(one, &choice, &path, words, sort, direction))

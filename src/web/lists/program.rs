@@ -1,19 +1,18 @@
 //! Lists for programs: `/api/v1/assets` and its like. docs/json.md has their form.
 
-use axum::{
-    extract::{Query as Asked, State},
-    http::HeaderMap,
-    response::Response,
-};
+use axum::{extract::State, http::HeaderMap, response::Response};
 use inventory::{
     asset::AssetId,
     compare::Registration,
-    query::{Kind, Query},
+    owner::Owner,
+    query::Kind,
     store::list::{
-        AssetEntry, CertificateEntry, FindingEntry, Request, ServiceEntry, SoftwareEntry,
+        AssetEntry, CertificateEntry, Count, Facet, FindingEntry, Request, ServiceEntry,
+        SoftwareEntry,
     },
     vendor,
 };
+use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{Choice, ROWS, Shared, columns, columns::Row};
@@ -24,7 +23,9 @@ use crate::{
         json::{AssetJson, ListedServiceJson, ListedSoftwareJson},
     },
     web::{
-        api::{About, get, told},
+        api::{About, asked_language, get, told},
+        asked::{Path, Question},
+        language::Language,
         routes::Route,
         trouble::Trouble,
         visit::Viewer,
@@ -44,7 +45,7 @@ macro_rules! lists {
         vec![$(
             get(
                 $path,
-                |_: Viewer, shared: State<Shared>, headers: HeaderMap, asked: Asked<Choice>| {
+                |_: Viewer, shared: State<Shared>, headers: HeaderMap, asked: Question<Choice>| {
                     list(shared, headers, asked, Kind::$kind)
                 },
                 About::read($what, concat!("{items: [", $shape, "], next: text?, total: int}"))
@@ -55,33 +56,71 @@ macro_rules! lists {
 }
 
 pub(super) fn routes() -> Vec<Route> {
-    lists! {
+    let mut routes = lists! {
         "/api/v1/assets", Assets, "The assets", "Asset";
         "/api/v1/services", Services, "The services of all assets", "ListedService";
         "/api/v1/software", Software, "The software on all assets", "ListedSoftware";
         "/api/v1/certificates", Certificates, "The certificates in use", "ListedCertificate";
         "/api/v1/findings", Findings, "The findings", "Finding";
-    }
+    };
+    routes.push(get(
+        "/api/v1/facets/{list}",
+        facets,
+        About::read(
+            "How what a query asks for of a list is spread over the fields by which people narrow \
+             it down, the most first, 50 values of each; \"\" where none is known",
+            "{items: [{field: text, values: [{value: text, count: int}]}]}",
+        )
+        .asking(&[("q", "a query")]),
+    ));
+    routes
+}
+
+#[derive(Deserialize)]
+struct OfFacets {
+    #[serde(default)]
+    q: String,
+}
+
+async fn facets(
+    _: Viewer,
+    State(shared): State<Shared>,
+    headers: HeaderMap,
+    Path(list): Path<String>,
+    Question(asked): Question<OfFacets>,
+) -> Result<Response, Trouble> {
+    let kind = Kind::from_name(&list).ok_or(Trouble::NotFound)?;
+    let query = shared.query(kind, &asked.q)?;
+    let place = shared.lists().await?;
+    let facets = shared.store.facets(&query, clock::now()).await?;
+    drop(place);
+    let value = |count: &Count| json!({"value": count.value, "count": count.count});
+    let facet = |facet: &Facet| {
+        let values: Vec<Value> = facet.values.iter().map(value).collect();
+        json!({"field": facet.field, "values": values})
+    };
+    let items: Vec<Value> = facets.iter().map(facet).collect();
+    told(&headers, &json!({"items": items}))
 }
 
 async fn list(
     State(shared): State<Shared>,
     headers: HeaderMap,
-    Asked(choice): Asked<Choice>,
+    Question(choice): Question<Choice>,
     kind: Kind,
 ) -> Result<Response, Trouble> {
-    let query = Query::parse(kind, &choice.q)?;
+    let query = shared.query(kind, &choice.q)?;
     let _place = shared.lists().await?;
     let (sort, direction) = choice.order(kind);
     let after = choice.after.as_deref();
     let size = choice.rows.unwrap_or(ROWS);
     let request = Request { query: &query, sort, direction, after, size };
     let page = columns::rows(&shared.store, &request, clock::now()).await?;
-    let items = items(&shared, page.rows).await?;
+    let items = items(&shared, page.rows, asked_language(&headers)).await?;
     told(&headers, &json!({"items": items, "next": page.next, "total": page.total}))
 }
 
-async fn items(shared: &Shared, rows: Vec<Row>) -> Result<Vec<Value>, Trouble> {
+async fn items(shared: &Shared, rows: Vec<Row>, language: Language) -> Result<Vec<Value>, Trouble> {
     let mut assets: Vec<AssetEntry> = Vec::new();
     let mut items = Vec::new();
     for row in rows {
@@ -93,7 +132,7 @@ async fn items(shared: &Shared, rows: Vec<Row>) -> Result<Vec<Value>, Trouble> {
             Row::Service(row) => json!(service(row)),
             Row::Software(row) => json!(software(row)),
             Row::Certificate(row) => certificate(&row),
-            Row::Finding(row) => finding(&row),
+            Row::Finding(row) => finding(&row, language),
         });
     }
     let ids: Vec<AssetId> = assets.iter().map(|row| row.id).collect();
@@ -155,14 +194,14 @@ fn certificate(row: &CertificateEntry) -> Value {
         "not_after": row.not_after.map(|at| at.to_string()),
         "renew_by": row.renew_by.map(|at| at.to_string()),
         "places": row.places,
-        "owners": row.owners,
+        "owners": Owner::texts(&row.owners),
         "first_seen": row.first_seen.to_string(),
         "last_seen": row.last_seen.to_string(),
     })
 }
 
-/// A finding as `docs/json.md` promises it of a list.
-pub(in crate::web) fn finding(row: &FindingEntry) -> Value {
+/// A finding as `docs/json.md` promises it of a list, its words in a language.
+pub(in crate::web) fn finding(row: &FindingEntry, language: Language) -> Value {
     let finding = &row.stored.finding;
     json!({
         "id": row.stored.id,
@@ -171,12 +210,12 @@ pub(in crate::web) fn finding(row: &FindingEntry) -> Value {
         "subject": finding.key.subject,
         "asset": finding.asset.map(|asset| asset.0),
         "site": row.site,
-        "title": finding.title,
-        "detail": finding.detail,
+        "title": language.finding(&finding.key.rule, &finding.title),
+        "detail": language.said(&finding.detail),
         "state": finding.state.as_str(),
         "first_seen": finding.first_seen.to_string(),
         "last_seen": finding.last_seen.to_string(),
         "citation": citation(&finding.key.rule),
-        "owners": row.owners,
+        "owners": Owner::texts(&row.owners),
     })
 }

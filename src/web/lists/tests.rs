@@ -168,3 +168,47 @@ async fn programs_page_through_a_list_and_are_told_when_nothing_changed() {
     assert_eq!(body["type"], "urn:daicho:problem:query");
     assert_eq!((body["start"].as_u64(), body["end"].as_u64()), (Some(0), Some(9)));
 }
+
+#[tokio::test]
+async fn what_an_asset_was_known_by_is_all_reached() {
+    let site = Site::new().await;
+    let token = site.session(Role::Viewer).await;
+    // A device with more addresses than a table of its page has rows.
+    let at = clock::now();
+    let mac = "00:00:5e:00:53:01".parse().unwrap();
+    let vantage = Vantage { site: Place("default".into()), name: "test".into() };
+    let seen = (1..=250_u8).map(|last| Observation {
+        observed_at: at,
+        vantage: vantage.clone(),
+        method: Method::Arp,
+        subject: Subject::Address([198, 51, 100, last].into()),
+        fact: Fact::LinkAddress(mac),
+        evidence: Vec::new(),
+    });
+    site.see(seen.collect()).await;
+    let assets = site.shared.store.assets().await.unwrap();
+    let many = assets.iter().find(|asset| asset.identifiers.len() > 200).unwrap();
+    let first = site.get(&format!("/assets/{}", many.id), Some(&token)).await.text;
+    let mut path = format!("/assets/{}/identifiers", many.id);
+    assert!(first.contains(&format!("href=\"{path}\"")), "{first}");
+    let (mut rows, mut pages) = (Vec::new(), 0);
+    loop {
+        let page = site.get(&path, Some(&token)).await;
+        assert_eq!(page.status, StatusCode::OK, "{}", page.text);
+        let cells = page.text.split("<tr>").skip(2).filter_map(|row| row.split("</tr>").next());
+        rows.extend(cells.map(str::to_owned));
+        pages += 1;
+        let Some((_, rest)) = page.text.split_once("rel=\"next\" href=\"") else { break };
+        path = rest.split('"').next().unwrap().to_owned();
+    }
+    assert_eq!((rows.len(), pages), (many.identifiers.len(), 2));
+    for one in &many.identifiers {
+        let value = one.identifier.value();
+        assert_eq!(rows.iter().filter(|row| row.contains(&format!(">{value}<"))).count(), 1);
+    }
+    let odd = format!("/assets/{}/identifiers?after=", many.id);
+    for (after, status) in [("0.99999", 200), ("0.-5", 200), ("x", 422)] {
+        let answer = site.get(&format!("{odd}{after}"), Some(&token)).await;
+        assert_eq!(answer.status, status, "{after}");
+    }
+}

@@ -2,12 +2,9 @@
 //! them.
 
 use askama::Template;
-use axum::{
-    extract::{Path, State},
-    response::Response,
-};
+use axum::{extract::State, response::Response};
 use inventory::{
-    query::{Kind, Query},
+    query::Kind,
     store::{SavedView, View, list::Sort},
     user::{Role, User},
 };
@@ -16,11 +13,13 @@ use super::{Choice, Shared, columns, words::Lists};
 use crate::{
     clock,
     web::{
+        asked::Path,
+        language::Language,
         page::{Page, html, shown, to},
         routes::{Route, get, post},
         sign::acting,
         trouble::Trouble,
-        visit::{Fields, Form, Viewer, Visitor},
+        visit::{Form, Viewer, Visitor},
         words::words,
     },
 };
@@ -42,6 +41,9 @@ words! {
         sure: "Remove this view?", "この表示を削除しますか?";
         none: "Nothing is saved: choose what a list shows, and save it above the list.", "保存した表示はありません。一覧の上から保存できます。";
         bad_name: "A view has a name of 1 to 64 letters.", "名前は1~64文字で入力してください。";
+        no_list: "There is no such list: it is assets, services, software, certificates or findings.", "一覧は assets、services、software、certificates、findings のいずれかです。";
+        no_order: "The list cannot be sorted by that: it can by", "この列では並べ替えできません。使える列:";
+        no_column: "The list has no such column: it has", "この列はありません。使える列:";
         nobody: "Views belong to users.", "表示の保存にはユーザーが必要です。";
     }
 }
@@ -143,8 +145,8 @@ async fn list(Viewer(visitor): Viewer, State(shared): State<Shared>) -> Result<R
     let words = Lists::of(visitor.language);
     let user = user(&visitor)?;
     let row = |saved: SavedView| {
+        let may_change = may_change(&saved, user);
         let View { kind, name, query, sort, columns, is_shared } = saved.view;
-        let is_own = saved.owner.as_ref() == Some(&user.name);
         Row {
             id: saved.id,
             list: words.title(kind),
@@ -153,20 +155,71 @@ async fn list(Viewer(visitor): Viewer, State(shared): State<Shared>) -> Result<R
             query: shown(&query),
             is_shared,
             by: shown(saved.owner.as_deref().unwrap_or_default()),
-            may_change: is_own || (is_shared && user.role == Role::Admin),
+            may_change,
         }
     };
     let rows = shared.store.views(user).await?.into_iter().map(row).collect();
     html(&Views { page: Page::new(&visitor, texts.title), texts, rows })
 }
 
-/// The name in a form.
-fn named(fields: &Fields, texts: &Texts) -> Result<String, Trouble> {
-    let name = fields.text("name");
+/// A name that a view can have.
+pub(in crate::web) fn view_name(name: &str, language: Language) -> Result<String, Trouble> {
+    let name = name.trim();
     match (1..=NAME).contains(&name.chars().count()) && shown(name) == name {
         true => Ok(name.to_owned()),
-        false => Err(Trouble::Invalid(texts.bad_name.to_owned())),
+        false => Err(Trouble::Invalid(Texts::of(language).bad_name.to_owned())),
     }
+}
+
+/// Where the list is as it was saved.
+pub(in crate::web) fn view_address(view: &View) -> String {
+    address(view.kind, &view.query, &view.sort, &view.columns)
+}
+
+/// Whether a user may rename and remove a view.
+pub(in crate::web) fn may_change(saved: &SavedView, user: &User) -> bool {
+    let is_own = saved.owner.as_ref() == Some(&user.name);
+    match saved.view.is_shared {
+        true => user.role == Role::Admin || (is_own && user.role >= Role::Operator),
+        false => is_own,
+    }
+}
+
+/// An order as it is kept: "" for the usual one. `None` where the list has no such.
+pub(in crate::web) fn known_order(kind: Kind, sort: &str) -> Option<String> {
+    let name = sort.trim_start_matches('-');
+    (sort.is_empty() || Sort::from_name(kind, name).is_some()).then(|| sort.to_owned())
+}
+
+/// Columns as they are kept, in the order of the list; or the one that it does not have.
+pub(in crate::web) fn known_columns(kind: Kind, wanted: &[String]) -> Result<String, String> {
+    let all: Vec<&str> = columns::of(kind).iter().map(|column| column.name).collect();
+    match wanted.iter().find(|name| !all.contains(&name.as_str())) {
+        Some(unknown) => Err(unknown.clone()),
+        None => {
+            let chosen = all.into_iter().filter(|name| wanted.iter().any(|one| one == name));
+            Ok(chosen.collect::<Vec<_>>().join(","))
+        }
+    }
+}
+
+/// That nobody is there whose views they would be.
+pub(in crate::web) fn no_user(language: Language) -> Trouble {
+    Trouble::Invalid(Texts::of(language).nobody.to_owned())
+}
+
+pub(in crate::web) fn no_list(name: &str, language: Language) -> Trouble {
+    Trouble::Invalid(format!("{name:?}: {}", Texts::of(language).no_list))
+}
+
+pub(in crate::web) fn no_order(kind: Kind, name: &str, language: Language) -> Trouble {
+    let all: Vec<&str> = Sort::of(kind).map(|sort| sort.name).collect();
+    Trouble::Invalid(format!("{name:?}: {} {}", Texts::of(language).no_order, all.join(", ")))
+}
+
+pub(in crate::web) fn no_column(kind: Kind, name: &str, language: Language) -> Trouble {
+    let all: Vec<&str> = columns::of(kind).iter().map(|column| column.name).collect();
+    Trouble::Invalid(format!("{name:?}: {} {}", Texts::of(language).no_column, all.join(", ")))
 }
 
 async fn save(
@@ -174,7 +227,6 @@ async fn save(
     State(shared): State<Shared>,
     Form(fields): Form,
 ) -> Result<Response, Trouble> {
-    let texts = Texts::of(visitor.language);
     let user = user(&visitor)?;
     let kind = Kind::from_name(fields.text("list")).ok_or(Trouble::NotFound)?;
     let is_shared = fields.is_set("shared");
@@ -182,20 +234,19 @@ async fn save(
         return Err(Trouble::Role(Role::Operator));
     }
     let query = fields.text("q").to_owned();
-    Query::parse(kind, &query)?;
+    shared.query(kind, &query)?;
     // What the list would not understand is not kept.
     let sort = fields.text("sort");
-    let is_order = Sort::from_name(kind, sort.trim_start_matches('-')).is_some();
-    let wanted: Vec<&str> = fields.text("columns").split(',').collect();
-    let columns = columns::of(kind).iter().map(|column| column.name);
-    let columns: Vec<&str> = columns.filter(|name| wanted.contains(name)).collect();
+    let known = |name: &&str| columns::of(kind).iter().any(|column| column.name == *name);
+    let wanted = fields.text("columns").split(',').filter(known);
+    let wanted: Vec<String> = wanted.map(str::to_owned).collect();
     let view = View {
         is_shared,
         kind,
-        name: named(&fields, texts)?,
+        name: view_name(fields.text("name"), visitor.language)?,
         query,
-        sort: if is_order { sort.to_owned() } else { String::new() },
-        columns: columns.join(","),
+        sort: known_order(kind, sort).unwrap_or_default(),
+        columns: known_columns(kind, &wanted).unwrap_or_default(),
     };
     acting(&shared, &visitor).save_view(user, &view, clock::now()).await?;
     Ok(to(&address(kind, &view.query, &view.sort, &view.columns)))
@@ -207,7 +258,7 @@ async fn rename(
     Path(id): Path<i64>,
     Form(fields): Form,
 ) -> Result<Response, Trouble> {
-    let name = named(&fields, Texts::of(visitor.language))?;
+    let name = view_name(fields.text("name"), visitor.language)?;
     acting(&shared, &visitor).rename_view(user(&visitor)?, id, &name, clock::now()).await?;
     Ok(to("/views"))
 }

@@ -13,8 +13,17 @@ words! {
         certificates: "Certificates", "証明書";
         findings: "Findings", "検出事項";
         query: "Search", "検索";
-        query_help: "Words, or such as class:printer and seen<7d", "語句、または class:printer and seen<7d など";
+        query_help: "Words, or such as site:plant and seen<7d", "語句、または site:plant and seen<7d など";
         search: "Search", "検索";
+        how: "How to ask", "検索条件の書き方";
+        fields: "Fields", "項目";
+        how_words: "looked for in names, addresses, MACs, makers and products", "名前・アドレス・MAC・メーカー・製品から探します";
+        how_colon: "a part of a text, the whole of a word, a port or a network; one of several with commas", "文字列の一部、単語、ポート、ネットワーク。コンマで区切ると、いずれか";
+        how_equals: "the whole of a text, or not (!=); with ~ and !~ a part of it", "文字列全体(!= は否定)。~ と !~ は一部";
+        how_age: "less than so long ago; of expires and renew from now on (s, m, h, d, w)", "現在までの期間。expires と renew は今後の期間(s、m、h、d、w)";
+        how_day: "from that day on; a month (2026-11) and a year (2026) work likewise, with <, <=, > and >=", "その日以降。月(2026-11)と年(2026)、<、<=、>、>= も使えます";
+        how_on: "on that day, in that month or year; today, yesterday and tomorrow are days, too", "その日・その月・その年。today、yesterday、tomorrow も使えます";
+        how_logic: "all of it, one of it, not it; quotes keep words together", "すべて・いずれか・否定。引用符で語をまとめます";
         wrong_query: "The search cannot be read.", "検索条件を解釈できません。";
         total: "in all", "件";
         nothing: "Nothing matches.", "該当なし。";
@@ -79,6 +88,19 @@ words! {
 }
 
 impl Lists {
+    /// How it is asked, each with what it means.
+    pub(super) const fn examples(&self) -> [(&'static str, &'static str); 7] {
+        [
+            ("nginx", self.how_words),
+            ("name:prn,srv", self.how_colon),
+            ("name=\"prn 7\"", self.how_equals),
+            ("seen<7d", self.how_age),
+            ("seen>=2026-11-22", self.how_day),
+            ("first:2026-11", self.how_on),
+            ("seen<7d and not (first:today or name~test)", self.how_logic),
+        ]
+    }
+
     pub(super) const fn title(&self, kind: Kind) -> &'static str {
         match kind {
             Kind::Assets => self.assets,

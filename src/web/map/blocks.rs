@@ -47,6 +47,17 @@ impl Look {
         }
     }
 
+    /// Its name for programs.
+    pub(super) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Critical => "critical",
+            Self::Unregistered => "unregistered",
+            Self::Warning => "warning",
+            Self::Registered => "registered",
+            Self::Plain => "plain",
+        }
+    }
+
     /// Its class in the style sheet.
     pub(super) const fn class(self) -> &'static str {
         match self {
@@ -163,7 +174,7 @@ fn place(address: IpAddr, number: usize) -> Option<usize> {
 }
 
 /// The addresses of one subnet, each once with the worst look: two assets may claim one.
-fn distinct(plots: &[Plot]) -> Vec<(&Plot, Look)> {
+pub(super) fn distinct(plots: &[Plot]) -> Vec<(&Plot, Look)> {
     let mut all: Vec<(&Plot, Look)> = Vec::new();
     for plot in plots {
         let look = Look::of(plot);
@@ -184,6 +195,16 @@ pub(super) fn blocks(
     is_cut: bool,
     texts: &Texts,
 ) -> (Vec<Block>, Option<(String, IpAddr)>) {
+    let (parts, next) = parts(plots, most, is_cut);
+    (parts.into_iter().filter_map(|part| block(part, texts)).collect(), next)
+}
+
+/// The same before they are drawn: the addresses of each.
+pub(super) fn parts(
+    plots: &[Plot],
+    most: usize,
+    is_cut: bool,
+) -> (Vec<&[Plot]>, Option<(String, IpAddr)>) {
     let same = |a: &Plot, b: &Plot| a.site == b.site && block_of(a.address) == block_of(b.address);
     let mut parts: Vec<&[Plot]> = plots.chunk_by(same).collect();
     // The last one may go on where reading ended.
@@ -194,13 +215,18 @@ pub(super) fn blocks(
     parts.truncate(most);
     let last = parts.last().and_then(|part| part.last());
     let next = last.filter(|_| is_more).map(|last| (last.site.clone(), last.address));
-    (parts.into_iter().filter_map(|part| block(part, texts)).collect(), next)
+    (parts, next)
+}
+
+/// What the subnet of an address is called.
+pub(super) fn name(address: IpAddr) -> String {
+    let (start, length) = block_of(address);
+    format!("{start}/{length}")
 }
 
 fn block(plots: &[Plot], texts: &Texts) -> Option<Block> {
     let first = plots.first()?;
-    let (start, length) = block_of(first.address);
-    let name = format!("{start}/{length}");
+    let name = name(first.address);
     let all = distinct(plots);
     let mut drawn = Look::ALL.map(|look| (look, String::new(), 0_u64));
     let mut more = 0;

@@ -10,7 +10,10 @@ use inventory::store::Junction;
 use model::NetworkRole;
 
 use super::{Texts, blocks::block_of};
-use crate::web::page::{encoded, shown};
+use crate::web::{
+    language::Language,
+    page::{encoded, shown},
+};
 
 /// Devices and subnets that are drawn of a site.
 const MOST: usize = 60;
@@ -73,11 +76,8 @@ fn cut(text: &str) -> String {
 }
 
 /// The devices of a site; `None` where there are none.
-pub(super) fn diagram(
-    junctions: &[Junction],
-    site: &str,
-    texts: &'static Texts,
-) -> Option<Diagram> {
+pub(super) fn diagram(junctions: &[Junction], site: &str, language: Language) -> Option<Diagram> {
+    let texts = Texts::of(language);
     let mut own: Vec<&Junction> = junctions.iter().filter(|one| one.site == site).collect();
     if own.is_empty() {
         return None;
@@ -109,7 +109,8 @@ pub(super) fn diagram(
             matches!(role, NetworkRole::Router(_) | NetworkRole::VirtualRouter { .. })
         };
         let mark = if one.roles.iter().any(is_router) { "⇄ " } else { "" };
-        let roles: Vec<String> = one.roles.iter().map(ToString::to_string).collect();
+        let roles: Vec<String> =
+            one.roles.iter().map(|role| language.said(&role.to_string())).collect();
         nodes.push(Node {
             x: DEVICES,
             y: y(row),

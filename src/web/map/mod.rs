@@ -4,14 +4,12 @@
 
 mod blocks;
 mod links;
+mod program;
 #[cfg(test)]
 mod tests;
 
 use askama::Template;
-use axum::{
-    extract::{Query, State},
-    response::Response,
-};
+use axum::{extract::State, response::Response};
 use inventory::{
     asset::AssetId,
     query::Kind,
@@ -21,6 +19,8 @@ use serde::Deserialize;
 
 use super::{
     Shared,
+    asked::Question,
+    language::Language,
     lists::address,
     page::{Page, encoded, html, shown},
     routes::{Route, get},
@@ -83,7 +83,9 @@ impl Texts {
 }
 
 pub(super) fn routes() -> Vec<Route> {
-    vec![get("/map", show), get("/map/block", one)]
+    let mut routes = program::routes();
+    routes.extend([get("/map", show), get("/map/block", one)]);
+    routes
 }
 
 /// Subnets of a page, and addresses that are looked at for them.
@@ -133,7 +135,7 @@ struct Map {
 async fn show(
     Viewer(visitor): Viewer,
     State(shared): State<Shared>,
-    Query(asked): Query<Asked>,
+    Question(asked): Question<Asked>,
 ) -> Result<Response, Trouble> {
     let texts = Texts::of(visitor.language);
     let site = asked.site.unwrap_or_default();
@@ -160,7 +162,7 @@ async fn show(
                 // That of a site which goes on here is where it began.
                 diagram: match after.is_some() && block.site == site {
                     true => None,
-                    false => links::diagram(&junctions, &block.site, texts),
+                    false => links::diagram(&junctions, &block.site, visitor.language),
                 },
                 blocks: vec![block],
             }),
@@ -171,7 +173,7 @@ async fn show(
         texts,
         sites,
         devices: match after {
-            None => junctions.iter().map(device).collect(),
+            None => junctions.iter().map(|one| device(one, visitor.language)).collect(),
             Some(_) => Vec::new(),
         },
         are_more,
@@ -180,9 +182,10 @@ async fn show(
     })
 }
 
-fn device(one: &Junction) -> Device {
+fn device(one: &Junction, language: Language) -> Device {
     const FEW: usize = 8;
-    let roles: Vec<String> = one.roles.iter().map(ToString::to_string).collect();
+    let roles: Vec<String> =
+        one.roles.iter().map(|role| language.said(&role.to_string())).collect();
     let some: Vec<String> = one.addresses.iter().take(FEW).map(ToString::to_string).collect();
     let more = one.addresses.len().saturating_sub(FEW);
     let neighbors = one.neighbors.iter().map(|(neighbor, names)| {
@@ -225,7 +228,7 @@ struct One {
 async fn one(
     Viewer(visitor): Viewer,
     State(shared): State<Shared>,
-    Query(asked): Query<Asked>,
+    Question(asked): Question<Asked>,
 ) -> Result<Response, Trouble> {
     let texts = Texts::of(visitor.language);
     let site = asked.site.unwrap_or_default();

@@ -99,27 +99,26 @@ fn router(asset: i64, addresses: &[&str]) -> Junction {
 
 #[test]
 fn routers_stand_between_those_who_hear_them_and_their_subnets() {
-    let texts = Texts::of(Language::English);
     let mut switch = router(2, &["192.0.3.1"]);
     let neighbor = Neighbor { port: Some("Gi1/7".into()), ..Neighbor::of(DiscoveryProtocol::Cdp) };
     switch.neighbors = vec![(neighbor, vec!["sensor-1".into()])];
     let all = [switch, router(1, &["192.0.2.1", "192.0.3.254", "192.0.2.2"])];
-    let drawn = diagram(&all, "plant", texts).unwrap();
+    let drawn = diagram(&all, "plant", Language::English).unwrap();
     let names: Vec<&str> = drawn.nodes.iter().map(|node| node.text.as_str()).collect();
     let expected = ["sensor-1", "⇄ router-1", "⇄ router-2", "192.0.2.0/24", "192.0.3.0/24"];
     assert_eq!(names, expected);
     // One line for each subnet that a device is in, however many addresses it has there.
     let titles: Vec<&str> = drawn.lines.iter().map(|line| line.title.as_str()).collect();
     assert_eq!(titles, ["192.0.2.1 192.0.2.2", "192.0.3.254", "Gi1/7", "192.0.3.1"]);
-    assert!(diagram(&all, "elsewhere", texts).is_none());
+    assert!(diagram(&all, "elsewhere", Language::English).is_none());
     // The same network is drawn the same way, in whatever order it is read.
     let [a, b] = all;
-    let again = diagram(&[b, a], "plant", texts).unwrap();
+    let again = diagram(&[b, a], "plant", Language::English).unwrap();
     let again: Vec<String> = again.nodes.into_iter().map(|node| node.text).collect();
     assert_eq!(again, expected);
     let many: Vec<Junction> =
         (0..200).map(|number| router(number, &[&format!("198.18.{number}.1")])).collect();
-    let drawn = diagram(&many, "plant", texts).unwrap();
+    let drawn = diagram(&many, "plant", Language::English).unwrap();
     assert_eq!((drawn.nodes.len(), drawn.more), (120, 140));
 }
 

@@ -7,7 +7,7 @@
 
 use askama::Template;
 use axum::{
-    extract::{Query, State},
+    extract::State,
     http::{HeaderMap, StatusCode, header},
     response::Response,
 };
@@ -18,18 +18,18 @@ use inventory::{
 use openid::Flow;
 use serde::Deserialize;
 
-use super::{Failure, Oidc};
+use super::{Failure, Oidc, Texts};
 use crate::{
     clock,
     web::{
         Shared,
+        asked::Question,
         cookie::{self, Cookie},
         page::{encoded, html, own_path, shown},
         routes::{Route, get, post},
         sign,
         trouble::Trouble,
         visit::{Anyone, Form, Visitor},
-        words::Words,
     },
 };
 
@@ -66,9 +66,8 @@ async fn leave(
     // Cookies are a host's own: who asks by another name, or by the address, would come back to the
     // name that the provider knows without any.
     let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
-    let address = oidc.setting.address.as_str();
-    let own = address.split_once("://").map_or("", |(_, rest)| rest);
-    if !host.eq_ignore_ascii_case(own) {
+    if !host.eq_ignore_ascii_case(&oidc.host) {
+        let address = &oidc.setting.address;
         return leading(&visitor, &format!("{address}/login?next={}", encoded(next)));
     }
     match oidc.begin(next).await {
@@ -110,7 +109,7 @@ async fn arrive(
     Anyone(visitor): Anyone,
     State(shared): State<Shared>,
     headers: HeaderMap,
-    Query(returned): Query<Returned>,
+    Question(returned): Question<Returned>,
 ) -> Result<Response, Trouble> {
     let oidc = configured(&shared)?;
     check_patience(&shared, &visitor).await?;
@@ -132,7 +131,7 @@ async fn arrive(
         Err(Stop::Failure(failure)) => refuse(&shared, &visitor, &failure, flow.next()).await?,
         Err(Stop::Cancelled(why)) => {
             shared.log.line(&format!("page: {} did not sign in: {why}", visitor.peer));
-            sign::refused(&shared, &visitor, flow.next(), |words| words.oidc_cancelled)?
+            sign::refused(&shared, &visitor, flow.next(), Texts::of(visitor.language).cancelled)?
         }
         Err(Stop::Trouble(trouble)) => return Err(trouble),
     };
@@ -208,7 +207,7 @@ async fn finish(
     let line =
         format!("page: refused: {} (subject {subject}) did not sign in: {why}", visitor.peer);
     shared.log.line(&line);
-    Ok(sign::refused(shared, visitor, "/", |words| words.oidc_no_role)?)
+    Ok(sign::refused(shared, visitor, "/", Texts::of(visitor.language).no_role)?)
 }
 
 /// Says that somebody is not let in; what exactly is for the log and the audit.
@@ -218,13 +217,14 @@ async fn refuse(
     failure: &Failure,
     next: &str,
 ) -> Result<Response, Trouble> {
-    let words: fn(&Words) -> &'static str = match failure {
+    let texts = Texts::of(visitor.language);
+    match failure {
         Failure::Away(why) => {
             let peer = visitor.peer;
             shared.log.line(&format!("page: the provider is of no use to {peer}: {why}"));
-            let mut response = sign::refused(shared, visitor, next, |words| words.oidc_away)?;
+            let mut response = sign::refused(shared, visitor, next, texts.away)?;
             *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
-            return Ok(response);
+            Ok(response)
         }
         Failure::Refused(why) => {
             let line = format!("page: refused: {} did not sign in: {why}", visitor.peer);
@@ -232,8 +232,7 @@ async fn refuse(
             let (address, counted) = (visitor.peer.to_string(), visitor.counted_address());
             let origin = Origin { counted: &counted, address: &address, agent: &visitor.agent };
             shared.store.note_failed_arrival(why, origin, clock::now()).await?;
-            |words| words.oidc_refused
+            sign::refused(shared, visitor, next, texts.refused)
         }
-    };
-    sign::refused(shared, visitor, next, words)
+    }
 }

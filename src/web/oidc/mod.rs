@@ -20,7 +20,7 @@ use openid::{Claims, Expected, Flow, Keys, Provider, Seal, ask, ask::Client};
 use scanner::net::download::{Scheme, WebAddress};
 use tokio::{sync::Semaphore, time::timeout};
 
-use super::{language::Language, words::Words};
+use super::{language::Language, words::words};
 use crate::{
     clock,
     notify::{
@@ -44,10 +44,23 @@ const AT_ONCE: usize = 8;
 /// Sign-ins of which it is remembered that they were used. Older ones go first.
 const USED: usize = 10_000;
 
+words! {
+    /// What the sign-in page says of it.
+    Texts {
+        single_sign_on: "Single sign-on", "シングルサインオン";
+        away: "The single sign-on cannot be reached just now. Try again a little later; an administrator finds the reason in the log.", "シングルサインオンに接続できません。しばらくしてからもう一度お試しください。原因はログに記録されています。";
+        cancelled: "The sign-in was not completed.", "サインインは完了しませんでした。";
+        refused: "The sign-in did not succeed. Begin it again; an administrator finds the reason in the log.", "サインインできませんでした。もう一度やり直してください。原因はログに記録されています。";
+        no_role: "You are known, but may not see this page. Ask an administrator.", "認証されましたが、このページの利用は許可されていません。管理者に問い合わせてください。";
+    }
+}
+
 /// A provider whose people may sign in.
 #[derive(Debug)]
 pub(crate) struct Oidc {
     setting: config::oidc::Oidc,
+    /// What browsers call us that ask by the address that the provider knows.
+    host: String,
     /// Where it sends browsers back to.
     redirect: String,
     asker: Asker,
@@ -79,8 +92,14 @@ enum Failure {
 pub(crate) fn check(setting: &config::oidc::Oidc) -> Result<()> {
     openid::check_address(&setting.issuer).context("web.oidc.issuer")?;
     WebAddress::read(&openid::discovery(&setting.issuer)).context("web.oidc.issuer")?;
-    openid::check_address(&setting.address).context("web.oidc.address (or alerts.page)")?;
+    address(setting)?;
     proxy(setting).map(drop)
+}
+
+fn address(setting: &config::oidc::Oidc) -> Result<WebAddress> {
+    let what = "web.oidc.address (or alerts.page)";
+    openid::check_address(&setting.address).context(what)?;
+    WebAddress::read(&setting.address).context(what)
 }
 
 fn proxy(setting: &config::oidc::Oidc) -> Result<Option<WebAddress>> {
@@ -106,6 +125,7 @@ impl Oidc {
         };
         Ok(Self {
             redirect: format!("{}/login/oidc", setting.address),
+            host: address(setting)?.authority(),
             setting: setting.clone(),
             asker,
             seal: Seal::new(&random),
@@ -123,7 +143,7 @@ impl Oidc {
             Language::Japanese => japanese,
         };
         match chosen.is_empty() {
-            true => Words::of(language).single_sign_on.to_owned(),
+            true => Texts::of(language).single_sign_on.to_owned(),
             false => chosen.clone(),
         }
     }

@@ -85,7 +85,11 @@ enum Manner {
     Cut,
 }
 
+/// Of the header and the claims of a token.
 type Change = Box<dyn Fn(&mut Value, &mut Value) + Send>;
+
+/// Of a whole token.
+type Other = Box<dyn Fn(&str) -> String + Send>;
 
 struct State {
     /// By path.
@@ -99,7 +103,7 @@ struct State {
     /// What is wrong with the next token: header and claims.
     change: Option<Change>,
     /// Instead of a token.
-    token: Option<Box<dyn Fn(&str) -> String + Send>>,
+    token: Option<Other>,
     /// Every request: its first line, its fields and its body.
     asked: Vec<(String, String, String)>,
 }
@@ -451,7 +455,6 @@ async fn a_token_that_is_not_the_providers_word_lets_nobody_in() {
         format!("{}.{claims}", base64(header.to_string().as_bytes()))
     };
     let claims_of = |token: &str| token.split('.').nth(1).unwrap().to_owned();
-    type Other = Box<dyn Fn(&str) -> String + Send>;
     let tokens: Vec<(&str, Other)> = vec![
         (
             "its signature is wrong",
@@ -779,6 +782,19 @@ async fn what_the_configuration_says_of_the_sign_in_page_holds() {
     let answer = site.send(request).await;
     assert_eq!(leads_to(&answer), format!("https://{HOST}/login?next=%2Fscans"));
     assert!(cookie(&answer, "__Host-daicho-flow").is_none());
+    // The usual port is none in what a browser asks by.
+    let usual = provider.configuration("").replace(HOST, "localhost:443");
+    let usual = Site::with(&usual).await;
+    let page = usual.get("/login", None).await;
+    let own = cookie(&page, "__Host-daicho-entry").unwrap();
+    let request = form("/login/oidc", None)
+        .header(header::COOKIE, format!("__Host-daicho-entry={own}"))
+        .header(header::HOST, "localhost");
+    let mut request = request.body(Body::from(format!("csrf={}", form_token(&own)))).unwrap();
+    request.headers_mut().insert(header::ORIGIN, "https://localhost".parse().unwrap());
+    let answer = usual.send(request).await;
+    assert!(cookie(&answer, "__Host-daicho-flow").is_some(), "{}", answer.text);
+    provider.with(|state| state.asked.clear());
     // A form of another site begins nothing, nor does a visit.
     let forged = form("/login/oidc", None).body(Body::from("csrf=x")).unwrap();
     assert_eq!(site.send(forged).await.status, StatusCode::FORBIDDEN);

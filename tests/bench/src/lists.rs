@@ -23,7 +23,7 @@ use inventory::{
     compare::Network,
     query::{Kind, Query},
     store::{
-        OpenMode, Policy, Store,
+        Offset, OpenMode, Policy, Store,
         list::{Direction, Request, Sort},
     },
 };
@@ -325,7 +325,7 @@ async fn ask(store: &Store, seed: u64) -> Result<Vec<(Duration, String)>> {
             }
         };
         let began = Instant::now();
-        let query = Query::parse(kind, &text)?;
+        let query = Query::parse(kind, &text, Offset::UTC)?;
         let size = 100;
         let request = Request { query: &query, sort, direction, after: cursor.as_deref(), size };
         let (next, total) = match kind {
@@ -358,7 +358,7 @@ async fn facets(store: &Store) -> Result<Vec<(Duration, String)>> {
     let mut took = Vec::new();
     for (kind, filters) in FILTERS {
         for text in *filters {
-            let query = Query::parse(*kind, text)?;
+            let query = Query::parse(*kind, text, Offset::UTC)?;
             let began = Instant::now();
             store.facets(&query, AT).await?;
             took.push((began.elapsed(), format!("facets of {} {text:?}", kind.as_str())));

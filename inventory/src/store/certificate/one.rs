@@ -5,30 +5,36 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use certs::chain::{Judgement, Purpose};
+use certs::{
+    Trust,
+    chain::{Judgement, Purpose, Reason},
+};
 use model::Timestamp;
 use sqlx::{Connection, SqliteConnection};
 
 use super::{ONE, Row, StoredCertificate, ders, read};
 use crate::{
     asset::{AssetId, Deployment},
-    chain::Chain,
+    chain::{Chain, may_issue},
+    owner::Owner,
     query::NEVER,
     store::{
         Store, StoreError, StoredFinding, cells, file, finding,
         load::{Merges, deployment},
-        scan::{LoadError, json},
+        scan::{LoadError, json, parse},
         verdict,
     },
 };
 
-/// Places, files and predecessors of each that are read at most: the rest is counted.
-const MOST: i64 = 200;
+/// Certificates beside it in its files that are looked at: of a file with more nobody knows what stands
+/// above what, without reading all of it.
+const BESIDE: i64 = 1_000;
 
 /// A certificate with where it is, what became of it and what is wrong with it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct CertificateDossier {
-    /// The certificate, with at most 200 of its places (current ones first) and files.
+    /// The certificate, with at most so many of its places (current ones first) and files as were
+    /// asked for.
     pub certificate: StoredCertificate,
     /// Its DER.
     pub der: Vec<u8>,
@@ -36,20 +42,50 @@ pub struct CertificateDossier {
     pub places: u64,
     /// Those where it is served now.
     pub current_places: u64,
+    /// Files that hold it now.
+    pub current_files: u64,
     /// Places that send it along with another now.
     pub sent_along: u64,
     /// What the last review concluded; `None` where there was none since it came.
     pub concluded: Option<Concluded>,
-    /// The distinct chains in which it is served now as leaf, with what was said of each, where
-    /// that still holds.
+    /// The distinct chains in which it is served now as leaf or lies in files, with what was said of
+    /// each, where that still holds.
     pub chains: Vec<(Chain, Option<Judgement>)>,
+    /// Whether these are all.
+    pub are_all_chains: bool,
     /// What else was served in its places, the latest first: what it replaced and what
-    /// replaced it. At most 200.
+    /// replaced it. At most as many.
     pub others: Vec<(AssetId, Deployment)>,
     /// The names of the certificates in chains and among the others, as RFC 4514 strings, by hash.
     pub names: BTreeMap<String, String>,
     /// What rules say of it, open ones first.
     pub findings: Vec<StoredFinding>,
+    /// Who answers for these findings, by their numbers, as the last review left it.
+    pub finding_owners: BTreeMap<i64, Vec<Owner>>,
+}
+
+impl CertificateDossier {
+    /// What the last review concluded, where it said all that it would say now: something of every
+    /// chain, as far as time alone does not change that.
+    #[must_use]
+    pub fn settled(&self) -> Option<&Concluded> {
+        let all = self.are_all_chains && self.chains.iter().all(|(_, said)| said.is_some());
+        self.concluded.as_ref().filter(|_| all)
+    }
+
+    /// Whose the root is that it leads to, accepted or not, as far as that is known.
+    #[must_use]
+    pub fn root(&self) -> Trust {
+        match self.concluded.as_ref().map(|one| one.trust.as_str()) {
+            Some("public") => return Trust::Public,
+            Some("private") => return Trust::Private,
+            _ => {}
+        }
+        let mut said =
+            self.chains.iter().filter_map(|(_, judgement)| Some(judgement.as_ref()?.trust));
+        let found = said.clone().find(|trust| *trust == Trust::Public);
+        found.or_else(|| said.find(|trust| *trust == Trust::Private)).unwrap_or_default()
+    }
 }
 
 /// What lists show of a certificate.
@@ -61,13 +97,35 @@ pub struct Concluded {
     pub problems: String,
     /// When it should be renewed.
     pub renew_by: Option<Timestamp>,
-    /// Who answers for it, as it is shown.
-    pub owners: String,
+    /// Who answers for it.
+    pub owners: Vec<Owner>,
 }
 
 impl Store {
+    /// The certificates whose SHA-256 begins like that, in lower-case hexadecimal: the first of them,
+    /// and how many there are.
+    ///
+    /// # Errors
+    ///
+    /// Where the database cannot be read.
+    pub async fn certificates_named(
+        &self,
+        beginning: &str,
+    ) -> Result<Option<(String, u64)>, StoreError> {
+        let mut reader = self.reader().await?;
+        let (first, count): (Option<String>, i64) = sqlx::query_as(
+            // No digit comes after an f.
+            "SELECT min(sha256), count(*) FROM certificate WHERE sha256 >= $1 AND sha256 < $1 || 'g'",
+        )
+        .bind(beginning)
+        .fetch_one(&mut *reader)
+        .await
+        .map_err(self.failed("looking for a certificate"))?;
+        Ok(first.map(|first| (first, count.unsigned_abs())))
+    }
+
     /// A certificate with everything that is known of it, by its whole SHA-256 in lower-case
-    /// hexadecimal.
+    /// hexadecimal; of places, files and predecessors at most so many.
     ///
     /// # Errors
     ///
@@ -75,12 +133,13 @@ impl Store {
     pub async fn certificate(
         &self,
         sha256: &str,
+        most: u32,
         as_of: Timestamp,
     ) -> Result<CertificateDossier, StoreError> {
         let failed = self.failed("reading a certificate");
         let mut reader = self.reader().await?;
         let mut snapshot = reader.begin().await.map_err(&failed)?;
-        let found = load(&mut snapshot, sha256, as_of).await.map_err(|e| e.or(&failed))?;
+        let found = load(&mut snapshot, sha256, most, as_of).await.map_err(|e| e.or(&failed))?;
         found.ok_or_else(|| StoreError::NoCertificate(sha256.to_owned()))
     }
 }
@@ -88,6 +147,7 @@ impl Store {
 async fn load(
     connection: &mut SqliteConnection,
     sha256: &str,
+    most: u32,
     as_of: Timestamp,
 ) -> Result<Option<CertificateDossier>, LoadError> {
     let row: Option<Row> =
@@ -96,8 +156,8 @@ async fn load(
     let own = BTreeSet::from([sha256.to_owned()]);
     let der = ders(connection, &own).await?.remove(sha256).unwrap_or_default();
     let merges = Merges::load(connection).await?;
-    certificate.endpoints = deployments(connection, PLACES, sha256, &merges).await?;
-    certificate.files = file::holding(connection, sha256, MOST).await?;
+    certificate.endpoints = deployments(connection, PLACES, (sha256, most), &merges).await?;
+    certificate.files = file::holding(connection, sha256, most.into()).await?;
     let (places, current_places): (i64, i64) = sqlx::query_as(
         "SELECT count(*), coalesce(sum(current), 0) FROM deployment WHERE sha256 = $1",
     )
@@ -110,15 +170,37 @@ async fn load(
     .bind(sha256)
     .fetch_one(&mut *connection)
     .await?;
-    let current = certificate.endpoints.iter().filter(|(_, place)| place.current);
-    let distinct: BTreeSet<Chain> = current.map(|(_, place)| Chain::of(place)).collect();
+    let current_files: i64 = sqlx::query_scalar(
+        "SELECT count(*) FROM file_certificate AS c JOIN file ON file.id = c.file
+         WHERE c.sha256 = $1 AND c.current = 1 AND file.present = 1",
+    )
+    .bind(sha256)
+    .fetch_one(&mut *connection)
+    .await?;
+    let mut distinct = served(connection, sha256).await?;
+    let in_files = match current_files {
+        0 => Some(Vec::new()),
+        _ => in_files(connection, sha256, &der).await?,
+    };
+    let are_all_chains = in_files.is_some();
+    distinct.extend(in_files.into_iter().flatten());
+    let concluded = concluded(connection, sha256).await?;
+    // That is not remembered with a verdict: a server brings another response every few days.
+    let is_revoked = concluded.as_ref().is_some_and(|one| {
+        one.problems.split(", ").any(|problem| problem == Reason::Revoked.as_str())
+    });
     let mut chains = Vec::new();
     for chain in distinct {
         let keys = [Purpose::Server, Purpose::Client].map(|purpose| chain.key(purpose));
-        let judgement = verdict::of(connection, &keys, as_of).await?;
+        let mut judgement = verdict::of(connection, &keys, as_of).await?;
+        if let Some(said) = judgement.as_mut().filter(|_| is_revoked)
+            && !said.reasons.contains(&Reason::Revoked)
+        {
+            said.reasons.push(Reason::Revoked);
+        }
         chains.push((chain, judgement));
     }
-    let others = deployments(connection, OTHERS, sha256, &merges).await?;
+    let others = deployments(connection, OTHERS, (sha256, most), &merges).await?;
     let above = chains.iter().flat_map(|(chain, judgement)| {
         let path = judgement.iter().flat_map(|judgement| &judgement.path);
         chain.above.iter().chain(path)
@@ -136,17 +218,21 @@ async fn load(
     for stored in &mut findings {
         stored.finding.asset = stored.finding.asset.map(|asset| merges.root(asset));
     }
+    let finding_owners = finding::owners(connection, &findings).await?;
     Ok(Some(CertificateDossier {
-        concluded: concluded(connection, sha256).await?,
+        concluded,
         certificate,
         der,
         places: places.unsigned_abs(),
         current_places: current_places.unsigned_abs(),
+        current_files: current_files.unsigned_abs(),
         sent_along: sent_along.unsigned_abs(),
         chains,
+        are_all_chains,
         others,
         names: names.into_iter().collect(),
         findings,
+        finding_owners,
     }))
 }
 
@@ -158,7 +244,7 @@ macro_rules! deployments {
                  server_name, protocol_version, starttls, first_seen, last_seen, current))
              FROM (SELECT d.* FROM ",
             $from,
-            " LIMIT 200)"
+            " LIMIT $2)"
         )
     };
 }
@@ -179,13 +265,69 @@ const OTHERS: &str = deployments!(
 async fn deployments(
     connection: &mut SqliteConnection,
     statement: &'static str,
-    sha256: &str,
+    (sha256, most): (&str, u32),
     merges: &Merges,
 ) -> Result<Vec<(AssetId, Deployment)>, LoadError> {
-    let text = cells::text_of(connection, statement, sha256.to_owned()).await?;
+    let text: String =
+        sqlx::query_scalar(statement).bind(sha256).bind(most).fetch_one(connection).await?;
     let rows = cells::rows(&text)?;
     let one = |row: &cells::Cells<'_>| Ok((merges.root(AssetId(row.number(1)?)), deployment(row)?));
     rows.iter().map(one).collect()
+}
+
+/// The distinct chains in which it is served now as leaf.
+async fn served(
+    connection: &mut SqliteConnection,
+    sha256: &str,
+) -> Result<BTreeSet<Chain>, LoadError> {
+    let rows: Vec<String> = sqlx::query_scalar(
+        "SELECT DISTINCT chain FROM deployment WHERE sha256 = $1 AND current = 1",
+    )
+    .bind(sha256)
+    .fetch_all(connection)
+    .await?;
+    let chain = |above: String| {
+        Ok(Chain { leaf: sha256.to_owned(), above: parse("deployment.chain", &above)? })
+    };
+    rows.into_iter().map(chain).collect()
+}
+
+/// The chains in which files hold it now; `None` where they hold too much beside it. An authority's
+/// own leads nowhere else than where it is served.
+async fn in_files(
+    connection: &mut SqliteConnection,
+    sha256: &str,
+    der: &[u8],
+) -> Result<Option<Vec<Chain>>, LoadError> {
+    if certs::parse(der).is_ca {
+        return Ok(Some(Vec::new()));
+    }
+    let rows: Vec<(i64, String)> = sqlx::query_as(
+        "SELECT c.file, c.sha256 FROM file_certificate AS c JOIN file ON file.id = c.file
+         WHERE c.current = 1 AND file.present = 1 AND c.file IN
+             (SELECT file FROM file_certificate WHERE sha256 = $1 AND current = 1)
+         ORDER BY c.file, c.position, c.sha256 LIMIT $2",
+    )
+    .bind(sha256)
+    .bind(BESIDE.saturating_add(1))
+    .fetch_all(&mut *connection)
+    .await?;
+    if rows.len() as i64 > BESIDE {
+        return Ok(None);
+    }
+    let beside: BTreeSet<String> = rows.iter().map(|(_, sha256)| sha256.clone()).collect();
+    let ders = ders(connection, &beside).await?;
+    let issues = |one: &String| ders.get(one).is_none_or(|der| may_issue(&certs::parse(der)));
+    let issuers: BTreeSet<&String> = beside.iter().filter(|one| issues(one)).collect();
+    let mut files: BTreeMap<i64, Vec<String>> = BTreeMap::new();
+    for (file, held) in &rows {
+        let above = files.entry(*file).or_default();
+        if held != sha256 && issuers.contains(held) {
+            above.push(held.clone());
+        }
+    }
+    let chain = |above: Vec<String>| Chain { leaf: sha256.to_owned(), above };
+    Ok(Some(files.into_values().map(chain).collect()))
 }
 
 async fn concluded(
@@ -202,6 +344,6 @@ async fn concluded(
         trust,
         problems,
         renew_by: Some(Timestamp(renew_by)).filter(|at| at.0 != NEVER),
-        owners,
+        owners: Owner::read_all(&owners),
     }))
 }

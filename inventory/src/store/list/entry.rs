@@ -17,6 +17,7 @@ use crate::{
     asset::AssetId,
     finding::{Acceptance, Finding, FindingKey, FindingState},
     list::{Product, ServiceKind},
+    owner::Owner,
     query::{Kind, NEVER},
 };
 
@@ -131,7 +132,7 @@ pub struct CertificateEntry {
     /// Where it is, each as an address and a port, or a machine and a path.
     pub places: Vec<String>,
     /// Who answers for it.
-    pub owners: String,
+    pub owners: Vec<Owner>,
     /// When it was first seen.
     pub first_seen: Timestamp,
     /// When it was last seen.
@@ -146,7 +147,7 @@ pub struct FindingEntry {
     /// The site of its asset, where it is about one.
     pub site: Option<String>,
     /// Who answers for it.
-    pub owners: String,
+    pub owners: Vec<Owner>,
 }
 
 /// What stands between line ends.
@@ -295,7 +296,7 @@ impl Entry for CertificateEntry {
             not_after: known(columns.time()?),
             renew_by: known(columns.time()?),
             places: split(&columns.text()?),
-            owners: columns.text()?,
+            owners: Owner::read_all(&columns.text()?),
             first_seen: columns.time()?,
             last_seen: columns.time()?,
         })
@@ -347,7 +348,7 @@ impl Entry for FindingEntry {
         };
         Ok(Self {
             stored: StoredFinding { id, finding },
-            owners: columns.text()?,
+            owners: Owner::read_all(&columns.text()?),
             site: columns.next()?,
         })
     }

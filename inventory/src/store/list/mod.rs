@@ -23,6 +23,7 @@ use tokio::task::spawn_blocking;
 
 use super::{Store, StoreError, beside::done, scan::LoadError};
 use crate::{
+    asset::AssetId,
     hex::hex,
     list::{
         ask::{Answer, Ask},
@@ -98,6 +99,24 @@ impl Store {
         as_of: Timestamp,
     ) -> Result<Page<AssetEntry>, StoreError> {
         self.list(request, as_of).await
+    }
+
+    /// An asset as the last review listed it; `None` where it did not: where nobody looks at lists, or
+    /// it was not there yet.
+    ///
+    /// # Errors
+    ///
+    /// Where the database cannot be read.
+    pub async fn listed_asset(&self, id: AssetId) -> Result<Option<AssetEntry>, StoreError> {
+        let failed = self.failed("reading how an asset stands");
+        let mut reader = self.reader().await?;
+        let row = sqlx::query(AssertSqlSafe(format!("{ROWS}{}", AssetEntry::COLUMNS_FROM_P)))
+            .bind(json!([[id.0]]).to_string())
+            .fetch_optional(&mut *reader)
+            .await
+            .map_err(&failed)?;
+        let row = row.as_ref().map(AssetEntry::read).transpose();
+        row.map_err(|error| error.or(&failed))
     }
 
     /// A page of the services, like [`Self::list_assets`].

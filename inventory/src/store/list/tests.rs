@@ -24,6 +24,7 @@ use crate::{
     finding::{Finding, FindingKey, FindingState},
     list::{AssetRow, FindingRow, Lister, ServiceRow, SoftwareRow, held::Held},
     query::{Candidate, Kind},
+    store::Offset,
 };
 
 const NOW: Timestamp = Timestamp::from_seconds(1_795_339_800);
@@ -244,6 +245,8 @@ const FIELDS: &[(Kind, &[&str])] = &[
             "uncertain:yes",
             "seen<7d",
             "first>3d",
+            "seen:2026-11",
+            "first>=2026-11-15",
             "nginx",
             "äther",
             "192.0.2",
@@ -317,6 +320,9 @@ const FIELDS: &[(Kind, &[&str])] = &[
             "expires<30d",
             "expires>0d",
             "renew<10d",
+            "expires<=2026-12",
+            "renew!=2026",
+            "places>=1",
             "asset:2,3",
             "site:plant",
             "site!=depot",
@@ -392,7 +398,8 @@ fn names(
     text: &str,
     kind: Kind,
 ) -> BTreeSet<String> {
-    let query = Query::parse(kind, text).unwrap_or_else(|error| panic!("{text}: {error}"));
+    let query =
+        Query::parse(kind, text, Offset::UTC).unwrap_or_else(|error| panic!("{text}: {error}"));
     let lister = Lister::new(compared, findings);
     let assets: Vec<AssetRow> =
         lister.assets().map(|(asset, state)| lister.asset(asset, state)).collect();
@@ -479,7 +486,7 @@ impl Lists {
     /// The same names, from what is held.
     fn names(&self, text: &str, kind: Kind) -> BTreeSet<String> {
         let ask = Ask {
-            query: Query::parse(kind, text).unwrap(),
+            query: Query::parse(kind, text, Offset::UTC).unwrap(),
             sort: Sort::usual(kind),
             direction: Direction::Up,
             after: None,
@@ -595,7 +602,7 @@ proptest! {
             lists.write(&compared, &findings).await;
             for (kind, terms) in FIELDS {
                 let text = dice.one(&["", dice_term(terms, seed)]);
-                let query = Query::parse(*kind, text).unwrap();
+                let query = Query::parse(*kind, text, Offset::UTC).unwrap();
                 let expected = names(&compared, &findings, text, *kind).len();
                 for sort in Sort::of(*kind) {
                     for direction in [Direction::Up, Direction::Down] {

@@ -132,6 +132,16 @@ pub(crate) fn read_dtls(talk: &Talk<'_>) -> Vec<Fact> {
     vec![Fact::Service(service)]
 }
 
+/// Whether an answer has the form of one of DTLS, to whomever it is.
+pub(crate) fn is_dtls(answer: &[u8]) -> bool {
+    dtls::Answer::parse(answer).is_ok()
+}
+
+/// Whether it has that of a list of versions of QUIC.
+pub(crate) fn is_quic(answer: &[u8]) -> bool {
+    quic::Negotiation::parse(answer).is_ok()
+}
+
 /// Destination and source of our packet, which the answer has the other way round.
 fn connection_ids(cookie: u32) -> [[u8; 8]; 2] {
     let [a, b, c, d] = cookie.to_be_bytes();

@@ -40,7 +40,7 @@ fn who_struggled_stays_slow() {
     };
     let vantage = Vantage { site: Site("test".into()), name: "here".into() };
     let stop = Stop::new();
-    let udp = UdpQuestions(&|_, _, _| Vec::new());
+    let udp = UdpQuestions(&|_, _, _, _| Vec::new());
     let sweep =
         Sweep { plan: &plan, vantage: &vantage, udp, fragile: Fragile::NOBODY, stop: &stop };
     let (mut link, mut pacer) = (Scripted::new(Tier::Raw), Pacer::new(rates));

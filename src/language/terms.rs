@@ -5,6 +5,7 @@
 use inventory::{
     approval::{ProposalError, Standing, Verdict},
     asset::EventKind,
+    audit::Action,
     class::Class,
     compare::Registration,
     finding::{AcceptError, FindingState},
@@ -12,9 +13,9 @@ use inventory::{
     store::StoreError,
     user::{LONGEST, PasswordError, SHORTEST},
 };
-use model::{PortState, RunResult, Severity, Strength};
+use model::{Method, PortState, RunResult, Severity, Strength};
 
-use super::language::Language;
+use super::Language;
 use crate::cli::doctor::State;
 
 macro_rules! terms {
@@ -125,6 +126,27 @@ terms! {
         Crashed => "異常終了",
         Skipped => "省略",
     }
+    /// How something was observed.
+    method: Method {
+        Arp => "ARP",
+        NeighborSolicitation => "近隣要請",
+        NeighborTable => "近隣テーブル",
+        Echo => "ping",
+        MulticastEcho => "マルチキャストping",
+        MulticastOption => "マルチキャストオプション",
+        MulticastListener => "マルチキャストリスナー",
+        RouterAdvertisement => "ルーター広告",
+        Timestamp => "ICMPタイムスタンプ",
+        TcpSyn => "TCP SYN",
+        TcpAck => "TCP ACK",
+        TcpConnect => "TCP接続",
+        Udp => "UDP",
+        Dialogue => "サービスとの対話",
+        Tls => "TLS",
+        Resolver => "DNS",
+        Capture => "受信",
+        Import => "取り込み",
+    }
     /// How well something works.
     health: State {
         Works => "正常",
@@ -133,7 +155,106 @@ terms! {
     }
 }
 
+/// Names that are texts in the database and for programs, in Japanese.
+const NAMES: &[(&str, &str)] = &[
+    // Identifiers.
+    ("mac", "MACアドレス"),
+    ("address", "アドレス"),
+    ("host_name", "ホスト名"),
+    ("ssh_host_key", "SSHホスト鍵"),
+    ("tls_key", "TLSの鍵"),
+    ("smb_guid", "SMBのGUID"),
+    ("snmp_engine_id", "SNMPのエンジンID"),
+    ("device_uuid", "機器のUUID"),
+    ("dhcp_client_id", "DHCPクライアントID"),
+    ("dhcp_duid", "DHCPのDUID"),
+    ("serial", "シリアル番号"),
+    ("chassis_id", "筐体ID"),
+    ("client_key", "クライアント証明書の鍵"),
+    // Jobs and scans.
+    ("sweep", "スキャン"),
+    ("watch", "受信監視"),
+    ("certificates", "証明書の収集"),
+    ("import", "取り込み"),
+    ("review", "見直し"),
+    ("backup", "バックアップ"),
+    ("prune", "古いデータの削除"),
+    // What messages are about.
+    ("discovery", "発見"),
+    ("state", "変化"),
+    ("approval", "承認"),
+    ("risk", "リスク"),
+    // What doctor looks at.
+    ("interfaces", "インターフェース"),
+    ("vendors", "ベンダー情報"),
+    ("routes", "通知先"),
+    ("page", "Web画面"),
+    ("trust", "信頼する認証局"),
+    ("privileges", "権限"),
+    ("confinement", "権限の制限"),
+    ("io tier", "送信方式"),
+    ("open files", "ファイル数の上限"),
+    ("name service", "DNS"),
+    ("database", "データベース"),
+    ("size", "容量"),
+];
+
+/// What was done, in Japanese.
+const fn deed(action: Action) -> &'static str {
+    match action {
+        Action::Decide(Verdict::Approved) => "承認",
+        Action::Decide(Verdict::Investigating) => "調査",
+        Action::Decide(Verdict::Rejected) => "却下",
+        Action::Decide(Verdict::Retired) => "廃止",
+        Action::Confirm => "判断の確認",
+        Action::Withdraw => "判断の取り消し",
+        Action::End => "判断の終了",
+        Action::Import => "台帳の取り込み",
+        Action::Accept => "検出事項の受容",
+        Action::Merge => "資産の統合",
+        Action::Split => "統合の取り消し",
+        Action::AddUser => "ユーザーの追加",
+        Action::RemoveUser => "ユーザーの削除",
+        Action::SetRole => "役割の変更",
+        Action::SetPassword => "パスワードの変更",
+        Action::DisableUser => "ユーザーの無効化",
+        Action::EnableUser => "ユーザーの有効化",
+        Action::AddToken => "APIキーの追加",
+        Action::RemoveToken => "APIキーの削除",
+        Action::SignIn => "サインイン",
+        Action::FailedSignIn => "サインインの失敗",
+        Action::SignOut => "サインアウト",
+        Action::RunJob => "ジョブの実行",
+        Action::Retry => "メッセージの再送",
+        Action::Test => "テスト送信",
+        Action::Restore => "データベースの復元",
+        Action::Prune => "古いデータの削除",
+        Action::ShareView => "表示の共有",
+        Action::RenameView => "表示の名前変更",
+        Action::ChangeView => "表示の変更",
+        Action::RemoveView => "表示の削除",
+    }
+}
+
 impl Language {
+    /// What was done, by its name in the audit.
+    pub(crate) fn deed(self, name: &str) -> String {
+        let known = Action::ALL.into_iter().find(|action| action.as_str() == name);
+        match (self, known) {
+            (Self::Japanese, Some(action)) => deed(action).to_owned(),
+            _ => name.to_owned(),
+        }
+    }
+
+    /// A name that programs know: of a kind of identifier, job or scan, of what messages are
+    /// about, of what `doctor` looks at.
+    pub(crate) fn name(self, name: &str) -> String {
+        match (self, NAMES.iter().find(|(known, _)| *known == name)) {
+            (Self::Japanese, Some((_, japanese))) => (*japanese).to_owned(),
+            _ => name.to_owned(),
+        }
+    }
+
     /// The value of a field of the query language about such things, as lists have it.
     pub(crate) fn value(self, kind: Kind, field: &str, value: &str) -> String {
         let known = match field {
@@ -229,15 +350,16 @@ pub(crate) const fn refusal(error: &StoreError) -> Option<&'static str> {
 }
 
 fn problem(problem: &Problem) -> String {
-    let meant = |word: &Option<&'static str>| {
+    let meant = |word: Option<&str>| {
         word.map_or_else(String::new, |word| format!("({word:?} ではありませんか?)"))
     };
     match problem {
         Problem::Nothing => {
-            "検索語、または項目・比較記号(:、=、!=、~、!~、<、>、in)・値が必要です".to_owned()
+            "検索語、または項目・比較記号(:、=、!=、~、!~、<、<=、>、>=、in)・値が必要です"
+                .to_owned()
         }
         Problem::Field { name, meant: word, fields } => {
-            format!("{name:?} という項目はありません{}。使える項目: {fields}", meant(word))
+            format!("{name:?} という項目はありません{}。使える項目: {fields}", meant(*word))
         }
         Problem::Comparison { field, comparison, use_ } => {
             format!("{field} は {comparison:?} で比較できません。使える比較: {use_}")
@@ -249,13 +371,20 @@ fn problem(problem: &Problem) -> String {
         Problem::Network(text) => format!(
             "{text:?} はネットワークではありません(例: 192.0.2.0/24、192.0.2.1-192.0.2.9、アドレス。一部は ~ の後)"
         ),
-        Problem::Age(text) => {
-            format!("{text:?} は期間ではありません(数値と s、m、h、d、w。例: 7d)")
+        Problem::Moment { value, meant: word } => format!(
+            "{value:?} は期間(数値と s、m、h、d、w。例: 7d)でも日付(2026-11-22、2026-11、2026、today、yesterday、tomorrow)でもありません{}",
+            meant(word.as_deref())
+        ),
+        Problem::Calendar(text) => {
+            format!("{text:?} は暦にありません(1900~9999年。例: 2026-11-22、2026-11)")
         }
+        Problem::Length(text) => format!(
+            "{text:?} は期間です。期間は <、<=、>、>= で比較します(:、=、!= には 2026-11-22 のような日付)"
+        ),
         Problem::Number(text) => format!("{text:?} は整数ではありません"),
         Problem::Flag(text) => format!("{text:?} は yes でも no でもありません"),
         Problem::Word { field, value, meant: word, words } => {
-            format!("{value:?} は {field} の値ではありません{}。使える値: {words}", meant(word))
+            format!("{value:?} は {field} の値ではありません{}。使える値: {words}", meant(*word))
         }
         Problem::Long => "検索条件が長すぎます".to_owned(),
         Problem::Many => "検索条件の比較が多すぎます".to_owned(),
@@ -265,7 +394,9 @@ fn problem(problem: &Problem) -> String {
 
 #[cfg(test)]
 mod tests {
-    use inventory::query::Query;
+    use config::JobKind;
+    use inventory::{query::Query, store::Offset};
+    use model::Identifier;
 
     use super::*;
 
@@ -279,7 +410,18 @@ mod tests {
         for event in EventKind::ALL {
             assert!(!japanese.event(event).is_ascii());
         }
-        let wrong = Query::parse(Kind::Findings, "serverity:critical").unwrap_err();
+        for name in Identifier::KINDS.into_iter().chain(config::route::ABOUT) {
+            assert!(!japanese.name(name).is_ascii(), "{name}");
+        }
+        for kind in JobKind::ALL {
+            assert!(!japanese.name(kind.as_str()).is_ascii(), "{}", kind.as_str());
+        }
+        for action in Action::ALL {
+            let name = action.as_str();
+            assert!(!japanese.deed(name).is_ascii() && english.deed(name) == name, "{name}");
+        }
+        assert_eq!(japanese.name("of tomorrow"), "of tomorrow");
+        let wrong = Query::parse(Kind::Findings, "serverity:critical", Offset::UTC).unwrap_err();
         assert!(japanese.query_error(&wrong).contains("\"severity\" ではありませんか"));
         assert!(english.query_error(&wrong).contains("is \"severity\" meant?"));
     }

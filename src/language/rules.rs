@@ -1,8 +1,8 @@
 //! What the rules' titles are in Japanese. A rule that is not here does not compile.
 
-use inventory::compare;
+use inventory::{asset::EventKind, compare};
 
-use super::language::Language;
+use super::Language;
 
 /// By the rule.
 const TITLES: &[(&str, &str)] = &[
@@ -185,6 +185,18 @@ const _: () = {
 };
 
 impl Language {
+    /// The title of a piece of news: that of a finding, or what happened to whom.
+    pub(crate) fn news(self, rule: &str, title: &str) -> String {
+        let happened = rule.strip_prefix("event.");
+        let kind = happened.and_then(|name| EventKind::ALL.iter().find(|one| one.as_str() == name));
+        match (self, kind, title.split_once(": ")) {
+            (Self::Japanese, Some(kind), Some((_, subject))) => {
+                format!("{}: {}", self.event(*kind), self.said(subject))
+            }
+            _ => self.finding(rule, title),
+        }
+    }
+
     /// The title of a finding: that of its rule, with what it is of behind a colon.
     pub(crate) fn finding(self, rule: &str, title: &str) -> String {
         let of_registers = compare::RULES.iter().map(|rule| (rule.id, rule.title));
@@ -192,7 +204,14 @@ impl Language {
         let own = of_registers.chain(of_certificates).find(|(id, _)| *id == rule);
         let rest = own.and_then(|(_, own)| title.strip_prefix(own));
         match (self, TITLES.iter().find(|(id, _)| *id == rule), rest) {
-            (Self::Japanese, Some((_, words)), Some(rest)) => format!("{words}{rest}"),
+            (Self::Japanese, Some((_, words)), Some(rest)) => {
+                let Some(of) = rest.strip_prefix(": ") else { return format!("{words}{rest}") };
+                // A program is told with the asset that it is on.
+                match of.rsplit_once(" on ").filter(|_| rule.starts_with("software.")) {
+                    Some((what, asset)) => format!("{words}: {what}、{}", self.said(asset)),
+                    None => format!("{words}: {}", self.said(of)),
+                }
+            }
             // One of another version of the program says what it is by itself.
             _ => title.to_owned(),
         }
@@ -210,6 +229,13 @@ mod tests {
         assert_eq!(told(Language::Japanese, "device.unregistered"), "未登録の機器: printer-7");
         assert_eq!(told(Language::English, "device.unregistered"), title);
         assert_eq!(told(Language::Japanese, "device.of-tomorrow"), title);
+        let on = "Forbidden software: vsftpd 2.2.2 on old (192.0.2.7)";
+        let told = Language::Japanese.finding("software.forbidden", on);
+        assert_eq!(told, "禁止されたソフトウェア: vsftpd 2.2.2、old (192.0.2.7)");
+        let opened = "Port opened: 192.0.2.7:80";
+        let told = Language::Japanese.news("event.port_opened", opened);
+        assert_eq!(told, "ポートの開放: 192.0.2.7:80");
+        assert_eq!(Language::English.news("event.port_opened", opened), opened);
         let rules = compare::RULES.len() + certs::RULES.len();
         assert_eq!(TITLES.len(), rules, "titles of rules that are no more");
         assert!(TITLES.iter().all(|(_, title)| !title.is_ascii()));
