@@ -21,8 +21,11 @@ fn register(via: &str) -> String {
     )
 }
 
+/// A service: its endpoint, its product and version.
+type Named = (String, Option<String>, Option<String>);
+
 /// The services by their endpoints, and the families of clients.
-fn told(frames: &[Vec<u8>]) -> (Vec<(String, Option<String>, Option<String>)>, Vec<String>) {
+fn told(frames: &[Vec<u8>]) -> (Vec<Named>, Vec<String>) {
     let all = heard(frames);
     let text = format!("{all:?}");
     for secret in ["4711", "Alice", "alice", "0badc0de", "805ec0123456"] {
