@@ -339,7 +339,6 @@ fn a_folder_of_a_million_files_takes_no_more_than_their_names() {
     let path = folder.path().to_str().unwrap();
     let mut command = home.command(&["certs", "collect", "--file", path]);
     let mut running = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    let began = Instant::now();
     let mut most = 0;
     while running.try_wait().unwrap().is_none() {
         most = most_memory(running.id()).unwrap_or_default().max(most);

@@ -126,7 +126,7 @@ mod tests {
     #[test]
     fn a_server_says_its_version() {
         let values =
-            b"\x02me\0\x04\0\0\0abc\0\x03x\0\x05\0\0\0\0\x08ok\0\x01\x02version\0\x06\0\0\07.0.2\0\
+            b"\x02me\0\x04\0\0\0abc\0\x03x\0\x05\0\0\0\0\x08ok\0\x01\x02version\0\x06\0\0\x007.0.2\0\
             \x10maxWireVersion\0\x15\0\0\0\x05bin\0\x02\0\0\0\x00ab";
         let bytes = answer(values);
         let expected = Answer { version: Some("7.0.2".into()), wire_version: Some(21) };

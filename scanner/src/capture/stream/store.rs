@@ -10,8 +10,8 @@ use crate::probe::{product, said::attribute, said::name_product};
 /// The answer to PRELOGIN. Behind it comes TLS in packets of the same protocol, or a login.
 pub(super) fn mssql(talk: &Conversation<'_>, told: &mut Vec<Told>) -> Option<Verdict> {
     let asks = matches!(talk.said, [tds::PRELOGIN, 0 | 1, _, _, 0, 0, ..]);
-    let by_port = talk.said.is_empty() && matches!(talk.server.port, 1_433 | 1_434);
-    if !asks && !by_port {
+    let answers = talk.said.is_empty() && matches!(talk.server.port, 1_433 | 1_434);
+    if !(asks || answers) {
         return None;
     }
     if talk.heard.is_empty() && !talk.ended {

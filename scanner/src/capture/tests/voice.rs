@@ -21,7 +21,7 @@ fn register(via: &str) -> String {
     )
 }
 
-/// A protocol with its product and version.
+/// A service: its endpoint, its product and version.
 type Named = (String, Option<String>, Option<String>);
 
 /// The services by their endpoints, and the families of clients.
