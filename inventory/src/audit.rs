@@ -60,6 +60,8 @@ pub enum Action {
     Import,
     /// A finding was accepted.
     Accept,
+    /// The acceptance of a finding was taken back.
+    Reopen,
     /// Two assets were said to be one.
     Merge,
     /// A merge was undone.
@@ -117,6 +119,7 @@ impl Action {
             Self::End => "end",
             Self::Import => "import",
             Self::Accept => "accept",
+            Self::Reopen => "reopen",
             Self::Merge => "merge",
             Self::Split => "split",
             Self::AddUser => "add_user",
