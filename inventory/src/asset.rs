@@ -280,6 +280,8 @@ pub enum EventKind {
     Split,
     /// A person accepted a finding.
     FindingAccepted,
+    /// A person took the acceptance of a finding back.
+    FindingReopened,
     /// A register was imported.
     RegisterImported,
     /// A person decided about an asset, confirmed it, or took it back.
@@ -288,7 +290,7 @@ pub enum EventKind {
 
 impl EventKind {
     /// Every kind.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::AssetFirstSeen,
         Self::IdentifierAdded,
         Self::AddressMoved,
@@ -303,6 +305,7 @@ impl EventKind {
         Self::Merged,
         Self::Split,
         Self::FindingAccepted,
+        Self::FindingReopened,
         Self::RegisterImported,
         Self::Decided,
     ];
@@ -325,6 +328,7 @@ impl EventKind {
             Self::Merged => "merged",
             Self::Split => "split",
             Self::FindingAccepted => "finding_accepted",
+            Self::FindingReopened => "finding_reopened",
             Self::RegisterImported => "register_imported",
             Self::Decided => "decided",
         }

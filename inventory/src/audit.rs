@@ -60,6 +60,8 @@ pub enum Action {
     Import,
     /// A finding was accepted.
     Accept,
+    /// The acceptance of a finding was taken back.
+    Reopen,
     /// Two assets were said to be one.
     Merge,
     /// A merge was undone.
@@ -108,7 +110,7 @@ pub enum Action {
 
 impl Action {
     /// Every one.
-    pub const ALL: [Self; 31] = [
+    pub const ALL: [Self; 32] = [
         Self::Decide(Verdict::Approved),
         Self::Decide(Verdict::Investigating),
         Self::Decide(Verdict::Rejected),
@@ -118,6 +120,7 @@ impl Action {
         Self::End,
         Self::Import,
         Self::Accept,
+        Self::Reopen,
         Self::Merge,
         Self::Split,
         Self::AddUser,
@@ -152,6 +155,7 @@ impl Action {
             Self::End => "end",
             Self::Import => "import",
             Self::Accept => "accept",
+            Self::Reopen => "reopen",
             Self::Merge => "merge",
             Self::Split => "split",
             Self::AddUser => "add_user",

@@ -258,6 +258,36 @@ pub fn accept(
     }
 }
 
+/// An acceptance cannot be taken back.
+#[derive(Clone, Debug, Eq, Error, PartialEq)]
+pub enum ReopenError {
+    /// There is nothing to take back.
+    #[error("the finding is {}: only one that is accepted can be reopened", .state.as_str())]
+    NotAccepted {
+        /// What became of it.
+        state: FindingState,
+    },
+    /// Whoever accepted it asks why.
+    #[error("taking an acceptance back needs a reason")]
+    NoReason,
+}
+
+/// Takes an acceptance back: the finding is open again, and nothing is left of the acceptance, which
+/// would otherwise hold again once the finding was resolved and came back.
+///
+/// # Errors
+///
+/// Where the finding is not accepted, or the reason is blank.
+pub fn reopen(finding: &Finding, reason: &str) -> Result<Finding, ReopenError> {
+    match finding.state {
+        FindingState::Accepted if reason.trim().is_empty() => Err(ReopenError::NoReason),
+        FindingState::Accepted => {
+            Ok(Finding { state: FindingState::Open, accepted: None, ..finding.clone() })
+        }
+        state => Err(ReopenError::NotAccepted { state }),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -371,6 +401,24 @@ mod tests {
         assert_eq!(accept(&open, at(9), "  ", at(5)), Err(AcceptError::NoReason));
         let past = Err(AcceptError::InThePast { until: at(5) });
         assert_eq!(accept(&open, at(5), "x", at(5)), past);
+    }
+
+    #[test]
+    fn an_acceptance_that_is_taken_back_holds_no_more() {
+        let mut findings = Vec::new();
+        let detections = [expired(Severity::Critical)];
+        round(&mut findings, &detections, true, 1, &[ChangeKind::Opened]);
+        let open = Err(ReopenError::NotAccepted { state: FindingState::Open });
+        assert_eq!(reopen(&findings[0], "x"), open);
+        findings[0] = accept(&findings[0], at(100), "replaced in May", at(2)).unwrap();
+        assert_eq!(reopen(&findings[0], " "), Err(ReopenError::NoReason));
+        findings[0] = reopen(&findings[0], "it is used after all").unwrap();
+        assert_eq!((findings[0].state, &findings[0].accepted), (FindingState::Open, &None));
+        round(&mut findings, &detections, true, 3, &[ChangeKind::SeenAgain]);
+        // Nor when it went and came back within the time for which it was accepted.
+        round(&mut findings, &[], true, 4, &[ChangeKind::Resolved]);
+        round(&mut findings, &detections, true, 5, &[ChangeKind::Reopened]);
+        assert_eq!(findings[0].state, FindingState::Open);
     }
 
     #[test]

@@ -31,6 +31,7 @@ pub mod route;
 pub mod run;
 pub mod server_name;
 pub mod store;
+pub mod subject;
 pub mod user;
 pub mod vendor;
 pub mod version;

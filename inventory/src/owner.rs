@@ -77,10 +77,24 @@ impl Owner {
     }
 }
 
+/// What the entry of an asset says of it.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Entered {
+    /// The entry's number.
+    pub entry: String,
+    /// The person.
+    pub owner: Option<String>,
+    /// The department.
+    pub department: Option<String>,
+    /// Where it stands.
+    pub location: Option<String>,
+}
+
 /// Everybody who answers for something.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Owners {
     assets: HashMap<AssetId, Owner>,
+    entered: HashMap<AssetId, Entered>,
     certificates: HashMap<String, BTreeSet<Owner>>,
     /// By the number of the entry.
     entries: HashMap<String, Owner>,
@@ -97,6 +111,15 @@ impl Owners {
         let mut owners = Self::default();
         let of_entry = |at: usize| devices.get(at).and_then(Owner::of);
         for state in &comparison.assets {
+            if let Some(entry) = state.entry.and_then(|at| devices.get(at)) {
+                let entered = Entered {
+                    entry: entry.reference.clone(),
+                    owner: entry.owner.clone(),
+                    department: entry.department.clone(),
+                    location: entry.location.clone(),
+                };
+                owners.entered.insert(state.asset, entered);
+            }
             if let Some(owner) = state.entry.and_then(of_entry) {
                 owners.assets.insert(state.asset, owner);
             }
@@ -132,6 +155,12 @@ impl Owners {
     #[must_use]
     pub fn of_asset(&self, asset: AssetId) -> Option<&Owner> {
         self.assets.get(&asset)
+    }
+
+    /// What the device register says of an asset.
+    #[must_use]
+    pub fn entered(&self, asset: AssetId) -> Option<&Entered> {
+        self.entered.get(&asset)
     }
 
     /// Who answers for a certificate, by entry.

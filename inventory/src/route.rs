@@ -109,6 +109,7 @@ impl About {
             | EventKind::Merged
             | EventKind::Split
             | EventKind::FindingAccepted
+            | EventKind::FindingReopened
             | EventKind::RegisterImported
             | EventKind::Decided => None,
         }

@@ -16,7 +16,7 @@ use scanner::import;
 
 pub(crate) use certs::{Certs, Collect};
 pub(crate) use decide::{
-    About, AboutAsset, AboutIssuer, AboutSoftware, Audit, Decisions, DecisionsList, Terms,
+    About, AboutAsset, AboutIssuer, AboutSoftware, Audit, Days, Decisions, DecisionsList, Terms,
 };
 pub(crate) use keep::{Backup, Demo, Prune, Restore};
 pub(crate) use register::{Kind, Register, RegisterImport};
@@ -366,6 +366,14 @@ pub(crate) enum Findings {
         #[arg(long, value_name = "DATE")]
         until: String,
         /// Why it is accepted
+        #[arg(long, value_name = "TEXT")]
+        reason: String,
+    },
+    /// Take the acceptance of a finding back: it is open again
+    Reopen {
+        /// The finding's id
+        id: i64,
+        /// Why, for those who ask later
         #[arg(long, value_name = "TEXT")]
         reason: String,
     },

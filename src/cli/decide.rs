@@ -6,12 +6,13 @@ use inventory::{
     asset::{Asset, AssetId},
     compare::AssetState,
     query::{Kind, Query},
-    register::{self, Day, Entry, IssuerEntry, SoftwareEntry},
+    register::{self, Day, Entry, IssuerEntry, LineProblem, Reason, SoftwareEntry},
     store::{Compared, ReviewSummary, Rule, Store, StoreError},
 };
 use jiff::tz::Offset;
 use model::{Identifier, Timestamp};
 use serde_json::{Value, json};
+use thiserror::Error;
 
 use crate::{
     cli::{
@@ -197,7 +198,7 @@ pub(crate) async fn assets(
     };
     let matters: Vec<Matter> = chosen.into_iter().map(matter).collect();
     match matters.is_empty() {
-        true => bail!(Unusable("no asset matches: nothing was decided".to_owned())),
+        true => bail!(NothingMatches),
         false => Ok(matters),
     }
 }
@@ -274,22 +275,41 @@ fn preview(matters: &[Matter], format: Format) -> Result<()> {
     }
 }
 
+/// A query asks for nothing that there is.
+#[derive(Debug, Error)]
+#[error("no asset matches: nothing was decided")]
+pub(crate) struct NothingMatches;
+
+/// What somebody named cannot be an entry of a register.
+#[derive(Debug, Error)]
+#[error("{}", .reason.as_ref().map_or_else(|| "nothing was named".to_owned(), ToString::to_string))]
+pub(crate) struct WrongCell {
+    /// The heading of the cell that is wrong, if it is one.
+    pub(crate) heading: Option<String>,
+    /// `None` where nothing was named.
+    pub(crate) reason: Option<Reason>,
+}
+
 /// An entry as a register would give it, with all that is read of one.
-fn entry<E: Entry>(cells: &[(&str, Option<&String>)]) -> Result<E> {
+fn entry<E: Entry>(cells: &[(&str, Option<&String>)]) -> Result<E, WrongCell> {
     let quoted = |text: &str| format!("\"{}\"", text.replace('"', "\"\""));
     let headings: Vec<&str> = cells.iter().map(|(heading, _)| *heading).collect();
     let values: Vec<String> =
         cells.iter().map(|(_, cell)| quoted(cell.map_or("", String::as_str))).collect();
     let csv = format!("{}\n{}\n", headings.join(","), values.join(","));
-    let import = register::read::<E>(csv.as_bytes())?;
+    let nothing = |_| WrongCell { heading: None, reason: None };
+    let import = register::read::<E>(csv.as_bytes()).map_err(nothing)?;
     match (import.entries.into_iter().next(), import.errors.into_iter().next()) {
         (Some(entry), None) => Ok(entry),
-        (_, Some(problem)) => bail!(Unusable(problem.reason.to_string())),
-        (None, None) => bail!(Unusable("nothing was named".to_owned())),
+        (_, Some(LineProblem { field, reason, .. })) => {
+            Err(WrongCell { heading: field, reason: Some(reason) })
+        }
+        (None, None) => Err(WrongCell { heading: None, reason: None }),
     }
 }
 
-fn software(about: &AboutSoftware) -> Result<SoftwareEntry> {
+/// The entry that a decision about a product rests on.
+pub(crate) fn software(about: &AboutSoftware) -> Result<SoftwareEntry, WrongCell> {
     entry(&[
         ("product", Some(&about.product)),
         ("publisher", about.publisher.as_ref()),
@@ -298,7 +318,8 @@ fn software(about: &AboutSoftware) -> Result<SoftwareEntry> {
     ])
 }
 
-fn issuer(about: &AboutIssuer) -> Result<IssuerEntry> {
+/// The entry that a decision about an authority rests on.
+pub(crate) fn issuer(about: &AboutIssuer) -> Result<IssuerEntry, WrongCell> {
     entry(&[
         ("issuer", about.name.as_ref()),
         ("certificate sha256", about.certificate.as_ref()),

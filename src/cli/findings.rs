@@ -34,14 +34,29 @@ pub(crate) async fn run(
             // The day that is named is the last one on which it is accepted.
             let end = until.ends_at(settings.policy.offset);
             let accepted = store.accept_finding(*id, end, reason, clock::now()).await?;
-            match format {
-                Format::Json => {
-                    let compared = store.compare(clock::now(), &settings.policy).await?;
-                    print_json(&finding::json(&accepted, &compared.owners))
-                }
-                Format::Text => print(&finding::table(&[&accepted])),
-            }
+            tell(settings, &store, &accepted, format).await
         }
+        Some(Findings::Reopen { id, reason }) => {
+            let store = existing_for(settings).await?;
+            let open = store.reopen_finding(*id, reason, clock::now()).await?;
+            tell(settings, &store, &open, format).await
+        }
+    }
+}
+
+/// What became of a finding.
+async fn tell(
+    settings: &Settings,
+    store: &Store,
+    stored: &StoredFinding,
+    format: Format,
+) -> Result<()> {
+    match format {
+        Format::Json => {
+            let compared = store.compare(clock::now(), &settings.policy).await?;
+            print_json(&finding::json(stored, &compared.owners))
+        }
+        Format::Text => print(&finding::table(&[stored])),
     }
 }
 

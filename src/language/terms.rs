@@ -8,7 +8,7 @@ use inventory::{
     audit::Action,
     class::Class,
     compare::Registration,
-    finding::{AcceptError, FindingState},
+    finding::{AcceptError, FindingState, ReopenError},
     query::{Kind, Problem, QueryError},
     store::StoreError,
     user::{LONGEST, PasswordError, SHORTEST},
@@ -90,6 +90,7 @@ terms! {
         Merged => "統合",
         Split => "統合の取り消し",
         FindingAccepted => "検出事項の受容",
+        FindingReopened => "受容の取り消し",
         RegisterImported => "台帳の取り込み",
         Decided => "承認の判断",
     }
@@ -211,6 +212,7 @@ const fn deed(action: Action) -> &'static str {
         Action::End => "判断の終了",
         Action::Import => "台帳の取り込み",
         Action::Accept => "検出事項の受容",
+        Action::Reopen => "受容の取り消し",
         Action::Merge => "資産の統合",
         Action::Split => "統合の取り消し",
         Action::AddUser => "ユーザーの追加",
@@ -337,6 +339,10 @@ pub(crate) const fn refusal(error: &StoreError) -> Option<&'static str> {
             AcceptError::Resolved => "解決済みの検出事項は受容できません。",
             AcceptError::InThePast { .. } => "期限は今日以降の日付にしてください。",
             AcceptError::NoReason => "理由を入力してください。",
+        },
+        StoreError::Reopen { source, .. } => match source {
+            ReopenError::NotAccepted { .. } => "受容されていない検出事項です。",
+            ReopenError::NoReason => "理由を入力してください。",
         },
         StoreError::Proposal { source } => match source {
             ProposalError::NoReason => "理由を入力してください。",

@@ -1,20 +1,17 @@
-//! What was decided, what waits for a second person, and deciding: the same functions as the
-//! command line's.
+//! What was decided, what waits for a second person, and what is done about it: the same functions
+//! as the command line's. The forms for deciding are in `deciding`.
 
 use askama::Template;
 use axum::{extract::State, response::Response};
-use inventory::{
-    approval::{Decision, DecisionId, Matter, Second, Standing, Verdict},
-    register::Day,
-    store::StoredFinding,
-};
-use model::Timestamp;
+use inventory::approval::{Decision, DecisionId, Matter, Second, Standing, Verdict};
 
 use super::{
     Shared,
     asked::{Path, Question},
+    blank::Blank,
+    deciding::{self, What},
     language::Language,
-    page::{Moment, Page, Turning, before, html, own_path, shown, to},
+    page::{Moment, Page, Turning, before, html, shown, to},
     routes::{Route, get, post},
     sign::acting,
     trouble::Trouble,
@@ -23,11 +20,10 @@ use super::{
 };
 use crate::{
     cli::{
-        args::{About, AboutAsset, AboutIssuer, AboutSoftware, Terms},
+        args::About,
         decide::{self, Followed},
     },
     clock,
-    report::finding,
 };
 
 words! {
@@ -64,26 +60,39 @@ words! {
         key: "SHA-256 of its key", "鍵の SHA-256";
         all: "also those that are over", "終了したものも表示";
         four_eyes: "A second person has to confirm what is decided here.", "ここでの判断には二人目の確認が必要です。";
-        accept: "Accept the finding", "検出事項を受容";
+        of_it: "Where it is", "使用箇所の一覧";
         reason_missing: "Say why, for those who ask later.", "理由を入力してください。";
-        too_many: "More than 1000 assets match: narrow the query.", "対象が1000件を超えています。条件を絞ってください。";
+        too_many: "More than 1000 match: narrow the query.", "対象が1000件を超えています。条件を絞ってください。";
+        none_match: "Nothing matches.", "該当するものがありません。";
+        none_named: "Say which it is about.", "対象を指定してください。";
+        none_ticked: "Nothing is ticked: choose what it is about.", "対象が選択されていません。";
+        verdict_missing: "Choose what is decided: approve, investigate, reject or retire.", "承認・調査中にする・却下・廃止のいずれかを選んでください。";
+        not_a_day: "This is no day. A day is written such as 2027-03-31.", "日付として解釈できません(例: 2027-03-31)。";
+        day_over: "This day is over. Choose today or a later one.", "過ぎた日付です。今日以降の日付を入力してください。";
+        day_missing: "Say until when.", "期限を入力してください。";
+        not_days: "This is no number of days. It is written such as 90d.", "日数として解釈できません(例: 90d)。";
+        idle_of_what: "Only an approval ends when something is not seen. Leave this empty.", "未検出による終了は承認だけに指定できます。空欄にしてください。";
+        exception_to_what: "Only an approval can be an exception.", "例外にできるのは承認だけです。";
+        unknown_kind: "An identifier is one of these kinds:", "使える識別子の種類:";
+        product_missing: "Name the product.", "製品名を入力してください。";
+        issuer_missing: "Name the issuer, or give the SHA-256 of its certificate or key.", "発行者の名前、または証明書か鍵の SHA-256 を入力してください。";
+        not_versions: "These are no versions.", "バージョンの条件として解釈できません(例: >= 9.2, < 10)。";
+        not_hash: "This is no SHA-256.", "SHA-256 ではありません(16進数64桁)。";
+        weak_hash: "Give the SHA-256.", "SHA-1 や MD5 は偽造できます。SHA-256 を入力してください。";
+        unusable: "This cannot be used:", "使用できません:";
     }
 }
 
 pub(super) fn routes() -> Vec<Route> {
     vec![
         get("/decisions", list),
-        get("/decide", ask),
-        post("/decide", decide_it),
         post("/decisions/{id}/confirm", confirm),
         post("/decisions/{id}/withdraw", withdraw),
-        get("/findings/{id}/accept", ask_acceptance),
-        post("/findings/{id}/accept", accept),
     ]
 }
 
-/// The most assets that are decided about at once.
-const MOST: usize = 1_000;
+/// The most assets or products that are decided about at once.
+pub(super) const MOST: usize = 1_000;
 
 struct Row {
     id: i64,
@@ -109,6 +118,8 @@ struct List {
     four_eyes: bool,
     may_decide: bool,
     all: bool,
+    search: Blank,
+    blanks: [(&'static str, Blank); 2],
     turning: Turning,
 }
 
@@ -124,6 +135,7 @@ async fn list(
 ) -> Result<Response, Trouble> {
     let asked = Fields::from(asked);
     let (all, before) = (asked.is_set("all"), before(&asked));
+    let texts = Texts::of(visitor.language);
     let (now, offset) = (clock::now(), shared.settings.policy.offset);
     let current = [Standing::Pending, Standing::Holds];
     let wanted = |one: &Decision| all || current.contains(&one.standing(now, offset));
@@ -131,7 +143,7 @@ async fn list(
     let path = if all { "/decisions?all=1" } else { "/decisions" };
     html(&List {
         page: Page::new(&visitor, Words::of(visitor.language).decisions),
-        texts: Texts::of(visitor.language),
+        texts,
         turning: Turning::of(path, before, leaf.next),
         rows: leaf
             .rows
@@ -141,10 +153,15 @@ async fn list(
         four_eyes: shared.settings.rule == inventory::store::Rule::FourEyes,
         may_decide: visitor.may(inventory::user::Role::Approver),
         all,
+        search: deciding::search(texts),
+        blanks: [
+            (texts.about_software, deciding::blank(What::Product, texts)),
+            (texts.about_issuer, deciding::blank(What::Issuer, texts)),
+        ],
     })
 }
 
-fn known_by(matter: &Matter, language: Language) -> String {
+pub(super) fn known_by(matter: &Matter, language: Language) -> String {
     match matter {
         Matter::Asset { identifiers, .. } => {
             let all: Vec<String> =
@@ -183,122 +200,20 @@ fn row(decision: &Decision, standing: Standing, language: Language) -> Row {
     }
 }
 
-#[derive(Template)]
-#[template(path = "decide.html")]
-struct Ask {
-    page: Page,
-    texts: &'static Texts,
-    /// Asset, what it is called, what it would be known by.
-    assets: Vec<(i64, String, String)>,
-    four_eyes: bool,
-}
-
-/// What somebody named, as the command line has it.
-fn about(fields: &Fields) -> Result<About, Trouble> {
-    let given = |name: &str| fields.given(name).map(str::to_owned);
-    let terms = Terms {
-        reason: fields.text("reason").to_owned(),
-        until: given("until"),
-        exception: fields.is_set("exception"),
-    };
-    let invalid = |problem: String| Trouble::Invalid(problem);
-    Ok(match fields.text("kind") {
-        "software" => About::Software(AboutSoftware {
-            product: fields.text("product").to_owned(),
-            publisher: given("publisher"),
-            versions: given("versions"),
-            scope: given("scope"),
-            terms,
-        }),
-        "issuer" => About::Issuer(AboutIssuer {
-            name: given("issuer"),
-            certificate: given("certificate"),
-            key: given("key"),
-            terms,
-        }),
-        _ => {
-            let ids: Result<Vec<i64>, _> =
-                fields.all("asset").map(|id| id.trim().parse()).collect();
-            let words = fields.text("known_by").split([',', ' ']).filter(|word| !word.is_empty());
-            About::Asset(AboutAsset {
-                ids: ids.map_err(|_| invalid("an asset is named by its number".to_owned()))?,
-                query: given("where"),
-                known_by: words.map(str::to_owned).collect(),
-                idle: fields.given("idle").map(str::parse).transpose().map_err(invalid)?,
-                dry_run: false,
-                terms,
-            })
-        }
-    })
-}
-
-/// Shows which assets it would be, and asks what is decided of them.
-async fn ask(
-    Approver(visitor): Approver,
-    State(shared): State<Shared>,
-    Question(asked): Asked,
-) -> Result<Response, Trouble> {
-    let fields = Fields::from(asked);
-    let About::Asset(about) = about(&fields)? else { return Err(Trouble::NotFound) };
-    if about.ids.is_empty() && about.query.is_none() {
-        return Ok(to("/decisions"));
-    }
-    let texts = Texts::of(visitor.language);
-    let find = |shared: Shared| async move {
-        Ok(decide::assets(&shared.settings, &shared.store, &about).await?)
-    };
-    let matters = shared.look_apart(find).await?;
-    if matters.len() > MOST {
-        return Err(Trouble::Invalid(texts.too_many.to_owned()));
-    }
-    let language = visitor.language;
-    let row = |matter: &Matter| {
-        let name = shown(&language.said(&matter.to_string()));
-        Some((matter.asset()?.0, name, known_by(matter, language)))
-    };
-    html(&Ask {
-        page: Page::new(&visitor, texts.decide),
-        texts,
-        assets: matters.iter().filter_map(row).collect(),
-        four_eyes: shared.settings.rule == inventory::store::Rule::FourEyes,
-    })
-}
-
-async fn decide_it(
-    Approver(visitor): Approver,
-    State(shared): State<Shared>,
-    Form(fields): Form,
-) -> Result<Response, Trouble> {
-    let texts = Texts::of(visitor.language);
-    if !fields.is_set("reason") {
-        return Err(Trouble::Invalid(texts.reason_missing.to_owned()));
-    }
-    let verdict = match fields.text("verdict") {
-        "approved" => Verdict::Approved,
-        "investigating" => Verdict::Investigating,
-        "rejected" => Verdict::Rejected,
-        "retired" => Verdict::Retired,
-        _ => return Err(Trouble::Invalid(String::new())),
-    };
-    let about = about(&fields)?;
-    decided(&shared, &visitor, verdict, about).await?;
-    Ok(to(match fields.given("back") {
-        Some(back) => own_path(back),
-        None => "/decisions",
-    }))
-}
-
 /// Decides about what somebody named, to its end.
 pub(super) async fn decided(
     shared: &Shared,
     visitor: &Visitor,
     verdict: Verdict,
-    about: About,
+    about: Vec<About>,
 ) -> Result<Followed, Trouble> {
     let (store, texts) = (acting(shared, visitor), Texts::of(visitor.language));
     let decide = move |shared: Shared| async move {
         let settings = &shared.settings;
-        let proposals = decide::proposals(settings, &store, verdict, &about).await?;
+        let mut proposals = Vec::new();
+        for about in &about {
+            proposals.extend(decide::proposals(settings, &store, verdict, about).await?);
+        }
         if proposals.len() > MOST {
             return Err(Trouble::Invalid(texts.too_many.to_owned()));
         }
@@ -362,71 +277,4 @@ async fn withdraw(
     };
     withdrawn(&shared, &visitor, DecisionId(id), reason.to_owned()).await?;
     Ok(to("/decisions"))
-}
-
-#[derive(Template)]
-#[template(path = "accept.html")]
-struct Accept {
-    page: Page,
-    texts: &'static Texts,
-    id: i64,
-    rule: String,
-    subject: String,
-    title: String,
-    detail: String,
-    citation: &'static str,
-    since: Moment,
-}
-
-async fn ask_acceptance(
-    Approver(visitor): Approver,
-    State(shared): State<Shared>,
-    Path(id): Path<i64>,
-) -> Result<Response, Trouble> {
-    let all = shared.store.findings().await?;
-    let found = all.into_iter().find(|one| one.id == id).ok_or(Trouble::NotFound)?.finding;
-    let texts = Texts::of(visitor.language);
-    html(&Accept {
-        page: Page::new(&visitor, texts.accept),
-        texts,
-        id,
-        rule: found.key.rule.clone(),
-        subject: shown(&found.key.subject),
-        title: shown(&visitor.language.finding(&found.key.rule, &found.title)),
-        detail: shown(&visitor.language.said(&found.detail)),
-        citation: finding::citation(&found.key.rule).unwrap_or_default(),
-        since: found.first_seen.into(),
-    })
-}
-
-async fn accept(
-    Approver(visitor): Approver,
-    State(shared): State<Shared>,
-    Path(id): Path<i64>,
-    Form(fields): Form,
-) -> Result<Response, Trouble> {
-    let Some(reason) = fields.given("reason") else {
-        let text = Texts::of(visitor.language).reason_missing;
-        return Err(Trouble::Invalid(text.to_owned()));
-    };
-    accepted(&shared, &visitor, id, reason, fields.text("until")).await?;
-    Ok(to(match fields.given("back") {
-        Some(back) => own_path(back),
-        None => "/",
-    }))
-}
-
-/// Accepts a finding until the end of a day.
-pub(super) async fn accepted(
-    shared: &Shared,
-    visitor: &Visitor,
-    id: i64,
-    reason: &str,
-    until: &str,
-) -> Result<StoredFinding, Trouble> {
-    let until = until.parse::<Day>();
-    let until = until.map_err(|error| Trouble::Invalid(error.to_string()))?;
-    // The day that is named is the last one on which it is accepted.
-    let end: Timestamp = until.ends_at(shared.settings.policy.offset);
-    Ok(acting(shared, visitor).accept_finding(id, end, reason, clock::now()).await?)
 }

@@ -16,7 +16,7 @@ use super::{
     visit::{Fields, Theme, Visitor},
     words::Words,
 };
-use crate::report::table::printable;
+use crate::{report::table::printable, tell};
 
 /// A part of the page in the navigation.
 pub(crate) struct Part {
@@ -109,10 +109,21 @@ impl Page {
         self
     }
 
+    /// Says that a form comes back, with what is wrong beside its fields.
+    pub(crate) fn asking_again(self) -> Self {
+        let text = self.words.look_below;
+        self.warning(text)
+    }
+
     /// Says what is wrong above the content.
     pub(crate) fn warning(mut self, text: impl Into<String>) -> Self {
         self.notice = Some(Notice { text: text.into(), is_bad: true });
         self
+    }
+
+    /// A text with its long hashes cut, of which the whole stands in a title.
+    pub(crate) fn short(&self, text: &str) -> String {
+        short(text)
     }
 
     /// By reference, as templates have it.
@@ -168,6 +179,13 @@ pub(crate) fn html(template: &impl Template) -> Result<Response, Trouble> {
     Ok(Html(text).into_response())
 }
 
+/// The same of something that was not done.
+pub(crate) fn html_as(status: StatusCode, template: &impl Template) -> Result<Response, Trouble> {
+    let mut answer = html(template)?;
+    *answer.status_mut() = status;
+    Ok(answer)
+}
+
 /// To another page of ours, after something was done. `path` begins with `/`.
 pub(crate) fn to(path: &str) -> Response {
     Redirect::to(path).into_response()
@@ -176,6 +194,27 @@ pub(crate) fn to(path: &str) -> Response {
 /// What the network or a file said, without what a terminal or a browser would obey.
 pub(crate) fn shown(text: &str) -> String {
     printable(text)
+}
+
+/// The digits of a hash that are shown where the whole would take half of a table's width.
+const DIGITS: usize = 12;
+
+/// The same with each run of 40 hexadecimal digits and more, which nobody reads, cut to the first few.
+fn short(text: &str) -> String {
+    let (mut all, mut rest) = (String::new(), text);
+    while let Some(begin) = rest.find(|c: char| c.is_ascii_hexdigit()) {
+        let (before, run) = rest.split_at(begin);
+        let end = run.find(|c: char| !c.is_ascii_hexdigit()).unwrap_or(run.len());
+        let (run, after) = run.split_at(end);
+        all.push_str(before);
+        match run.get(..DIGITS).filter(|_| run.len() >= 40) {
+            Some(first) => all.extend([first, "…"]),
+            None => all.push_str(run),
+        }
+        rest = after;
+    }
+    all.push_str(rest);
+    all
 }
 
 /// A moment for `<time>`: in UTC, to the second. The script shows it in the browser's zone.
@@ -248,6 +287,7 @@ pub(super) fn trouble(
         Trouble::Wait(_) => (words.trouble_wait, String::new()),
         Trouble::Unread(why) => (words.trouble_invalid, shown(&why.text(visitor.language))),
         Trouble::Invalid(why) => (words.trouble_invalid, shown(&visitor.language.said(why))),
+        Trouble::Unreadable(why) => (words.trouble_invalid, shown(&tell::chain(&**why))),
         Trouble::Query(why) => {
             let part = format!("{:?}: {}", why.term, visitor.language.query_error(why));
             (words.trouble_invalid, shown(&part))
@@ -273,7 +313,7 @@ pub(super) fn trouble(
     } else if matches!(trouble, Trouble::SignIn) && *method == Method::GET {
         return to(&format!("/login?next={}", encoded(&visitor.path)));
     } else {
-        let page = Page::new(visitor, status.canonical_reason().unwrap_or_default());
+        let page = Page::new(visitor, words.trouble_heading(trouble));
         match html(&TroublePage { page, text, detail }) {
             Ok(mut response) => {
                 *response.status_mut() = status;
@@ -310,6 +350,7 @@ fn problem(trouble: &Trouble, language: Language, reference: Option<&str>) -> Va
         Trouble::Wait(seconds) => ("wait", format!("{} ({seconds} s)", words.trouble_wait)),
         Trouble::Unread(why) => ("invalid", why.text(language)),
         Trouble::Invalid(why) => ("invalid", why.clone()),
+        Trouble::Unreadable(why) => ("invalid", tell::chain(&**why)),
         Trouble::Query(why) => ("query", language.query_error(why)),
         Trouble::Conflict(why) => ("conflict", why.clone()),
         Trouble::Refused { conflicts, why, japanese } => {
@@ -397,6 +438,15 @@ mod tests {
         assert!(text.contains("Something went wrong here."), "{text}");
         assert!(text.contains("1a2b3c4d"), "{text}");
         assert!(!text.contains("SELECT") && broken.log().unwrap().contains("SELECT"));
+    }
+
+    #[test]
+    fn hashes_are_cut_and_nothing_else_is() {
+        let hash = "0123456789abcdef".repeat(4);
+        assert_eq!(short(&format!("tls_key {hash}, x")), "tls_key 0123456789ab…, x");
+        for whole in ["", "00:00:5e:00:53:01", "2001:db8::1", "台帳 PC-1", "0123456789abcdef"] {
+            assert_eq!(short(whole), whole);
+        }
     }
 
     #[test]

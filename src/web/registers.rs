@@ -10,14 +10,14 @@ use askama::Template;
 use axum::{
     body::Bytes,
     extract::State,
-    http::header,
+    http::{StatusCode, header},
     response::{IntoResponse as _, Response},
 };
 use inventory::{
     approval,
     register::{
-        self, DeviceEntry, Entry, Form as FileForm, Import, IssuerEntry, Place, RegisterDiff,
-        RegisterKind, SoftwareEntry,
+        self, DeviceEntry, Entry, Form as FileForm, Import, IssuerEntry, Place, ReadError,
+        RegisterDiff, RegisterKind, SoftwareEntry,
     },
     store::{RegisterSource, Replaces, Store, StoreError},
     user::Role,
@@ -26,9 +26,10 @@ use inventory::{
 use super::{
     Shared,
     asked::{Path, Question},
+    blank::{Blank, Field, Problems},
     cookie,
     language::Language,
-    page::{Moment, Page, html, shown, to},
+    page::{Moment, Page, encoded, html, html_as, shown, to},
     routes::{Route, get, post},
     sign::acting,
     trouble::Trouble,
@@ -69,6 +70,15 @@ words! {
         overruled: "A decision goes before", "承認が優先される項目";
         sheet_read: "Sheet, row of the headings", "シート、見出しの行";
         confirm: "Replace the register", "台帳を置き換える";
+        no_kind: "Choose a register.", "台帳を選んでください。";
+        no_line: "This is no number of a row.", "行番号を数字で入力してください。";
+        no_file: "Choose a file in which something stands.", "内容のあるファイルを選んでください。";
+        no_workbook: "This is a text, which has no sheets: leave this empty.", "シートのないテキストファイルです。空欄にしてください。";
+        no_sheet: "There is no such sheet. There are:", "そのシートはありません。あるシート:";
+        several_sheets: "Several sheets look like this register. Name one of:", "該当するシートが複数あります。次のいずれかを指定してください:";
+        no_heading_there: "This row has no headings of the register, such as", "その行に台帳の見出しがありません。見出しの例:";
+        no_heading: "No row has headings of the register, such as a column called", "台帳の見出しの行が見つかりません。必要な列の例:";
+        not_read: "This file cannot be read:", "ファイルを読み込めません:";
         gone: "The file is here no more. Upload it again.", "ファイルの保持期限が切れました。もう一度アップロードしてください。";
         other_now: "The register was changed meanwhile. Look again at what would change.", "その間に台帳が変更されました。変更内容をもう一度確認してください。";
         nothing_right: "No line is right: the register would be empty.", "取り込める行がありません。";
@@ -82,6 +92,11 @@ pub(super) fn routes() -> Vec<Route> {
         post("/registers/import", import),
         get("/registers/{kind}/export", export),
     ]
+}
+
+/// Where an entry of a register is.
+pub(super) fn path(kind: RegisterKind, label: &str) -> String {
+    format!("/registers/{kind}?q={}", encoded(label))
 }
 
 /// The most bytes of a file.
@@ -144,11 +159,26 @@ struct List {
     page: Page,
     texts: &'static Texts,
     rows: Vec<Row>,
-    may_replace: bool,
+    /// The form for another file, for who may.
+    upload: Option<Blank>,
+}
+
+/// The form for a file in the place of a register.
+fn upload(texts: &'static Texts) -> Blank {
+    let kind = |kind: RegisterKind| (kind.to_string(), texts.kind_name(kind).to_owned());
+    let fields = vec![
+        Field::choice("kind", texts.register, RegisterKind::ALL.map(kind)),
+        Field::file("file", texts.file)
+            .with(&[("required", ""), ("accept", ".csv,.txt,.xlsx,.xlsm,.xls,.ods")]),
+        Field::text("sheet", texts.sheet),
+        Field::text("heading", texts.heading)
+            .with(&[("inputmode", "numeric"), ("pattern", "[0-9]*")]),
+    ];
+    Blank::new("upload", "/registers/preview", texts.preview, fields)
 }
 
 impl Texts {
-    const fn kind_name(&self, kind: RegisterKind) -> &'static str {
+    pub(super) const fn kind_name(&self, kind: RegisterKind) -> &'static str {
         match kind {
             RegisterKind::Device => self.device,
             RegisterKind::Software => self.software,
@@ -158,14 +188,19 @@ impl Texts {
 }
 
 async fn list(Viewer(visitor): Viewer, State(shared): State<Shared>) -> Result<Response, Trouble> {
-    show(&shared, &visitor, None).await
+    show(&shared, &visitor, None, None).await
 }
 
 async fn show(
     shared: &Shared,
     visitor: &Visitor,
     warning: Option<&str>,
+    filled: Option<Blank>,
 ) -> Result<Response, Trouble> {
+    let status = match filled {
+        Some(_) => StatusCode::UNPROCESSABLE_ENTITY,
+        None => StatusCode::OK,
+    };
     let texts = Texts::of(visitor.language);
     let known = shared.store.registers().await?;
     let rows = RegisterKind::ALL.map(|kind| Row {
@@ -177,15 +212,19 @@ async fn show(
             .map(|one| (one.entries, one.imported_at.into(), shown(&one.source.file))),
     });
     let page = Page::new(visitor, Words::of(visitor.language).registers);
-    html(&List {
-        page: match warning {
-            Some(warning) => page.warning(warning),
-            None => page,
+    let upload = filled.unwrap_or_else(|| upload(texts));
+    html_as(
+        status,
+        &List {
+            page: match warning {
+                Some(warning) => page.warning(warning),
+                None => page,
+            },
+            texts,
+            rows: rows.into(),
+            upload: visitor.may(Role::Approver).then_some(upload),
         },
-        texts,
-        rows: rows.into(),
-        may_replace: visitor.may(Role::Approver),
-    })
+    )
 }
 
 /// What a file would change.
@@ -225,7 +264,7 @@ async fn look<E: Entry + Send + 'static>(
     let (bytes, place) = (bytes.clone(), place.clone());
     // A workbook takes a while, in which others are served.
     let read = computed(move || register::read_at::<E>(&bytes, &place)).await?;
-    let import = read.map_err(|error| Trouble::Invalid(crate::tell::chain(&error)))?;
+    let import = read.map_err(|error| Trouble::Unreadable(error.into()))?;
     let diff = shared.store.preview_register(&import.entries).await?;
     let decisions = shared.store.decisions().await?;
     let offset = shared.settings.policy.offset;
@@ -282,9 +321,21 @@ async fn preview(
     State(shared): State<Shared>,
     upload: Upload,
 ) -> Result<Response, Trouble> {
-    let fields = &upload.fields;
-    let kind: RegisterKind = fields.text("kind").parse().map_err(Trouble::Invalid)?;
-    let line = fields.given("heading").map(str::parse).transpose();
+    let fields = upload.fields;
+    let (words, texts) = (Words::of(visitor.language), Texts::of(visitor.language));
+    let again = async |problems| {
+        let blank = self::upload(texts).filled(&fields).with(problems);
+        show(&shared, &visitor, Some(words.look_below), Some(blank)).await
+    };
+    let Ok(kind) = fields.text("kind").parse::<RegisterKind>() else {
+        return again(Problems::of("kind", texts.no_kind)).await;
+    };
+    let Ok(line) = fields.given("heading").map(str::parse).transpose() else {
+        return again(Problems::of("heading", texts.no_line)).await;
+    };
+    if upload.bytes.is_empty() {
+        return again(Problems::of("file", texts.no_file)).await;
+    }
     let waiting = Waiting {
         token: cookie::new_token()?,
         session: visitor.session().ok_or(Trouble::SignIn)?.hash.clone(),
@@ -292,14 +343,36 @@ async fn preview(
         // A path would be the browser's own.
         name: upload.name.rsplit(['/', '\\']).next().unwrap_or_default().to_owned(),
         bytes: upload.bytes,
-        place: Place {
-            sheet: fields.given("sheet").map(str::to_owned),
-            heading_line: line.map_err(|_| Trouble::Invalid("heading".to_owned()))?,
-        },
+        place: Place { sheet: fields.given("sheet").map(str::to_owned), heading_line: line },
         before: source(&shared.store, kind).await?,
         since: Instant::now(),
     };
-    offer(&shared, &visitor, waiting, None).await
+    match offer(&shared, &visitor, waiting, None).await {
+        Err(Trouble::Unreadable(error)) => again(unreadable(&error, texts)).await,
+        done => done,
+    }
+}
+
+/// Why a file is no register, beside the field that can mend it, in words of the form.
+fn unreadable(error: &ReadError, texts: &Texts) -> Problems {
+    let (field, why) = match error {
+        ReadError::NoWorkbook => ("sheet", texts.no_workbook.to_owned()),
+        ReadError::NoSheet { there, .. } => {
+            ("sheet", format!("{} {}", texts.no_sheet, there.join(", ")))
+        }
+        ReadError::SeveralSheets { sheets, .. } => {
+            ("sheet", format!("{} {}", texts.several_sheets, sheets.join(", ")))
+        }
+        ReadError::NoHeadingThere { expected, .. } => {
+            ("heading", format!("{} {expected}", texts.no_heading_there))
+        }
+        ReadError::NoHeading { expected, .. } => {
+            ("file", format!("{} {expected}", texts.no_heading))
+        }
+        ReadError::Empty => ("file", texts.no_file.to_owned()),
+        error => ("file", format!("{} {}", texts.not_read, crate::tell::chain(error))),
+    };
+    Problems::of(field, shown(&why))
 }
 
 /// Shows what a file would change, and keeps it until somebody confirms it.
@@ -336,7 +409,7 @@ async fn import(
     let texts = Texts::of(visitor.language);
     let session = visitor.session().ok_or(Trouble::SignIn)?;
     let Some(mut waiting) = shared.pending.take(fields.text("file"), &session.hash) else {
-        return show(&shared, &visitor, Some(texts.gone)).await;
+        return show(&shared, &visitor, Some(texts.gone), None).await;
     };
     let (store, file) = (acting(&shared, &visitor), waiting.clone());
     let replace = move |shared: Shared| async move {

@@ -1,6 +1,7 @@
 //! The page as a browser or a program meets it, over a database in a file.
 
 mod acts;
+mod findings;
 mod hostile;
 mod hurry;
 mod japanese;

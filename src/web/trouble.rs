@@ -1,5 +1,7 @@
 //! Why something is not done: what is said to the visitor, and what to the log.
 
+use std::sync::Arc;
+
 use axum::{
     http::StatusCode,
     response::{IntoResponse, Response},
@@ -11,10 +13,13 @@ use inventory::{
     user::Role,
 };
 
-use super::{asked::Refusal, cookie};
+use super::{asked::Refusal, cookie, language::Language, page::shown};
 use crate::language::terms::refusal;
 use crate::{
-    cli::{Absent, Unusable},
+    cli::{
+        Absent, Unusable,
+        decide::{NothingMatches, WrongCell},
+    },
     tell,
 };
 
@@ -44,6 +49,8 @@ pub(crate) enum Trouble {
     Unread(Refusal),
     /// What was filled in cannot be used; says why.
     Invalid(String),
+    /// A file is no register; says why.
+    Unreadable(Arc<ReadError>),
     /// A query cannot be read; says where it is wrong.
     Query(QueryError),
     /// It goes against something else; says what.
@@ -72,6 +79,7 @@ impl Trouble {
             Self::Wait(_) => StatusCode::TOO_MANY_REQUESTS,
             Self::Unread(_)
             | Self::Invalid(_)
+            | Self::Unreadable(_)
             | Self::Query(_)
             | Self::Refused { conflicts: false, .. } => StatusCode::UNPROCESSABLE_ENTITY,
             Self::Conflict(_) | Self::Refused { conflicts: true, .. } => StatusCode::CONFLICT,
@@ -94,6 +102,7 @@ impl Trouble {
             | Self::Method
             | Self::Unread(_)
             | Self::Invalid(_)
+            | Self::Unreadable(_)
             | Self::Query(_)
             | Self::Conflict(_)
             | Self::Refused { .. } => None,
@@ -108,6 +117,18 @@ impl Trouble {
                 Err(Self::Method)
             }
             _ => Ok(answer),
+        }
+    }
+
+    /// What whoever filled in a form can mend, in their language; `None` for all else.
+    pub(crate) fn mendable(&self, language: Language) -> Option<String> {
+        match (self, language) {
+            (Self::Unread(why), language) => Some(shown(&why.text(language))),
+            (Self::Invalid(why), _) => Some(shown(why)),
+            (Self::Query(error), _) => Some(shown(&language.query_error(error))),
+            (Self::Refused { why, .. }, Language::English) => Some(shown(why)),
+            (Self::Refused { japanese, .. }, Language::Japanese) => Some((*japanese).to_owned()),
+            _ => None,
         }
     }
 
@@ -168,9 +189,10 @@ impl Trouble {
             | StoreError::AlreadyMerged { .. }
             | StoreError::OtherSite { .. }
             | StoreError::NotMerged { .. } => Self::Conflict(tell::chain(error)),
-            StoreError::Cursor(_) | StoreError::Accept { .. } | StoreError::Proposal { .. } => {
-                Self::Invalid(tell::chain(error))
-            }
+            StoreError::Cursor(_)
+            | StoreError::Accept { .. }
+            | StoreError::Reopen { .. }
+            | StoreError::Proposal { .. } => Self::Invalid(tell::chain(error)),
             StoreError::Full { .. }
             | StoreError::Folder { .. }
             | StoreError::IsFolder { .. }
@@ -223,8 +245,11 @@ impl From<anyhow::Error> for Trouble {
         if error.is::<Absent>() {
             return Self::NotFound;
         }
-        let is_theirs =
-            error.is::<Unusable>() || error.is::<ParseDayError>() || error.is::<ReadError>();
+        let is_theirs = error.is::<Unusable>()
+            || error.is::<NothingMatches>()
+            || error.is::<WrongCell>()
+            || error.is::<ParseDayError>()
+            || error.is::<ReadError>();
         let chain = tell::chain(error.as_ref());
         if is_theirs { Self::Invalid(chain) } else { Self::Failed(chain) }
     }

@@ -1,7 +1,7 @@
 //! Who may do what: users and keys of the API, for admins.
 
 use askama::Template;
-use axum::{extract::State, response::Response};
+use axum::{extract::State, http::StatusCode, response::Response};
 use inventory::user::{
     Role, Scope, ScopeError, check_name, check_password, check_scopes, token_hash,
 };
@@ -10,10 +10,11 @@ use model::Timestamp;
 use super::{
     Scarce, Shared,
     asked::Path,
+    blank::{Attributes, Blank, Field, NAME, Problems},
     certificates::calendar_path,
     cookie,
     language::Language,
-    page::{Moment, Page, html, shown, to},
+    page::{Moment, Page, html_as, shown, to},
     password,
     routes::{Route, get, post},
     sign::acting,
@@ -42,6 +43,8 @@ words! {
         add_user: "Add a user", "ユーザーの追加";
         set_password: "Set a new password", "新しいパスワードの設定";
         add: "Add", "追加";
+        bad_name: "A name has up to 64 of the letters a-z, A-Z, 0-9 and . _ - @", "名前には半角の英数字と . _ - @ を64文字まで使えます。";
+        no_role: "Choose what the user may do.", "役割を選んでください。";
         tokens: "Keys of the API", "API トークン";
         scopes: "Opens", "範囲";
         made: "Made", "作成";
@@ -104,21 +107,43 @@ struct List {
     new_token: String,
     /// Where a program fetches the calendar with it.
     calendar: Option<String>,
+    add: Blank,
 }
+
+/// The form for a new user.
+fn blank(language: Language) -> Blank {
+    let words = Words::of(language);
+    let texts = Texts::of(language);
+    let name = |role: Role| (role.to_string(), words.role_name(role).to_owned());
+    let fields = vec![
+        Field::text("name", words.name).with(NAME),
+        Field::choice("role", words.role, Role::ALL.map(name)),
+        Field::password("password", words.new_password).with(NEW_PASSWORD),
+    ];
+    Blank::new("add-user", "/users", texts.add, fields)
+}
+
+const NEW_PASSWORD: Attributes = &[
+    ("autocomplete", "new-password"),
+    ("minlength", "12"),
+    ("maxlength", "128"),
+    ("required", ""),
+];
 
 fn page(visitor: &Visitor) -> Page {
     Page::new(visitor, Words::of(visitor.language).users)
 }
 
 async fn list(Admin(visitor): Admin, State(shared): State<Shared>) -> Result<Response, Trouble> {
-    show(&shared, &visitor, String::new(), None).await
+    let add = blank(visitor.language);
+    show(&shared, &visitor, (String::new(), None), (add, StatusCode::OK)).await
 }
 
 async fn show(
     shared: &Shared,
     visitor: &Visitor,
-    new_token: String,
-    calendar: Option<String>,
+    (new_token, calendar): (String, Option<String>),
+    (add, status): (Blank, StatusCode),
 ) -> Result<Response, Trouble> {
     let now = clock::now();
     let users = shared.store.users().await?.into_iter().map(|user| Row {
@@ -140,16 +165,22 @@ async fn show(
         ends: key.expires_at.map(Moment::from),
         used: key.used_at.map(Moment::from),
     });
-    html(&List {
-        page: page(visitor),
-        texts: Texts::of(visitor.language),
-        rows: users.collect(),
-        keys: keys.collect(),
-        roles: Role::ALL,
-        scopes: Scope::ALL,
-        new_token,
-        calendar,
-    })
+    let page = page(visitor);
+    let page = if status == StatusCode::OK { page } else { page.asking_again() };
+    html_as(
+        status,
+        &List {
+            page,
+            texts: Texts::of(visitor.language),
+            rows: users.collect(),
+            keys: keys.collect(),
+            roles: Role::ALL,
+            scopes: Scope::ALL,
+            new_token,
+            calendar,
+            add,
+        },
+    )
 }
 
 pub(super) fn invalid(error: impl ToString) -> Trouble {
@@ -175,11 +206,35 @@ async fn add(
     State(shared): State<Shared>,
     Form(fields): Form,
 ) -> Result<Response, Trouble> {
-    let name = check_name(fields.text("name")).map_err(invalid)?;
-    let role: Role = fields.text("role").parse().map_err(invalid)?;
-    let hash = hash(&shared, visitor.language, name, fields.exact("password")).await?;
-    acting(&shared, &visitor).add_user(name, role, &hash, clock::now()).await?;
-    Ok(to("/users"))
+    let (language, texts) = (visitor.language, Texts::of(visitor.language));
+    let again = async |problems, status| {
+        let blank = blank(language).filled(&fields).with(problems);
+        show(&shared, &visitor, (String::new(), None), (blank, status)).await
+    };
+    let mut problems = Problems::default();
+    let name = fields.text("name");
+    if check_name(name).is_err() {
+        problems.add("name", texts.bad_name);
+    }
+    let role = fields.text("role").parse::<Role>();
+    if role.is_err() {
+        problems.add("role", texts.no_role);
+    }
+    if let Err(error) = check_password(name, fields.exact("password")) {
+        problems.add("password", language.password_error(error));
+    }
+    let Some(role) = role.ok().filter(|_| problems.is_empty()) else {
+        return again(problems, StatusCode::UNPROCESSABLE_ENTITY).await;
+    };
+    let hash = hash(&shared, language, name, fields.exact("password")).await?;
+    let added = acting(&shared, &visitor).add_user(name, role, &hash, clock::now()).await;
+    match added.map_err(Trouble::from) {
+        Ok(_) => Ok(to("/users")),
+        Err(trouble) => match trouble.mendable(language) {
+            Some(why) => again(Problems::of("name", why), trouble.status()).await,
+            None => Err(trouble),
+        },
+    }
 }
 
 async fn set_role(
@@ -261,7 +316,8 @@ async fn add_token(
     let scopes = scopes.map_err(invalid)?;
     let key = new_token(&shared, &visitor, fields.text("name"), scopes, days).await?;
     let calendar = key.calendar.map(|path| format!("{}{path}", page_address(&shared)));
-    show(&shared, &visitor, key.token, calendar).await
+    let add = blank(visitor.language);
+    show(&shared, &visitor, (key.token, calendar), (add, StatusCode::OK)).await
 }
 
 /// Where the page is for other programs, as far as somebody said so.

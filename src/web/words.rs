@@ -3,6 +3,8 @@
 
 pub(crate) use crate::language::words;
 
+use super::trouble::Trouble;
+
 words! {
     /// The texts of all pages.
     Words {
@@ -17,6 +19,7 @@ words! {
         apply: "Apply", "適用";
         sign_in: "Sign in", "サインイン";
         sign_out: "Sign out", "サインアウト";
+        times: "Times:", "時刻:";
         as_of: "As of", "時点";
         back: "Back", "戻る";
         earlier: "Earlier ones", "以前のもの";
@@ -56,6 +59,12 @@ words! {
         trouble_forged: "This was not sent from a page of this session. Load the page again and repeat it.", "この画面から送信されたものではありません。ページを再読み込みして、もう一度操作してください。";
         trouble_host: "This page is not known by that name. An administrator can add it (web.names).", "この名前ではページを表示できません。管理者が web.names に追加できます。";
         trouble_not_found: "There is nothing here.", "ページが見つかりません。";
+        look_below: "This cannot be used yet: what is wrong stands beside its field.", "入力に誤りがあります。各項目の表示を確認してください。";
+        heading_not_found: "Nothing here", "ページが見つかりません";
+        heading_not_allowed: "Not allowed", "許可されていません";
+        heading_unusable: "This cannot be used", "入力を処理できません";
+        heading_later: "Later", "しばらくお待ちください";
+        heading_failed: "Something went wrong", "エラー";
         trouble_method: "This page is not asked for in that way.", "このページではその操作はできません。";
         problem_sign_in: "a key, or somebody who is signed in, is needed", "キー、またはサインインが必要です";
         problem_role: "it takes this role, or a scope of it:", "次の権限、またはその範囲が必要です:";
@@ -91,6 +100,24 @@ words! {
 }
 
 impl Words {
+    /// The heading of a page that says what went wrong.
+    pub(crate) const fn trouble_heading(&self, trouble: &Trouble) -> &'static str {
+        match trouble {
+            Trouble::SignIn => self.sign_in,
+            Trouble::Role(_) | Trouble::Forged(_) | Trouble::WrongHost => self.heading_not_allowed,
+            Trouble::NotFound | Trouble::Method => self.heading_not_found,
+            Trouble::Unread(_)
+            | Trouble::TooLarge
+            | Trouble::Invalid(_)
+            | Trouble::Unreadable(_)
+            | Trouble::Query(_)
+            | Trouble::Conflict(_)
+            | Trouble::Refused { .. } => self.heading_unusable,
+            Trouble::Late | Trouble::Wait(_) => self.heading_later,
+            Trouble::Failed(_) => self.heading_failed,
+        }
+    }
+
     /// What a role is called.
     pub(crate) const fn role_name(&self, role: inventory::user::Role) -> &'static str {
         use inventory::user::Role;

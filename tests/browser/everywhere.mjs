@@ -100,7 +100,7 @@ const faint = () => {
 
 /// What a page's picture is called: a certificate by no hash, which is another one each time.
 const name = (path) =>
-  path.split("?")[0].replace(/^\//, "").replace(/[0-9a-f]{64}/, "one").replaceAll("/", "-") || "overview";
+  path.split("?")[0].replace(/^\//, "").replace(/[0-9a-f]{64}/, "one").replace(/^findings\/\d+$/, "findings-one").replaceAll("/", "-") || "overview";
 
 /// Each page in one language: what is wrong is told with the page's path.
 async function everyPage(browser, { language, words, scheme, suffix }) {
@@ -147,6 +147,23 @@ export const everywhere = {
     }
     await page.goto("/map");
     await picture(page, "phone");
+    claim(!wide.length, wide.join("; "));
+    watched.check();
+  },
+
+  "every page on a small desk": async (browser) => {
+    const { page, watched } = await visit(browser, { viewport: { width: 1280, height: 800 } });
+    await signIn(page);
+    const wide = [];
+    for (const path of await pages(page)) {
+      await page.goto(path);
+      // What is drawn may be moved to and fro; tables that are read have to fit.
+      const over = await page.evaluate(() => {
+        const boxes = [document.documentElement, ...document.querySelectorAll(".scroll:has(table)")];
+        return Math.max(...boxes.map((box) => box.scrollWidth - box.clientWidth));
+      });
+      if (over > 1) wide.push(`${path} is ${over} px too wide`);
+    }
     claim(!wide.length, wide.join("; "));
     watched.check();
   },

@@ -72,6 +72,51 @@ export const using = {
     watched.check();
   },
 
+  "a finding says why, is accepted, and is open again": async (browser) => {
+    const { page, watched } = await visit(browser);
+    await signIn(page, "approver");
+    await page.goto("/findings?q=rule:device.unregistered+and+state:open");
+    await page.locator("main tbody a[href^='/findings/']").first().click();
+    await page.waitForSelector("#why table");
+    const finding = page.url();
+    claim((await page.locator("#why a[href$='/observations']").count()) === 1, "no way to the observations");
+    // A day that is over comes back with what was typed, and says so beside the field.
+    await page.fill("#acceptance input[name=reason]", "a guest of the <b>week</b>");
+    await page.fill("#acceptance input[name=until]", "2020-01-01");
+    await page.click("#acceptance button.main");
+    await page.waitForSelector("#acceptance-until-wrong");
+    const kept = await page.inputValue("#acceptance input[name=reason]");
+    claim(kept === "a guest of the <b>week</b>", `the reason became ${kept}`);
+    const focus = await page.evaluate(() => document.activeElement.name);
+    claim(focus === "until", `the field to mend has no focus, but ${focus}`);
+    await page.fill("#acceptance input[name=until]", "2099-12-31");
+    await page.click("#acceptance button.main");
+    await page.waitForSelector("#reopening");
+    claim((await page.textContent("dl.facts")).includes("2099-12-31"), "it is not accepted until then");
+    await page.fill("#reopening input[name=reason]", "the guest stays");
+    await page.click("#reopening button.main");
+    await page.waitForSelector("#acceptance");
+    claim(page.url() === finding, `led to ${page.url()}`);
+    const said = await page.textContent("main");
+    claim(said.includes("the guest stays") && said.includes("open"), "nothing tells that it is open again");
+    watched.check();
+  },
+
+  "times are in one zone, which the page names": async (browser) => {
+    const { page, watched } = await visit(browser, { timezoneId: "Asia/Tokyo", locale: "en-US" });
+    await signIn(page);
+    for (const path of ["/", "/assets", "/assets/1", "/audit"]) {
+      await page.goto(path);
+      claim((await page.textContent("#zone")) === "Asia/Tokyo", `${path} names no zone`);
+      const said = await page.textContent("main");
+      claim(!/\d\d:\d\d UTC/.test(said), `${path} has moments in UTC as well`);
+      const times = await page.locator("main time").allTextContents();
+      const odd = times.find((time) => !/^\d{4}-\d\d-\d\d \d\d:\d\d$/.test(time));
+      claim(odd === undefined, `${path} has ${odd}`);
+    }
+    watched.check();
+  },
+
   "a register is looked at before it is replaced": async (browser) => {
     const { page, watched } = await visit(browser);
     await signIn(page, "approver");

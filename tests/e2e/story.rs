@@ -278,6 +278,16 @@ fn somebody_lives_with_a_finding(story: &Story, found: &Value) {
     assert_eq!(accepted["state"], "accepted");
     assert_eq!(accepted["accepted_until"], "2099-12-31T23:59:59Z");
     assert_eq!(accepted["reason"], "replaced in March");
+    let reopen = |reason: &str| {
+        story.run(&["findings", "reopen", &id, "--reason", reason, "--format", "json"])
+    };
+    assert_eq!(reopen(" ").code, Some(2));
+    let open = reopen("it is used after all").json();
+    assert_eq!((&open["state"], &open["reason"]), (&Value::from("open"), &Value::Null));
+    let again = reopen("once more");
+    assert_eq!(again.code, Some(2));
+    assert!(again.stderr.contains("only one that is accepted"), "{}", again.stderr);
+    assert_eq!(accept("2099-12-31", "replaced in March").json()["state"], "accepted");
 
     // A look without it: what was not asked is not resolved.
     let result = story.sweep(&["--exclude", "198.18.0.17"]).json();

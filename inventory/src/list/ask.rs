@@ -466,7 +466,7 @@ pub(crate) fn most(counts: impl IntoIterator<Item = (String, u64)>) -> Vec<Count
 
 fn shown(value: Value<'_>) -> String {
     match value {
-        Value::Nothing => String::new(),
+        Value::Nothing | Value::NoAddress => String::new(),
         Value::Number(number) => number.to_string(),
         Value::Text(text) => text.to_owned(),
         Value::Address(address) => address.to_string(),

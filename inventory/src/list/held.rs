@@ -95,7 +95,7 @@ pub(crate) struct AssetPart {
     /// Ascending.
     pub(crate) ids: Vec<i64>,
     /// In the order of [`AssetPart::TEXTS`].
-    pub(crate) texts: Texts<13>,
+    pub(crate) texts: Texts<16>,
     pub(crate) numbers: Vec<AssetNumbers>,
     /// The current ones of all assets, and where those of each end.
     pub(crate) addresses: Vec<IpAddr>,
@@ -198,7 +198,7 @@ impl AssetPart {
     }
 
     /// The columns of its texts.
-    pub(super) const TEXTS: [Column; 13] = [
+    pub(super) const TEXTS: [Column; 16] = [
         Column::Site,
         Column::Names,
         Column::Macs,
@@ -212,6 +212,9 @@ impl AssetPart {
         Column::Versions,
         Column::Cpes,
         Column::Certificates,
+        Column::Owner,
+        Column::Department,
+        Column::Location,
     ];
 
     /// The place of an asset in the part.

@@ -15,7 +15,7 @@ use crate::{
     class,
     compare::AssetState,
     finding::FindingState,
-    owner::{Owner, Owners},
+    owner::{Entered, Owner, Owners},
     query::{NEVER, fold, fold_all},
     store::{Compared, Ending, StoredFinding},
     vendor,
@@ -73,7 +73,14 @@ impl<'a> Lister<'a> {
             Some(version) => format!("{} {version}", os.name),
             None => os.name.clone(),
         });
+        let entered = self.compared.owners.entered(asset.id);
+        let said =
+            |of: fn(&Entered) -> Option<&String>| entered.and_then(of).cloned().unwrap_or_default();
         AssetRow {
+            entry: said(|entered| Some(&entered.entry)),
+            owner: said(|entered| entered.owner.as_ref()),
+            department: said(|entered| entered.department.as_ref()),
+            location: said(|entered| entered.location.as_ref()),
             id: asset.id.0,
             site: asset.site.0.clone(),
             addresses: asset.addresses().collect(),

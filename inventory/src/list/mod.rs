@@ -50,6 +50,12 @@ pub struct AssetRow {
     pub registration: String,
     /// Why it has that registration, as it is shown.
     pub reason: String,
+    /// The entry of the device register that it is, by its reference; empty where it is none.
+    pub entry: String,
+    /// What that says of it, as it is shown.
+    pub owner: String,
+    pub department: String,
+    pub location: String,
     /// The open ones, each as `443/tcp`.
     pub ports: String,
     pub protocols: String,
@@ -186,6 +192,9 @@ impl Row for AssetRow {
             Column::Class => text(&self.class),
             Column::Os => text(&self.os),
             Column::Registration => text(&self.registration),
+            Column::Owner => folded(Some(&self.owner)),
+            Column::Department => folded(Some(&self.department)),
+            Column::Location => folded(Some(&self.location)),
             Column::Ports => text(&self.ports),
             Column::Protocols => text(&self.protocols),
             Column::Products => text(&self.products),

@@ -32,7 +32,7 @@ const fn cell(value: Value<'_>) -> Cell<'_> {
     match value {
         Value::Number(number) => Cell::Number(number),
         Value::Text(text) => Cell::Text(Cow::Borrowed(text)),
-        Value::Nothing | Value::Address(_) => Cell::Nothing,
+        Value::Nothing | Value::Address(_) | Value::NoAddress => Cell::Nothing,
     }
 }
 
@@ -68,7 +68,7 @@ impl<'a> Listed<'a> for Asset<'a> {
         let Some(numbers) = part.numbers.get(self.at) else { return Value::Nothing };
         Value::Number(match column {
             Column::Id | Column::Asset => self.id(),
-            Column::Address => return numbers.address.map_or(Value::Nothing, Value::Address),
+            Column::Address => return numbers.address.map_or(Value::NoAddress, Value::Address),
             Column::Uncertain => numbers.uncertain.into(),
             Column::ServiceCount => numbers.services,
             Column::SoftwareCount => numbers.software,

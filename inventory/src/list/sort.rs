@@ -63,6 +63,9 @@ const SORTS: &[Sort] = &[
     sort(Assets, "class", C::Class),
     sort(Assets, "os", C::Os),
     sort(Assets, "registration", C::Registration),
+    sort(Assets, "owner", C::Owner),
+    sort(Assets, "department", C::Department),
+    sort(Assets, "location", C::Location),
     sort(Assets, "services", C::ServiceCount),
     sort(Assets, "software", C::SoftwareCount),
     sort(Assets, "certificates", C::CertificateCount),
@@ -132,13 +135,15 @@ impl Sort {
     }
 }
 
-/// A value by which rows are sorted or told apart. What is not known comes first.
+/// A value by which rows are sorted or told apart. What is not known comes first, but an asset
+/// without an address behind those that have one: nobody looks for it first.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub(crate) enum Value<'a> {
     Nothing,
     Number(i64),
     Text(&'a str),
     Address(IpAddr),
+    NoAddress,
 }
 
 /// Where a row stands in an order: the value sorted by, then what makes it the row that it is, so
@@ -171,6 +176,7 @@ impl Cursor {
             Value::Number(number) => Json::from(*number),
             Value::Text(text) => Json::from(*text),
             Value::Address(address) => json!([address]),
+            Value::NoAddress => json!([]),
         };
         let mut values = vec![Json::from(whose(sort, direction))];
         values.extend(place.iter().take(width(sort.kind).saturating_add(1)).map(value));
@@ -199,7 +205,10 @@ impl Cursor {
                 Json::Null => Value::Nothing,
                 Json::Number(number) => Value::Number(number.as_i64()?),
                 Json::String(text) => Value::Text(text),
-                Json::Array(address) => Value::Address(address.first()?.as_str()?.parse().ok()?),
+                Json::Array(address) => match address.first() {
+                    Some(address) => Value::Address(address.as_str()?.parse().ok()?),
+                    None => Value::NoAddress,
+                },
                 _ => return None,
             };
         }

@@ -4,7 +4,7 @@
 
 use model::{PortState, Transport};
 
-use crate::{compare::Registration, finding::FindingState};
+use crate::{class::Class, compare::Registration, finding::FindingState};
 
 /// A kind of thing that is listed.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -90,6 +90,10 @@ pub enum Column {
     Class,
     Os,
     Registration,
+    /// Of the entry of the device register, as the next two.
+    Owner,
+    Department,
+    Location,
     Ports,
     Protocols,
     Products,
@@ -192,6 +196,10 @@ fn registrations() -> Vec<&'static str> {
     Registration::ALL.map(Registration::as_str).to_vec()
 }
 
+fn classes() -> Vec<&'static str> {
+    Class::ALL.map(Class::as_str).to_vec()
+}
+
 fn port_states() -> Vec<&'static str> {
     [PortState::Open, PortState::Closed, PortState::Filtered].map(PortState::as_str).to_vec()
 }
@@ -223,9 +231,12 @@ const ASSETS: &[Field] = &[
     many("address", R, C::Addresses, Shape::Address),
     many("mac", R, C::Macs, Shape::Mac),
     one("vendor", R, C::Vendor, Shape::Text),
-    one("class", R, C::Class, Shape::Name),
+    one("class", R, C::Class, Shape::Word(classes)),
     one("os", R, C::Os, Shape::Text),
     one("registration", R, C::Registration, Shape::Word(registrations)),
+    one("owner", R, C::Owner, Shape::Text),
+    one("department", R, C::Department, Shape::Text),
+    one("location", R, C::Location, Shape::Text),
     many("port", R, C::Ports, Shape::Port),
     many("protocol", R, C::Protocols, Shape::Name),
     many("product", R, C::Products, Shape::Text),
@@ -254,7 +265,7 @@ const SERVICES: &[Field] = &[
     many("name", A, C::Names, Shape::Text),
     many("mac", A, C::Macs, Shape::Mac),
     one("vendor", A, C::Vendor, Shape::Text),
-    one("class", A, C::Class, Shape::Name),
+    one("class", A, C::Class, Shape::Word(classes)),
     one("registration", A, C::Registration, Shape::Word(registrations)),
     one("seen", R, C::LastSeen, Shape::Past),
     one("first", R, C::FirstSeen, Shape::Past),
@@ -271,7 +282,7 @@ const SOFTWARE: &[Field] = &[
     many("address", A, C::Addresses, Shape::Address),
     many("mac", A, C::Macs, Shape::Mac),
     one("vendor", A, C::Vendor, Shape::Text),
-    one("class", A, C::Class, Shape::Name),
+    one("class", A, C::Class, Shape::Word(classes)),
     one("registration", A, C::Registration, Shape::Word(registrations)),
     one("seen", R, C::LastSeen, Shape::Past),
     one("first", R, C::FirstSeen, Shape::Past),
@@ -307,7 +318,7 @@ const FINDINGS: &[Field] = &[
     one("site", A, C::Site, Shape::Name),
     many("name", A, C::Names, Shape::Text),
     many("address", A, C::Addresses, Shape::Address),
-    one("class", A, C::Class, Shape::Name),
+    one("class", A, C::Class, Shape::Word(classes)),
     one("registration", A, C::Registration, Shape::Word(registrations)),
     one("seen", R, C::LastSeen, Shape::Past),
     one("first", R, C::FirstSeen, Shape::Past),

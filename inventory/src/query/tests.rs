@@ -342,7 +342,7 @@ fn a_colon_means_what_people_mean() {
     ] {
         check(query, true);
     }
-    check("class:print", false);
+    refuse_class();
     check("port:22,443", false);
     check("uncertain:yes", false);
 }
@@ -379,7 +379,7 @@ fn or_not_and_parentheses_do_what_they_say() {
 
 #[test]
 fn what_is_wrong_is_named_where_it_stands() {
-    let fields = "id, site, name, address, mac, vendor, class, os, registration, port, protocol, \
+    let fields = "id, site, name, address, mac, vendor, class, os, registration, owner, department, location, port, protocol, \
                   product, version, cpe, certificate, critical, warning, uncertain, seen, first";
     refuse(
         "port:22 and prot=80",
@@ -535,4 +535,31 @@ proptest::proptest! {
             proptest::prop_assert_eq!(text.get(error.range), Some(error.term.as_str()));
         }
     }
+}
+
+/// A word of a fixed list that is mistyped is told, as those of registrations and states are, and
+/// does not look as if there were none.
+fn refuse_class() {
+    for query in ["class:printr", "class=printr", "class!=printr"] {
+        let error = Query::parse(Kind::Assets, query, Offset::UTC).unwrap_err();
+        let Problem::Word { field, meant, .. } = &error.problem else { panic!("{error:?}") };
+        assert_eq!((*field, *meant), ("class", Some("printer")), "{query}");
+    }
+    check("class~print", true);
+}
+
+#[test]
+fn assets_are_found_by_what_the_register_says_of_them() {
+    let row = AssetRow {
+        owner: "Sato, Kenji".into(),
+        department: "Sales".into(),
+        location: "Osaka 3F".into(),
+        ..row()
+    };
+    let fits = |text: &str| {
+        let query = Query::parse(Kind::Assets, text, Offset::UTC).unwrap();
+        query.matches(Candidate::of(&row, None), NOW)
+    };
+    assert!(fits("owner:sato") && fits("department=sales") && fits("location:\"osaka 3\""));
+    assert!(!fits("owner=sato") && !fits("department:it") && !fits("location!=\"osaka 3f\""));
 }

@@ -8,7 +8,7 @@
 use std::{
     fs::{self, File, TryLockError},
     io,
-    os::unix::fs::{MetadataExt as _, fchown},
+    os::unix::fs::{DirBuilderExt as _, MetadataExt as _, PermissionsExt as _, fchown},
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -83,13 +83,18 @@ pub fn lock_file(database: &Path, name: &str) -> io::Result<File> {
     if let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
         fs::create_dir_all(parent)?;
     }
-    let made_folder = match fs::create_dir(&path) {
+    let mode = mode_of_folder(database);
+    let made_folder = match fs::DirBuilder::new().mode(mode).create(&path) {
         Ok(()) => true,
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => false,
         Err(error) => return Err(error),
     };
     let flags = OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let folder = File::from(openat(CWD, &path, OFlags::RDONLY | flags, Mode::empty())?);
+    if made_folder {
+        // What is asked for when it is made, the process's own mask makes less of.
+        folder.set_permissions(fs::Permissions::from_mode(mode))?;
+    }
     let name = format!("{name}.lock");
     let open = |flags: OFlags| -> io::Result<File> {
         // A pipe in its place keeps nobody waiting.
@@ -126,6 +131,13 @@ pub fn lock_file(database: &Path, name: &str) -> io::Result<File> {
     Ok(file)
 }
 
+/// Whoever may read or write the database may do so with its locks, and nobody else.
+fn mode_of_folder(database: &Path) -> u32 {
+    let mode = fs::metadata(database).map_or(0o600, |found| found.mode() & 0o666);
+    // To look into a folder is what reading a file is.
+    mode | (mode & 0o444) >> 2
+}
+
 /// Whose the database is, or should be: that of its folder, where there is none.
 pub(super) fn owner(database: &Path) -> Option<(u32, u32)> {
     let of = |path: &Path| fs::metadata(path).ok().map(|found| ids(&found));
@@ -142,12 +154,31 @@ mod tests {
     use std::os::unix::fs::{chown, symlink};
 
     use super::*;
+    use crate::store::{OpenMode, Store};
 
     /// Somebody who owns the folder of a database, whose commands root runs.
     const SERVICE: u32 = 65_534;
 
     fn of(path: &Path) -> u32 {
         fs::metadata(path).unwrap().uid()
+    }
+
+    #[tokio::test]
+    async fn a_new_database_is_nobody_elses_to_read_and_one_for_a_group_stays_so() {
+        let home = tempfile::tempdir().unwrap();
+        let database = home.path().join("daicho.db");
+        let mode = |end: &str| {
+            let path = home.path().join(format!("daicho.db{end}"));
+            fs::metadata(&path).unwrap_or_else(|error| panic!("{end}: {error}")).mode() & 0o777
+        };
+        let store = Store::open(&database, OpenMode::ReadWrite).await.unwrap();
+        assert_eq!(["", "-wal", "-shm", "-locks"].map(mode), [0o600, 0o600, 0o600, 0o700]);
+        store.close().await;
+        fs::set_permissions(&database, fs::Permissions::from_mode(0o660)).unwrap();
+        fs::remove_dir_all(home.path().join("daicho.db-locks")).unwrap();
+        let store = Store::open(&database, OpenMode::ReadWrite).await.unwrap();
+        assert_eq!(["", "-wal", "-shm", "-locks"].map(mode), [0o660, 0o660, 0o660, 0o770]);
+        store.close().await;
     }
 
     #[test]

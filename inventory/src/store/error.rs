@@ -6,7 +6,7 @@ use thiserror::Error;
 use crate::{
     approval::{DecisionId, ProposalError},
     asset::AssetId,
-    finding::AcceptError,
+    finding::{AcceptError, ReopenError},
     register::RegisterKind,
 };
 
@@ -247,6 +247,14 @@ pub enum StoreError {
         id: i64,
         /// Why.
         source: AcceptError,
+    },
+    /// The acceptance cannot be taken back.
+    #[error("finding {id} cannot be reopened")]
+    Reopen {
+        /// The finding.
+        id: i64,
+        /// Why.
+        source: ReopenError,
     },
     /// The decision cannot be made.
     #[error("nothing was decided")]

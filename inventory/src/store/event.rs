@@ -72,6 +72,26 @@ pub(super) async fn before(
     rows.into_iter().map(one).collect()
 }
 
+/// What people did about a finding, which is called so, the latest first. It is about that asset,
+/// or about none.
+pub(super) async fn about(
+    connection: &mut SqliteConnection,
+    asset: Option<AssetId>,
+    finding: &str,
+) -> Result<Vec<Event>, LoadError> {
+    // Bounded by the events of the asset, or by the few that are of none.
+    let rows: Vec<Row> = sqlx::query_as(
+        "SELECT at, asset, kind, subject, detail FROM event
+         WHERE asset IS $1 AND kind IN ('finding_accepted', 'finding_reopened') AND subject = $2
+         ORDER BY id DESC LIMIT 200",
+    )
+    .bind(asset.map(|asset| asset.0))
+    .bind(finding)
+    .fetch_all(connection)
+    .await?;
+    rows.into_iter().map(read).collect()
+}
+
 /// The columns of an event: at, asset, kind, subject, detail.
 pub(super) type Row = (i64, Option<i64>, String, String, String);
 

@@ -77,38 +77,131 @@ impl Store {
         reason: &str,
         at: Timestamp,
     ) -> Result<StoredFinding, StoreError> {
-        let failed = self.failed("accepting a finding");
+        let accepting = |known: &Finding| {
+            let accepted = finding::accept(known, until, reason, at)
+                .map_err(|source| StoreError::Accept { id, source })?;
+            let what = Decided {
+                event: EventKind::FindingAccepted,
+                action: Action::Accept,
+                told: format!("{} until {until}: {}", accepted.key.rule, reason.trim()),
+                detail: format!("{} of {} until {until}", accepted.key.rule, accepted.key.subject),
+            };
+            Ok((accepted, what))
+        };
+        self.decide_finding("accepting a finding", id, reason, at, accepting).await
+    }
+
+    /// Takes the acceptance of a finding back, for a reason: it is open again at once.
+    ///
+    /// # Errors
+    ///
+    /// Where there is no such finding, or it is not accepted.
+    pub async fn reopen_finding(
+        &self,
+        id: i64,
+        reason: &str,
+        at: Timestamp,
+    ) -> Result<StoredFinding, StoreError> {
+        let reopening = |known: &Finding| {
+            let open = finding::reopen(known, reason)
+                .map_err(|source| StoreError::Reopen { id, source })?;
+            let until = known.accepted.as_ref().map(|accepted| accepted.until);
+            let until = until.map_or_else(String::new, |until| format!(" until {until}"));
+            let what = Decided {
+                event: EventKind::FindingReopened,
+                action: Action::Reopen,
+                told: format!("{}: {}", open.key.rule, reason.trim()),
+                detail: format!(
+                    "{} of {}, which was accepted{until}",
+                    open.key.rule, open.key.subject
+                ),
+            };
+            Ok((open, what))
+        };
+        self.decide_finding("reopening a finding", id, reason, at, reopening).await
+    }
+
+    /// Writes what somebody decided of a finding, with its event and its entry in the audit.
+    async fn decide_finding(
+        &self,
+        doing: &'static str,
+        id: i64,
+        reason: &str,
+        at: Timestamp,
+        decide: impl FnOnce(&Finding) -> Result<(Finding, Decided), StoreError>,
+    ) -> Result<StoredFinding, StoreError> {
+        let failed = self.failed(doing);
         let mut writer = self.writer().await?;
         let mut transaction = writer.begin_with(BEGIN_WRITE).await.map_err(&failed)?;
-        let all = load(&mut transaction).await.map_err(|e| e.or(&failed))?;
-        let known = all.into_iter().find(|stored| stored.id == id);
+        let known = one(&mut transaction, id).await.map_err(|e| e.or(&failed))?;
         let known = known.ok_or(StoreError::NoFinding(id))?;
-        let accepted = finding::accept(&known.finding, until, reason, at)
-            .map_err(|source| StoreError::Accept { id, source })?;
-        let accepted = StoredFinding { id, finding: accepted };
-        write(&mut transaction, std::slice::from_ref(&accepted)).await.map_err(&failed)?;
-        let accepted = accepted.finding;
-        list::accepted(&mut transaction, id).await.map_err(&failed)?;
+        let (finding, what) = decide(&known.finding)?;
+        let stored = StoredFinding { id, finding };
+        write(&mut transaction, std::slice::from_ref(&stored)).await.map_err(&failed)?;
+        let finding = &stored.finding;
+        list::decided(&mut transaction, id, finding.state).await.map_err(&failed)?;
         let event = Event {
             at,
-            asset: accepted.asset,
-            kind: EventKind::FindingAccepted,
-            subject: format!("finding {id}"),
-            detail: format!("{} until {until}: {}", accepted.key.rule, reason.trim()),
+            asset: finding.asset,
+            kind: what.event,
+            subject: called(id),
+            detail: what.told,
         };
         let done = Done {
             at,
             who: self.actor().to_string(),
-            action: Action::Accept,
-            subject: format!("finding {id}: {}", accepted.title),
-            detail: format!("{} of {} until {until}", accepted.key.rule, accepted.key.subject),
+            action: what.action,
+            subject: format!("{}: {}", called(id), finding.title),
+            detail: what.detail,
             reason,
         };
         audit::append(&mut transaction, done).await.map_err(&failed)?;
         event::append(&mut transaction, &[event], None).await.map_err(&failed)?;
         transaction.commit().await.map_err(&failed)?;
-        Ok(StoredFinding { id, finding: accepted })
+        Ok(stored)
     }
+
+    /// A finding, with what people did about it, the latest first. One that is about an asset which
+    /// was merged is about the whole.
+    ///
+    /// # Errors
+    ///
+    /// Where there is no such finding, or the database cannot be read.
+    pub async fn finding(&self, id: i64) -> Result<(StoredFinding, Vec<Event>), StoreError> {
+        let failed = self.failed("reading a finding");
+        let mut reader = self.reader().await?;
+        let mut snapshot = reader.begin().await.map_err(&failed)?;
+        let found = one(&mut snapshot, id).await.map_err(|e| e.or(&failed))?;
+        let mut found = found.ok_or(StoreError::NoFinding(id))?;
+        let merges = Merges::load(&mut snapshot).await.map_err(&failed)?;
+        let deeds = event::about(&mut snapshot, found.finding.asset, &called(id)).await;
+        let deeds = deeds.map_err(|e| e.or(&failed))?;
+        found.finding.asset = found.finding.asset.map(|asset| merges.root(asset));
+        Ok((found, deeds))
+    }
+}
+
+/// What somebody decided of a finding, as it is told and written down.
+struct Decided {
+    event: EventKind,
+    action: Action,
+    told: String,
+    detail: String,
+}
+
+/// What a finding is called in events and in the audit.
+fn called(id: i64) -> String {
+    format!("finding {id}")
+}
+
+/// The finding of that number.
+async fn one(
+    connection: &mut SqliteConnection,
+    id: i64,
+) -> Result<Option<StoredFinding>, LoadError> {
+    let row: Option<Row> =
+        sqlx::query_as(findings!("WHERE id = $1")).bind(id).fetch_optional(connection).await?;
+    row.map(read).transpose()
 }
 
 /// Every finding as people see it, the worst first.

@@ -31,6 +31,7 @@ pub(super) const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0016_held.sql"),
     include_str!("migrations/0017_view.sql"),
     include_str!("migrations/0018_openid.sql"),
+    include_str!("migrations/0022_entered.sql"),
 ];
 
 /// The schema version that this program writes.

@@ -10,7 +10,7 @@
 //! `BEGIN IMMEDIATE`, which is the only lock request that SQLite lets wait safely.
 
 use std::{
-    os::unix::fs::MetadataExt as _,
+    os::unix::fs::{MetadataExt as _, OpenOptionsExt as _},
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
@@ -369,12 +369,15 @@ fn make_folder(path: &Path) -> Result<(), StoreError> {
     }
 }
 
-/// Makes the file of a new database as the folder's owner's, where somebody else may do so: what
-/// root begins in a service's folder the service goes on with.
+/// Makes the file of a new database, which nobody else may read: it has what is wrong where. SQLite
+/// gives its log and what it shares the same. A file that is there keeps whom it is open to. It is
+/// made as the folder's owner's, where somebody else may do so: what root begins in a service's folder
+/// the service goes on with.
 fn make_for_owner(path: &Path) {
     let Some((user, group)) = door::owner(path).filter(|_| !path.exists()) else { return };
+    let mut options = std::fs::OpenOptions::new();
     // Where it cannot be made SQLite says why.
-    if let Ok(file) = std::fs::File::create_new(path)
+    if let Ok(file) = options.write(true).create_new(true).mode(0o600).open(path)
         && file.metadata().is_ok_and(|own| (own.uid(), own.gid()) != (user, group))
     {
         let _ = std::os::unix::fs::fchown(file, Some(user), Some(group));

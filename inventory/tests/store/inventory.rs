@@ -799,6 +799,40 @@ async fn a_finding_that_cannot_be_accepted_says_why() {
 }
 
 #[tokio::test]
+async fn an_acceptance_is_taken_back_with_a_reason_and_written_down() {
+    let folder = Folder::new();
+    let store = folder.store().await;
+    folder.sweep(&store, 1, machine(1, 1)).await;
+    let source = RegisterSource::of("devices.csv", b"");
+    let other = devices("reference,mac\nPC-9,00:00:5e:00:00:09\n");
+    store.replace_register(&other, &source, at(2)).await.unwrap();
+    let id = store.review(at(20), &policy()).await.unwrap().findings[0].id;
+    let missing = store.reopen_finding(7, "x", at(1)).await.unwrap_err();
+    assert_eq!(missing.to_string(), "there is no finding 7");
+    let open = store.reopen_finding(id, "x", at(21)).await.unwrap_err();
+    assert!(matches!(open, StoreError::Reopen { .. }), "{open}");
+    store.accept_finding(id, at(1000), "a guest", at(22)).await.unwrap();
+    let blank = store.reopen_finding(id, " ", at(23)).await.unwrap_err();
+    assert!(matches!(blank, StoreError::Reopen { .. }), "{blank}");
+    let open = store.reopen_finding(id, " the guest stays ", at(24)).await.unwrap();
+    assert_eq!((open.finding.state, open.finding.accepted), (FindingState::Open, None));
+    // A review finds it open, and concludes nothing else.
+    let review = store.review(at(25), &policy()).await.unwrap();
+    assert_eq!(review.findings[0].finding.state, FindingState::Open);
+    let (stored, deeds) = store.finding(id).await.unwrap();
+    assert_eq!(stored, review.findings[0]);
+    let told: Vec<_> = deeds.iter().map(|one| (one.kind, one.detail.as_str())).collect();
+    assert_eq!(told[0], (EventKind::FindingReopened, "device.unregistered: the guest stays"));
+    assert_eq!((told.len(), told[1].0), (2, EventKind::FindingAccepted));
+    let audit = store.audit(Some(1)).await.unwrap();
+    assert_eq!(
+        (audit[0].deed.action.as_str(), audit[0].deed.reason.as_str()),
+        ("reopen", "the guest stays")
+    );
+    is_sound(&store).await;
+}
+
+#[tokio::test]
 async fn what_the_network_writes_cannot_break_a_statement() {
     let folder = Folder::new();
     let store = folder.store().await;

@@ -1,7 +1,10 @@
 //! Deciding, and what was decided.
 
 use axum::{extract::State, http::HeaderMap, response::Response};
-use inventory::approval::{Decision, DecisionId, Standing, Verdict};
+use inventory::{
+    approval::{Decision, DecisionId, Standing, Verdict},
+    register::Day,
+};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -16,7 +19,7 @@ use crate::{
     web::{
         Scarce, Shared,
         asked::{Path, Question, Refusal},
-        decisions,
+        decisions, findings,
         language::Language,
         routes::Route,
         trouble::Trouble,
@@ -66,6 +69,15 @@ pub(super) fn routes() -> Vec<Route> {
             About::done(
                 "Accept a finding until the end of a day. Once more sets reason and day anew",
                 Takes::Json("{reason: text, until: day}"),
+                "Finding",
+            ),
+        ),
+        post(
+            "/api/v1/findings/{id}/reopen",
+            reopen,
+            About::done(
+                "Take the acceptance of a finding back: it is open again",
+                Takes::Json("{reason: text}"),
                 "Finding",
             ),
         ),
@@ -220,7 +232,7 @@ async fn make(
     if !dry_run {
         return Ok(decided(
             &shared,
-            &decisions::decided(&shared, &visitor, verdict, matter).await?,
+            &decisions::decided(&shared, &visitor, verdict, vec![matter]).await?,
         ));
     }
     let find = move |shared: Shared| async move {
@@ -283,6 +295,18 @@ async fn accept(
     Json(Acceptance { reason, until }): Json<Acceptance>,
 ) -> Result<Response, Trouble> {
     let reason = given(&reason)?;
-    decisions::accepted(&shared, &visitor, id, &reason, &until).await?;
+    let until = until.parse::<Day>().map_err(|error| Trouble::Invalid(error.to_string()))?;
+    findings::accepted(&shared, &visitor, id, &reason, until).await?;
+    Ok(done(&things::finding_of(&shared, id, Language::English).await?))
+}
+
+async fn reopen(
+    Approver(visitor): Approver,
+    State(shared): State<Shared>,
+    Path(id): Path<i64>,
+    Json(Withdrawal { reason }): Json<Withdrawal>,
+) -> Result<Response, Trouble> {
+    let reason = given(&reason)?;
+    findings::reopened(&shared, &visitor, id, &reason).await?;
     Ok(done(&things::finding_of(&shared, id, Language::English).await?))
 }

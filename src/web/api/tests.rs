@@ -199,6 +199,7 @@ async fn what_the_api_answers_is_what_it_is_described_to_be() {
             "/api/v1/findings/1/accept",
             Some(json!({"reason": "visitor", "until": "2099-12-31"})),
         ),
+        ("POST", "/api/v1/findings/1/reopen", Some(json!({"reason": "stays"}))),
         ("GET", "/api/v1/scans", None),
         ("GET", "/api/v1/scans/1", None),
         ("GET", "/api/v1/jobs", None),

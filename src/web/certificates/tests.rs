@@ -87,7 +87,7 @@ async fn a_certificate_is_told_with_where_it_is_what_it_replaced_and_what_is_wro
     }
     // What it replaced there, and what is wrong with it, each with its own page.
     assert!(page.text.contains(&format!("href=\"/certificates/{old}\"")), "{}", page.text);
-    assert!(page.text.contains("href=\"/assets/1\"") && page.text.contains("/accept\""));
+    assert!(page.text.contains("href=\"/assets/1\"") && page.text.contains("#acceptance\""));
     assert!(page.text.contains("signed by itself"), "{}", page.text);
     let before = site.get(&format!("/certificates/{old}"), Some(&token)).await.text;
     assert!(before.contains(&format!("href=\"/certificates/{new}\"")), "{before}");
@@ -122,7 +122,8 @@ async fn every_list_of_certificates_leads_to_their_pages() {
     let site = site(&[der]).await;
     let token = site.session(Role::Viewer).await;
     let link = format!("href=\"/certificates/{sha256}\"");
-    for path in ["/", "/certificates", "/findings", "/assets/1", "/certificates/calendar"] {
+    // Findings lead to their own pages, and those on.
+    for path in ["/", "/certificates", "/findings/1", "/assets/1", "/certificates/calendar"] {
         let page = site.get(path, Some(&token)).await.text;
         assert!(page.contains(&link), "{path}: {page}");
     }

@@ -9,6 +9,7 @@ use inventory::{
     finding::FindingState,
     opinion,
     query::Kind,
+    register::RegisterKind,
     store::{StoredFinding, StoredObservation},
     user::Role,
 };
@@ -23,9 +24,10 @@ use crate::{
     clock,
     web::{
         asked::Path,
-        certificates,
+        certificates, findings,
         language::Language,
         page::{Page, html, moment, shown, spoken},
+        registers,
         routes::{Route, get},
         trouble::Trouble,
         visit::Viewer,
@@ -90,6 +92,8 @@ impl Part {
 struct AssetTemplate {
     page: Page,
     facts: Vec<(&'static str, String)>,
+    /// Its entry of the device register: what that is called, where it is, and its reference.
+    registered: Option<(&'static str, String, String)>,
     /// What it is called, for programs and for people.
     times: [(&'static str, String, String); 2],
     parts: Vec<Part>,
@@ -121,6 +125,12 @@ async fn show(
             words.registration,
             format!("{registration}: {}", language.said(&entry.reason)),
         ));
+        let said = [
+            (words.owner, &entry.owner),
+            (words.department, &entry.department),
+            (words.location, &entry.location),
+        ];
+        facts.extend(said.into_iter().filter_map(|(name, text)| Some((name, text.clone()?))));
         facts.extend(entry.vendor.clone().map(|vendor| (words.vendor, vendor)));
         facts.extend(entry.os.clone().map(|os| (words.os, os)));
     }
@@ -132,7 +142,10 @@ async fn show(
             judged.reasons.iter().map(|reason| language.said(reason)).collect();
         facts.push((words.class_reasons, reasons.join("; ")));
     }
-    let title = called(asset, words);
+    let registered = entry.as_ref().and_then(|entry| entry.entry.as_ref()).map(|reference| {
+        (words.entry, registers::path(RegisterKind::Device, reference), shown(reference))
+    });
+    let title = called(asset, language);
     let identifiers = asset.identifiers.iter().map(|one| identifier_row(one, language));
     let services = asset.services.iter().map(|one| {
         let (address, transport, port) = (one.address, one.transport, one.port);
@@ -165,18 +178,13 @@ async fn show(
     });
     let may_decide = visitor.may(Role::Approver);
     let acceptance = |stored: &StoredFinding| match stored.finding.state {
-        FindingState::Open if may_decide => {
-            (format!("/findings/{}/accept", stored.id), words.accept)
-        }
+        FindingState::Open if may_decide => (findings::path(stored.id), words.accept),
         _ => (String::new(), ""),
     };
     let actions = known.findings.rows.iter().map(acceptance).collect();
-    let about = |stored: &StoredFinding| {
-        let page = certificates::path_of_subject(&stored.finding.key.subject)?;
-        Some((2, page))
-    };
-    let about = known.findings.rows.iter().map(about).collect();
-    let findings = known.findings.rows.iter().map(|stored| {
+    let page_of = |stored: &StoredFinding| Some((2, findings::path(stored.id)));
+    let about = known.findings.rows.iter().map(page_of).collect();
+    let problems = known.findings.rows.iter().map(|stored| {
         let finding = &stored.finding;
         vec![
             language.severity(finding.severity).to_owned(),
@@ -199,7 +207,7 @@ async fn show(
             ..Part::new(
                 w.findings,
                 &[w.severity, w.state, w.title, w.detail, w.first_seen],
-                findings.collect(),
+                problems.collect(),
             )
             .leading(about)
             .among(known.findings.total, || list("findings"))
@@ -244,6 +252,7 @@ async fn show(
         decide: may_decide.then(decide),
         page: Page::new(&visitor, shown(&title)),
         facts,
+        registered,
         times: [(words.first_seen, asset.first_seen), (words.last_seen, asset.last_seen)]
             .map(|(name, at)| (name, moment(at), spoken(at))),
         line,
@@ -252,10 +261,11 @@ async fn show(
 }
 
 /// What an asset is called on its pages.
-pub(super) fn called(asset: &Asset, words: &Lists) -> String {
+pub(in crate::web) fn called(asset: &Asset, language: Language) -> String {
     let name = asset.names.first().map(|name| name.name.clone());
     let address = asset.addresses().next().map(|address| address.to_string());
-    name.or(address).unwrap_or_else(|| format!("{} {}", words.asset, asset.id))
+    let number = || format!("{} {}", Lists::of(language).asset, asset.id);
+    name.or(address).unwrap_or_else(number)
 }
 
 fn yes(is: bool) -> String {

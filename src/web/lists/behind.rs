@@ -129,7 +129,7 @@ fn show<T>(
 ) -> Result<Response, Trouble> {
     let words = Lists::of(visitor.language);
     let path = format!("/assets/{}/{name}", asset.id);
-    let called = shown(&called(asset, words));
+    let called = shown(&called(asset, visitor.language));
     let told = |one: &T| row(one, visitor.language).iter().map(|text| shown(text)).collect();
     let rows = part.rows.iter().map(told);
     html(&Behind {

@@ -10,13 +10,13 @@ use inventory::{
         },
     },
 };
-use model::Timestamp;
+use model::{Severity, Timestamp};
 
 use super::words::Lists;
 use crate::web::{
-    certificates,
+    certificates, findings,
     language::Language,
-    page::{moment, shown, spoken},
+    page::{encoded, moment, shown, spoken},
 };
 
 /// A row of a list, whatever it is of.
@@ -106,6 +106,14 @@ fn asset_link(id: i64, label: &str) -> Cell {
     Cell { link: Some(format!("/assets/{id}")), ..text(label) }
 }
 
+/// Where it is decided of what stands in a column, with the form filled in, and from where back.
+pub(super) fn decide(row: &Row, column: &Column, back: &str) -> Option<String> {
+    let Row::Software(row) = row else { return None };
+    let (product, back) = (encoded(&row.product.product), encoded(back));
+    let address = || format!("/decide?kind=software&product={product}&back={back}");
+    (column.name == "product").then(address)
+}
+
 fn certificate_link(sha256: &str, label: &str) -> Cell {
     Cell { link: Some(certificates::path(sha256)), ..text(label) }
 }
@@ -159,21 +167,38 @@ const ASSETS: &[Column] = &[
     }),
     column!("os", os, Some("os"), false, Asset, |row: &AssetEntry| maybe(row.os.as_ref())),
     worded!("registration", registration, Some("registration"), true, Asset, registration),
+    column!("owner", owner, Some("owner"), false, Asset, |row: &AssetEntry| maybe(
+        row.owner.as_ref()
+    )),
+    column!("department", department, Some("department"), false, Asset, |row: &AssetEntry| maybe(
+        row.department.as_ref()
+    )),
+    column!("location", location, Some("location"), false, Asset, |row: &AssetEntry| maybe(
+        row.location.as_ref()
+    )),
     column!("reason", reason, None, false, Asset, |row: &AssetEntry| text(&row.reason)),
     column!("ports", ports, None, true, Asset, |row: &AssetEntry| joined(&row.ports)),
     column!("services", services, Some("services"), false, Asset, |row: &AssetEntry| text(
         row.services.to_string()
     )),
-    column!("findings", findings, Some("findings"), true, Asset, |row: &AssetEntry| {
-        let [critical, warning, info] = row.findings;
-        let tone = if critical > 0 { "bad" } else { "" };
-        Cell { tone, ..text(format!("{critical} / {warning} / {info}")) }
-    }),
+    worded!("findings", findings, Some("findings"), true, Asset, findings),
     column!("first", first_seen, Some("first"), false, Asset, |row: &AssetEntry| time(
         row.first_seen
     )),
     column!("seen", last_seen, Some("seen"), true, Asset, |row: &AssetEntry| time(row.last_seen)),
 ];
+
+/// How many there are of each severity, of which there are some.
+fn findings(row: &AssetEntry, language: Language) -> Cell {
+    let [critical, warning, info] = row.findings;
+    let of = [(Severity::Critical, critical), (Severity::Warning, warning), (Severity::Info, info)];
+    let some = of.into_iter().filter(|(_, number)| *number > 0);
+    let told: Vec<String> = some
+        .map(|(severity, number)| format!("{} {number}", language.severity(severity)))
+        .collect();
+    let tone = if critical > 0 { "bad" } else { "" };
+    Cell { tone, ..text(told.join(", ")) }
+}
 
 fn registration(row: &AssetEntry, language: Language) -> Cell {
     let tone = match row.registration.as_str() {
@@ -324,7 +349,10 @@ const CERTIFICATES: &[Column] = &[
 type Finding = FindingEntry;
 
 const FINDINGS: &[Column] = &[
-    column!("id", id, Some("id"), true, Finding, |row: &Finding| text(row.stored.id.to_string())),
+    column!("id", id, Some("id"), true, Finding, |row: &Finding| Cell {
+        link: Some(findings::path(row.stored.id)),
+        ..text(row.stored.id.to_string())
+    }),
     worded!(
         "severity",
         severity,
@@ -334,9 +362,9 @@ const FINDINGS: &[Column] = &[
         |row: &Finding, language: Language| {
             let severity = row.stored.finding.severity;
             let tone = match severity {
-                model::Severity::Critical => "bad",
-                model::Severity::Warning => "warn",
-                model::Severity::Info => "",
+                Severity::Critical => "bad",
+                Severity::Warning => "warn",
+                Severity::Info => "",
             };
             Cell { tone, ..text(language.severity(severity)) }
         }
@@ -354,7 +382,7 @@ const FINDINGS: &[Column] = &[
     )),
     worded!("title", title, Some("title"), true, Finding, |row: &Finding, language: Language| {
         let finding = &row.stored.finding;
-        let link = certificates::path_of_subject(&finding.key.subject);
+        let link = Some(findings::path(row.stored.id));
         Cell { link, ..text(language.finding(&finding.key.rule, &finding.title)) }
     }),
     worded!("detail", detail, None, false, Finding, |row: &Finding, language: Language| text(

@@ -65,6 +65,7 @@ async fn file(
     end: End,
 ) -> Result<Response, Trouble> {
     choice.take_boxes(&visitor.path);
+    choice.settle(kind, &visitor.path);
     let query = shared.query(kind, &choice.q)?;
     let (sort, direction) = choice.order(kind);
     let (columns, words) = (choice.columns(kind), Lists::of(visitor.language));

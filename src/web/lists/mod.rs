@@ -35,6 +35,7 @@ use crate::clock;
 use columns::{Cell, Column, Row};
 use words::Lists;
 
+pub(super) use asset::called;
 pub(super) use program::finding;
 pub(super) use views::{
     known_columns, known_order, may_change, no_column, no_list, no_order, no_user, view_address,
@@ -85,7 +86,14 @@ pub(super) struct Choice {
     rows: Option<u16>,
     /// The columns, with commas.
     columns: Option<String>,
+    /// Whether everything is asked for where something else is usual.
+    #[serde(skip)]
+    is_whole: bool,
 }
+
+/// Which findings are shown where nobody asks: those that somebody should do something about, as on
+/// the command line.
+const OPEN: &str = "state:open";
 
 impl Choice {
     /// Takes the columns from a form that has a box for each of them, `column=a&column=b`.
@@ -95,6 +103,17 @@ impl Choice {
         let boxes: Vec<&str> = boxes.collect();
         if !boxes.is_empty() {
             self.columns = Some(boxes.join(","));
+        }
+    }
+
+    /// Takes what is usual for what the address does not say. A query that is there and empty asks for
+    /// everything.
+    fn settle(&mut self, kind: Kind, address: &str) {
+        let (_, asked) = address.split_once('?').unwrap_or_default();
+        let is_asked = asked.split('&').any(|part| part == "q" || part.starts_with("q="));
+        if kind == Kind::Findings && self.q.trim().is_empty() {
+            self.is_whole = is_asked;
+            self.q = if is_asked { String::new() } else { OPEN.to_owned() };
         }
     }
 
@@ -134,7 +153,7 @@ impl Choice {
     fn address(&self, path: &str, changed: &[(&str, Option<&str>)]) -> String {
         let rows = self.rows.map(|rows| rows.to_string());
         let own = [
-            ("q", Some(self.q.as_str()).filter(|text| !text.is_empty())),
+            ("q", Some(self.q.as_str()).filter(|text| self.is_whole || !text.is_empty())),
             ("sort", self.sort.as_deref()),
             ("rows", rows.as_deref()),
             ("columns", self.columns.as_deref()),
@@ -175,12 +194,14 @@ struct Narrower {
     address: String,
 }
 
-/// What is wrong with the query: what stands before, the part, what stands behind, and why.
-struct Wrong {
-    before: String,
-    part: String,
-    after: String,
-    why: String,
+/// What is wrong with a query: what stands before, the part, what stands behind, and why. Of what is
+/// no query there is only why.
+#[derive(Clone, Debug)]
+pub(super) struct Wrong {
+    pub(super) before: String,
+    pub(super) part: String,
+    pub(super) after: String,
+    pub(super) why: String,
 }
 
 #[derive(Template)]
@@ -204,7 +225,9 @@ struct ListTemplate {
     exports: Vec<(&'static str, String)>,
     facets: Vec<(&'static str, Vec<Narrower>)>,
     /// Where it is decided of all of them, for who may.
-    decide: Option<String>,
+    decide: Option<(String, &'static str)>,
+    /// The list of more or of less of it: an address and what it is called.
+    other: Option<(String, &'static str)>,
     /// Name, heading, whether it is shown.
     columns: Vec<(&'static str, &'static str, bool)>,
 }
@@ -216,6 +239,7 @@ async fn show(
     kind: Kind,
 ) -> Result<Response, Trouble> {
     choice.take_boxes(&visitor.path);
+    choice.settle(kind, &visitor.path);
     let words = Lists::of(visitor.language);
     let path = format!("/{}", kind.as_str());
     let columns = choice.columns(kind);
@@ -239,21 +263,44 @@ async fn show(
         facets = shared.store.facets(query, as_of).await?;
     }
     let saved = views::shortcuts(&shared, &visitor, kind, &choice).await?;
-    let cells =
-        |row: &Row| columns.iter().map(|column| (column.cell)(row, visitor.language)).collect();
+    let may_decide = visitor.may(Role::Approver);
+    let cells = |row: &Row| {
+        let cell = |column: &&Column| {
+            let cell = (column.cell)(row, visitor.language);
+            let link = columns::decide(row, column, &visitor.path).filter(|_| may_decide);
+            Cell { link: link.or(cell.link), ..cell }
+        };
+        columns.iter().map(cell).collect()
+    };
     let next = found.next.as_deref().map(|next| choice.address(&path, &[("after", Some(next))]));
     let first = choice.after.as_ref().map(|_| choice.address(&path, &[]));
     let export =
         |end: &'static str| (end, choice.address(&format!("/export/{}.{end}", kind.as_str()), &[]));
+    let encoded_query = encoded(&choice.q);
+    let decide = match kind {
+        Kind::Assets => Some((format!("/decide?where={encoded_query}"), words.decide_all)),
+        Kind::Software => {
+            let address = format!("/decide?kind=software&where={encoded_query}");
+            Some((address, words.decide_products))
+        }
+        _ => None,
+    };
     // Of everything at once nobody decides.
-    let may_decide = kind == Kind::Assets
-        && visitor.may(Role::Approver)
-        && found.total > 0
-        && !choice.q.trim().is_empty();
-    let decide = may_decide.then(|| format!("/decide?where={}", encoded(&choice.q)));
+    let is_narrow = !choice.q.trim().is_empty();
+    let decide = decide.filter(|_| may_decide && found.total > 0 && is_narrow);
+    let other = (kind == Kind::Findings)
+        .then(|| match choice.is_whole {
+            true => Some((choice.address(&path, &[("q", None)]), words.open_alone)),
+            false if choice.q == OPEN => {
+                Some((choice.address(&path, &[("q", Some(""))]), words.closed_too))
+            }
+            false => None,
+        })
+        .flatten();
     let template = ListTemplate {
         decide,
         fields: kind.fields().collect(),
+        other,
         headings: columns
             .iter()
             .map(|one| heading(one, &choice, &path, words, sort, direction))
@@ -326,7 +373,12 @@ fn narrowers(
 }
 
 impl Wrong {
-    fn of(text: &str, error: &QueryError, language: Language) -> Self {
+    pub(super) fn because(why: impl Into<String>) -> Self {
+        let [before, part, after] = [const { String::new() }; 3];
+        Self { before, part, after, why: why.into() }
+    }
+
+    pub(super) fn of(text: &str, error: &QueryError, language: Language) -> Self {
         let part = |range: std::ops::Range<usize>| shown(text.get(range).unwrap_or_default());
         let (start, end) = (error.range.start, error.range.end);
         // Where something is missing at the end, its place is shown.

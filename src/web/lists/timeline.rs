@@ -93,6 +93,7 @@ const fn lane(kind: EventKind) -> (usize, &'static str, bool) {
         EventKind::Merged
         | EventKind::Split
         | EventKind::FindingAccepted
+        | EventKind::FindingReopened
         | EventKind::RegisterImported
         | EventKind::Decided => (6, "good", false),
     }

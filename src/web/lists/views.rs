@@ -2,7 +2,7 @@
 //! them.
 
 use askama::Template;
-use axum::{extract::State, response::Response};
+use axum::{extract::State, http::StatusCode, response::Response};
 use inventory::{
     query::Kind,
     store::{SavedView, View, list::Sort},
@@ -14,12 +14,13 @@ use crate::{
     clock,
     web::{
         asked::Path,
+        blank::{Blank, Field, Problems},
         language::Language,
-        page::{Page, html, shown, to},
+        page::{Page, html_as, shown, to},
         routes::{Route, get, post},
         sign::acting,
         trouble::Trouble,
-        visit::{Form, Viewer, Visitor},
+        visit::{Fields, Form, Viewer, Visitor},
         words::words,
     },
 };
@@ -108,6 +109,7 @@ fn address(kind: Kind, query: &str, sort: &str, columns: &str) -> String {
     let given = |text: &str| Some(text.to_owned()).filter(|text| !text.is_empty());
     let choice = Choice {
         q: query.to_owned(),
+        is_whole: kind == Kind::Findings,
         sort: given(sort),
         columns: given(columns),
         ..Choice::default()
@@ -124,6 +126,8 @@ struct Row {
     is_shared: bool,
     by: String,
     may_change: bool,
+    /// What is wrong with the name that somebody gave.
+    wrong: Option<String>,
 }
 
 #[derive(Template)]
@@ -132,6 +136,14 @@ struct Views {
     page: Page,
     texts: &'static Texts,
     rows: Vec<Row>,
+    /// The form for a new one, where that could not be saved.
+    blank: Option<Blank>,
+}
+
+/// The name that somebody gave, and why it is none: of a view that is there, or of a new one.
+enum Wrong {
+    Rename(i64, String, String),
+    Save(Box<Blank>),
 }
 
 fn user(visitor: &Visitor) -> Result<&User, Trouble> {
@@ -141,9 +153,27 @@ fn user(visitor: &Visitor) -> Result<&User, Trouble> {
 }
 
 async fn list(Viewer(visitor): Viewer, State(shared): State<Shared>) -> Result<Response, Trouble> {
+    show(&shared, &visitor, None, StatusCode::OK).await
+}
+
+async fn show(
+    shared: &Shared,
+    visitor: &Visitor,
+    wrong: Option<Wrong>,
+    status: StatusCode,
+) -> Result<Response, Trouble> {
     let texts = Texts::of(visitor.language);
     let words = Lists::of(visitor.language);
-    let user = user(&visitor)?;
+    let user = user(visitor)?;
+    let mut page = Page::new(visitor, texts.title);
+    if wrong.is_some() {
+        page = page.asking_again();
+    }
+    let (renamed, blank) = match wrong {
+        Some(Wrong::Rename(id, name, why)) => (Some((id, name, why)), None),
+        Some(Wrong::Save(blank)) => (None, Some(*blank)),
+        None => (None, None),
+    };
     let row = |saved: SavedView| {
         let may_change = may_change(&saved, user);
         let View { kind, name, query, sort, columns, is_shared } = saved.view;
@@ -156,19 +186,46 @@ async fn list(Viewer(visitor): Viewer, State(shared): State<Shared>) -> Result<R
             is_shared,
             by: shown(saved.owner.as_deref().unwrap_or_default()),
             may_change,
+            wrong: None,
         }
     };
-    let rows = shared.store.views(user).await?.into_iter().map(row).collect();
-    html(&Views { page: Page::new(&visitor, texts.title), texts, rows })
+    let mut rows: Vec<Row> = shared.store.views(user).await?.into_iter().map(row).collect();
+    if let Some((id, name, why)) = renamed {
+        let Some(row) = rows.iter_mut().find(|row| row.id == id && row.may_change) else {
+            return Err(Trouble::NotFound);
+        };
+        (row.name, row.wrong) = (shown(&name), Some(why));
+    }
+    html_as(status, &Views { page, texts, rows, blank })
 }
 
 /// A name that a view can have.
 pub(in crate::web) fn view_name(name: &str, language: Language) -> Result<String, Trouble> {
+    let is_not = || Trouble::Invalid(Texts::of(language).bad_name.to_owned());
+    named(name).ok_or_else(is_not)
+}
+
+/// A name; `None` for one that a view cannot have.
+fn named(name: &str) -> Option<String> {
     let name = name.trim();
-    match (1..=NAME).contains(&name.chars().count()) && shown(name) == name {
-        true => Ok(name.to_owned()),
-        false => Err(Trouble::Invalid(Texts::of(language).bad_name.to_owned())),
-    }
+    let is_one = (1..=NAME).contains(&name.chars().count()) && shown(name) == name;
+    is_one.then(|| name.to_owned())
+}
+
+/// The form for a view of what a list showed, as somebody filled it in.
+fn blank(fields: &Fields, visitor: &Visitor, texts: &'static Texts, why: String) -> Blank {
+    let name = Field::text("name", texts.name).with(&[("required", ""), ("maxlength", "64")]);
+    let all = match visitor.may(Role::Operator) {
+        true => vec![name, Field::tick("shared", texts.shared)],
+        false => vec![name],
+    };
+    let hidden = ["list", "q", "sort", "columns"];
+    let blank = Blank::new("save-view", "/views", texts.save, all).filled(fields);
+    let blank = hidden.into_iter().fold(blank, |blank, name| {
+        let text = shown(fields.text(name));
+        if text.is_empty() { blank } else { blank.hiding(name, text) }
+    });
+    blank.with(Problems::of("name", why))
 }
 
 /// Where the list is as it was saved.
@@ -227,6 +284,7 @@ async fn save(
     State(shared): State<Shared>,
     Form(fields): Form,
 ) -> Result<Response, Trouble> {
+    let texts = Texts::of(visitor.language);
     let user = user(&visitor)?;
     let kind = Kind::from_name(fields.text("list")).ok_or(Trouble::NotFound)?;
     let is_shared = fields.is_set("shared");
@@ -240,15 +298,28 @@ async fn save(
     let known = |name: &&str| columns::of(kind).iter().any(|column| column.name == *name);
     let wanted = fields.text("columns").split(',').filter(known);
     let wanted: Vec<String> = wanted.map(str::to_owned).collect();
+    let again = async |why: String, status| {
+        let blank = blank(&fields, &visitor, texts, why);
+        show(&shared, &visitor, Some(Wrong::Save(Box::new(blank))), status).await
+    };
+    let Some(name) = named(fields.text("name")) else {
+        return again(texts.bad_name.to_owned(), StatusCode::UNPROCESSABLE_ENTITY).await;
+    };
     let view = View {
         is_shared,
         kind,
-        name: view_name(fields.text("name"), visitor.language)?,
+        name,
         query,
         sort: known_order(kind, sort).unwrap_or_default(),
         columns: known_columns(kind, &wanted).unwrap_or_default(),
     };
-    acting(&shared, &visitor).save_view(user, &view, clock::now()).await?;
+    let saved = acting(&shared, &visitor).save_view(user, &view, clock::now()).await;
+    if let Err(trouble) = saved.map_err(Trouble::from) {
+        return match trouble.mendable(visitor.language) {
+            Some(why) => again(why, trouble.status()).await,
+            None => Err(trouble),
+        };
+    }
     Ok(to(&address(kind, &view.query, &view.sort, &view.columns)))
 }
 
@@ -258,9 +329,22 @@ async fn rename(
     Path(id): Path<i64>,
     Form(fields): Form,
 ) -> Result<Response, Trouble> {
-    let name = view_name(fields.text("name"), visitor.language)?;
-    acting(&shared, &visitor).rename_view(user(&visitor)?, id, &name, clock::now()).await?;
-    Ok(to("/views"))
+    let again = async |why: String, status| {
+        let wrong = Wrong::Rename(id, fields.text("name").to_owned(), why);
+        show(&shared, &visitor, Some(wrong), status).await
+    };
+    let Some(name) = named(fields.text("name")) else {
+        let why = Texts::of(visitor.language).bad_name.to_owned();
+        return again(why, StatusCode::UNPROCESSABLE_ENTITY).await;
+    };
+    let store = acting(&shared, &visitor);
+    match store.rename_view(user(&visitor)?, id, &name, clock::now()).await.map_err(Trouble::from) {
+        Ok(_) => Ok(to("/views")),
+        Err(trouble) => match trouble.mendable(visitor.language) {
+            Some(why) => again(why, trouble.status()).await,
+            None => Err(trouble),
+        },
+    }
 }
 
 async fn remove(

@@ -31,6 +31,9 @@ words! {
         first: "First page", "最初のページ";
         decide: "Approve, investigate, reject or retire", "承認・調査・却下・廃止";
         decide_all: "Decide about all of these", "表示中のすべてについて決定";
+        decide_products: "Decide about all of these products", "表示中のすべての製品について決定";
+        closed_too: "Also those that are accepted or resolved", "受容済み・解決済みも表示";
+        open_alone: "Only those that are open", "未解決だけを表示";
         accept: "Accept", "受容";
         calendar: "Calendar", "カレンダー";
         narrow: "Narrow down", "絞り込み";
@@ -68,6 +71,9 @@ words! {
         renew: "Renew by", "更新期限";
         places: "Where", "場所";
         owner: "Owner", "担当";
+        department: "Department", "部署";
+        location: "Location", "設置場所";
+        entry: "Entry of the register", "台帳の登録";
         severity: "Severity", "重大度";
         rule: "Rule", "ルール";
         title: "What is wrong", "内容";

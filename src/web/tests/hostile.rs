@@ -351,7 +351,7 @@ fn harm(text: &str) -> Option<String> {
 }
 
 /// Every path that can be looked at, with what it asks for.
-fn paths(sha256: &str, calendar: &str) -> Vec<String> {
+fn paths(sha256: &str, calendar: &str, findings: usize) -> Vec<String> {
     let looked = all().into_iter().filter(|route| route.method == "GET");
     let paths = looked.flat_map(|route| {
         let path = route.path.replace("{sha256}", sha256).replace("{kind}", "device");
@@ -363,11 +363,24 @@ fn paths(sha256: &str, calendar: &str) -> Vec<String> {
                 vec![format!("{path}?site=zq&block=192.0.2.0/24")]
             }
             "/api/v1/calendar" => vec![format!("{path}?month=%3Czq%3E"), path],
-            "/decide" => vec!["/decide?asset=1".to_owned(), "/decide?where=id%3A1".to_owned()],
+            "/decide" => [
+                "asset=1",
+                "where=id%3A1",
+                "where=%3Czq%3E%3A1",
+                "kind=issuer&issuer=%3Czq%3E",
+                "kind=software&product=%22zq%22&back=/%3Czq%3E",
+                "kind=software&where=product%3Azq",
+            ]
+            .map(|asked| format!("/decide?{asked}"))
+            .into(),
+            "/findings/1" => (1..=findings).map(|id| format!("/findings/{id}")).collect(),
             "/scans/1" | "/api/v1/scans/1" => {
                 vec![path.replace('1', "2").replace("v2", "v1"), path]
             }
             "/audit" => vec![format!("{path}?verify=1&head=%3Czq%3E"), path],
+            "/registers/device" => ["device?q=%3Czq%3E", "device", "software", "issuer"]
+                .map(|asked| format!("/registers/{asked}"))
+                .into(),
             "/registers/device/export" => vec![
                 path.clone(),
                 format!("{path}?form=xlsx"),
@@ -503,7 +516,8 @@ async fn nothing_that_anybody_says_is_more_than_text_anywhere() {
     let (hash, end) = (token_hash("calendar"), Some(now.plus_seconds(3_600)));
     let store = &site.shared.store;
     store.add_api_token("calendar", &hash, &[Scope::Calendar], end, now).await.unwrap();
-    for path in paths(&sha256, "calendar") {
+    let findings = store.findings().await.unwrap().len();
+    for path in paths(&sha256, "calendar", findings) {
         for language in ["en", "ja"] {
             let request = Request::get(&path)
                 .header(

@@ -68,6 +68,14 @@ pub struct AssetEntry {
     pub first_seen: Timestamp,
     /// When it was last seen.
     pub last_seen: Timestamp,
+    /// The entry of the device register that it is, by its reference.
+    pub entry: Option<String>,
+    /// Who answers for it, by that.
+    pub owner: Option<String>,
+    /// Which department does.
+    pub department: Option<String>,
+    /// Where it stands.
+    pub location: Option<String>,
 }
 
 /// An endpoint in a list.
@@ -193,7 +201,8 @@ impl Entry for AssetEntry {
         (SELECT json_group_array(text) FROM listed_address WHERE asset = d.id AND current = 1),
         d.names, d.macs, d.class, d.os_shown, d.registration, d.reason, d.ports, d.service_count,
         d.software_count, d.certificate_count, d.critical, d.warning, d.info, d.first_seen,
-        d.last_seen FROM p CROSS JOIN listed_asset AS d ON d.id = p.k0 ORDER BY p.n";
+        d.last_seen, d.entry, d.owner, d.department, d.location
+        FROM p CROSS JOIN listed_asset AS d ON d.id = p.k0 ORDER BY p.n";
 
     fn read(row: &SqliteRow) -> Result<Self, LoadError> {
         let mut columns = Columns { row, at: 0 };
@@ -219,6 +228,10 @@ impl Entry for AssetEntry {
             findings: [columns.count()?, columns.count()?, columns.count()?],
             first_seen: columns.time()?,
             last_seen: columns.time()?,
+            entry: some(columns.text()?),
+            owner: some(columns.text()?),
+            department: some(columns.text()?),
+            location: some(columns.text()?),
         })
     }
 }

@@ -30,6 +30,7 @@ use crate::{
             FindingPart, Held, KindRow, Mark, ProductRow, Service, Shared, Software,
         },
     },
+    query::fold,
 };
 
 /// So long a page is worth waiting for what a review just wrote.
@@ -206,7 +207,7 @@ async fn assets(
         "SELECT json_group_array(json_array(id, site, names, macs, vendor, class, os, registration,
              ports, protocols, products, versions, cpes, certificates, hex(address), uncertain,
              service_count, software_count, certificate_count, critical, warning, info, first_seen,
-             last_seen))
+             last_seen, owner, department, location))
          FROM listed_asset WHERE id BETWEEN CAST($1 AS INTEGER) AND CAST($1 AS INTEGER) + 1023",
         "SELECT json_group_array(json_array(asset, hex(address))) FROM listed_address
          WHERE asset BETWEEN CAST($1 AS INTEGER) AND CAST($1 AS INTEGER) + 1023 AND current = 1",
@@ -227,7 +228,42 @@ fn asset_part(mark: Mark, texts: [String; 4]) -> Result<AssetPart, LoadError> {
     let mut part = AssetPart { mark, ..AssetPart::default() };
     for row in cells::rows(assets)? {
         part.ids.push(row.number(0)?);
-        part.texts.push(folded(&row, 1)?);
+        let [
+            site,
+            names,
+            macs,
+            vendor,
+            class,
+            os,
+            registration,
+            ports,
+            protocols,
+            products,
+            versions,
+            cpes,
+            certificates,
+        ] = folded(&row, 1)?;
+        // These are kept as they are shown.
+        let [owner, department, location] =
+            [fold(row.text(24)?), fold(row.text(25)?), fold(row.text(26)?)];
+        part.texts.push([
+            site,
+            names,
+            macs,
+            vendor,
+            class,
+            os,
+            registration,
+            ports,
+            protocols,
+            products,
+            versions,
+            cpes,
+            certificates,
+            &owner,
+            &department,
+            &location,
+        ]);
         part.numbers.push(AssetNumbers {
             address: (!row.text(14)?.is_empty()).then(|| address(&row, 14)).transpose()?,
             uncertain: row.flag(15)?,

@@ -5,6 +5,7 @@
 //! behind which it begins, not by a number of rows: what comes and goes meanwhile neither repeats a
 //! row nor leaves one out.
 
+mod entered;
 mod entry;
 mod hold;
 mod overview;
@@ -34,11 +35,12 @@ use crate::{
 use entry::Entry;
 
 pub use crate::list::{Count, CursorError, Direction, Facet, Sort};
+pub use entered::SeenEntry;
 pub use entry::{AssetEntry, CertificateEntry, FindingEntry, ServiceEntry, SoftwareEntry};
 pub(super) use hold::Hold;
 pub use overview::{Day, News, Overview, Site};
 pub(super) use plan::{Known, Plan};
-pub(super) use write::accepted;
+pub(super) use write::decided;
 
 /// The most rows of a page.
 pub const LARGEST_PAGE: u16 = 500;
@@ -242,7 +244,7 @@ impl Found {
 
 fn json_of(value: &Value<'_>) -> Json {
     match value {
-        Value::Nothing => Json::Null,
+        Value::Nothing | Value::NoAddress => Json::Null,
         Value::Number(number) => json!(number),
         Value::Text(text) => json!(text),
         Value::Address(address) => json!(hex(&key_of(*address))),

@@ -621,7 +621,7 @@ proptest! {
 
 /// Some orders, and what the database sorts by.
 const ORDERS: &[(Kind, &str, &str)] = &[
-    (Kind::Assets, "address", "SELECT id FROM listed_asset ORDER BY address, id"),
+    (Kind::Assets, "address", "SELECT id FROM listed_asset ORDER BY address = x'', address, id"),
     (Kind::Assets, "name", "SELECT id FROM listed_asset ORDER BY names, id"),
     (Kind::Assets, "findings", "SELECT id FROM listed_asset ORDER BY critical, warning, info, id"),
     (Kind::Assets, "seen", "SELECT id FROM listed_asset ORDER BY last_seen, id"),

@@ -17,6 +17,7 @@ use super::{
     shared,
 };
 use crate::{
+    finding::FindingState,
     list::{CertificateRow, FindingRow},
     query::fold,
     register::Day,
@@ -113,7 +114,7 @@ async fn write_assets(connection: &mut SqliteConnection, changed: &[Changed]) ->
         .collect();
     let rows = changed.iter().zip(&keys).map(|(one, key)| {
         let row = &one.row.asset;
-        let values: [Value<'_>; 29] = [
+        let values: [Value<'_>; 33] = [
             row.id.into(),
             (&one.shape).into(),
             (&one.digest).into(),
@@ -143,13 +144,17 @@ async fn write_assets(connection: &mut SqliteConnection, changed: &[Changed]) ->
             row.critical.into(),
             row.warning.into(),
             row.info.into(),
+            (&row.entry).into(),
+            (&row.owner).into(),
+            (&row.department).into(),
+            (&row.location).into(),
         ];
         values
     });
     let into = "listed_asset (id, shape, digest, site, site_shown, address, names, macs, vendor,
         class, os, os_shown, registration, reason, ports, protocols, products, versions, cpes, certificates,
         uncertain, service_count, software_count, certificate_count, first_seen, last_seen,
-        critical, warning, info)";
+        critical, warning, info, entry, owner, department, location)";
     // Whatever stood there is replaced as a whole.
     let otherwise = "ON CONFLICT (id) DO UPDATE SET shape = excluded.shape,
         digest = excluded.digest, site = excluded.site, site_shown = excluded.site_shown,
@@ -162,7 +167,8 @@ async fn write_assets(connection: &mut SqliteConnection, changed: &[Changed]) ->
         service_count = excluded.service_count, software_count = excluded.software_count,
         certificate_count = excluded.certificate_count, first_seen = excluded.first_seen,
         last_seen = excluded.last_seen, critical = excluded.critical, warning = excluded.warning,
-        info = excluded.info";
+        info = excluded.info, entry = excluded.entry, owner = excluded.owner,
+        department = excluded.department, location = excluded.location";
     insert(connection, into, otherwise, rows).await
 }
 
@@ -267,13 +273,16 @@ async fn findings(
     insert(connection, into, "", rows).await
 }
 
-/// Notes in the list of findings that one is accepted now; the next review writes its row anew.
-pub(in crate::store) async fn accepted(
+/// Notes in the list of findings that somebody accepted one, or took that back; the next review
+/// writes its row anew.
+pub(in crate::store) async fn decided(
     connection: &mut SqliteConnection,
     id: i64,
+    state: FindingState,
 ) -> sqlx::Result<()> {
-    sqlx::query("UPDATE listed_finding SET state = 'accepted', digest = '' WHERE id = $1")
+    sqlx::query("UPDATE listed_finding SET state = $2, digest = '' WHERE id = $1")
         .bind(id)
+        .bind(state.as_str())
         .execute(&mut *connection)
         .await?;
     changed(connection).await
@@ -285,7 +294,7 @@ async fn daily(connection: &mut SqliteConnection, day: &str) -> sqlx::Result<()>
     sqlx::query(
         "INSERT INTO daily
          SELECT $1, site_shown, count(*), sum(registration = 'registered'),
-             sum(registration NOT IN ('registered', 'missing', 'unknown')), sum(service_count),
+             sum(registration = 'unregistered'), sum(service_count),
              sum(software_count), sum(certificate_count), sum(critical), sum(warning), sum(info)
          FROM listed_asset WHERE true GROUP BY site_shown
          UNION ALL
