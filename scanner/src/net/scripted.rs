@@ -17,6 +17,7 @@ use model::{AddressRange, MacAddr, Timestamp};
 use siphasher::sip::SipHasher13;
 
 use super::{Answer, Bulk, BulkKind, BulkSent, Link, Neighbor, Question, Reply, Tier, Whom};
+use super::{scripted_device::rival_reply, scripted_trouble::clock_put};
 pub use super::{
     scripted_device::{Device, Elsewhere, Limit},
     scripted_trouble::{Bottleneck, Fault},
@@ -351,15 +352,10 @@ impl Link for Scripted {
             answer,
         };
         let later = self.now.saturating_add(delay);
-        // Another device that has the address too.
-        let rival = match (question, self.rivals.get(&address).filter(|_| raw && !silent)) {
-            (Question::Arp, Some(mac)) => Some((*mac, Answer::Arp(*mac))),
-            (Question::NeighborSolicitation, Some(mac)) => Some((*mac, Answer::Neighbor(*mac))),
-            _ => None,
-        };
+        let rival = self.rivals.get(&address).filter(|_| raw && !silent);
+        let rival = rival.and_then(|mac| rival_reply(address, question, *mac));
         self.schedule(later, reply);
-        if let Some((mac, answer)) = rival {
-            let reply = Reply { about: address, ttl: None, mac: Some(mac), answer };
+        for reply in rival {
             self.schedule(later.saturating_add(Duration::from_millis(1)), reply);
         }
         Ok(())
@@ -516,10 +512,7 @@ impl Link for Scripted {
 
     fn timestamp(&self) -> Timestamp {
         let micros = i64::try_from(self.now.as_micros()).unwrap_or(i64::MAX);
-        let put = self.faults.iter().map(|fault| match fault {
-            Fault::Clock(at, seconds) if *at <= self.now => *seconds,
-            _ => 0,
-        });
-        Timestamp(1_795_000_000_000_000_i64.saturating_add(micros)).plus_seconds(put.sum())
+        Timestamp(1_795_000_000_000_000_i64.saturating_add(micros))
+            .plus_seconds(clock_put(&self.faults, self.now))
     }
 }

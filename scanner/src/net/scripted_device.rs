@@ -1,8 +1,10 @@
 //! The devices of a scripted network.
 
-use std::time::Duration;
+use std::{net::IpAddr, time::Duration};
 
 use model::{MacAddr, PortSet};
+
+use super::{Answer, Question, Reply};
 
 /// What a device does with questions for ports that are not open.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -90,4 +92,14 @@ impl Device {
             ..Self::new(number, tcp)
         }
     }
+}
+
+/// What another device says on the link that has the address too.
+pub(super) fn rival_reply(about: IpAddr, question: &Question, mac: MacAddr) -> Option<Reply> {
+    let answer = match question {
+        Question::Arp => Answer::Arp(mac),
+        Question::NeighborSolicitation => Answer::Neighbor(mac),
+        _ => return None,
+    };
+    Some(Reply { about, ttl: None, mac: Some(mac), answer })
 }

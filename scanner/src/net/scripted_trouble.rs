@@ -23,6 +23,15 @@ pub enum Fault {
     Clock(Duration, i64),
 }
 
+/// By how many seconds the clock on the wall is off by then.
+pub(super) fn clock_put(faults: &[Fault], now: Duration) -> i64 {
+    let put = faults.iter().map(|fault| match fault {
+        Fault::Clock(at, seconds) if *at <= now => *seconds,
+        _ => 0,
+    });
+    put.sum()
+}
+
 /// A line through which only so many packets a second come, with a queue before it.
 #[derive(Clone, Debug)]
 pub struct Bottleneck {
