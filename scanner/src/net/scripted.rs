@@ -355,7 +355,7 @@ impl Link for Scripted {
         let rival = self.rivals.get(&address).filter(|_| raw && !silent);
         let rival = rival.and_then(|mac| rival_reply(address, question, *mac));
         self.schedule(later, reply);
-        for reply in rival {
+        if let Some(reply) = rival {
             self.schedule(later.saturating_add(Duration::from_millis(1)), reply);
         }
         Ok(())
