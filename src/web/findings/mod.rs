@@ -225,7 +225,7 @@ async fn show(
     let deed = |event: &inventory::asset::Event| Deed {
         at: event.at.into(),
         what: language.event(event.kind),
-        detail: shown(&event.detail),
+        detail: shown(&language.said(&event.detail)),
     };
     html_as(
         status,
@@ -241,7 +241,7 @@ async fn show(
                 FindingState::Accepted => "",
                 FindingState::Resolved => "good",
             },
-            detail: shown(&finding.detail),
+            detail: shown(&language.said(&finding.detail)),
             owners: shown(&owners.join("; ")),
             site: shown(listed.as_ref().and_then(|one| one.site.as_deref()).unwrap_or_default()),
             first_seen: finding.first_seen.into(),

@@ -102,7 +102,7 @@ pub(super) async fn of(
         && let Some(entry) = shared.store.listed_asset(known.asset.id).await?
     {
         let registration = language.value(Kind::Assets, "registration", &entry.registration);
-        let text = format!("{registration}: {}", entry.reason);
+        let text = format!("{registration}: {}", language.said(&entry.reason));
         why.subject.push((texts.registration, Cell::text(text)));
     }
     if let About::Entry(reference) = about {
@@ -112,10 +112,10 @@ pub(super) async fn of(
         why.tables.extend(of_asset(&about, known, texts, language));
     }
     if let Some(found) = &certificate {
-        why.tables.extend(of_certificate(found, texts));
+        why.tables.extend(of_certificate(found, texts, language));
     }
     if let Some(known) = &portrait {
-        why.tables.extend(observed(&finding.key.rule, &about, known, texts));
+        why.tables.extend(observed(&finding.key.rule, &about, known, texts, language));
     }
     if may_decide {
         let back = encoded(&super::path(stored.id));
@@ -318,10 +318,10 @@ fn of_asset(
             let current = asset.identifiers.iter().filter(|one| one.current);
             let rows = current.take(SHOWN).map(|one| {
                 vec![
-                    Cell::text(one.identifier.kind()),
+                    Cell::text(language.name(one.identifier.kind())),
                     Cell::text(one.identifier.value()),
                     Cell::text(language.strength(one.strength)),
-                    Cell::text(&one.because),
+                    Cell::text(language.said(&one.because)),
                     Cell::at(one.last_seen),
                 ]
             });
@@ -343,7 +343,11 @@ fn of_asset(
 }
 
 /// Where a certificate is served, and what was said of its chains.
-fn of_certificate(found: &CertificateDossier, texts: &'static Texts) -> Vec<Table> {
+fn of_certificate(
+    found: &CertificateDossier,
+    texts: &'static Texts,
+    language: Language,
+) -> Vec<Table> {
     let places = found.certificate.endpoints.iter().take(SHOWN).map(|(asset, place)| {
         let (address, transport, port) = (place.address, place.transport, place.port);
         vec![
@@ -362,7 +366,8 @@ fn of_certificate(found: &CertificateDossier, texts: &'static Texts) -> Vec<Tabl
     }];
     let reasons = found.chains.iter().filter_map(|(_, judged)| judged.as_ref());
     let reasons = reasons.flat_map(|judged| &judged.reasons).take(SHOWN);
-    let rows: Vec<_> = reasons.map(|reason| vec![Cell::text(reason.to_string())]).collect();
+    let said = reasons.map(|reason| language.said(&reason.to_string()));
+    let rows: Vec<_> = said.map(|reason| vec![Cell::text(reason)]).collect();
     if !rows.is_empty() {
         let (title, headings) = (texts.clients, vec![texts.reason]);
         tables.push(Table { title, headings, rows, more: None });
@@ -413,6 +418,7 @@ fn observed(
     about: &About<'_>,
     known: &Portrait,
     texts: &'static Texts,
+    language: Language,
 ) -> Option<Table> {
     let all = &known.observations.rows;
     let own: Vec<_> = all.iter().filter(|seen| matters(rule, about, seen)).take(SHOWN).collect();
@@ -421,9 +427,9 @@ fn observed(
         let seen = &stored.observation;
         let scan = stored.last_scan.0;
         vec![
-            Cell::text(seen.method.as_str()),
+            Cell::text(language.method(seen.method)),
             Cell::text(seen.subject.to_string()),
-            Cell::text(crate::cli::assets::told(&seen.fact)),
+            Cell::text(language.said(&crate::cli::assets::told(&seen.fact))),
             Cell::text(stored.times.to_string()),
             Cell::at(seen.observed_at),
             Cell::link(scan.to_string(), format!("/scans/{scan}")),

@@ -135,6 +135,7 @@ async fn show(
         facts.extend(entry.os.clone().map(|os| (words.os, os)));
     }
     let why = opinion::reasons(asset);
+    let why: Vec<String> = why.iter().map(|reason| language.said(reason)).collect();
     facts.extend((!why.is_empty()).then(|| (words.os_reasons, why.join("; "))));
     if let Some(judged) = class::classify(asset) {
         facts.push((words.class, language.class(judged.class).to_owned()));
@@ -300,7 +301,7 @@ pub(super) fn observation_row(stored: &StoredObservation, language: Language) ->
     vec![
         language.method(seen.method).to_owned(),
         seen.subject.to_string(),
-        crate::cli::assets::told(&seen.fact),
+        language.said(&crate::cli::assets::told(&seen.fact)),
         stored.times.to_string(),
         spoken(seen.observed_at),
     ]
