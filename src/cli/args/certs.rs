@@ -35,10 +35,14 @@ pub(crate) enum Certs {
 
 #[derive(Args, Debug)]
 pub(crate) struct Collect {
-    /// Whom to ask: a target as for a sweep with or without a port, such as mail.example.com:25,
-    /// 192.0.2.0/24:8443, [2001:db8::1]:636, 192.0.2.9:u:443 (QUIC or DTLS), or @FILE. A host name is
-    /// asked for by its name
-    #[arg(value_name = "TARGET[:PORT]", conflicts_with = "file")]
+    // By an attribute: the brackets of an address would be a link in a comment.
+    #[arg(
+        value_name = "TARGET[:PORT]",
+        conflicts_with = "file",
+        help = "Whom to ask: a target as for a sweep with or without a port, such as \
+                mail.example.com:25, 192.0.2.0/24:8443, [2001:db8::1]:636, 192.0.2.9:u:443 (QUIC or \
+                DTLS), or @FILE. A host name is asked for by its name"
+    )]
     pub(crate) targets: Vec<String>,
     /// The ports of targets without one: 443,8443,u:443
     #[arg(long, value_name = "SPEC", default_value = "443", requires = "targets")]

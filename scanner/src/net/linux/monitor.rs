@@ -3,7 +3,7 @@
 //!
 //! Sends nothing, ever. The interface may go down and come back, be taken away and put back
 //! with another number: it is opened again as soon as it can be. Several may share an interface,
-//! each of which hears a part of it ([`super::fanout`]).
+//! each of which hears a part of it (`fanout`).
 
 use std::{
     io,
