@@ -112,7 +112,13 @@ pub fn provider(document: &[u8], issuer: &str) -> Result<Provider, ProviderError
         return Err(ProviderError::Issuer(told(&document.issuer)));
     }
     let check = |name, address: &str| {
-        check_address(address).map_err(|error| ProviderError::Address(name, error))
+        // One that is elsewhere has nothing to say of this machine.
+        let is_here = issuer.starts_with("http://") || address.starts_with("https://");
+        let found = check_address(address).and_then(|()| match is_here {
+            true => Ok(()),
+            false => Err(AddressError::Clear(told(address))),
+        });
+        found.map_err(|error| ProviderError::Address(name, error))
     };
     check("authorization_endpoint", &document.authorization_endpoint)?;
     check("token_endpoint", &document.token_endpoint)?;
@@ -184,6 +190,8 @@ mod tests {
             for (address, why) in [
                 ("http://login.office.example/x", "https://"),
                 ("http://127.0.0.1.evil.example/x", "https://"),
+                // Of a provider that is elsewhere: our own machine is not its to name.
+                ("http://127.0.0.1:8080/x", "https://"),
                 ("https://sato:pass@login.office.example/x", "no address"),
                 ("javascript:alert(1)", "no address"),
                 ("ftp://login.office.example", "no address"),

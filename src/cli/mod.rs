@@ -207,8 +207,14 @@ fn settings_of(cli: &Cli) -> Result<Settings> {
     Ok(settings)
 }
 
+/// One for signals and time, and two for conclusions: one may be given up while another is drawn.
+const FEWEST_THREADS: usize = 3;
+
 fn runtime() -> Result<Runtime> {
     let mut threads = tokio::runtime::Builder::new_multi_thread();
+    // Where there is one core, conclusions would else keep signals waiting.
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    threads.worker_threads(cores.max(FEWEST_THREADS));
     threads.enable_all().build().context("cannot start the threads")
 }
 

@@ -137,6 +137,11 @@ impl Problems {
     pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
+
+    /// All of it, where there is no form to say it beside.
+    pub(crate) fn text(&self) -> String {
+        self.0.iter().map(|(_, wrong)| wrong.why.as_str()).collect::<Vec<_>>().join(" ")
+    }
 }
 
 /// See the module.

@@ -272,7 +272,8 @@ async fn products(
 ) -> Result<Result<Vec<Ticked>, Problems>, Trouble> {
     let texts = Texts::of(language);
     let ticked = |product: &str| {
-        let (value, name) = (shown(product), shown(product));
+        // The value comes back as it is, or the decision would be about another name.
+        let (value, name) = (product.to_owned(), shown(product));
         Ticked { value, name, known_by: String::new() }
     };
     let given: Vec<Ticked> = fields.all("product").map(ticked).collect();

@@ -11,7 +11,7 @@ use inventory::{
 };
 
 use super::{
-    Shared,
+    Scarce, Shared,
     asked::{Path, Question},
     language::Language,
     lists::address,
@@ -110,11 +110,14 @@ async fn look(
     // What is no number is the first page: links grow old.
     let number: usize = fields.text("page").parse().unwrap_or_default();
     let wanted = (query.clone(), number, language);
+    // The whole register is in memory for it.
+    let place = shared.place(Scarce::Searches).await?;
     let part = match kind {
         RegisterKind::Device => part::<DeviceEntry>(&shared, wanted).await?,
         RegisterKind::Software => part::<SoftwareEntry>(&shared, wanted).await?,
         RegisterKind::Issuer => part::<IssuerEntry>(&shared, wanted).await?,
     };
+    drop(place);
     let seen = match kind {
         RegisterKind::Device => {
             drop(shared.lists().await?);

@@ -233,7 +233,7 @@ async fn identify(
         let used = if follows { Use::Silent } else { Use::Noted };
         let hash = token_hash(&token);
         let session = shared.store.session(&hash, shared.lasting(), used, now).await?;
-        if let Some(session) = session {
+        if let Some(session) = session.filter(|session| shared.believes(&session.user)) {
             visitor.form_token = form_token(&token);
             visitor.who = Who::User(Box::new(session));
             return Ok(None);

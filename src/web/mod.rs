@@ -66,7 +66,7 @@ use anyhow::{Context as _, Result, bail};
 use inventory::{
     query::{Kind, Query, QueryError},
     store::{OpenMode, ReviewSummary, Store},
-    user::Lasting,
+    user::{Lasting, User},
 };
 use tokio::sync::{Semaphore, SemaphorePermit};
 
@@ -166,6 +166,13 @@ impl Shared {
             Scarce::Passwords => &self.hashing,
         };
         places.acquire().await.map_err(|_| Trouble::Failed("the page is ending".to_owned()))
+    }
+
+    /// Whether who vouched for a user is still who may: a session does not outlive the provider that
+    /// it began with.
+    pub(crate) fn believes(&self, user: &User) -> bool {
+        let provider = self.settings.web.oidc.as_ref().map(|oidc| oidc.issuer.as_str());
+        user.identity.as_ref().is_none_or(|identity| Some(identity.issuer.as_str()) == provider)
     }
 
     /// Has what follows from a change follow at once, as at the end of a scan. In a work of its own

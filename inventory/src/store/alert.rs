@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     alert::{self, Alert, Policy, Told, Topic},
-    finding::Finding,
+    finding::{Finding, FindingKey},
 };
 
 impl Store {
@@ -71,6 +71,20 @@ pub(super) async fn load(
         })
     };
     rows.into_iter().map(read).collect()
+}
+
+/// Forgets that anybody was told of a finding: who takes its acceptance back wants it told again.
+pub(super) async fn forget(
+    connection: &mut SqliteConnection,
+    finding: &FindingKey,
+) -> sqlx::Result<()> {
+    let Topic { rule, subject } = Topic::of(finding);
+    sqlx::query("DELETE FROM told WHERE rule = $1 AND subject = $2")
+        .bind(rule)
+        .bind(subject)
+        .execute(connection)
+        .await?;
+    Ok(())
 }
 
 /// Writes what is otherwise than before of what a route told.

@@ -83,15 +83,18 @@ struct Mark {
     audit: i64,
     /// The last event: those behind it are of things that the snapshot does not know.
     event: i64,
-    /// How many findings there are, and the last number that was given to one.
-    findings: (i64, i64),
+    findings: Findings,
 }
 
-/// How many findings there are, and the last number that one got.
-async fn count_findings(connection: &mut SqliteConnection) -> sqlx::Result<(i64, i64)> {
+/// How the findings stand: how many there are, when one was seen and resolved last, and the last
+/// number that one got. Each review changes one of these, also one that had no turn.
+type Findings = (i64, i64, i64, i64);
+
+async fn how_findings_stand(connection: &mut SqliteConnection) -> sqlx::Result<Findings> {
     sqlx::query_as(
-        "SELECT (SELECT count(*) FROM finding),
-             coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'finding'), 0)",
+        "SELECT count(*), coalesce(max(last_seen), 0), coalesce(max(resolved_at), 0),
+             coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'finding'), 0)
+         FROM finding",
     )
     .fetch_one(connection)
     .await
@@ -114,7 +117,7 @@ impl Basis {
         )
         .fetch_one(&mut *connection)
         .await?;
-        let mark = Mark { audit, event, findings: count_findings(connection).await? };
+        let mark = Mark { audit, event, findings: how_findings_stand(connection).await? };
         Ok(Self { stored, findings, merges, listed, mark })
     }
 
@@ -129,7 +132,7 @@ impl Basis {
         let before: Vec<Finding> = known.iter().map(|stored| stored.finding.clone()).collect();
         let checked = |key: &_| comparison.checked(key);
         let changes = reconcile(&before, &comparison.detections, &checked, as_of);
-        let (_, last) = mark.findings;
+        let (.., last) = mark.findings;
         let changed = finding::numbered(&known, &changes, last);
         let findings = finding::after(known, &changed, &merges);
         let plan = listed.map(|listed| Plan::new(listed, &compared, &findings, policy));
@@ -173,7 +176,7 @@ impl Conclusions {
     /// Whether nobody decided anything since the snapshot: who did sees what follows from it, and
     /// is not overrun.
     pub(super) async fn still_hold(&self, connection: &mut SqliteConnection) -> sqlx::Result<bool> {
-        if count_findings(connection).await? != self.mark.findings {
+        if how_findings_stand(connection).await? != self.mark.findings {
             return Ok(false);
         }
         let decided: bool = sqlx::query_scalar(

@@ -6,7 +6,7 @@ use model::Timestamp;
 use sqlx::{Connection, SqliteConnection};
 
 use super::{
-    BEGIN_WRITE, Store, StoreError,
+    BEGIN_WRITE, Store, StoreError, alert,
     audit::{self, Done},
     event,
     insert::{Value, insert},
@@ -139,6 +139,9 @@ impl Store {
         let stored = StoredFinding { id, finding };
         write(&mut transaction, std::slice::from_ref(&stored)).await.map_err(&failed)?;
         let finding = &stored.finding;
+        if what.action == Action::Reopen {
+            alert::forget(&mut transaction, &finding.key).await.map_err(&failed)?;
+        }
         list::decided(&mut transaction, id, finding.state).await.map_err(&failed)?;
         let event = Event {
             at,

@@ -159,6 +159,8 @@ impl Store {
                 return Ok(summary);
             }
         }
+        // In turn too: what another concluded before would else be written over this.
+        let _turn = Turn::take(&self.path).await?;
         let mut writer = self.writer().await?;
         let mut transaction = writer.begin_with(BEGIN_WRITE).await.map_err(&failed)?;
         let basis = Basis::load(&mut transaction, lists).await.map_err(|e| e.or(&failed))?;

@@ -83,7 +83,7 @@ pub(super) async fn tell(
         sqlx::query(
             "INSERT INTO route (name, event) VALUES ($1, $2)
              ON CONFLICT (name) DO UPDATE SET event = excluded.event
-             WHERE event <> excluded.event",
+             WHERE event < excluded.event",
         )
         .bind(&route.name)
         .bind(seen)

@@ -277,3 +277,23 @@ async fn reviews_that_cross_with_everything_else_tell_each_thing_once() {
     lists_are_true(&folder, &store, 101).await;
     is_sound(&store).await;
 }
+
+#[tokio::test]
+async fn what_is_not_lived_with_any_more_is_told_again() {
+    let folder = Folder::new();
+    let store = strangers(&folder, 1).await;
+    let policy = telling(&[route("mail")]);
+    let told = async || store.messages(None).await.unwrap().iter().map(|m| m.items).sum::<u64>();
+    store.review(at(30), &policy).await.unwrap();
+    assert_eq!(told().await, 1);
+    let id = store.findings().await.unwrap()[0].id;
+    store.accept_finding(id, at(9_000), "a guest", at(31)).await.unwrap();
+    store.review(at(32), &policy).await.unwrap();
+    let quiet = told().await;
+    store.reopen_finding(id, "it stayed", at(33)).await.unwrap();
+    store.review(at(34), &policy).await.unwrap();
+    assert_eq!(told().await, quiet + 1);
+    store.review(at(35), &policy).await.unwrap();
+    assert_eq!(told().await, quiet + 1);
+    is_sound(&store).await;
+}

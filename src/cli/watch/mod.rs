@@ -135,6 +135,8 @@ pub(crate) async fn run(
     let mut concluding = tokio::time::interval_at(Instant::now() + every, every);
     concluding.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut conclusions = None;
+    // Whether a review is to be made up for.
+    let mut owed = false;
     let mut notes = Notes::default();
     // `None` where somebody had enough before it ended by itself.
     let outcome = loop {
@@ -152,15 +154,21 @@ pub(crate) async fn run(
             _ = again.recv() => if let Some(cli) = cli { reload::settings(cli, &mut settings, &ears) },
             _ = concluding.tick(), if is_live && conclusions.is_none() => {
                 // On a thread of its own: much is thought about, and a signal must not wait.
-                let part = conclude_part(store.clone(), scan, Arc::clone(&settings));
+                let part = conclude_part(store.clone(), scan, Arc::clone(&settings), owed);
                 conclusions = Some(tokio::spawn(part));
             }
             drawn = maybe(conclusions.as_mut()) => {
                 conclusions = None;
                 match drawn.context("what was heard could not be concluded on").flatten() {
-                    Ok(seen) => notes.seen.extend(seen),
+                    Ok(seen) => {
+                        notes.seen.extend(seen);
+                        owed = false;
+                    }
                     // What waits is concluded the next time.
-                    Err(error) => tell::failure(&error),
+                    Err(error) => {
+                        tell::failure(&error);
+                        owed = true;
+                    }
                 }
             }
             _ = how.recv() => tell::line(&ears.line()),
@@ -233,9 +241,10 @@ async fn conclude_part(
     store: Store,
     scan: ScanId,
     settings: Arc<Settings>,
+    owed: bool,
 ) -> Result<Vec<AssetId>> {
     let digest = store.digest(scan, clock::now()).await?;
-    if !digest.assets.is_empty() {
+    if owed || !digest.assets.is_empty() {
         store.review(clock::now(), &settings.policy).await?;
     }
     Ok(digest.assets.iter().map(|asset| asset.id).collect())

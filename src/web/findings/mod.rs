@@ -155,7 +155,18 @@ struct Shown {
 }
 
 /// A form with what was filled in and what is wrong with it.
-type Filled<'f> = (&'f Form, Problems);
+struct Filled<'f> {
+    which: Which,
+    form: &'f Form,
+    problems: Problems,
+}
+
+/// Which of the two forms.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Which {
+    Accept,
+    Reopen,
+}
 
 async fn look(
     Viewer(visitor): Viewer,
@@ -206,11 +217,16 @@ async fn show(
         _ => (None, None),
     };
     let mut page = Page::new(visitor, shown(&language.finding(rule, &finding.title)));
-    if let Some((Form(fields), problems)) = filled {
+    if let Some(Filled { which, form: Form(fields), problems }) = filled {
         page = page.asking_again();
-        match accept.take() {
-            Some(blank) => accept = Some(blank.filled(fields).with(problems)),
-            None => reopen = reopen.map(|blank| blank.filled(fields).with(problems)),
+        let sent = match which {
+            Which::Accept => &mut accept,
+            Which::Reopen => &mut reopen,
+        };
+        match sent.take() {
+            Some(blank) => *sent = Some(blank.filled(fields).with(problems)),
+            // It is not to be done any more, which somebody else did.
+            None => page = page.warning(problems.text()),
         }
     }
     let owners: Vec<String> = listed.iter().flat_map(|one| &one.owners).map(Owner::text).collect();
@@ -299,10 +315,11 @@ async fn accept(
         }
     };
     let Some(until) = until.filter(|_| problems.is_empty()) else {
-        return show(&shared, &visitor, id, Some((&form, problems))).await;
+        let filled = Filled { which: Which::Accept, form: &form, problems };
+        return show(&shared, &visitor, id, Some(filled)).await;
     };
     let done = accepted(&shared, &visitor, id, fields.text("reason"), until).await;
-    follow(&shared, &visitor, id, &form, done).await
+    follow(&shared, &visitor, id, (Which::Accept, &form), done).await
 }
 
 async fn reopen(
@@ -315,10 +332,11 @@ async fn reopen(
     if !fields.is_set("reason") {
         let texts = decisions::Texts::of(visitor.language);
         let problems = Problems::of("reason", texts.reason_missing);
-        return show(&shared, &visitor, id, Some((&form, problems))).await;
+        let filled = Filled { which: Which::Reopen, form: &form, problems };
+        return show(&shared, &visitor, id, Some(filled)).await;
     }
     let done = reopened(&shared, &visitor, id, fields.text("reason")).await;
-    follow(&shared, &visitor, id, &form, done).await
+    follow(&shared, &visitor, id, (Which::Reopen, &form), done).await
 }
 
 /// Where somebody is led who did something.
@@ -326,7 +344,7 @@ async fn follow(
     shared: &Shared,
     visitor: &Visitor,
     id: i64,
-    form: &Form,
+    (which, form): (Which, &Form),
     done: Result<StoredFinding, Trouble>,
 ) -> Result<Response, Trouble> {
     match done {
@@ -335,7 +353,10 @@ async fn follow(
             None => to(&path(id)),
         }),
         Err(trouble) => match trouble.mendable(visitor.language) {
-            Some(why) => show(shared, visitor, id, Some((form, Problems::whole(why)))).await,
+            Some(why) => {
+                let filled = Filled { which, form, problems: Problems::whole(why) };
+                show(shared, visitor, id, Some(filled)).await
+            }
             None => Err(trouble),
         },
     }

@@ -16,7 +16,7 @@ use crate::{
     clock,
     report::hex,
     web::{
-        Shared, certificates,
+        Scarce, Shared, certificates,
         entries::heading,
         language::Language,
         lists::{address, called},
@@ -210,6 +210,8 @@ impl Why {
         language: Language,
     ) -> Result<(), Trouble> {
         let texts = Texts::of(language);
+        // The whole register is in memory for it.
+        let _place = shared.place(Scarce::Searches).await?;
         let register = shared.store.register::<DeviceEntry>().await?;
         let entries = register.map(|register| register.entries).unwrap_or_default();
         let Some(entry) = entries.iter().find(|entry| entry.reference == reference) else {

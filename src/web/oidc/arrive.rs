@@ -117,14 +117,13 @@ async fn arrive(
     let seconds = clock::now().0.div_euclid(1_000_000);
     let flow = match Flow::open(&kept, &returned.state, &oidc.seal, seconds) {
         Ok(flow) => flow,
-        // Its cookie stays: who leads a browser here with any state would else end what it began.
-        Err(error) => {
-            return refuse(&shared, &visitor, &Failure::Refused(error.to_string()), "/").await;
-        }
+        // Its cookie stays, and it counts for nothing: who leads a browser here with any state would
+        // else end what it began, and keep everybody at its address from signing in.
+        Err(error) => return stray(&shared, &visitor, &error.to_string()),
     };
     let answer = match oidc.is_first(&flow, seconds) {
         true => finish(&shared, &visitor, oidc, &flow, returned).await,
-        false => Err(Failure::Refused("it came back once already".to_owned()).into()),
+        false => Err(Stop::Stray),
     };
     let mut response = match answer {
         Ok(response) => response,
@@ -133,6 +132,7 @@ async fn arrive(
             shared.log.line(&format!("page: {} did not sign in: {why}", visitor.peer));
             sign::refused(&shared, &visitor, flow.next(), Texts::of(visitor.language).cancelled)?
         }
+        Err(Stop::Stray) => stray(&shared, &visitor, "it came back once already")?,
         Err(Stop::Trouble(trouble)) => return Err(trouble),
     };
     cookie::clear(&shared, &mut response, Cookie::Flow);
@@ -144,6 +144,8 @@ enum Stop {
     Failure(Failure),
     /// The provider says that it came to nothing.
     Cancelled(String),
+    /// It came back before.
+    Stray,
     Trouble(Trouble),
 }
 
@@ -208,6 +210,12 @@ async fn finish(
         format!("page: refused: {} (subject {subject}) did not sign in: {why}", visitor.peer);
     shared.log.line(&line);
     Ok(sign::refused(shared, visitor, "/", Texts::of(visitor.language).no_role)?)
+}
+
+/// Turns away who comes back from no sign-in that was begun here. Nothing can be guessed by that.
+fn stray(shared: &Shared, visitor: &Visitor, why: &str) -> Result<Response, Trouble> {
+    shared.log.line(&format!("page: refused: {} did not sign in: {why}", visitor.peer));
+    sign::refused(shared, visitor, "/", Texts::of(visitor.language).refused)
 }
 
 /// Says that somebody is not let in; what exactly is for the log and the audit.
