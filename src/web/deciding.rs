@@ -272,8 +272,7 @@ async fn products(
 ) -> Result<Result<Vec<Ticked>, Problems>, Trouble> {
     let texts = Texts::of(language);
     let ticked = |product: &str| {
-        // The value comes back as it is, or the decision would be about another name.
-        let (value, name) = (product.to_owned(), shown(product));
+        let (value, name) = (shown(product), shown(product));
         Ticked { value, name, known_by: String::new() }
     };
     let given: Vec<Ticked> = fields.all("product").map(ticked).collect();
