@@ -10,6 +10,7 @@ use std::{
     },
     path::Path,
     process::{Child, Command, Stdio},
+    sync::atomic::{AtomicU32, Ordering},
     thread,
     time::{Duration, Instant},
 };
@@ -34,7 +35,10 @@ struct Cable {
 
 impl Cable {
     fn new() -> Self {
-        let name = |end| format!("listen-{}-{end}", std::process::id());
+        // Tests run side by side.
+        static CABLES: AtomicU32 = AtomicU32::new(0);
+        let number = CABLES.fetch_add(1, Ordering::Relaxed);
+        let name = |end| format!("listen-{}-{number}-{end}", std::process::id());
         let cable = Self { near: name("near"), far: name("far") };
         let Self { near, far } = &cable;
         for namespace in [near, far] {

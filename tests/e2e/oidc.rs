@@ -315,7 +315,8 @@ fn a_real_provider_signs_people_in_and_its_absence_keeps_nobody_out() {
     assert_eq!(users.as_array().unwrap().len(), 2, "{users}");
     let run = Run::of(office.daicho(&["audit", "list", "--format", "json"]).output().unwrap());
     let failed = run.stdout.matches("failed_sign_in").count();
-    assert!(run.stdout.contains("nothing that it says gives a role") && failed == 2, "{run:?}");
+    // Who comes back from nothing that was begun is in the log alone.
+    assert!(run.stdout.contains("nothing that it says gives a role") && failed == 1, "{run:?}");
     assert!(!run.stdout.contains("hush-hush"), "{run:?}");
 
     office.provider.kill().unwrap();
