@@ -1,7 +1,7 @@
 //! `daicho scans`: what was asked and heard when, and what could not be.
 
 use anyhow::Result;
-use inventory::store::{OpenMode, ScanProgress, Store, StoreError, StoredScan};
+use inventory::store::{OpenMode, Store};
 use model::ScanId;
 
 use crate::{
@@ -22,7 +22,7 @@ pub(crate) async fn run(
     match command {
         Some(Scans::Show { id }) => {
             let found = store.scan(ScanId(*id)).await?;
-            let progress = progress(&store, &found).await?;
+            let progress = store.progress_of(&found).await?;
             match format {
                 Format::Json => {
                     print_json(&scan::whole_json(&found, progress.as_ref(), now, usize::MAX))
@@ -39,7 +39,7 @@ async fn show(store: &Store, list: &ScansList, format: Format) -> Result<()> {
     let now = clock::now();
     let mut shown = Vec::new();
     for found in store.scans(list.limit).await? {
-        let progress = progress(store, &found).await?;
+        let progress = store.progress_of(&found).await?;
         shown.push((found, progress));
     }
     match format {
@@ -50,13 +50,5 @@ async fn show(store: &Store, list: &ScansList, format: Format) -> Result<()> {
         }
         Format::Text if shown.is_empty() => print("no scans\n"),
         Format::Text => print(&scan::table(&shown, now)),
-    }
-}
-
-/// How far a scan is that has no end.
-async fn progress(store: &Store, scan: &StoredScan) -> Result<Option<ScanProgress>, StoreError> {
-    match scan.record.ended_at {
-        None => store.progress(scan.id).await,
-        Some(_) => Ok(None),
     }
 }

@@ -153,10 +153,7 @@ async fn rows_of(
     let now = clock::now();
     let mut rows = Vec::new();
     for scan in scans {
-        let progress = match scan.record.ended_at {
-            None => shared.store.progress(scan.id).await?,
-            Some(_) => None,
-        };
+        let progress = shared.store.progress_of(&scan).await?;
         rows.push(row(&scan, progress.as_ref(), now, language));
     }
     Ok(rows)

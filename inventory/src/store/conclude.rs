@@ -5,18 +5,14 @@
 //! it concluded holds where no person decided anything since; what was observed since does not
 //! matter, as if it had been observed after the review.
 
-use std::{
-    fs::{File, TryLockError},
-    path::Path,
-    time::Duration,
-};
+use std::{fs::File, path::Path, time::Duration};
 
 use model::{ScanRecord, Timestamp};
 use sqlx::SqliteConnection;
 
 use super::{
-    OPENING_PAUSE, StoreError, StoredFinding, decision,
-    door::lock_file,
+    StoreError, StoredFinding, decision,
+    door::{lock_file, wait_for},
     finding,
     list::{Known, Plan, are_kept},
     load::Merges,
@@ -49,20 +45,8 @@ impl Turn {
     /// Waits for it. `None` where there can be no lock, on a full disk or a file system without.
     pub(super) async fn take(database: &Path) -> Result<Option<Self>, StoreError> {
         let Ok(file) = lock_file(database, REVIEW) else { return Ok(None) };
-        let mut waited = Duration::ZERO;
-        loop {
-            match file.try_lock() {
-                Ok(()) => return Ok(Some(Self { _lock: file })),
-                Err(TryLockError::WouldBlock) if waited < PATIENCE => {
-                    tokio::time::sleep(OPENING_PAUSE).await;
-                    waited = waited.saturating_add(OPENING_PAUSE);
-                }
-                Err(TryLockError::WouldBlock) => {
-                    return Err(StoreError::Locked { path: database.to_owned() });
-                }
-                Err(TryLockError::Error(_)) => return Ok(None),
-            }
-        }
+        let lock = wait_for(file, File::try_lock, PATIENCE, database).await?;
+        Ok(lock.map(|lock| Self { _lock: lock }))
     }
 }
 

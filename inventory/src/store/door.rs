@@ -28,21 +28,7 @@ impl Door {
     /// Takes a share, and waits where the file is just being replaced.
     pub(super) async fn enter(database: &Path) -> Result<Self, StoreError> {
         let Ok(file) = lock_file(database, OPEN) else { return Ok(Self { _lock: None }) };
-        let mut waited = Duration::ZERO;
-        loop {
-            match file.try_lock_shared() {
-                Ok(()) => return Ok(Self { _lock: Some(file) }),
-                Err(TryLockError::WouldBlock) if waited < PATIENCE => {
-                    tokio::time::sleep(OPENING_PAUSE).await;
-                    waited = waited.saturating_add(OPENING_PAUSE);
-                }
-                Err(TryLockError::WouldBlock) => {
-                    return Err(StoreError::Locked { path: database.to_owned() });
-                }
-                // A file system without locks.
-                Err(TryLockError::Error(_)) => return Ok(Self { _lock: None }),
-            }
-        }
+        Ok(Self { _lock: wait_for(file, File::try_lock_shared, PATIENCE, database).await? })
     }
 
     /// Takes the whole: nobody has the file open, and nobody opens it.
@@ -54,6 +40,29 @@ impl Door {
             Ok(()) => Ok(Self { _lock: Some(file) }),
             Err(TryLockError::WouldBlock) => Err(StoreError::InUse { path: database.to_owned() }),
             Err(TryLockError::Error(source)) => Err(failed(source)),
+        }
+    }
+}
+
+/// Waits for a lock of a database, for so long. `None` on a file system without locks.
+pub(super) async fn wait_for(
+    file: File,
+    lock: fn(&File) -> Result<(), TryLockError>,
+    patience: Duration,
+    database: &Path,
+) -> Result<Option<File>, StoreError> {
+    let mut waited = Duration::ZERO;
+    loop {
+        match lock(&file) {
+            Ok(()) => return Ok(Some(file)),
+            Err(TryLockError::WouldBlock) if waited < patience => {
+                tokio::time::sleep(OPENING_PAUSE).await;
+                waited = waited.saturating_add(OPENING_PAUSE);
+            }
+            Err(TryLockError::WouldBlock) => {
+                return Err(StoreError::Locked { path: database.to_owned() });
+            }
+            Err(TryLockError::Error(_)) => return Ok(None),
         }
     }
 }

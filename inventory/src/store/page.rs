@@ -6,7 +6,7 @@ use std::path::Path;
 use model::{ScanId, Timestamp};
 use sqlx::{ConnectOptions, SqliteConnection};
 
-use super::{Store, StoreError, options};
+use super::{Store, StoreError, StoredScan, options};
 
 /// The process with the page, as the service began it last.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -135,6 +135,18 @@ impl Store {
             packets_per_second,
             seconds_left: left.map(i64::unsigned_abs),
         }))
+    }
+
+    /// The same of a scan that was read: one that has an end is not asked for.
+    ///
+    /// # Errors
+    ///
+    /// Where the database cannot be read.
+    pub async fn progress_of(&self, scan: &StoredScan) -> Result<Option<ScanProgress>, StoreError> {
+        match scan.record.ended_at {
+            None => self.progress(scan.id).await,
+            Some(_) => Ok(None),
+        }
     }
 }
 

@@ -17,13 +17,13 @@ use certs::Certificate;
 pub use certs::Thresholds;
 pub use jiff::tz::Offset;
 use model::{ScanRecord, Timestamp};
-use sqlx::{Connection, SqliteConnection};
+use sqlx::{Connection, Sqlite, SqliteConnection, Transaction};
 
 use super::{
     BEGIN_WRITE, Store, StoreError, StoredFinding,
     assets::Tables,
     certificate,
-    conclude::{Basis, Turn},
+    conclude::{Basis, Conclusions, Turn},
     decision, download, file,
     load::{Merges, Which},
     register,
@@ -153,10 +153,7 @@ impl Store {
             let mut writer = self.writer().await?;
             let mut transaction = writer.begin_with(BEGIN_WRITE).await.map_err(&failed)?;
             if conclusions.still_hold(&mut transaction).await.map_err(&failed)? {
-                let summary = conclusions.write(&mut transaction, as_of, policy).await;
-                let summary = summary.map_err(|e| e.or(&failed))?;
-                transaction.commit().await.map_err(&failed)?;
-                return Ok(summary);
+                return self.settle(conclusions, transaction, as_of, policy).await;
             }
         }
         // In turn too: what another concluded before would else be written over this.
@@ -164,7 +161,18 @@ impl Store {
         let mut writer = self.writer().await?;
         let mut transaction = writer.begin_with(BEGIN_WRITE).await.map_err(&failed)?;
         let basis = Basis::load(&mut transaction, lists).await.map_err(|e| e.or(&failed))?;
-        let conclusions = basis.conclude(as_of, policy);
+        self.settle(basis.conclude(as_of, policy), transaction, as_of, policy).await
+    }
+
+    /// Writes what was concluded, and ends the transaction with it.
+    async fn settle(
+        &self,
+        conclusions: Conclusions,
+        mut transaction: Transaction<'_, Sqlite>,
+        as_of: Timestamp,
+        policy: &Policy,
+    ) -> Result<ReviewSummary, StoreError> {
+        let failed = self.failed("reviewing the inventory");
         let summary = conclusions.write(&mut transaction, as_of, policy).await;
         let summary = summary.map_err(|e| e.or(&failed))?;
         transaction.commit().await.map_err(&failed)?;

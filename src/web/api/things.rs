@@ -8,7 +8,7 @@ use inventory::{
     asset::{AssetId, Event},
     query::Kind,
     store::{
-        DayCount, Ending, ScanProgress, StoredScan,
+        DayCount, Ending,
         list::{Direction, Request, Sort},
     },
 };
@@ -183,7 +183,7 @@ async fn scans(
     let found = shared.store.scan_leaf(part.after, rows(part.rows)).await?;
     let mut items = Vec::new();
     for scan in &found.rows {
-        let progress = progress(&shared, scan).await?;
+        let progress = shared.store.progress_of(scan).await?;
         items.push(report::scan::json(scan, progress.as_ref(), clock::now()));
     }
     told(&headers, &leaf(&found, items))
@@ -233,14 +233,6 @@ async fn went(
     told(&headers, &json!({"items": items, "next": null}))
 }
 
-/// How far a scan is that has no end.
-async fn progress(shared: &Shared, scan: &StoredScan) -> Result<Option<ScanProgress>, Trouble> {
-    Ok(match scan.record.ended_at {
-        None => shared.store.progress(scan.id).await?,
-        Some(_) => None,
-    })
-}
-
 async fn scan(
     _: Viewer,
     State(shared): State<Shared>,
@@ -248,7 +240,7 @@ async fn scan(
     Path(id): Path<i64>,
 ) -> Result<Response, Trouble> {
     let scan = shared.store.scan(ScanId(id)).await?;
-    let progress = progress(&shared, &scan).await?;
+    let progress = shared.store.progress_of(&scan).await?;
     let value = report::scan::whole_json(&scan, progress.as_ref(), clock::now(), MOST as usize);
     told(&headers, &value)
 }
